@@ -1,0 +1,108 @@
+use std::fmt;
+
+use bevy_ecs::message::Message;
+
+use crate::time::SimTime;
+
+/// One line of the scaling log: something that the lifecycle did, or refused to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+pub struct ScalingEvent {
+    /// When.
+    pub time: SimTime,
+    /// What.
+    pub action: ScalingAction,
+    /// To which.
+    pub target: Target,
+    /// The target's status from then on, in lower case with underscores.
+    pub status: &'static str,
+}
+
+/// What the lifecycle did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ScalingAction {
+    /// An instance began to start up.
+    ScaleUpStart,
+    /// An instance became active.
+    ScaleUpComplete,
+    /// An instance was given up before it was active.
+    ScaleUpCancelled,
+    /// A server or an instance could not be created.
+    ScaleUpFailed,
+    /// An instance began to drain.
+    ScaleDownStart,
+    /// An instance was removed.
+    ScaleDownComplete,
+    /// An instance was asked to drain but was not active.
+    ScaleDownInvalid,
+    /// A server was created.
+    ScaleUpServer,
+    /// A server was removed.
+    ScaleDownServer,
+    /// A server was to be removed but could not be.
+    ScaleDownServerInvalid,
+    /// A drain ran out of time and its work was put back.
+    DrainTimeout,
+    /// An instance or a server was lost to a fault.
+    Crash,
+}
+
+impl ScalingAction {
+    /// Every action, in the order of the enumeration.
+    pub const ALL: [Self; 12] = [
+        Self::ScaleUpStart,
+        Self::ScaleUpComplete,
+        Self::ScaleUpCancelled,
+        Self::ScaleUpFailed,
+        Self::ScaleDownStart,
+        Self::ScaleDownComplete,
+        Self::ScaleDownInvalid,
+        Self::ScaleUpServer,
+        Self::ScaleDownServer,
+        Self::ScaleDownServerInvalid,
+        Self::DrainTimeout,
+        Self::Crash,
+    ];
+
+    /// The name in `scaling.csv`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScaleUpStart => "scale_up_start",
+            Self::ScaleUpComplete => "scale_up_complete",
+            Self::ScaleUpCancelled => "scale_up_cancelled",
+            Self::ScaleUpFailed => "scale_up_failed",
+            Self::ScaleDownStart => "scale_down_start",
+            Self::ScaleDownComplete => "scale_down_complete",
+            Self::ScaleDownInvalid => "scale_down_invalid",
+            Self::ScaleUpServer => "scale_up_server",
+            Self::ScaleDownServer => "scale_down_server",
+            Self::ScaleDownServerInvalid => "scale_down_server_invalid",
+            Self::DrainTimeout => "drain_timeout",
+            Self::Crash => "crash",
+        }
+    }
+}
+
+/// What a scaling event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// The instance of this number.
+    Instance(u64),
+    /// The server of this number.
+    Server(u64),
+    /// A server that never came to be.
+    NoServer,
+    /// An instance that never came to be.
+    NoInstance,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Instance(number) => write!(f, "instance_{number}"),
+            Self::Server(number) => write!(f, "server_{number}"),
+            Self::NoServer => f.write_str("server"),
+            Self::NoInstance => f.write_str("instance"),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! fleetsim simulates autoscaling fleets of GPU servers that serve large language models.
+
+pub mod catalog;
+pub mod fleet;
+pub mod observe;
+pub mod random;
+pub mod scenario;
+pub mod serving;
+pub mod time;
+pub mod workload;

@@ -1,0 +1,3 @@
+//! The command line of fleetsim.
+
+fn main() {}

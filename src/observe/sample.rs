@@ -1,0 +1,39 @@
+use std::sync::Arc;
+
+use crate::serving::Role;
+use crate::time::SimTime;
+
+/// One row of `timeline.csv`: the instances of one role of one application at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// When.
+    pub time: SimTime,
+    /// The application's name.
+    pub application: Arc<str>,
+    /// The role of the instances counted.
+    pub role: Role,
+    /// Instances that start up.
+    pub scaling_up: u32,
+    /// Instances that take requests.
+    pub active: u32,
+    /// Instances that finish their work.
+    pub draining: u32,
+    /// Servers that carry one of them.
+    pub servers: u32,
+    /// Requests that wait at the application for an instance (the same on each role's row).
+    pub waiting: u64,
+    /// Requests queued or preempted on these instances.
+    pub queued: u64,
+    /// Requests in these instances' batches.
+    pub running: u64,
+    /// Prompt tokens processed a second since the sample before.
+    pub prompt_tokens_per_s: f64,
+    /// Output tokens generated a second since the sample before.
+    pub output_tokens_per_s: f64,
+    /// Share of the instances' time since the sample before in which a batch ran, 0 to 1.
+    pub utilisation: f64,
+    /// Bytes in use on these instances, weights included.
+    pub memory_used_bytes: u64,
+    /// Bytes that these instances have.
+    pub memory_bytes: u64,
+}

@@ -1,0 +1,97 @@
+use crate::time::{SimDuration, SimTime};
+
+/// How a request stands when it is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every token was generated.
+    Completed,
+    /// An instance has it.
+    InFlight,
+    /// It waits at the application for an instance.
+    Waiting,
+    /// It was turned away on arrival.
+    Rejected(Rejection),
+}
+
+/// Why a request was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// No instance that the fleet could ever have holds its KV cache.
+    TooLarge,
+}
+
+impl Rejection {
+    /// The reason in one word, as in `requests.csv`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+/// What became of one request.
+///
+/// Instances are given by their numbers in the fleet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RequestRecord {
+    /// The workload's number for it.
+    pub id: u64,
+    /// When it arrived.
+    pub arrival: SimTime,
+    /// Tokens of its prompt.
+    pub prompt_tokens: u32,
+    /// Tokens that it asked for.
+    pub output_tokens: u32,
+    /// When its prompt first ran.
+    pub prompt_start: Option<SimTime>,
+    /// When its first token was generated.
+    pub first_token: Option<SimTime>,
+    /// When its token phase first ran; none for a request of one output token.
+    pub token_start: Option<SimTime>,
+    /// When its last token was generated.
+    pub end: Option<SimTime>,
+    /// The instance that served its prompt.
+    pub prompt_instance: Option<u64>,
+    /// The instance that served its tokens.
+    pub token_instance: Option<u64>,
+    /// How often it lost its instance or its memory and began again.
+    pub restarts: u32,
+    /// How it stands.
+    pub outcome: Outcome,
+}
+
+impl RequestRecord {
+    /// Arrival to the first run of the prompt.
+    #[must_use]
+    pub fn queue(&self) -> Option<SimDuration> {
+        Some(self.prompt_start? - self.arrival)
+    }
+
+    /// Time to first token: arrival to the end of the prompt phase.
+    #[must_use]
+    pub fn ttft(&self) -> Option<SimDuration> {
+        Some(self.first_token? - self.arrival)
+    }
+
+    /// Arrival to the last token.
+    #[must_use]
+    pub fn e2e(&self) -> Option<SimDuration> {
+        Some(self.end? - self.arrival)
+    }
+
+    /// Mean time between tokens as the reference defines it: (e2e − ttft) / output tokens.
+    #[must_use]
+    pub fn tbt(&self) -> Option<SimDuration> {
+        let decode = self.e2e()?.seconds() - self.ttft()?.seconds();
+        Some(SimDuration::saturating(
+            decode / f64::from(self.output_tokens),
+        ))
+    }
+
+    /// End of the prompt phase to the start of the token phase.
+    #[must_use]
+    pub fn second_token(&self) -> Option<SimDuration> {
+        Some(self.token_start? - self.first_token?)
+    }
+}

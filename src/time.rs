@@ -1,0 +1,187 @@
+//! Simulated time: seconds in an `f64` that is finite and not negative by construction.
+//!
+//! Only `+ − × ÷`, comparison and floor ever touch a time, and those are exact by IEEE 754 on
+//! every platform, so the same scenario gives the same bits everywhere. After a simulated year
+//! the resolution is still 4 ns.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::{Add, Mul, Sub};
+
+use serde::{Deserialize, Serialize};
+
+/// A number of seconds that is not a time: negative, infinite or not a number.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("{0} is not a time: expected a finite number of seconds, not negative")]
+pub struct InvalidTime(pub f64);
+
+macro_rules! seconds {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Default, Serialize, Deserialize)]
+        #[serde(try_from = "f64", into = "f64")]
+        pub struct $name(f64);
+
+        impl $name {
+            /// Zero seconds.
+            pub const ZERO: Self = Self(0.0);
+            /// The largest value there is; stands for "never".
+            pub const MAX: Self = Self(f64::MAX);
+
+            /// Takes a number of seconds; −0 becomes 0.
+            ///
+            /// # Errors
+            /// [`InvalidTime`] when `seconds` is negative, infinite or not a number.
+            pub fn new(seconds: f64) -> Result<Self, InvalidTime> {
+                if seconds.is_finite() && seconds >= 0.0 {
+                    Ok(Self(seconds + 0.0))
+                } else {
+                    Err(InvalidTime(seconds))
+                }
+            }
+
+            /// Takes a number of seconds; what is not a time becomes the nearest that is
+            /// (negative and not-a-number: zero; infinite: [`Self::MAX`]).
+            #[must_use]
+            pub const fn saturating(seconds: f64) -> Self {
+                if seconds > f64::MAX {
+                    Self::MAX
+                } else if seconds > 0.0 {
+                    Self(seconds)
+                } else {
+                    Self::ZERO
+                }
+            }
+
+            /// The number of seconds.
+            #[must_use]
+            pub const fn seconds(self) -> f64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<f64> for $name {
+            type Error = InvalidTime;
+            fn try_from(seconds: f64) -> Result<Self, InvalidTime> {
+                Self::new(seconds)
+            }
+        }
+
+        impl From<$name> for f64 {
+            fn from(value: $name) -> f64 {
+                value.0
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.total_cmp(&other.0).is_eq()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.0.total_cmp(&other.0)
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}s", self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "number", "minimum": 0 })
+            }
+        }
+    };
+}
+
+seconds! {
+    /// An instant: seconds since the start of the simulation.
+    ///
+    /// ```
+    /// use fleetsim::time::{SimDuration, SimTime};
+    /// let start = SimTime::new(10.0)?;
+    /// let end = start + SimDuration::new(2.5)?;
+    /// assert_eq!(end.seconds(), 12.5);
+    /// assert_eq!(end - start, SimDuration::new(2.5)?);
+    /// assert!(SimTime::new(f64::NAN).is_err());
+    /// # Ok::<(), fleetsim::time::InvalidTime>(())
+    /// ```
+    SimTime
+}
+
+seconds! {
+    /// A length of time in seconds.
+    SimDuration
+}
+
+impl Add<SimDuration> for SimTime {
+    type Output = Self;
+    /// Saturates at [`SimTime::MAX`].
+    fn add(self, duration: SimDuration) -> Self {
+        Self::saturating(self.0 + duration.0)
+    }
+}
+
+impl Sub for SimTime {
+    type Output = SimDuration;
+    /// The time since `earlier`; zero when `earlier` is later.
+    fn sub(self, earlier: Self) -> SimDuration {
+        SimDuration::saturating(self.0 - earlier.0)
+    }
+}
+
+impl Add for SimDuration {
+    type Output = Self;
+    /// Saturates at [`SimDuration::MAX`].
+    fn add(self, other: Self) -> Self {
+        Self::saturating(self.0 + other.0)
+    }
+}
+
+impl Mul<f64> for SimDuration {
+    type Output = Self;
+    /// Saturates at zero and at [`SimDuration::MAX`].
+    fn mul(self, factor: f64) -> Self {
+        Self::saturating(self.0 * factor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_finite_times_that_are_not_negative_exist() {
+        for bad in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(SimTime::new(bad).is_err(), "{bad}");
+        }
+        assert!(SimTime::new(-0.0).unwrap().seconds().is_sign_positive());
+        assert_eq!(SimTime::MAX + SimDuration::MAX, SimTime::MAX);
+        assert_eq!(SimTime::ZERO - SimTime::MAX, SimDuration::ZERO);
+    }
+}

@@ -1,0 +1,24 @@
+//! Where requests come from: trace readers and generators, all streaming.
+
+use crate::time::SimTime;
+
+/// One request as it arrives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arrival {
+    /// The trace's own number for it, or its position in the workload.
+    pub id: u64,
+    /// When it arrives.
+    pub time: SimTime,
+    /// Tokens of its prompt, at least 1.
+    pub prompt_tokens: u32,
+    /// Tokens that it asks for, at least 1.
+    pub output_tokens: u32,
+}
+
+/// A source of requests in order of arrival; the first error ends it.
+pub type ArrivalStream = Box<dyn Iterator<Item = Result<Arrival, WorkloadError>> + Send + Sync>;
+
+/// Why a workload could not be read on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WorkloadError(pub String);
