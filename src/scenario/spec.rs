@@ -623,3 +623,28 @@ pub enum FaultKind {
         server: u64,
     },
 }
+
+impl Scheduler {
+    /// Bandwidth of KV-cache transfers in GiB/s, where it pairs instances that may differ.
+    #[must_use]
+    pub const fn transfer_gib_per_s(&self) -> Option<f64> {
+        match *self {
+            Self::RoundRobin | Self::Random | Self::Jsq | Self::TokenJsq => None,
+            Self::KvRoundRobin { transfer_gib_per_s }
+            | Self::KvJsq { transfer_gib_per_s }
+            | Self::KvTokenJsq { transfer_gib_per_s }
+            | Self::MixedPool {
+                transfer_gib_per_s, ..
+            } => Some(transfer_gib_per_s),
+        }
+    }
+
+    /// Whether a prompt goes to a `Prompt` instance and its tokens to a `Token` instance, always.
+    #[must_use]
+    pub const fn pairs_prompt_and_token(&self) -> bool {
+        matches!(
+            self,
+            Self::KvRoundRobin { .. } | Self::KvJsq { .. } | Self::KvTokenJsq { .. }
+        )
+    }
+}

@@ -1,7 +1,33 @@
 //! The data plane: requests, batch engines, schedulers and transfers, event by event. Knows nothing
 //! of the ECS.
+//!
+//! An [`Endpoint`] is one application's share of it. Its surface is narrow: add an engine, open and
+//! close it to new work, ask whether it is idle, remove it; serve up to an instant; read what ended.
 
+mod arrivals;
+mod batching;
+mod deadlock;
+mod endpoint;
+mod engine;
+mod events;
+mod index;
+mod iteration;
+mod performance;
 mod record;
+mod recount;
+mod request;
+pub mod scheduler;
+mod transfer;
+mod types;
+mod withdrawal;
 
 pub use crate::scenario::Role;
+pub use endpoint::Endpoint;
+pub use index::{Entry, LeastIndex};
+pub use performance::{
+    ConstantTime, Curves, InvalidCurve, Performance, PerformanceError, PerformanceModel,
+};
 pub use record::{Outcome, Rejection, RequestRecord};
+pub use types::{
+    Counts, EndpointConfig, EngineBusy, EngineId, EngineLoad, EngineSpec, LateArrival,
+};

@@ -1,0 +1,81 @@
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::time::SimTime;
+use crate::workload::{Arrival, ArrivalStream, WorkloadError};
+
+/// What is to come: a workload, and what a host hands over.
+pub(super) struct Arrivals {
+    stream: ArrivalStream,
+    next: Option<Arrival>,
+    /// By time; of equal times, in the order of handing over.
+    submitted: VecDeque<Arrival>,
+    pub(super) error: Option<WorkloadError>,
+}
+
+impl Arrivals {
+    pub(super) fn new(stream: ArrivalStream) -> Self {
+        let mut arrivals = Self {
+            stream,
+            next: None,
+            submitted: VecDeque::new(),
+            error: None,
+        };
+        arrivals.advance();
+        arrivals
+    }
+
+    fn advance(&mut self) {
+        self.next = match self.stream.next() {
+            Some(Ok(arrival)) => Some(arrival),
+            Some(Err(error)) => {
+                self.error = Some(error);
+                self.stream = Box::new(std::iter::empty());
+                None
+            }
+            None => None,
+        };
+    }
+
+    pub(super) fn submit(&mut self, arrival: Arrival) {
+        let place = self
+            .submitted
+            .partition_point(|other| other.time <= arrival.time);
+        self.submitted.insert(place, arrival);
+    }
+
+    /// When the next one comes.
+    pub(super) fn next_time(&self) -> Option<SimTime> {
+        match (&self.next, self.submitted.front()) {
+            (Some(next), Some(submitted)) => Some(next.time.min(submitted.time)),
+            (next, submitted) => next.as_ref().or(submitted).map(|arrival| arrival.time),
+        }
+    }
+
+    /// Takes the next one; of equal times, that of the workload.
+    pub(super) fn take(&mut self) -> Option<Arrival> {
+        let submitted_first = match (&self.next, self.submitted.front()) {
+            (Some(next), Some(submitted)) => submitted.time < next.time,
+            (None, Some(_)) => true,
+            _ => false,
+        };
+        if submitted_first {
+            return self.submitted.pop_front();
+        }
+        let next = self.next.take();
+        if next.is_some() {
+            self.advance();
+        }
+        next
+    }
+}
+
+impl fmt::Debug for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrivals")
+            .field("next", &self.next)
+            .field("submitted", &self.submitted.len())
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}

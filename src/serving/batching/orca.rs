@@ -1,0 +1,36 @@
+use super::{Batching, Engine, Requests, Selection, Task};
+
+/// The old batch, then the pool in order of arrival as far as it fits (Yu et al., "Orca", OSDI 2022,
+/// as the reference simulator does it). Nothing is preempted.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Orca {
+    pub(super) max_batch_size: usize,
+}
+
+impl Batching for Orca {
+    fn select(&self, engine: &Engine, requests: &mut Requests, selection: &mut Selection) {
+        selection.kept = engine.batch().len();
+        let mut used = engine.used();
+        for task in engine.waiting() {
+            if selection.len() == self.max_batch_size {
+                return;
+            }
+            let request = &mut requests[task.request()];
+            let bytes = engine.bytes_to_run(request, task.phase());
+            if bytes > engine.memory().saturating_sub(used) {
+                return;
+            }
+            used += bytes;
+            request.selected = true;
+            selection.joined.push(task);
+        }
+    }
+
+    fn interrupts(&self, engine: &Engine, _: &Requests, _: Task) -> bool {
+        self.has_room(engine)
+    }
+
+    fn has_room(&self, engine: &Engine) -> bool {
+        engine.batch().len() < self.max_batch_size
+    }
+}

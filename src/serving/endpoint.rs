@@ -1,0 +1,493 @@
+use std::collections::VecDeque;
+
+use crate::random::Stream;
+use crate::time::SimTime;
+use crate::workload::{Arrival, ArrivalStream, WorkloadError};
+
+use super::arrivals::Arrivals;
+use super::batching::{Selection, usable_memory};
+use super::engine::Engine;
+use super::events::{Event, Events};
+use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
+use super::scheduler::{AnyScheduler, Choice, Engines, Scheduler, Shape};
+use super::{
+    Counts, EndpointConfig, EngineBusy, EngineId, EngineLoad, EngineSpec, LateArrival, Outcome,
+    Rejection, RequestRecord, Role,
+};
+
+/// The data plane of one application: its requests, batch engines, scheduler and events, in dense
+/// arrays.
+///
+/// ```
+/// use fleetsim::scenario::{Engine, Scheduler};
+/// use fleetsim::serving::{
+///     ConstantTime, Endpoint, EndpointConfig, EngineSpec, Performance, Role,
+/// };
+/// use fleetsim::time::{SimDuration, SimTime};
+/// use fleetsim::workload::Arrival;
+///
+/// let mut endpoint = Endpoint::new(
+///     EndpointConfig {
+///         weights_bytes: 0,
+///         kv_bytes_per_token: 1,
+///         scheduler: Scheduler::Jsq,
+///         seed: 0,
+///         possible: vec![(Role::Mixed, Engine::Fcfs, 1_000)],
+///     },
+///     Box::new(std::iter::empty()),
+/// );
+/// let seconds = |s| SimDuration::saturating(s);
+/// let engine = endpoint.add_engine(EngineSpec {
+///     instance: 0,
+///     role: Role::Mixed,
+///     batching: Engine::Fcfs,
+///     memory_bytes: 1_000,
+///     performance: Performance::Constant(ConstantTime::new(seconds(1.0), seconds(0.5))),
+/// });
+/// endpoint.open(engine);
+/// endpoint.submit(Arrival { id: 0, time: SimTime::ZERO, prompt_tokens: 10, output_tokens: 5 })?;
+/// endpoint.serve_until(SimTime::MAX);
+/// let record = endpoint.take_ended().next().unwrap();
+/// assert_eq!(record.ttft(), Some(seconds(1.0)));
+/// assert_eq!(record.e2e(), Some(seconds(1.0 + 4.0 * 0.5)));
+/// # Ok::<(), fleetsim::serving::LateArrival>(())
+/// ```
+#[derive(Debug)]
+pub struct Endpoint {
+    pub(super) config: EndpointConfig,
+    pub(super) requests: Requests,
+    pub(super) engines: Vec<Engine>,
+    pub(super) scheduler: AnyScheduler,
+    pub(super) transfer_bytes_per_s: f64,
+    pub(super) events: Events,
+    pub(super) arrivals: Arrivals,
+    /// Requests at the application that no engine takes, in order of arrival.
+    pub(super) waiting: VecDeque<RequestId>,
+    pub(super) ended: Vec<RequestRecord>,
+    pub(super) counts: Counts,
+    pub(super) now: SimTime,
+    pub(super) last_event: SimTime,
+    pub(super) selection: Selection,
+    pub(super) finished: Vec<Task>,
+    /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
+    largest: (u64, u64),
+}
+
+impl Endpoint {
+    /// An endpoint without engines whose requests come from `arrivals`.
+    #[must_use]
+    pub fn new(config: EndpointConfig, arrivals: ArrivalStream) -> Self {
+        let scheduler = AnyScheduler::new(
+            config.scheduler,
+            Stream::new(config.seed, "scheduler/random"),
+        );
+        let transfer = config
+            .scheduler
+            .transfer_gib_per_s()
+            .unwrap_or(f64::INFINITY);
+        Self::build(config, scheduler, transfer, arrivals)
+    }
+
+    /// An endpoint with a scheduler of the user's own, and the bandwidth in GiB/s at which KV caches
+    /// are sent between engines that it chooses as a pair. `config.scheduler` only says how to read
+    /// the roles in `config.possible`.
+    #[must_use]
+    pub fn with_scheduler(
+        config: EndpointConfig,
+        scheduler: Box<dyn Scheduler>,
+        transfer_gib_per_s: f64,
+        arrivals: ArrivalStream,
+    ) -> Self {
+        Self::build(
+            config,
+            AnyScheduler::Custom(scheduler),
+            transfer_gib_per_s,
+            arrivals,
+        )
+    }
+
+    fn build(
+        config: EndpointConfig,
+        scheduler: AnyScheduler,
+        transfer_gib_per_s: f64,
+        arrivals: ArrivalStream,
+    ) -> Self {
+        Self {
+            largest: largest(&config),
+            config,
+            requests: Requests::default(),
+            engines: Vec::new(),
+            scheduler,
+            transfer_bytes_per_s: transfer_gib_per_s * 1_073_741_824.0,
+            events: Events::default(),
+            arrivals: Arrivals::new(arrivals),
+            waiting: VecDeque::new(),
+            ended: Vec::new(),
+            counts: Counts::default(),
+            now: SimTime::ZERO,
+            last_event: SimTime::ZERO,
+            selection: Selection::default(),
+            finished: Vec::new(),
+        }
+    }
+
+    /// Adds an engine. The scheduler leaves it alone until it is opened.
+    pub fn add_engine(&mut self, spec: EngineSpec) -> EngineId {
+        let id = EngineId(u32::try_from(self.engines.len()).expect("under 2^32 engines ever"));
+        self.scheduler.join(id, spec.role);
+        let config = &self.config;
+        self.engines.push(Engine::new(
+            spec,
+            config.weights_bytes,
+            config.kv_bytes_per_token,
+        ));
+        id
+    }
+
+    /// Lets the scheduler choose the engine. Follow with [`Self::flush`] once all that open at the same
+    /// instant are open.
+    pub fn open(&mut self, engine: EngineId) {
+        let state = &mut self.engines[engine.index()];
+        if !state.open && !state.removed {
+            state.open = true;
+            let role = state.role;
+            let engines = Engines {
+                engines: &self.engines,
+                weights_bytes: self.config.weights_bytes,
+            };
+            self.scheduler.open(engine, role, &engines);
+        }
+    }
+
+    /// Stops the scheduler from choosing the engine; what it has it finishes.
+    pub fn close(&mut self, engine: EngineId) {
+        let state = &mut self.engines[engine.index()];
+        if state.open {
+            state.open = false;
+            self.scheduler.close(engine);
+        }
+    }
+
+    /// Whether no request is assigned to the engine, transfers from and to it included.
+    #[must_use]
+    pub fn is_idle(&self, engine: EngineId) -> bool {
+        self.engines[engine.index()].assigned == 0
+    }
+
+    /// Since when it has been idle, if it is: its last request's end, or zero if it never had any.
+    #[must_use]
+    pub fn idle_since(&self, engine: EngineId) -> Option<SimTime> {
+        self.is_idle(engine)
+            .then(|| self.engines[engine.index()].idle_since)
+    }
+
+    /// Takes an idle engine out.
+    ///
+    /// # Errors
+    /// [`EngineBusy`] while a request is assigned to it.
+    pub fn remove(&mut self, engine: EngineId) -> Result<(), EngineBusy> {
+        let assigned = self.engines[engine.index()].assigned;
+        if assigned > 0 {
+            return Err(EngineBusy { assigned });
+        }
+        self.close(engine);
+        self.events.cancel_run(engine);
+        self.engines[engine.index()].retire(self.config.weights_bytes);
+        Ok(())
+    }
+
+    /// Hands over a request, from a host that makes its own.
+    ///
+    /// # Errors
+    /// [`LateArrival`] when it would arrive before an instant that has been served already.
+    pub fn submit(&mut self, arrival: Arrival) -> Result<(), LateArrival> {
+        if arrival.time < self.now {
+            return Err(LateArrival {
+                arrival: arrival.time,
+                served: self.now,
+            });
+        }
+        self.arrivals.submit(arrival);
+        Ok(())
+    }
+
+    /// Serves exactly, event by event, up to and including `until`. At equal times arrivals come
+    /// first, then whatever was scheduled first.
+    pub fn serve_until(&mut self, until: SimTime) {
+        loop {
+            let arrival = self.arrivals.next_time();
+            let event = self.events.next_time();
+            let (time, arrives) = match (arrival, event) {
+                (Some(arrival), Some(event)) if arrival <= event => (arrival, true),
+                (Some(arrival), None) => (arrival, true),
+                (_, Some(event)) => (event, false),
+                (None, None) if self.wake_stalled() => continue,
+                (None, None) => break,
+            };
+            if time > until {
+                break;
+            }
+            self.now = self.now.max(time);
+            self.last_event = self.now;
+            if arrives {
+                self.admit();
+            } else {
+                self.handle_event();
+            }
+        }
+        if until < SimTime::MAX {
+            self.now = self.now.max(until);
+        }
+    }
+
+    fn handle_event(&mut self) {
+        match self.events.pop() {
+            Some(Event::Run(engine)) => self.complete(engine),
+            Some(Event::Transfer(id, event)) if self.requests.transfer_stands(id, event) => {
+                self.move_transfer(id);
+            }
+            Some(Event::Transfer(..)) | None => {}
+        }
+        let requests = &self.requests;
+        self.events
+            .drop_stale(|id, event| requests.transfer_stands(id, event));
+    }
+
+    /// Lets the next arrival in: rejected, dispatched, or left waiting.
+    fn admit(&mut self) {
+        let Some(arrival) = self.arrivals.take() else {
+            return;
+        };
+        self.counts.arrived += 1;
+        let id = self.requests.insert(&arrival);
+        let shape = self.shape(&self.requests[id]);
+        if !self.could_ever_hold(&shape) {
+            self.counts.rejected += 1;
+            let request = self.requests.remove(id);
+            let outcome = Outcome::Rejected(Rejection::TooLarge);
+            self.ended.push(self.record(&request, outcome, None));
+        } else if !self.dispatch(id) {
+            self.counts.waiting += 1;
+            self.waiting.push_back(id);
+        }
+    }
+
+    fn could_ever_hold(&self, shape: &Shape) -> bool {
+        let weights = self.config.weights_bytes;
+        weights.saturating_add(shape.prompt_bytes) <= self.largest.0
+            && (shape.output_tokens == 1 || weights.saturating_add(shape.bytes()) <= self.largest.1)
+    }
+
+    pub(super) fn shape(&self, request: &Request) -> Shape {
+        let bytes = |phase| {
+            self.config
+                .kv_bytes_per_token
+                .saturating_mul(request.tokens_held(phase))
+        };
+        Shape {
+            prompt_tokens: request.prompt_tokens,
+            output_tokens: request.output_tokens,
+            prompt_bytes: bytes(Phase::Prompt),
+            token_bytes: bytes(Phase::Token),
+        }
+    }
+
+    /// Has the scheduler choose for a request, and hands it over. False when it must wait.
+    pub(super) fn dispatch(&mut self, id: RequestId) -> bool {
+        let shape = self.shape(&self.requests[id]);
+        let engines = Engines {
+            engines: &self.engines,
+            weights_bytes: self.config.weights_bytes,
+        };
+        let Some(Choice { prompt, token }) = self.scheduler.choose(&shape, &engines) else {
+            return false;
+        };
+        debug_assert!(self.engines[prompt.index()].open && self.engines[token.index()].open);
+        self.counts.in_flight += 1;
+        let request = &mut self.requests[id];
+        request.prompt_engine = prompt;
+        request.token_engine = token;
+        request.stage = Stage::Prompt;
+        let has_token_phase = request.has_token_phase();
+        let prompt_tokens = u64::from(request.prompt_tokens) + 1;
+        let decode_tokens = u64::from(request.decode_tokens());
+        self.assign(prompt, prompt_tokens);
+        if prompt == token {
+            self.engines[token.index()].totals.pending_tokens += decode_tokens;
+        } else {
+            self.assign(token, decode_tokens);
+        }
+        self.arrive(prompt, Task::prompt(id));
+        if prompt == token && has_token_phase {
+            self.arrive(token, Task::token(id));
+        }
+        true
+    }
+
+    fn assign(&mut self, engine: EngineId, tokens: u64) {
+        let engine = &mut self.engines[engine.index()];
+        engine.assigned += 1;
+        engine.totals.pending_tokens += tokens;
+    }
+
+    pub(super) fn unassign(&mut self, engine: EngineId) {
+        let now = self.now;
+        let engine = &mut self.engines[engine.index()];
+        engine.assigned -= 1;
+        if engine.assigned == 0 {
+            engine.idle_since = now;
+        }
+    }
+
+    /// Schedules what waits at the application, in order of arrival, as far as engines are open to it.
+    pub fn flush(&mut self, now: SimTime) {
+        self.now = self.now.max(now);
+        for _ in 0..self.waiting.len() {
+            let Some(id) = self.waiting.pop_front() else {
+                break;
+            };
+            if self.dispatch(id) {
+                self.counts.waiting -= 1;
+                self.last_event = self.now;
+            } else {
+                self.waiting.push_back(id);
+            }
+        }
+    }
+
+    pub(super) fn record(
+        &self,
+        request: &Request,
+        outcome: Outcome,
+        end: Option<SimTime>,
+    ) -> RequestRecord {
+        let instance = |engine: EngineId| Some(self.engines[engine.index()].instance);
+        let (prompt_instance, token_instance) = match request.stage {
+            Stage::Waiting | Stage::Parked(_) => (None, None),
+            _ => (
+                instance(request.prompt_engine),
+                instance(request.token_engine),
+            ),
+        };
+        RequestRecord {
+            id: request.id,
+            arrival: request.arrival,
+            prompt_tokens: request.prompt_tokens,
+            output_tokens: request.output_tokens,
+            prompt_start: request.prompt_start,
+            first_token: request.first_token,
+            token_start: request.token_start,
+            end,
+            prompt_instance,
+            token_instance,
+            restarts: request.restarts,
+            outcome,
+        }
+    }
+
+    /// Takes the records of what ended since the last call, in the order of ending. A request that is
+    /// turned away ends when it arrives.
+    pub fn take_ended(&mut self) -> std::vec::Drain<'_, RequestRecord> {
+        self.ended.drain(..)
+    }
+
+    /// The records of everything that has not ended, by arrival.
+    #[must_use]
+    pub fn outstanding(&self) -> Vec<RequestRecord> {
+        let mut live: Vec<(u64, RequestRecord)> = self
+            .requests
+            .iter()
+            .map(|(_, request)| {
+                let outcome = match request.stage {
+                    Stage::Waiting => Outcome::Waiting,
+                    _ => Outcome::InFlight,
+                };
+                (request.sequence, self.record(request, outcome, None))
+            })
+            .collect();
+        live.sort_unstable_by_key(|&(sequence, _)| sequence);
+        live.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// The instant of the next event, arrivals included.
+    #[must_use]
+    pub fn next_event(&self) -> Option<SimTime> {
+        match (self.arrivals.next_time(), self.events.next_time()) {
+            (Some(arrival), Some(event)) => Some(arrival.min(event)),
+            (arrival, event) => arrival.or(event),
+        }
+    }
+
+    /// The instant of the last event served.
+    #[must_use]
+    pub const fn last_event(&self) -> SimTime {
+        self.last_event
+    }
+
+    /// Whether every request that will ever come has come and ended.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.counts.waiting == 0
+            && self.counts.in_flight == 0
+            && self.arrivals.next_time().is_none()
+    }
+
+    /// Why the workload ended early, if it did.
+    #[must_use]
+    pub fn workload_error(&self) -> Option<&WorkloadError> {
+        self.arrivals.error.as_ref()
+    }
+
+    /// How many requests stand where.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What an engine holds and did.
+    #[must_use]
+    pub fn load(&self, engine: EngineId) -> EngineLoad {
+        let engine = &self.engines[engine.index()];
+        let (tokens, seconds) = engine.progress(self.now);
+        let (prompt_s, token_s) = if engine.batch_prompts() > 0 {
+            (seconds, 0.0)
+        } else {
+            (0.0, seconds)
+        };
+        let totals = &engine.totals;
+        EngineLoad {
+            queued: engine.waiting_len() as u64,
+            running: engine.batch().len() as u64,
+            assigned: engine.assigned,
+            pending_tokens: totals.pending_tokens.saturating_sub(tokens),
+            memory_used: engine.used(),
+            memory: engine.memory(),
+            prompt_tokens: totals.prompt_tokens,
+            output_tokens: totals.output_tokens + tokens,
+            prompt_busy_s: totals.prompt_busy_s + prompt_s,
+            token_busy_s: totals.token_busy_s + token_s,
+        }
+    }
+}
+
+/// The largest memory for the prompt side and for the token side that the scheduler could ever use.
+fn largest(config: &EndpointConfig) -> (u64, u64) {
+    let largest = |accept: &dyn Fn(Role) -> bool| {
+        config
+            .possible
+            .iter()
+            .filter(|(role, ..)| accept(*role))
+            .map(|&(_, batching, memory)| usable_memory(batching, memory))
+            .max()
+            .unwrap_or(0)
+    };
+    if config.scheduler.pairs_prompt_and_token() {
+        (
+            largest(&|role| role == Role::Prompt),
+            largest(&|role| role == Role::Token),
+        )
+    } else {
+        let any = largest(&|_| true);
+        (any, any)
+    }
+}

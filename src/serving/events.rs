@@ -1,0 +1,105 @@
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::time::SimTime;
+
+use super::EngineId;
+use super::index::LeastIndex;
+use super::request::RequestId;
+
+/// What is due: the ends of runs and the steps of KV-cache transfers, in order of time and, at equal
+/// times, in the order in which they were scheduled.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    /// An engine has at most one run, so a run that is cut short moves in place.
+    runs: LeastIndex<SimTime>,
+    transfers: BinaryHeap<Reverse<Transfer>>,
+    scheduled: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Transfer {
+    time: SimTime,
+    number: u64,
+    request: u32,
+}
+
+/// One thing that is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    /// The run of an engine ends.
+    Run(EngineId),
+    /// A transfer is complete, or to be tried again. The number tells whether it still stands.
+    Transfer(RequestId, u64),
+}
+
+impl Events {
+    fn number(&mut self) -> u64 {
+        self.scheduled += 1;
+        self.scheduled
+    }
+
+    /// Sets when the run of an engine ends.
+    pub(super) fn run_ends(&mut self, engine: EngineId, time: SimTime) {
+        let number = self.number();
+        self.runs.set(engine, time, number);
+    }
+
+    pub(super) fn cancel_run(&mut self, engine: EngineId) {
+        self.runs.remove(engine);
+    }
+
+    /// Schedules the next step of a request's transfer; returns the number of the event.
+    pub(super) fn transfer_moves(&mut self, request: RequestId, time: SimTime) -> u64 {
+        let number = self.number();
+        self.transfers.push(Reverse(Transfer {
+            time,
+            number,
+            request: request.place(),
+        }));
+        number
+    }
+
+    /// Drops transfers from the front that do not stand any more.
+    pub(super) fn drop_stale(&mut self, mut stands: impl FnMut(RequestId, u64) -> bool) {
+        while let Some(Reverse(transfer)) = self.transfers.peek() {
+            if stands(RequestId::at(transfer.request), transfer.number) {
+                break;
+            }
+            self.transfers.pop();
+        }
+    }
+
+    pub(super) fn next_time(&self) -> Option<SimTime> {
+        let run = self.runs.least().map(|run| run.key);
+        let transfer = self.transfers.peek().map(|Reverse(transfer)| transfer.time);
+        match (run, transfer) {
+            (Some(run), Some(transfer)) => Some(run.min(transfer)),
+            (run, transfer) => run.or(transfer),
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        let run = self.runs.least().map(|run| (run.key, run.order));
+        let transfer = self
+            .transfers
+            .peek()
+            .map(|Reverse(transfer)| (transfer.time, transfer.number));
+        let run_first = match (run, transfer) {
+            (Some(run), Some(transfer)) => run < transfer,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if run_first {
+            let engine = self.runs.least()?.engine;
+            self.runs.remove(engine);
+            Some(Event::Run(engine))
+        } else {
+            let Reverse(transfer) = self.transfers.pop()?;
+            Some(Event::Transfer(
+                RequestId::at(transfer.request),
+                transfer.number,
+            ))
+        }
+    }
+}

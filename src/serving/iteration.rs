@@ -1,0 +1,165 @@
+//! The life of a batch: tasks arrive, an iteration is selected, it runs, it may be cut short, it ends.
+
+use crate::time::SimTime;
+
+use super::batching::Batching;
+use super::request::{Phase, RequestId, Stage, Task};
+use super::scheduler::Scheduler;
+use super::{Endpoint, EngineId, Outcome};
+
+impl Endpoint {
+    /// A task comes to an engine: its request's next one, or a token task right behind its prompt.
+    pub(super) fn arrive(&mut self, engine: EngineId, task: Task) {
+        let state = &mut self.engines[engine.index()];
+        if self.requests[task.request()].is_first(task.phase()) {
+            state.enter_pool(&mut self.requests, task);
+            self.scheduler.pool_entered(engine);
+        }
+        state.enqueue(&self.requests, task);
+        if state.run.is_none() {
+            let bytes = state.bytes(&self.requests[task.request()], task.phase());
+            if state.fits(bytes) {
+                self.begin(engine);
+            }
+        } else if state.rule.interrupts(state, &self.requests, task) {
+            self.pause(engine);
+        }
+    }
+
+    /// Starts the next iteration, if there is anything to run.
+    pub(super) fn begin(&mut self, engine: EngineId) {
+        loop {
+            let state = &mut self.engines[engine.index()];
+            self.selection.clear();
+            let rule = state.rule;
+            rule.select(state, &mut self.requests, &mut self.selection);
+            state.rebatch(&mut self.requests, &self.selection, self.now);
+            if !state.batch().is_empty() {
+                let ends = state.start_run(&self.requests, self.now);
+                self.events.run_ends(engine, ends);
+                return;
+            }
+            if state.pool_is_empty() {
+                self.scheduler.freed(engine);
+                self.release_parked(engine);
+                return;
+            }
+            if !self.evict_if_deadlocked(engine) {
+                return;
+            }
+        }
+    }
+
+    /// Cuts the run of token iterations short at the next boundary, once a run.
+    pub(super) fn pause(&mut self, engine: EngineId) {
+        let state = &mut self.engines[engine.index()];
+        let prompts = state.batch_prompts();
+        let Some(run) = &mut state.run else { return };
+        if run.paused || prompts > 0 {
+            return;
+        }
+        run.paused = true;
+        let start = run.ends.seconds() - run.duration * run.iterations as f64;
+        let elapsed = self.now.seconds() - start;
+        let iterations =
+            (floor_divide(elapsed, run.duration) + 1.0).clamp(0.0, run.iterations as f64);
+        let left = run.duration * iterations - elapsed;
+        run.iterations = iterations as u64;
+        if left > 0.0 {
+            run.ends = SimTime::saturating(self.now.seconds() + left);
+            self.events.run_ends(engine, run.ends);
+        } else {
+            self.events.cancel_run(engine);
+            self.complete(engine);
+        }
+    }
+
+    /// Ends a run: finished tasks leave and are followed up, then the next iteration begins.
+    pub(super) fn complete(&mut self, engine: EngineId) {
+        let mut finished = std::mem::take(&mut self.finished);
+        let state = &mut self.engines[engine.index()];
+        let before = (state.totals.prompt_tokens, state.totals.output_tokens);
+        state.finish_run(&self.requests, &mut finished);
+        self.counts.prompt_tokens += state.totals.prompt_tokens - before.0;
+        self.counts.output_tokens += state.totals.output_tokens - before.1;
+        let mut progressed = false;
+        for task in finished.drain(..) {
+            match task.phase() {
+                Phase::Prompt => self.finish_prompt(engine, task.request()),
+                Phase::Token => self.finish_request(engine, task.request()),
+            }
+            progressed |= !task.is_prompt();
+        }
+        self.finished = finished;
+        if progressed {
+            self.release_parked(engine);
+        }
+        if self.engines[engine.index()].run.is_none() {
+            self.begin(engine);
+        }
+    }
+
+    fn finish_prompt(&mut self, engine: EngineId, id: RequestId) {
+        let request = &mut self.requests[id];
+        request.first_token.get_or_insert(self.now);
+        self.scheduler.prompt_done(engine, request.prompt_tokens);
+        if !request.has_token_phase() {
+            self.finish_request(engine, id);
+        } else if request.token_engine == engine {
+            request.stage = Stage::Token;
+            self.engines[engine.index()].follow_up(&mut self.requests, Task::token(id));
+        } else {
+            request.stage = Stage::Blocked;
+            self.scheduler.pool_left(engine);
+            self.engines[engine.index()].outgoing += 1;
+            self.start_transfer(id);
+        }
+    }
+
+    fn finish_request(&mut self, engine: EngineId, id: RequestId) {
+        self.scheduler.request_done(engine);
+        self.scheduler.pool_left(engine);
+        let request = self.requests.remove(id);
+        self.engines[engine.index()].give_back(request.held);
+        self.scheduler.memory_released(engine, request.held);
+        self.unassign(engine);
+        self.counts.in_flight -= 1;
+        self.counts.completed += 1;
+        self.ended
+            .push(self.record(&request, Outcome::Completed, Some(self.now)));
+    }
+}
+
+/// `floor(a / b)` for a positive `b` by way of the exact remainder, as in IEEE 754 `fmod`. Rounding
+/// `a / b` first would now and then give one more.
+fn floor_divide(a: f64, b: f64) -> f64 {
+    let remainder = a % b;
+    let (quotient, remainder) = ((a - remainder) / b, remainder);
+    let quotient = if remainder < 0.0 {
+        quotient - 1.0
+    } else {
+        quotient
+    };
+    let floor = quotient.floor();
+    if quotient - floor > 0.5 {
+        floor + 1.0
+    } else {
+        floor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::floor_divide;
+
+    #[test]
+    fn division_is_floored_by_the_exact_remainder() {
+        assert_eq!(floor_divide(0.6, 0.2), 2.0);
+        assert_eq!((0.6_f64 / 0.2).floor(), 2.0);
+        assert_eq!(floor_divide(1.0, 0.1), 9.0);
+        assert_eq!((1.0_f64 / 0.1).floor(), 10.0);
+        assert_eq!(floor_divide(7.0, 2.0), 3.0);
+        assert_eq!(floor_divide(-1e-18, 0.5), -1.0);
+        assert_eq!(floor_divide(0.0, 0.5), 0.0);
+    }
+}

@@ -1,0 +1,231 @@
+use std::ops::{Index, IndexMut};
+
+use crate::time::SimTime;
+use crate::workload::Arrival;
+
+use super::EngineId;
+
+/// A request that has not ended, by its place in [`Requests`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestId(u32);
+
+impl RequestId {
+    pub(super) const fn place(self) -> u32 {
+        self.0
+    }
+
+    pub(super) const fn at(place: u32) -> Self {
+        Self(place)
+    }
+}
+
+/// The two halves of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The whole prompt in one iteration, which yields the first token.
+    Prompt,
+    /// The other tokens, one an iteration.
+    Token,
+}
+
+/// One phase of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Task(u32);
+
+impl Task {
+    pub(super) const fn prompt(request: RequestId) -> Self {
+        Self(request.0 << 1)
+    }
+
+    pub(super) const fn token(request: RequestId) -> Self {
+        Self(request.0 << 1 | 1)
+    }
+
+    pub(super) const fn request(self) -> RequestId {
+        RequestId(self.0 >> 1)
+    }
+
+    pub(super) const fn phase(self) -> Phase {
+        if self.0 & 1 == 0 {
+            Phase::Prompt
+        } else {
+            Phase::Token
+        }
+    }
+
+    pub(super) const fn is_prompt(self) -> bool {
+        matches!(self.phase(), Phase::Prompt)
+    }
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// At the application, with no instance.
+    Waiting,
+    /// Evicted from this engine, until that has made progress.
+    Parked(EngineId),
+    /// Its prompt is queued or runs.
+    Prompt,
+    /// Its KV cache is to be sent but the destination has no room yet.
+    Blocked,
+    /// Its KV cache is on its way; both sides hold it.
+    Transfer,
+    /// Its tokens are queued, run or are preempted.
+    Token,
+}
+
+/// A request that has not ended.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) id: u64,
+    pub(super) arrival: SimTime,
+    /// Order of arrival at the endpoint, which breaks ties of `arrival`.
+    pub(super) sequence: u64,
+    pub(super) prompt_tokens: u32,
+    pub(super) output_tokens: u32,
+    pub(super) stage: Stage,
+    /// Where its phases are served; meaningless while it waits or is parked.
+    pub(super) prompt_engine: EngineId,
+    pub(super) token_engine: EngineId,
+    /// Bytes of KV cache that it holds (during a transfer: on each side).
+    pub(super) held: u64,
+    /// In the batch: how often its first task was passed over. Waiting: the engine's iteration count
+    /// less that number, so that it grows by itself.
+    pub(super) passed_over: u64,
+    /// Its place among requests of equal arrival in the engine's pool.
+    pub(super) pool_order: u64,
+    /// Token iterations left when its token task last left the batch.
+    pub(super) remaining: u32,
+    /// Its token task was preempted: it keeps its memory.
+    pub(super) preempted: bool,
+    /// Taken in the selection under way.
+    pub(super) selected: bool,
+    /// The event that will move its transfer on.
+    pub(super) transfer_event: u64,
+    pub(super) restarts: u32,
+    pub(super) prompt_start: Option<SimTime>,
+    pub(super) first_token: Option<SimTime>,
+    pub(super) token_start: Option<SimTime>,
+}
+
+impl Request {
+    /// Tokens that its token task generates; the first token comes from the prompt.
+    pub(super) const fn decode_tokens(&self) -> u32 {
+        self.output_tokens - 1
+    }
+
+    /// Whether a token phase follows the prompt.
+    pub(super) const fn has_token_phase(&self) -> bool {
+        self.output_tokens > 1
+    }
+
+    /// Whether `phase` is the one to be served next or being served.
+    pub(super) fn is_first(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Prompt => self.stage == Stage::Prompt,
+            Phase::Token => self.stage == Stage::Token,
+        }
+    }
+
+    /// Tokens that `phase` adds to the batch of one iteration.
+    pub(super) fn tokens_per_iteration(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Prompt => u64::from(self.prompt_tokens),
+            Phase::Token => 1,
+        }
+    }
+
+    /// Tokens whose KV cache `phase` takes room for when it first runs: the prompt and the token
+    /// that it yields; then the rest.
+    pub(super) fn tokens_held(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Prompt => u64::from(self.prompt_tokens) + 1,
+            Phase::Token => u64::from(self.decode_tokens()),
+        }
+    }
+}
+
+/// All requests that have not ended, in dense storage whose places are used again.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    slots: Vec<Option<Request>>,
+    free: Vec<RequestId>,
+    arrived: u64,
+}
+
+impl Requests {
+    pub(super) fn insert(&mut self, arrival: &Arrival) -> RequestId {
+        let request = Request {
+            id: arrival.id,
+            arrival: arrival.time,
+            sequence: self.arrived,
+            prompt_tokens: arrival.prompt_tokens,
+            output_tokens: arrival.output_tokens,
+            stage: Stage::Waiting,
+            prompt_engine: EngineId(0),
+            token_engine: EngineId(0),
+            held: 0,
+            passed_over: 0,
+            pool_order: 0,
+            remaining: 0,
+            preempted: false,
+            selected: false,
+            transfer_event: 0,
+            restarts: 0,
+            prompt_start: None,
+            first_token: None,
+            token_start: None,
+        };
+        self.arrived += 1;
+        if let Some(id) = self.free.pop() {
+            self.slots[id.0 as usize] = Some(request);
+            id
+        } else {
+            let id =
+                RequestId(u32::try_from(self.slots.len()).expect("under 2^31 requests at once"));
+            assert!(id.0 < 1 << 31, "under 2^31 requests at once");
+            self.slots.push(Some(request));
+            id
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: RequestId) -> Request {
+        self.free.push(id);
+        self.slots[id.0 as usize]
+            .take()
+            .expect("a request is removed once")
+    }
+
+    /// Whether a transfer event still moves this request on.
+    pub(super) fn transfer_stands(&self, id: RequestId, event: u64) -> bool {
+        self.slots[id.0 as usize]
+            .as_ref()
+            .is_some_and(|request| request.transfer_event == event)
+    }
+
+    /// Every request that has not ended, in no particular order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RequestId, &Request)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(i, slot)| Some((RequestId(i as u32), slot.as_ref()?)))
+    }
+}
+
+impl Index<RequestId> for Requests {
+    type Output = Request;
+    fn index(&self, id: RequestId) -> &Request {
+        self.slots[id.0 as usize]
+            .as_ref()
+            .expect("a request is not used after it ended")
+    }
+}
+
+impl IndexMut<RequestId> for Requests {
+    fn index_mut(&mut self, id: RequestId) -> &mut Request {
+        self.slots[id.0 as usize]
+            .as_mut()
+            .expect("a request is not used after it ended")
+    }
+}

@@ -1,0 +1,31 @@
+use super::EngineId;
+use super::list::List;
+use crate::serving::index::LeastIndex;
+
+/// The engine with the fewest requests in its pool.
+#[derive(Debug, Default)]
+pub(in super::super) struct FewestRequests {
+    engines: LeastIndex<u32>,
+}
+
+impl List for FewestRequests {
+    fn open(&mut self, engine: EngineId) {
+        self.engines.set(engine, 0, engine.order());
+    }
+
+    fn close(&mut self, engine: EngineId) {
+        self.engines.remove(engine);
+    }
+
+    fn pick(&mut self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
+        self.engines.least_where(holds).map(|entry| entry.engine)
+    }
+
+    fn pool_entered(&mut self, engine: EngineId) {
+        self.engines.update(engine, |requests| requests + 1);
+    }
+
+    fn pool_left(&mut self, engine: EngineId) {
+        self.engines.update(engine, |requests| requests - 1);
+    }
+}

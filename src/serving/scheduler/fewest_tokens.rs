@@ -1,0 +1,31 @@
+use super::EngineId;
+use super::list::List;
+use crate::serving::index::LeastIndex;
+
+/// The engine with the fewest scheduled tokens pending.
+#[derive(Debug, Default)]
+pub(in super::super) struct FewestTokens {
+    engines: LeastIndex<i64>,
+}
+
+impl List for FewestTokens {
+    fn open(&mut self, engine: EngineId) {
+        self.engines.set(engine, 0, engine.order());
+    }
+
+    fn close(&mut self, engine: EngineId) {
+        self.engines.remove(engine);
+    }
+
+    fn pick(&mut self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
+        self.engines.least_where(holds).map(|entry| entry.engine)
+    }
+
+    fn scheduled(&mut self, engine: EngineId, tokens: i64) {
+        self.engines.update(engine, |pending| pending + tokens);
+    }
+
+    fn served(&mut self, engine: EngineId, tokens: i64) {
+        self.engines.update(engine, |pending| pending - tokens);
+    }
+}

@@ -1,0 +1,18 @@
+use std::fmt::Debug;
+
+use super::EngineId;
+
+/// The open engines of one kind, and the rule that picks one of them. Ties go to the engine that
+/// joined first.
+pub(in super::super) trait List: Debug + Send + Sync {
+    fn open(&mut self, engine: EngineId);
+    fn close(&mut self, engine: EngineId);
+    /// One of those that `holds` takes.
+    fn pick(&mut self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId>;
+    /// So many tokens were scheduled to an engine.
+    fn scheduled(&mut self, _engine: EngineId, _tokens: i64) {}
+    /// So many of them are done.
+    fn served(&mut self, _engine: EngineId, _tokens: i64) {}
+    fn pool_entered(&mut self, _engine: EngineId) {}
+    fn pool_left(&mut self, _engine: EngineId) {}
+}

@@ -1,0 +1,80 @@
+//! KV caches on their way from the engine of the prompt to the engine of the tokens.
+
+use crate::time::{SimDuration, SimTime};
+
+use super::batching::Batching;
+use super::request::{RequestId, Stage, Task};
+use super::scheduler::Scheduler;
+use super::{Endpoint, EngineId};
+
+/// A destination without room is tried again after so many seconds (the reference's interval).
+const RETRY_S: f64 = 1.0;
+
+impl Endpoint {
+    /// Moves a transfer on when it is due: ends it, or tries again to start it.
+    pub(super) fn move_transfer(&mut self, id: RequestId) {
+        if self.requests[id].stage == Stage::Transfer {
+            self.end_transfer(id);
+        } else if !self.start_transfer(id) {
+            let destination = self.requests[id].token_engine;
+            self.make_room_if_hopeless(destination);
+        }
+    }
+
+    /// The destination takes what the request holds and the cache is on its way. False without room
+    /// there: then the same again later.
+    pub(super) fn start_transfer(&mut self, id: RequestId) -> bool {
+        let now = self.now.seconds();
+        let request = &mut self.requests[id];
+        let destination = request.token_engine;
+        let state = &mut self.engines[destination.index()];
+        if state.fits(request.held) {
+            state.take(request.held);
+            state.incoming += 1;
+            request.stage = Stage::Transfer;
+            let bytes = state.kv_bytes(u64::from(request.prompt_tokens)) as f64;
+            let arrives = SimTime::saturating(now + bytes / self.transfer_bytes_per_s);
+            request.transfer_event = self.events.transfer_moves(id, arrives);
+            true
+        } else {
+            let again = SimTime::saturating(now) + SimDuration::saturating(RETRY_S);
+            request.transfer_event = self.events.transfer_moves(id, again);
+            false
+        }
+    }
+
+    /// The source gives its memory back, the token task arrives, and the source is told.
+    fn end_transfer(&mut self, id: RequestId) {
+        let request = &mut self.requests[id];
+        request.transfer_event = 0;
+        request.stage = Stage::Token;
+        let (source, destination, held) =
+            (request.prompt_engine, request.token_engine, request.held);
+        let state = &mut self.engines[source.index()];
+        state.give_back(held);
+        state.outgoing -= 1;
+        self.scheduler.memory_released(source, held);
+        self.unassign(source);
+        self.engines[destination.index()].incoming -= 1;
+        self.arrive(destination, Task::token(id));
+        self.evict_and_begin_if_deadlocked(destination);
+        self.room_was_made(source);
+        self.evict_and_begin_if_deadlocked(source);
+    }
+
+    /// Lets an engine look at the head of its queue, now that memory was given back.
+    pub(super) fn room_was_made(&mut self, engine: EngineId) {
+        let state = &self.engines[engine.index()];
+        let Some(&head) = state.pending().first() else {
+            return;
+        };
+        if state.run.is_none() {
+            let request = &self.requests[head.request()];
+            if state.fits(state.bytes(request, head.phase())) {
+                self.begin(engine);
+            }
+        } else if state.rule.has_room(state) {
+            self.pause(engine);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Requests taken back from their engines.
+
+use crate::time::SimTime;
+
+use super::request::{RequestId, Stage, Task};
+use super::scheduler::{Choice, Scheduler, Withdrawn};
+use super::{Endpoint, EngineId};
+
+impl Endpoint {
+    /// Takes an engine out at once, busy or not. Its requests, and those that were to come to it, go
+    /// back to the queue of the application, by arrival, to begin again from the prompt when flushed.
+    /// Returns how many.
+    pub fn withdraw(&mut self, engine: EngineId, now: SimTime) -> u64 {
+        self.now = self.now.max(now);
+        self.close(engine);
+        let mut touched: Vec<(u64, RequestId)> = self
+            .requests
+            .iter()
+            .filter(|(_, request)| match request.stage {
+                Stage::Waiting => false,
+                Stage::Parked(at) => at == engine,
+                Stage::Token => request.token_engine == engine,
+                Stage::Prompt | Stage::Blocked | Stage::Transfer => {
+                    request.prompt_engine == engine || request.token_engine == engine
+                }
+            })
+            .map(|(id, request)| (request.sequence, id))
+            .collect();
+        touched.sort_unstable_by_key(|&(sequence, _)| sequence);
+        for &(_, id) in &touched {
+            self.take_back(id);
+            let parked = matches!(self.requests[id].stage, Stage::Parked(_));
+            self.requests[id].restarts += u32::from(!parked);
+            self.counts.in_flight -= 1;
+            self.counts.restarted += 1;
+            self.wait_in_order(id);
+        }
+        self.events.cancel_run(engine);
+        self.engines[engine.index()].retire(self.config.weights_bytes);
+        let requests = &self.requests;
+        self.events
+            .drop_stale(|id, event| requests.transfer_stands(id, event));
+        for &(_, id) in &touched {
+            let request = &self.requests[id];
+            for other in [request.prompt_engine, request.token_engine] {
+                if other != engine {
+                    self.room_was_made(other);
+                }
+            }
+        }
+        touched.len() as u64
+    }
+
+    /// Takes a request back from its engines, with all that it holds there.
+    pub(super) fn take_back(&mut self, id: RequestId) {
+        let request = &self.requests[id];
+        let shape = self.shape(request);
+        let (prompt, token) = (request.prompt_engine, request.token_engine);
+        let (stage, held) = (request.stage, request.held);
+        let pair = prompt != token;
+        let decode_tokens = u64::from(request.decode_tokens());
+        let prompt_tokens = u64::from(request.prompt_tokens) + 1;
+        let release = |endpoint: &mut Self, engine: EngineId| {
+            endpoint.engines[engine.index()].give_back(held);
+            endpoint.scheduler.memory_released(engine, held);
+        };
+        let mut prompt_untaken = 0;
+        let mut token_untaken = shape.bytes();
+        match stage {
+            Stage::Waiting | Stage::Parked(_) => return,
+            Stage::Prompt => {
+                self.engines[prompt.index()].drop_request(&self.requests, id);
+                self.engines[prompt.index()].totals.pending_tokens -= prompt_tokens;
+                self.engines[token.index()].totals.pending_tokens -= decode_tokens;
+                self.scheduler.pool_left(prompt);
+                release(self, prompt);
+                if pair {
+                    prompt_untaken = shape.prompt_bytes - held;
+                } else {
+                    token_untaken -= held;
+                }
+                self.unassign(prompt);
+            }
+            Stage::Blocked => {
+                self.engines[prompt.index()].outgoing -= 1;
+                self.engines[token.index()].totals.pending_tokens -= decode_tokens;
+                release(self, prompt);
+                self.unassign(prompt);
+            }
+            Stage::Transfer => {
+                self.engines[prompt.index()].outgoing -= 1;
+                self.engines[token.index()].incoming -= 1;
+                self.engines[token.index()].totals.pending_tokens -= decode_tokens;
+                release(self, prompt);
+                release(self, token);
+                token_untaken -= held;
+                self.unassign(prompt);
+            }
+            Stage::Token => {
+                let task = Task::token(id);
+                let left = self.engines[token.index()].iterations_left(&self.requests[id], task);
+                self.engines[token.index()].drop_request(&self.requests, id);
+                self.engines[token.index()].totals.pending_tokens -= left;
+                self.scheduler.pool_left(token);
+                release(self, token);
+                token_untaken -= held;
+            }
+        }
+        if pair || stage == Stage::Token {
+            self.unassign(token);
+        }
+        self.scheduler.withdrawn(&Withdrawn {
+            shape,
+            choice: Choice { prompt, token },
+            prompt_done: stage != Stage::Prompt,
+            prompt_untaken,
+            token_untaken,
+        });
+        let request = &mut self.requests[id];
+        request.held = 0;
+        request.preempted = false;
+        request.transfer_event = 0;
+    }
+}
