@@ -75,15 +75,16 @@ macro_rules! seconds {
 
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
-                self.0.total_cmp(&other.0).is_eq()
+                self.0.to_bits() == other.0.to_bits()
             }
         }
 
         impl Eq for $name {}
 
         impl Ord for $name {
+            /// By the bits: without a sign and without not-a-number they stand in numeric order.
             fn cmp(&self, other: &Self) -> Ordering {
-                self.0.total_cmp(&other.0)
+                self.0.to_bits().cmp(&other.0.to_bits())
             }
         }
 

@@ -25,6 +25,13 @@ pub struct Entry<K> {
 const ABSENT: u32 = u32::MAX;
 const ARITY: usize = 4;
 
+impl<K: Copy + Ord> Entry<K> {
+    /// Whether it stands before `other`. Orders differ, so the engine need not be looked at.
+    fn is_before(&self, other: &Self) -> bool {
+        self.key < other.key || self.key == other.key && self.order < other.order
+    }
+}
+
 impl<K> Default for LeastIndex<K> {
     fn default() -> Self {
         Self {
@@ -106,7 +113,7 @@ impl<K: Copy + Ord> LeastIndex<K> {
     /// Restores the heap around an entry that may have become smaller or larger.
     fn settle(&mut self, place: usize) {
         let entry = self.heap[place];
-        if place > 0 && entry < self.heap[(place - 1) / ARITY] {
+        if place > 0 && entry.is_before(&self.heap[(place - 1) / ARITY]) {
             self.rise(place, entry);
         } else {
             self.sink(place, entry);
@@ -116,7 +123,7 @@ impl<K: Copy + Ord> LeastIndex<K> {
     fn rise(&mut self, mut place: usize, entry: Entry<K>) {
         while place > 0 {
             let parent = (place - 1) / ARITY;
-            if self.heap[parent] <= entry {
+            if !entry.is_before(&self.heap[parent]) {
                 break;
             }
             self.put(place, self.heap[parent]);
