@@ -334,7 +334,8 @@ fn the_table_answers_in_order_and_fits() {
 }
 
 fn keys(object: &Value, expected: &str) {
-    let mut keys: Vec<_> = object.as_object().unwrap().keys().cloned().collect();
+    let object = object.as_object().expect("the contract has an object here");
+    let mut keys: Vec<_> = object.keys().cloned().collect();
     keys.sort();
     assert_eq!(keys.join(" "), expected);
 }
@@ -428,5 +429,5 @@ fn at(seconds: f64) -> Option<SimTime> {
 }
 
 fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap()
+    String::from_utf8(bytes).expect("results are text")
 }

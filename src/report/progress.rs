@@ -47,7 +47,6 @@ impl Progress {
         }
         let elapsed = self.started.elapsed().as_secs_f64();
         bar.set_message(status(now, self.end, requests_completed, elapsed));
-        bar.tick();
     }
 
     /// Takes the line away.
@@ -62,9 +61,9 @@ fn bar(end: Option<SimTime>) -> ProgressBar {
     let (bar, template) = match end {
         Some(_) => (
             ProgressBar::new(STEPS),
-            "{spinner} {bar:24} {percent:>3} %  {msg}",
+            "{bar:10} {percent:>3} %  {wide_msg}",
         ),
-        None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
+        None => (ProgressBar::new_spinner(), "{wide_msg}"),
     };
     let style = ProgressStyle::with_template(template).expect("the template is a valid constant");
     bar.with_style(style)
@@ -79,17 +78,15 @@ fn share(now: SimTime, end: SimTime) -> f64 {
     }
 }
 
-/// The text of the line, after so many seconds of wall time.
+/// The text of the line, after so many seconds of wall time. What matters most comes first: a
+/// narrow terminal cuts off the rest.
 fn status(now: SimTime, end: Option<SimTime>, requests_completed: u64, elapsed: f64) -> String {
     let mut text = format!("{} simulated", span(now.seconds()));
-    text += &format!(
-        "  {requests_completed} requests  {:.0}× real time",
-        now.seconds() / elapsed.max(1e-9)
-    );
     if let Some(share) = end.map(|end| share(now, end)).filter(|&share| share > 0.0) {
         text += &format!("  {} left", span(elapsed / share - elapsed));
     }
-    text
+    let speed = now.seconds() / elapsed.max(1e-9);
+    text + &format!("  {requests_completed} requests  {speed:.0}× speed")
 }
 
 /// A length of time as hours, minutes and seconds.
@@ -107,15 +104,15 @@ mod tests {
         let at = SimTime::saturating;
         assert_eq!(
             status(at(900.0), Some(at(3600.0)), 42, 0.5),
-            "0:15:00 simulated  42 requests  1800× real time  0:00:01 left"
+            "0:15:00 simulated  0:00:01 left  42 requests  1800× speed"
         );
         assert_eq!(
             status(at(90_061.0), None, 7, 1.0),
-            "25:01:01 simulated  7 requests  90061× real time"
+            "25:01:01 simulated  7 requests  90061× speed"
         );
         assert_eq!(
             status(SimTime::ZERO, Some(at(10.0)), 0, 1.0),
-            "0:00:00 simulated  0 requests  0× real time"
+            "0:00:00 simulated  0 requests  0× speed"
         );
     }
 }
