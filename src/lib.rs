@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod fleet;
 pub mod observe;
 pub mod random;
+pub mod report;
 pub mod scenario;
 pub mod serving;
 pub mod time;

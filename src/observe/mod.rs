@@ -1,5 +1,18 @@
 //! What a run leaves behind: samples, logs and statistics.
 
+mod requests;
 mod sample;
+mod scaling;
+mod statistics;
+mod summary;
+mod usage;
 
+pub use requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
 pub use sample::Sample;
+pub use scaling::ScalingCounts;
+pub use statistics::{Distribution, Statistics};
+pub use summary::{
+    ApplicationRecord, ApplicationSummary, FleetSummary, InstanceSummary, RunRecord, ServerSummary,
+    Summary,
+};
+pub use usage::{InstanceUsage, ServerUsage};

@@ -1,0 +1,203 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::statistics::{Distribution, Statistics};
+use crate::scenario::Slo;
+use crate::serving::{Outcome, RequestRecord};
+use crate::time::SimTime;
+
+/// Collects what became of one application's requests.
+///
+/// Each request is recorded once: when it ends, or where it stands at the end of the run.
+#[derive(Clone, Debug, Default)]
+pub struct ApplicationStatistics {
+    slo: Slo,
+    counts: RequestCounts,
+    met_slo: u64,
+    prompt_tokens: u64,
+    output_tokens: u64,
+    queue: Distribution,
+    ttft: Distribution,
+    tbt: Distribution,
+    e2e: Distribution,
+    second_token: Distribution,
+}
+
+impl ApplicationStatistics {
+    /// Starts empty, with the objective to hold requests against.
+    #[must_use]
+    pub fn new(slo: Slo) -> Self {
+        Self {
+            slo,
+            ..Self::default()
+        }
+    }
+
+    /// Takes one request in. Only a completed one adds to the metrics and the tokens.
+    pub fn record(&mut self, request: &RequestRecord) {
+        self.counts.arrived += 1;
+        self.counts.restarted += u64::from(request.restarts > 0);
+        match request.outcome {
+            Outcome::Completed => self.complete(request),
+            Outcome::InFlight => self.counts.in_flight += 1,
+            Outcome::Waiting => self.counts.waiting += 1,
+            Outcome::Rejected(rejection) => {
+                let reason = rejection.reason();
+                match self.counts.rejected.get_mut(reason) {
+                    Some(count) => *count += 1,
+                    None => _ = self.counts.rejected.insert(reason.to_owned(), 1),
+                }
+            }
+        }
+    }
+
+    fn complete(&mut self, request: &RequestRecord) {
+        self.counts.completed += 1;
+        self.met_slo += u64::from(meets(&self.slo, request));
+        self.prompt_tokens += u64::from(request.prompt_tokens);
+        self.output_tokens += u64::from(request.output_tokens);
+        for (distribution, metric) in [
+            (&mut self.queue, request.queue()),
+            (&mut self.ttft, request.ttft()),
+            (&mut self.tbt, request.tbt()),
+            (&mut self.e2e, request.e2e()),
+            (&mut self.second_token, request.second_token()),
+        ] {
+            if let Some(duration) = metric {
+                distribution.record(duration.seconds());
+            }
+        }
+    }
+
+    /// Counts an eviction: a request put out of memory, to be computed again.
+    pub fn record_eviction(&mut self) {
+        self.counts.evicted += 1;
+    }
+
+    /// Where the requests stand.
+    #[must_use]
+    pub fn counts(&self) -> &RequestCounts {
+        &self.counts
+    }
+
+    /// What was completed over a run of this length.
+    #[must_use]
+    pub fn throughput(&self, end: SimTime) -> Throughput {
+        Throughput {
+            requests_per_s: rate(self.counts.completed, end),
+            prompt_tokens_per_s: rate(self.prompt_tokens, end),
+            output_tokens_per_s: rate(self.output_tokens, end),
+        }
+    }
+
+    /// The metrics of the completed requests.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            queue_s: self.queue.statistics(),
+            ttft_s: self.ttft.statistics(),
+            tbt_s: self.tbt.statistics(),
+            e2e_s: self.e2e.statistics(),
+            second_token_s: self.second_token.statistics(),
+        }
+    }
+
+    /// How the objective fared over a run of this length.
+    #[must_use]
+    pub fn slo(&self, end: SimTime) -> SloSummary {
+        let promised = self.slo != Slo::default();
+        let ended = self.counts.completed + self.counts.rejected_total();
+        SloSummary {
+            attainment: (promised && ended > 0).then(|| self.met_slo as f64 / ended as f64),
+            goodput_per_s: promised.then(|| rate(self.met_slo, end)),
+            limits: self.slo,
+        }
+    }
+}
+
+/// Whether a completed request keeps within every limit given.
+fn meets(slo: &Slo, request: &RequestRecord) -> bool {
+    [
+        (slo.ttft, request.ttft()),
+        (slo.tbt, request.tbt()),
+        (slo.e2e, request.e2e()),
+    ]
+    .into_iter()
+    .all(|(limit, metric)| limit.is_none_or(|limit| metric.is_some_and(|metric| metric <= limit)))
+}
+
+/// A count per second; 0 when no time passed.
+fn rate(count: u64, end: SimTime) -> f64 {
+    if end > SimTime::ZERO {
+        count as f64 / end.seconds()
+    } else {
+        0.0
+    }
+}
+
+/// Where requests stand: `arrived = completed + in_flight + waiting + rejected`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Requests that arrived.
+    pub arrived: u64,
+    /// Requests of which every token was generated.
+    pub completed: u64,
+    /// Requests that an instance had at the end.
+    pub in_flight: u64,
+    /// Requests that waited for an instance at the end.
+    pub waiting: u64,
+    /// Requests turned away, by reason; only reasons that occurred.
+    pub rejected: BTreeMap<String, u64>,
+    /// Requests that lost their instance or their memory and began again, each counted once.
+    pub restarted: u64,
+    /// Evictions that resolved a shortage of memory.
+    pub evicted: u64,
+}
+
+impl RequestCounts {
+    /// Requests turned away for any reason.
+    #[must_use]
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+}
+
+/// Work of completed requests per second of the run; 0 when the run took no time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Requests completed a second.
+    pub requests_per_s: f64,
+    /// Prompt tokens of completed requests a second.
+    pub prompt_tokens_per_s: f64,
+    /// Output tokens of completed requests a second.
+    pub output_tokens_per_s: f64,
+}
+
+/// What users felt: statistics over completed requests, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Arrival to the first run of the prompt.
+    pub queue_s: Statistics,
+    /// Time to first token: arrival to the end of the prompt phase.
+    pub ttft_s: Statistics,
+    /// Time between tokens: (e2e − ttft) / output tokens, a mean per request.
+    pub tbt_s: Statistics,
+    /// Arrival to the last token.
+    pub e2e_s: Statistics,
+    /// End of the prompt phase to the start of the token phase; requests of more than one
+    /// output token.
+    pub second_token_s: Statistics,
+}
+
+/// Whether users got what they were promised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SloSummary {
+    /// Share of the requests that ended (completed or rejected) that met every limit, 0 to 1.
+    /// Requests still outstanding do not count. `None` without a limit, or if none ended.
+    pub attainment: Option<f64>,
+    /// Requests that met every limit, per second of the run. `None` without a limit.
+    pub goodput_per_s: Option<f64>,
+    /// The limits.
+    pub limits: Slo,
+}

@@ -1,0 +1,229 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
+use super::scaling::ScalingCounts;
+use super::usage::{InstanceUsage, ServerUsage};
+use crate::scenario::Role;
+use crate::time::SimTime;
+
+/// All that a run leaves to be summed up.
+#[derive(Clone, Debug, Default)]
+pub struct RunRecord {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The fingerprint of the scenario's text.
+    pub hash: String,
+    /// The seed in force.
+    pub seed: u64,
+    /// Simulated time at which the run ended.
+    pub end: SimTime,
+    /// Why the run stopped before its end, if it did.
+    pub stopped: Option<String>,
+    /// Every application, in the order of the scenario.
+    pub applications: Vec<ApplicationRecord>,
+    /// The servers of every SKU, in fleet order, each SKU once.
+    pub servers: Vec<ServerUsage>,
+    /// What the scaling log holds.
+    pub scaling: ScalingCounts,
+}
+
+/// All that a run leaves of one application.
+#[derive(Clone, Debug)]
+pub struct ApplicationRecord {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What became of its requests.
+    pub statistics: ApplicationStatistics,
+    /// The time of its instances; one row for each role, SKU and size that there was.
+    pub instances: Vec<InstanceUsage>,
+}
+
+impl RunRecord {
+    /// The summary of the run, in time proportional to the requests completed.
+    #[must_use]
+    pub fn summarise(&self) -> Summary {
+        Summary {
+            scenario: self.scenario.clone(),
+            hash: self.hash.clone(),
+            seed: self.seed,
+            fleetsim_version: env!("CARGO_PKG_VERSION").to_owned(),
+            end_s: self.end,
+            partial: self.stopped.is_some(),
+            partial_reason: self.stopped.clone(),
+            applications: self
+                .applications
+                .iter()
+                .map(|application| application.summarise(self.end))
+                .collect(),
+            fleet: self.summarise_fleet(),
+        }
+    }
+
+    fn summarise_fleet(&self) -> FleetSummary {
+        let instances = || self.applications.iter().flat_map(|one| &one.instances);
+        let servers: Vec<_> = self
+            .servers
+            .iter()
+            .map(|usage| ServerSummary {
+                sku: usage.sku.name.clone(),
+                server_hours: usage.hours(),
+                gpu_hours: usage.gpu_hours(),
+                peak: usage.peak,
+                mean: mean(usage.seconds, self.end),
+                cost: usage.cost(),
+                energy_kwh: usage.energy_kwh(instances()),
+            })
+            .collect();
+        // A SKU of which there never was a server adds nothing, known or not.
+        let used = || servers.iter().filter(|sku| sku.server_hours > 0.0);
+        let total = |figure: fn(&ServerSummary) -> Option<f64>| {
+            used().try_fold(0.0, |sum, sku| Some(sum + figure(sku)?))
+        };
+        FleetSummary {
+            server_hours: used().fold(0.0, |sum, sku| sum + sku.server_hours),
+            gpu_hours: used().fold(0.0, |sum, sku| sum + sku.gpu_hours),
+            cost: total(|sku| sku.cost),
+            energy_kwh: total(|sku| sku.energy_kwh),
+            scaling_events: self.scaling.by_name(),
+            servers,
+        }
+    }
+}
+
+impl ApplicationRecord {
+    fn summarise(&self, end: SimTime) -> ApplicationSummary {
+        ApplicationSummary {
+            name: self.name.to_string(),
+            requests: self.statistics.counts().clone(),
+            throughput: self.statistics.throughput(end),
+            slo: self.statistics.slo(end),
+            metrics: self.statistics.metrics(),
+            instances: self
+                .instances
+                .iter()
+                .map(|usage| InstanceSummary {
+                    role: usage.role,
+                    sku: usage.sku.to_string(),
+                    processors: usage.processors,
+                    scaling_up_s: usage.scaling_up_s,
+                    active_s: usage.active_s,
+                    draining_s: usage.draining_s,
+                    gpu_hours: usage.gpu_hours(),
+                    peak: usage.peak,
+                    mean: mean(usage.seconds(), end),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// How many there were on average over the run; 0 when it took no time.
+fn mean(seconds: f64, end: SimTime) -> f64 {
+    if end > SimTime::ZERO {
+        seconds / end.seconds()
+    } else {
+        0.0
+    }
+}
+
+/// A run in figures: what `summary.json` holds. Figures that are not known are `null`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The fingerprint of the scenario's text.
+    pub hash: String,
+    /// The seed in force.
+    pub seed: u64,
+    /// The version of fleetsim that ran it.
+    pub fleetsim_version: String,
+    /// Simulated seconds that the run took.
+    pub end_s: SimTime,
+    /// Whether the run stopped before its end, so that every figure is of a part of it.
+    pub partial: bool,
+    /// Why it stopped.
+    pub partial_reason: Option<String>,
+    /// Every application, in the order of the scenario.
+    pub applications: Vec<ApplicationSummary>,
+    /// The servers under them.
+    pub fleet: FleetSummary,
+}
+
+/// One application in figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ApplicationSummary {
+    /// Its name.
+    pub name: String,
+    /// Where its requests stand.
+    pub requests: RequestCounts,
+    /// What was completed per second.
+    pub throughput: Throughput,
+    /// Whether users got what they were promised.
+    pub slo: SloSummary,
+    /// What users felt.
+    pub metrics: Metrics,
+    /// The time of its instances by role, SKU and size.
+    pub instances: Vec<InstanceSummary>,
+}
+
+/// Instances of one role, on one SKU, of one size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceSummary {
+    /// What they serve.
+    pub role: Role,
+    /// The SKU of their servers.
+    pub sku: String,
+    /// Processors that each of them holds.
+    pub processors: u32,
+    /// Instance-seconds in which they started up.
+    pub scaling_up_s: f64,
+    /// Instance-seconds in which they took requests.
+    pub active_s: f64,
+    /// Instance-seconds in which they finished their work.
+    pub draining_s: f64,
+    /// Hours of processors held.
+    pub gpu_hours: f64,
+    /// The most of them at any one time, in any status.
+    pub peak: u64,
+    /// How many there were on average, in any status.
+    pub mean: f64,
+}
+
+/// The servers of all applications.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FleetSummary {
+    /// By SKU, in fleet order.
+    pub servers: Vec<ServerSummary>,
+    /// Hours of servers.
+    pub server_hours: f64,
+    /// Hours of processors, used or not.
+    pub gpu_hours: f64,
+    /// Dollars; `None` when a SKU in use has no price.
+    pub cost: Option<f64>,
+    /// Energy in kWh; `None` when a SKU in use has no power figures.
+    pub energy_kwh: Option<f64>,
+    /// Events of the scaling log, by action.
+    pub scaling_events: BTreeMap<String, u64>,
+}
+
+/// Servers of one SKU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerSummary {
+    /// Its name.
+    pub sku: String,
+    /// Hours of servers.
+    pub server_hours: f64,
+    /// Hours of processors, used or not.
+    pub gpu_hours: f64,
+    /// The most servers at any one time.
+    pub peak: u64,
+    /// How many there were on average.
+    pub mean: f64,
+    /// Dollars; `None` when the catalog has no price.
+    pub cost: Option<f64>,
+    /// Energy in kWh, by the formula at [`ServerUsage::energy_kwh`]; `None` when not known.
+    pub energy_kwh: Option<f64>,
+}

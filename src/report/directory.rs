@@ -1,0 +1,125 @@
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::{ReportError, RequestsWriter, ScalingWriter, TimelineWriter, write_summary};
+use crate::observe::Summary;
+
+const SUMMARY: &str = "summary.json";
+const REQUESTS: &str = "requests.csv";
+const SCALING: &str = "scaling.csv";
+const TIMELINE: &str = "timeline.csv";
+
+/// The directory that a run leaves its results in.
+///
+/// ```
+/// use fleetsim::report::ResultsDirectory;
+/// # let parent = tempfile::tempdir()?;
+/// # let path = parent.path().join("results/quickstart");
+/// let results = ResultsDirectory::create(&path, false)?;
+/// results.requests()?.finish()?;
+///
+/// let refused = ResultsDirectory::create(&path, false).unwrap_err();
+/// assert!(refused.to_string().contains("--overwrite"));
+/// ResultsDirectory::create(&path, true)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ResultsDirectory {
+    path: PathBuf,
+}
+
+impl ResultsDirectory {
+    /// Every file that fleetsim writes into a results directory.
+    pub const FILES: [&str; 6] = [
+        SUMMARY,
+        REQUESTS,
+        SCALING,
+        TIMELINE,
+        "report.html",
+        "trace.json",
+    ];
+
+    /// Makes the directory, with its parents. One that is there must be empty; with `overwrite`,
+    /// [`Self::FILES`] are removed from it and everything else in it stays.
+    ///
+    /// # Errors
+    /// [`ReportError::NotEmpty`], [`ReportError::NotADirectory`], or [`ReportError::Io`] when the
+    /// operating system refuses.
+    pub fn create(path: impl Into<PathBuf>, overwrite: bool) -> Result<Self, ReportError> {
+        let path = path.into();
+        if path.exists() && !path.is_dir() {
+            return Err(ReportError::NotADirectory { path });
+        }
+        fs::create_dir_all(&path).map_err(ReportError::io(&path, "create the directory"))?;
+        if overwrite {
+            for name in Self::FILES {
+                remove_if_there(&path.join(name))?;
+            }
+        } else {
+            let mut entries =
+                fs::read_dir(&path).map_err(ReportError::io(&path, "read the directory"))?;
+            if entries.next().is_some() {
+                return Err(ReportError::NotEmpty { path });
+            }
+        }
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts `requests.csv`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created.
+    pub fn requests(&self) -> Result<RequestsWriter, ReportError> {
+        let (file, path) = self.create_file(REQUESTS)?;
+        RequestsWriter::new(file, path)
+    }
+
+    /// Starts `scaling.csv`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created.
+    pub fn scaling(&self) -> Result<ScalingWriter, ReportError> {
+        let (file, path) = self.create_file(SCALING)?;
+        ScalingWriter::new(file, path)
+    }
+
+    /// Starts `timeline.csv`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created.
+    pub fn timeline(&self) -> Result<TimelineWriter, ReportError> {
+        let (file, path) = self.create_file(TIMELINE)?;
+        TimelineWriter::new(file, path)
+    }
+
+    /// Writes `summary.json`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    pub fn write_summary(&self, summary: &Summary) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(SUMMARY)?;
+        write_summary(file, &path, summary)
+    }
+
+    fn create_file(&self, name: &str) -> Result<(File, PathBuf), ReportError> {
+        let path = self.path.join(name);
+        let file = File::create(&path).map_err(ReportError::io(&path, "create"))?;
+        Ok((file, path))
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<(), ReportError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(ReportError::io(path, "remove")(error))
+        }
+        _ => Ok(()),
+    }
+}

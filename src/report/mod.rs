@@ -1,0 +1,23 @@
+//! What a user reads: the results directory, the table on the terminal, the progress bar.
+//!
+//! The writers stream: they take rows as the run makes them and keep none. Floats are the shortest
+//! text that reads back as the same bits; values that are absent are empty cells.
+
+mod directory;
+mod error;
+mod progress;
+mod requests;
+mod rows;
+mod scaling;
+mod summary;
+mod table;
+mod timeline;
+
+pub use directory::ResultsDirectory;
+pub use error::ReportError;
+pub use progress::Progress;
+pub use requests::RequestsWriter;
+pub use scaling::ScalingWriter;
+pub use summary::write_summary;
+pub use table::summary_table;
+pub use timeline::TimelineWriter;

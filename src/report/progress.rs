@@ -1,0 +1,118 @@
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::time::SimTime;
+
+/// Redraws at most so often.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Length of the whole bar; its cells are finer than a character.
+const STEPS: u64 = 1000;
+
+/// A progress line on standard error while a run goes on; silent where that is no terminal.
+///
+/// The only user of wall time: it tells how fast the simulation goes and when it will be done.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    end: Option<SimTime>,
+    started: Instant,
+    drawn: Instant,
+}
+
+impl Progress {
+    /// Starts the line. With an `end` it has a bar and the time left.
+    #[must_use]
+    pub fn new(end: Option<SimTime>) -> Self {
+        let now = Instant::now();
+        Self {
+            bar: std::io::stderr().is_terminal().then(|| bar(end)),
+            end,
+            started: now,
+            drawn: now,
+        }
+    }
+
+    /// Shows where the run is. Cheap enough for every tick: it draws at most ten times a second.
+    pub fn update(&mut self, now: SimTime, requests_completed: u64) {
+        let Some(bar) = &self.bar else { return };
+        if self.drawn.elapsed() < INTERVAL {
+            return;
+        }
+        self.drawn = Instant::now();
+        if let Some(end) = self.end {
+            bar.set_position((share(now, end) * STEPS as f64) as u64);
+        }
+        let elapsed = self.started.elapsed().as_secs_f64();
+        bar.set_message(status(now, self.end, requests_completed, elapsed));
+    }
+
+    /// Takes the line away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(end: Option<SimTime>) -> ProgressBar {
+    let (bar, template) = match end {
+        Some(_) => (
+            ProgressBar::new(STEPS),
+            "{bar:10} {percent:>3} %  {wide_msg}",
+        ),
+        None => (ProgressBar::new_spinner(), "{wide_msg}"),
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is a valid constant");
+    bar.with_style(style)
+}
+
+/// How much of the run is done, 0 to 1.
+fn share(now: SimTime, end: SimTime) -> f64 {
+    if now < end {
+        now.seconds() / end.seconds()
+    } else {
+        1.0
+    }
+}
+
+/// The text of the line, after so many seconds of wall time. What matters most comes first: a
+/// narrow terminal cuts off the rest.
+fn status(now: SimTime, end: Option<SimTime>, requests_completed: u64, elapsed: f64) -> String {
+    let mut text = format!("{} simulated", span(now.seconds()));
+    if let Some(share) = end.map(|end| share(now, end)).filter(|&share| share > 0.0) {
+        text += &format!("  {} left", span(elapsed / share - elapsed));
+    }
+    let speed = now.seconds() / elapsed.max(1e-9);
+    text + &format!("  {requests_completed} requests  {speed:.0}× speed")
+}
+
+/// A length of time as hours, minutes and seconds.
+fn span(seconds: f64) -> String {
+    let whole = seconds as u64;
+    format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_tells_speed_and_time_left() {
+        let at = SimTime::saturating;
+        assert_eq!(
+            status(at(900.0), Some(at(3600.0)), 42, 0.5),
+            "0:15:00 simulated  0:00:01 left  42 requests  1800× speed"
+        );
+        assert_eq!(
+            status(at(90_061.0), None, 7, 1.0),
+            "25:01:01 simulated  7 requests  90061× speed"
+        );
+        assert_eq!(
+            status(SimTime::ZERO, Some(at(10.0)), 0, 1.0),
+            "0:00:00 simulated  0 requests  0× speed"
+        );
+    }
+}

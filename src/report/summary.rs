@@ -1,0 +1,18 @@
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::ReportError;
+use crate::observe::Summary;
+
+/// Writes `summary.json` to `out`, indented; errors will name `path`.
+///
+/// # Errors
+/// [`ReportError::Io`] when `out` fails.
+pub fn write_summary(out: impl Write, path: &Path, summary: &Summary) -> Result<(), ReportError> {
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, summary)
+        .map_err(std::io::Error::from)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+        .map_err(ReportError::io(path, "write"))
+}

@@ -1,0 +1,266 @@
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+
+use crate::fleet::ScalingAction;
+use crate::observe::{ApplicationSummary, FleetSummary, InstanceSummary, Statistics, Summary};
+use crate::scenario::Slo;
+
+/// Columns of the terminal that the table keeps within.
+const WIDTH: u16 = 100;
+
+/// Columns of it that names may take; the figures beside them need the rest to stay aligned.
+const NAME_WIDTH: u16 = 30;
+
+/// The table that a run ends with, at most 100 columns wide.
+///
+/// It answers in order: did users get what they were promised, what did it cost, what happened to
+/// the fleet, where did the requests end.
+#[must_use]
+pub fn summary_table(summary: &Summary) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL.with_solid_inner_borders())
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
+        .set_header([summary.scenario.clone(), headline(summary)]);
+    let mut add = |topic: &str, of: Option<&str>, lines: Vec<String>| {
+        let topic = match of {
+            Some(name) if summary.applications.len() > 1 => format!("{topic}\n{name}"),
+            _ => topic.to_owned(),
+        };
+        table.add_row([topic, lines.join("\n")]);
+    };
+    for application in &summary.applications {
+        add("users", Some(&application.name), users(application));
+    }
+    add("cost", None, cost(&summary.fleet));
+    add("fleet", None, fleet(summary));
+    for application in &summary.applications {
+        add("requests", Some(&application.name), requests(application));
+    }
+    table.set_constraints([ColumnConstraint::UpperBoundary(Width::Fixed(NAME_WIDTH))]);
+    table.trim_fmt()
+}
+
+fn headline(summary: &Summary) -> String {
+    let mut line = format!(
+        "{} s simulated, seed {}",
+        number(summary.end_s.seconds()),
+        summary.seed
+    );
+    if summary.partial {
+        line += "\nstopped early, figures are of a part of the run";
+        if let Some(reason) = &summary.partial_reason {
+            line += &format!(": {reason}");
+        }
+    }
+    line
+}
+
+fn users(application: &ApplicationSummary) -> Vec<String> {
+    let slo = &application.slo;
+    let mut lines = vec![match (limits(&slo.limits), slo.attainment) {
+        (None, _) => "no objective given".to_owned(),
+        (Some(limits), None) => format!("SLO {limits}: no request ended"),
+        (Some(limits), Some(attainment)) => {
+            format!(
+                "SLO {limits}: met by {} of requests",
+                percentage(attainment)
+            )
+        }
+    }];
+    let throughput = &application.throughput;
+    if let Some(goodput) = slo.goodput_per_s {
+        lines.push(format!("goodput {} requests/s", number(goodput)));
+    }
+    lines.push(format!(
+        "throughput {} requests/s, {} prompt tokens/s, {} output tokens/s",
+        number(throughput.requests_per_s),
+        number(throughput.prompt_tokens_per_s),
+        number(throughput.output_tokens_per_s)
+    ));
+    let metrics = &application.metrics;
+    lines.push(columns(["seconds", "mean", "p50", "p90", "p99"]));
+    for (name, statistics) in [
+        ("TTFT", &metrics.ttft_s),
+        ("TBT", &metrics.tbt_s),
+        ("E2E", &metrics.e2e_s),
+        ("queue", &metrics.queue_s),
+    ] {
+        lines.push(metric(name, statistics));
+    }
+    lines
+}
+
+fn limits(slo: &Slo) -> Option<String> {
+    let limits: Vec<_> = [("TTFT", slo.ttft), ("TBT", slo.tbt), ("E2E", slo.e2e)]
+        .into_iter()
+        .filter_map(|(name, limit)| Some(format!("{name} ≤ {} s", limit?)))
+        .collect();
+    (!limits.is_empty()).then(|| limits.join(", "))
+}
+
+fn metric(name: &str, statistics: &Statistics) -> String {
+    let [mean, p50, p90, p99] = [
+        statistics.mean,
+        statistics.p50,
+        statistics.p90,
+        statistics.p99,
+    ]
+    .map(|figure| figure.map_or_else(|| "-".to_owned(), number));
+    columns([name, &mean, &p50, &p90, &p99])
+}
+
+fn columns([name, figures @ ..]: [&str; 5]) -> String {
+    let mut line = format!("{name:<8}");
+    for figure in figures {
+        line += &format!("{figure:>12}");
+    }
+    line
+}
+
+fn cost(fleet: &FleetSummary) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} GPU-hours, {} server-hours",
+        number(fleet.gpu_hours),
+        number(fleet.server_hours)
+    )];
+    if let Some(cost) = fleet.cost {
+        lines.push(format!("{cost:.2} dollars"));
+    }
+    if let Some(energy) = fleet.energy_kwh {
+        lines.push(format!("{} kWh", number(energy)));
+    }
+    lines
+}
+
+fn fleet(summary: &Summary) -> Vec<String> {
+    let fleet = &summary.fleet;
+    let mut lines: Vec<_> = fleet
+        .servers
+        .iter()
+        .map(|servers| {
+            extent(
+                &format!("{} servers", servers.sku),
+                servers.mean,
+                servers.peak,
+            )
+        })
+        .collect();
+    for application in &summary.applications {
+        let of = match summary.applications.len() {
+            1 => String::new(),
+            _ => format!("{}: ", application.name),
+        };
+        lines.extend(application.instances.iter().map(|instances| {
+            extent(
+                &format!("{of}{}", kind(instances)),
+                instances.mean,
+                instances.peak,
+            )
+        }));
+    }
+    let events: Vec<_> = ScalingAction::ALL
+        .into_iter()
+        .filter_map(|action| Some((action, *fleet.scaling_events.get(action.name())?)))
+        .filter(|&(_, count)| count > 0)
+        .map(|(action, count)| format!("{} {}", action.name(), grouped(count)))
+        .collect();
+    lines.push(match events.as_slice() {
+        [] => "no scaling".to_owned(),
+        events => events.join(", "),
+    });
+    lines
+}
+
+fn kind(instances: &InstanceSummary) -> String {
+    format!(
+        "{:?} instances, {} GPUs each, on {}",
+        instances.role, instances.processors, instances.sku
+    )
+}
+
+fn extent(what: &str, mean: f64, peak: u64) -> String {
+    format!("{what}: mean {}, peak {}", number(mean), grouped(peak))
+}
+
+fn requests(application: &ApplicationSummary) -> Vec<String> {
+    let counts = &application.requests;
+    let mut ends = format!(
+        "{} arrived: {} completed, {} in flight, {} waiting, {} rejected",
+        grouped(counts.arrived),
+        grouped(counts.completed),
+        grouped(counts.in_flight),
+        grouped(counts.waiting),
+        grouped(counts.rejected_total())
+    );
+    if !counts.rejected.is_empty() {
+        let reasons: Vec<_> = counts
+            .rejected
+            .iter()
+            .map(|(reason, &count)| format!("{reason} {}", grouped(count)))
+            .collect();
+        ends += &format!(" ({})", reasons.join(", "));
+    }
+    let again = format!(
+        "{} restarted, {} evicted",
+        grouped(counts.restarted),
+        grouped(counts.evicted)
+    );
+    vec![ends, again]
+}
+
+/// Rounded to four significant digits or so, thousands grouped.
+fn number(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 => 0,
+        ..0.001 => return format!("{value:.2e}"),
+        ..0.01 => 5,
+        ..1.0 => 4,
+        ..10.0 => 3,
+        ..100.0 => 2,
+        ..1000.0 => 1,
+        _ => 0,
+    };
+    if decimals == 0 && value >= 0.0 {
+        return grouped(value.round() as u64);
+    }
+    format!("{value:.decimals$}")
+}
+
+fn percentage(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+/// A count with its thousands set apart.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_leading_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (2.5e-6, "2.50e-6"),
+            (0.001_234, "0.00123"),
+            (0.012_345, "0.0123"),
+            (1.5, "1.500"),
+            (12.345, "12.35"),
+            (1234.5, "1,235"),
+            (1.234_567e7, "12,345,670"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+}
