@@ -20,7 +20,7 @@ impl Endpoint {
     /// The same for an engine that is told of memory only when the head of its queue fits.
     pub(super) fn evict_and_begin_if_deadlocked(&mut self, engine: EngineId) {
         let state = &self.engines[engine.index()];
-        if state.run.is_some() || !state.has_waiting() || state.removed {
+        if state.run.is_some() || !state.has_waiting() || state.removed.is_some() {
             return;
         }
         self.selection.clear();

@@ -69,6 +69,8 @@ pub struct Endpoint {
     pub(super) last_event: SimTime,
     pub(super) selection: Selection,
     pub(super) finished: Vec<Task>,
+    /// By role: what the engines taken out did.
+    departed: [EngineLoad; 3],
     /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
     largest: (u64, u64),
 }
@@ -128,6 +130,7 @@ impl Endpoint {
             last_event: SimTime::ZERO,
             selection: Selection::default(),
             finished: Vec::new(),
+            departed: [EngineLoad::default(); 3],
         }
     }
 
@@ -140,6 +143,7 @@ impl Endpoint {
             spec,
             config.weights_bytes,
             config.kv_bytes_per_token,
+            self.now,
         ));
         id
     }
@@ -148,7 +152,7 @@ impl Endpoint {
     /// instant are open.
     pub fn open(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        if !state.open && !state.removed {
+        if !state.open && state.removed.is_none() {
             state.open = true;
             let role = state.role;
             let engines = Engines {
@@ -174,7 +178,7 @@ impl Endpoint {
         self.engines[engine.index()].assigned == 0
     }
 
-    /// Since when it has been idle, if it is: its last request's end, or zero if it never had any.
+    /// Since when it has been idle, if it is: its last request's end, or when it joined if it never had any.
     #[must_use]
     pub fn idle_since(&self, engine: EngineId) -> Option<SimTime> {
         self.is_idle(engine)
@@ -191,9 +195,30 @@ impl Endpoint {
             return Err(EngineBusy { assigned });
         }
         self.close(engine);
-        self.events.cancel_run(engine);
-        self.engines[engine.index()].retire(self.config.weights_bytes);
+        self.retire(engine);
         Ok(())
+    }
+
+    /// Lets an engine go; what it did is kept.
+    pub(super) fn retire(&mut self, engine: EngineId) {
+        self.events.cancel_run(engine);
+        let did = self.load(engine);
+        let state = &mut self.engines[engine.index()];
+        self.departed[state.role as usize] += EngineLoad {
+            prompt_tokens: did.prompt_tokens,
+            output_tokens: did.output_tokens,
+            prompt_busy_s: did.prompt_busy_s,
+            token_busy_s: did.token_busy_s,
+            up_s: did.up_s,
+            ..EngineLoad::default()
+        };
+        state.retire(self.config.weights_bytes, self.now);
+    }
+
+    /// What the engines of a role that were taken out did, all together.
+    #[must_use]
+    pub const fn departed(&self, role: Role) -> EngineLoad {
+        self.departed[role as usize]
     }
 
     /// Hands over a request, from a host that makes its own.
@@ -466,6 +491,7 @@ impl Endpoint {
             output_tokens: totals.output_tokens + tokens,
             prompt_busy_s: totals.prompt_busy_s + prompt_s,
             token_busy_s: totals.token_busy_s + token_s,
+            up_s: engine.up(self.now).seconds(),
         }
     }
 }

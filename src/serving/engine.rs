@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 use super::batching::{BatchEngine, Batching, Selection, usable_memory};
 use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
@@ -52,7 +52,8 @@ pub(super) struct Engine {
     /// Evicted from here, to begin again when a task completes.
     pub(super) parked: Vec<RequestId>,
     pub(super) open: bool,
-    pub(super) removed: bool,
+    joined: SimTime,
+    pub(super) removed: Option<SimTime>,
     pub(super) idle_since: SimTime,
     pub(super) totals: Totals,
 }
@@ -94,7 +95,12 @@ struct Waiting {
 }
 
 impl Engine {
-    pub(super) fn new(spec: EngineSpec, weights_bytes: u64, kv_bytes_per_token: u64) -> Self {
+    pub(super) fn new(
+        spec: EngineSpec,
+        weights_bytes: u64,
+        kv_bytes_per_token: u64,
+        now: SimTime,
+    ) -> Self {
         Self {
             instance: spec.instance,
             role: spec.role,
@@ -121,8 +127,9 @@ impl Engine {
             incoming: 0,
             parked: Vec::new(),
             open: false,
-            removed: false,
-            idle_since: SimTime::ZERO,
+            joined: now,
+            removed: None,
+            idle_since: now,
             totals: Totals::default(),
         }
     }
@@ -505,8 +512,13 @@ impl Engine {
         }
     }
 
+    /// How long it has been there, or was.
+    pub(super) fn up(&self, now: SimTime) -> SimDuration {
+        self.removed.unwrap_or(now) - self.joined
+    }
+
     /// Lets go of all storage once the engine is taken out.
-    pub(super) fn retire(&mut self, weights_bytes: u64) {
+    pub(super) fn retire(&mut self, weights_bytes: u64, now: SimTime) {
         self.pending = Vec::new();
         self.prompts = Vec::new();
         self.preempted = Vec::new();
@@ -521,7 +533,7 @@ impl Engine {
         self.incoming = 0;
         self.totals.pending_tokens = 0;
         self.open = false;
-        self.removed = true;
+        self.removed = Some(now);
     }
 }
 

@@ -94,7 +94,7 @@ impl Endpoint {
             if engine.used() > engine.memory() {
                 return Err(format!("engine {index} uses more memory than it has"));
             }
-            if engine.removed && (engine.open || got != Expected::default()) {
+            if engine.removed.is_some() && (engine.open || got != Expected::default()) {
                 return Err(format!("engine {index} is gone but not empty"));
             }
         }

@@ -1,3 +1,5 @@
+use std::ops::AddAssign;
+
 use crate::scenario::{Engine, Scheduler};
 use crate::time::SimTime;
 
@@ -95,6 +97,24 @@ pub struct EngineLoad {
     pub prompt_busy_s: f64,
     /// Seconds in which a batch of tokens alone ran so far.
     pub token_busy_s: f64,
+    /// Seconds since it joined, until it was taken out.
+    pub up_s: f64,
+}
+
+impl AddAssign for EngineLoad {
+    fn add_assign(&mut self, other: Self) {
+        self.queued += other.queued;
+        self.running += other.running;
+        self.assigned += other.assigned;
+        self.pending_tokens += other.pending_tokens;
+        self.memory_used += other.memory_used;
+        self.memory = self.memory.saturating_add(other.memory);
+        self.prompt_tokens += other.prompt_tokens;
+        self.output_tokens += other.output_tokens;
+        self.prompt_busy_s += other.prompt_busy_s;
+        self.token_busy_s += other.token_busy_s;
+        self.up_s += other.up_s;
+    }
 }
 
 /// An engine cannot be removed while it has work.

@@ -35,8 +35,7 @@ impl Endpoint {
             self.counts.restarted += 1;
             self.wait_in_order(id);
         }
-        self.events.cancel_run(engine);
-        self.engines[engine.index()].retire(self.config.weights_bytes);
+        self.retire(engine);
         let requests = &self.requests;
         self.events
             .drop_stale(|id, event| requests.transfer_stands(id, event));
