@@ -1,0 +1,113 @@
+//! Plays a trace several times, end to end.
+
+use super::reorder::Reorder;
+use super::trace::Trace;
+use super::{Arrival, WorkloadError};
+use crate::time::{SimDuration, SimTime};
+
+/// Passes over a trace, each a span later than the one before.
+///
+/// The span is the last arrival of a pass plus the mean gap between arrivals, so the rate stays
+/// what it is. Numbers go on where the pass before ended: + (largest number + 1) a pass. Only
+/// totals of the first pass are kept; the file is read again for each pass.
+pub(super) struct Passes {
+    trace: Trace,
+    rows: Reorder,
+    pass: u32,
+    passes: u32,
+    first_pass: Totals,
+    /// What this pass adds to times and numbers.
+    shift: SimDuration,
+    first_id: u64,
+    /// The time of the last row handed out.
+    reached: SimTime,
+}
+
+#[derive(Default)]
+struct Totals {
+    rows: u64,
+    first: SimTime,
+    last: SimTime,
+    largest_id: u64,
+}
+
+impl Totals {
+    fn add(&mut self, row: &Arrival) {
+        if self.rows == 0 {
+            self.first = row.time;
+        }
+        self.rows += 1;
+        self.last = row.time;
+        self.largest_id = self.largest_id.max(row.id);
+    }
+
+    fn span(&self) -> f64 {
+        let gaps = self.rows.saturating_sub(1).max(1);
+        self.last.seconds() + (self.last - self.first).seconds() / gaps as f64
+    }
+}
+
+impl Passes {
+    pub(super) fn new(trace: Trace, passes: u32) -> Result<Self, WorkloadError> {
+        WorkloadError::unless(passes > 0, "repeat", passes, "at least 1")?;
+        Ok(Self {
+            rows: trace.play()?,
+            trace,
+            pass: 0,
+            passes,
+            first_pass: Totals::default(),
+            shift: SimDuration::ZERO,
+            first_id: 0,
+            reached: SimTime::ZERO,
+        })
+    }
+
+    fn start_pass(&mut self, pass: u32) -> Result<(), WorkloadError> {
+        let Totals { largest_id, .. } = self.first_pass;
+        let ids = largest_id.checked_add(1);
+        self.first_id = ids
+            .and_then(|ids| ids.checked_mul(u64::from(pass)))
+            .ok_or_else(|| self.out_of_ids())?;
+        self.shift = SimDuration::saturating(self.first_pass.span() * f64::from(pass));
+        self.rows = self.trace.play()?;
+        self.pass = pass;
+        Ok(())
+    }
+
+    fn shifted(&mut self, row: Arrival) -> Result<Arrival, WorkloadError> {
+        let id = self.first_id.checked_add(row.id);
+        let id = id.ok_or_else(|| self.out_of_ids())?;
+        // Rounding must not put the start of a pass before the end of the one before it.
+        self.reached = self.reached.max(row.time + self.shift);
+        let time = self.reached;
+        Ok(Arrival { id, time, ..row })
+    }
+
+    fn out_of_ids(&self) -> WorkloadError {
+        let message = "`repeat` runs out of request numbers; use smaller ones in the trace";
+        WorkloadError::in_file(&self.trace.path, message)
+    }
+}
+
+impl Iterator for Passes {
+    type Item = Result<Arrival, WorkloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.rows.next() {
+                Some(Ok(row)) if self.pass == 0 => {
+                    self.first_pass.add(&row);
+                    self.reached = row.time;
+                    return Some(Ok(row));
+                }
+                Some(row) => return Some(row.and_then(|row| self.shifted(row))),
+                None if self.first_pass.rows == 0 || self.pass + 1 >= self.passes => return None,
+                None => {
+                    if let Err(error) = self.start_pass(self.pass + 1) {
+                        return Some(Err(error));
+                    }
+                }
+            }
+        }
+    }
+}

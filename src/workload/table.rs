@@ -1,0 +1,290 @@
+//! A CSV file row by row, with the exact place of every cell.
+//!
+//! Hand-written where the `csv` crate would do the splitting, because that one cannot say where a
+//! cell is: it has no columns, and its line numbers are off after a CRLF or an empty line.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::WorkloadError;
+use super::numbers::{decimal, whole};
+use crate::time::SimTime;
+
+/// Bounds the memory of a row, for instance of a file that is not text at all.
+const LONGEST_ROW: usize = 1 << 20;
+/// Characters of a bad cell that a message shows.
+const SHOWN: usize = 40;
+
+/// A table with a header and the row that was read last.
+///
+/// Cells may be quoted as in RFC 4180, lines end in LF or CRLF, empty lines are skipped, blanks
+/// around a cell do not count. Columns that nobody asks for are not looked at.
+pub(super) struct Table {
+    input: Box<dyn BufRead + Send + Sync>,
+    file: PathBuf,
+    columns: &'static [&'static str],
+    /// Which cell of a row belongs to each of `columns`.
+    cells: Vec<usize>,
+    /// Cells in a row; zero until the header is known.
+    width: usize,
+    /// Where the row starts.
+    line: u64,
+    next_line: u64,
+    text: Vec<u8>,
+    /// Where in `text` each cell ends.
+    ends: Vec<usize>,
+}
+
+impl Table {
+    /// Opens a file and finds `columns` in its header, in any order and among others.
+    pub(super) fn open(
+        path: &Path,
+        columns: &'static [&'static str],
+    ) -> Result<Self, WorkloadError> {
+        let file = File::open(path).map_err(|error| {
+            WorkloadError::in_file(path, format!("cannot open the trace: {error}"))
+        })?;
+        let mut table = Self {
+            input: Box::new(BufReader::with_capacity(1 << 16, file)),
+            file: path.to_owned(),
+            columns,
+            cells: Vec::with_capacity(columns.len()),
+            width: 0,
+            line: 1,
+            next_line: 1,
+            text: Vec::new(),
+            ends: Vec::new(),
+        };
+        table.read_header()?;
+        Ok(table)
+    }
+
+    fn read_header(&mut self) -> Result<(), WorkloadError> {
+        if !self.advance()? {
+            let columns = self.columns.join(",");
+            let message = format!("the file is empty; expected a header with {columns}");
+            return Err(WorkloadError::in_file(&self.file, message));
+        }
+        self.width = self.ends.len();
+        for name in self.columns {
+            let mut found = (0..self.width).filter(|cell| self.cell(*cell) == name.as_bytes());
+            let Some(cell) = found.next() else {
+                let columns: Vec<_> = (0..self.width).map(|cell| self.shown(cell)).collect();
+                let columns = columns.join(", ");
+                let message = format!("there is no column `{name}`; the columns are {columns}");
+                return Err(self.error_at(0, message));
+            };
+            if let Some(second) = found.next() {
+                let message = format!("there is a second column `{name}`; remove or rename one");
+                return Err(self.error_at(self.range(second).start, message));
+            }
+            self.cells.push(cell);
+        }
+        Ok(())
+    }
+
+    /// Reads the next row; false at the end of the file.
+    pub(super) fn advance(&mut self) -> Result<bool, WorkloadError> {
+        loop {
+            self.line = self.next_line;
+            self.text.clear();
+            if !self.read_line()? {
+                return Ok(false);
+            }
+            if self.line == 1 && self.text.starts_with(b"\xEF\xBB\xBF") {
+                self.text.drain(..3);
+            }
+            if !self.text.is_empty() {
+                break;
+            }
+        }
+        self.split()?;
+        let (width, found) = (self.width, self.ends.len());
+        if width == 0 || found == width {
+            return Ok(true);
+        }
+        let extra = (found > width).then(|| self.range(width).start);
+        let message = format!("the row has {found} cells, but the header has {width}");
+        Err(self.error_at(extra.unwrap_or(self.text.len()), message))
+    }
+
+    /// Appends the next line, without its end, to the text; false at the end of the file.
+    fn read_line(&mut self) -> Result<bool, WorkloadError> {
+        let room = (LONGEST_ROW - self.text.len()) as u64;
+        let read = (&mut self.input)
+            .take(room)
+            .read_until(b'\n', &mut self.text)
+            .map_err(|error| {
+                WorkloadError::at(
+                    &self.file,
+                    self.next_line,
+                    1,
+                    format!("cannot read: {error}"),
+                )
+            })?;
+        if self.text.last() == Some(&b'\n') && read > 0 {
+            self.text.pop();
+            if self.text.last() == Some(&b'\r') {
+                self.text.pop();
+            }
+        } else if self.text.len() >= LONGEST_ROW {
+            let message = format!(
+                "a row of more than {LONGEST_ROW} bytes; is this CSV, is a quote left open?"
+            );
+            return Err(self.error_at(0, message));
+        }
+        self.next_line += 1;
+        Ok(read > 0)
+    }
+
+    fn split(&mut self) -> Result<(), WorkloadError> {
+        self.ends.clear();
+        if self.text.contains(&b'"') {
+            return self.split_quoted();
+        }
+        let commas = self.text.iter().enumerate();
+        let commas = commas.filter_map(|(at, byte)| (*byte == b',').then_some(at));
+        self.ends.extend(commas);
+        self.ends.push(self.text.len());
+        Ok(())
+    }
+
+    /// Like [`Self::split`], where quotes hide commas and line ends.
+    fn split_quoted(&mut self) -> Result<(), WorkloadError> {
+        #[derive(Clone, Copy, PartialEq)]
+        enum State {
+            Start,
+            Plain,
+            Quoted,
+            Closed,
+        }
+        let mut state = State::Start;
+        let mut at = 0;
+        loop {
+            while let Some(byte) = self.text.get(at) {
+                state = match (state, byte) {
+                    (State::Start | State::Closed, b'"') => State::Quoted,
+                    (State::Quoted, b'"') => State::Closed,
+                    (State::Quoted, _) => State::Quoted,
+                    (_, b',') => {
+                        self.ends.push(at);
+                        State::Start
+                    }
+                    _ => State::Plain,
+                };
+                at += 1;
+            }
+            if state != State::Quoted {
+                self.ends.push(at);
+                return Ok(());
+            }
+            self.text.push(b'\n');
+            if !self.read_line()? {
+                let start = self.ends.last().map_or(0, |end| end + 1);
+                return Err(self.error_at(start, "a quote is opened here and never closed".into()));
+            }
+        }
+    }
+
+    fn range(&self, cell: usize) -> Range<usize> {
+        let start = if cell == 0 {
+            0
+        } else {
+            self.ends[cell - 1] + 1
+        };
+        start..self.ends[cell]
+    }
+
+    fn cell(&self, cell: usize) -> &[u8] {
+        let text = self.text[self.range(cell)].trim_ascii();
+        let quoted = text.strip_prefix(b"\"");
+        quoted
+            .and_then(|text| text.strip_suffix(b"\""))
+            .unwrap_or(text)
+    }
+
+    /// The bytes of the cell in one of the columns asked for.
+    pub(super) fn text(&self, column: usize) -> &[u8] {
+        self.cell(self.cells[column])
+    }
+
+    /// A whole number, not negative.
+    pub(super) fn whole(&self, column: usize) -> Result<u64, WorkloadError> {
+        whole(self.text(column)).ok_or_else(|| {
+            self.error(
+                column,
+                "a request number",
+                "a whole number from 0 to 18446744073709551615",
+            )
+        })
+    }
+
+    /// A number of tokens, at least 1.
+    pub(super) fn tokens(&self, column: usize) -> Result<u32, WorkloadError> {
+        let tokens = whole(self.text(column)).and_then(|tokens| u32::try_from(tokens).ok());
+        tokens.filter(|tokens| *tokens > 0).ok_or_else(|| {
+            self.error(
+                column,
+                "a number of tokens",
+                "a whole number from 1 to 4294967295",
+            )
+        })
+    }
+
+    /// A time in seconds.
+    pub(super) fn seconds(&self, column: usize) -> Result<SimTime, WorkloadError> {
+        let seconds = decimal(self.text(column));
+        seconds
+            .and_then(|seconds| SimTime::new(seconds).ok())
+            .ok_or_else(|| self.error(column, "a time", "a finite number of seconds, not negative"))
+    }
+
+    /// An error about the cell in one of the columns asked for: it is not `what`, as which
+    /// `expected` would pass.
+    pub(super) fn error(&self, column: usize, what: &str, expected: &str) -> WorkloadError {
+        let name = self.columns[column];
+        let message = if self.text(column).is_empty() {
+            format!("`{name}` is empty; expected {expected}")
+        } else {
+            let shown = self.shown(self.cells[column]);
+            format!("`{shown}` is not {what}; expected {expected} (column `{name}`)")
+        };
+        self.error_in(column, message)
+    }
+
+    /// An error with words of its own, at the cell in one of the columns asked for.
+    pub(super) fn error_in(&self, column: usize, message: String) -> WorkloadError {
+        let range = self.range(self.cells[column]);
+        let blanks =
+            self.text[range.clone()].len() - self.text[range.clone()].trim_ascii_start().len();
+        self.error_at(range.start + blanks, message)
+    }
+
+    fn error_at(&self, offset: usize, message: String) -> WorkloadError {
+        let before = &self.text[..offset];
+        let lines = before.iter().filter(|byte| **byte == b'\n').count();
+        let start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        WorkloadError::at(&self.file, self.line + lines as u64, column as u64, message)
+    }
+
+    /// The start of a cell's text, printable.
+    fn shown(&self, cell: usize) -> String {
+        let text: Cow<'_, str> = String::from_utf8_lossy(self.cell(cell));
+        let mut shown: String = text
+            .chars()
+            .take(SHOWN)
+            .flat_map(char::escape_debug)
+            .collect();
+        if text.chars().nth(SHOWN).is_some() {
+            shown.push('…');
+        }
+        shown
+    }
+}
