@@ -1,6 +1,7 @@
 //! fleetsim simulates autoscaling fleets of GPU servers that serve large language models.
 
 pub mod catalog;
+pub mod document;
 pub mod fleet;
 pub mod observe;
 pub mod random;

@@ -1,5 +1,7 @@
 //! Hardware, models and performance profiles: the built-in ones and the user's own.
 
+mod file;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,8 +29,8 @@ pub struct Sku {
     pub name: String,
     /// The kind of its processors.
     pub processor: String,
-    /// How many processors it has.
-    #[schemars(range(min = 1))]
+    /// How many processors it has, at most 1024.
+    #[schemars(range(min = 1, max = 1024))]
     pub processors: u32,
     /// Power drawn by the server itself, in watts. Default 0.
     #[serde(default)]
@@ -114,7 +116,9 @@ pub struct ProfileKey {
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// `(batch tokens, seconds)` of iterations of prompts, at least two, tokens rising.
+    #[schemars(length(min = 2))]
     pub prompt: Vec<(f64, f64)>,
     /// `(batch tokens, seconds)` of iterations of tokens, at least two, tokens rising.
+    #[schemars(length(min = 2))]
     pub token: Vec<(f64, f64)>,
 }

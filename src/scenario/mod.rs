@@ -1,11 +1,28 @@
 //! Scenarios: RON text in, validated data out. Knows nothing of the ECS.
+//!
+//! ```no_run
+//! use fleetsim::scenario::CheckedScenario;
+//!
+//! let checked = CheckedScenario::load("scenarios/quickstart.ron".as_ref(), &[])?;
+//! println!("{} servers at time zero", checked.placement().servers.len());
+//! # Ok::<(), fleetsim::document::Diagnostics>(())
+//! ```
 
+pub mod placement;
 mod spec;
+mod validate;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 
 use crate::catalog::Catalog;
+use crate::document::{self, Document, Source};
 
+pub use crate::document::{Diagnostics, Position, Problem};
+pub use placement::{PlacedInstance, Placement};
 pub use spec::*;
 
 /// A scenario that has been checked against its catalog: every name in it is known, every
@@ -15,10 +32,75 @@ pub struct CheckedScenario {
     scenario: Scenario,
     catalog: Catalog,
     directory: PathBuf,
+    placement: Placement,
     hash: String,
+    /// None for a scenario made in code.
+    document: Option<Arc<Document>>,
 }
 
 impl CheckedScenario {
+    /// Reads and checks a scenario file.
+    ///
+    /// Each override is `PATH=VALUE`, as in `applications[0].scaling.scale_up_delay=20`: RON text
+    /// that takes the place of a value, or is added where the file leaves the field out.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong, each at its place in the scenario file, in
+    /// a catalog file or in an override.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, Diagnostics> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Problem::new("", format!("cannot read {name}: {error}")))?;
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        Self::read(Source::new(name, text), directory, overrides)
+    }
+
+    /// Checks a scenario's text; paths in it are relative to `directory`.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong; the text goes by the name `<scenario>`.
+    pub fn from_ron(text: &str, directory: &Path) -> Result<Self, Diagnostics> {
+        Self::read(Source::new("<scenario>", text), directory, &[])
+    }
+
+    /// Checks a scenario made in code; paths in it are relative to `directory`. Its own list of
+    /// catalog files is read on top of `catalog`.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong, with the paths of the values.
+    pub fn new(
+        scenario: Scenario,
+        catalog: Catalog,
+        directory: impl Into<PathBuf>,
+    ) -> Result<Self, Diagnostics> {
+        catalog.validate()?;
+        let (text, mut problems) = document::check(&scenario);
+        let unfinished = Unfinished::begin(scenario, catalog, directory.into(), &text);
+        unfinished.finish(None, &mut problems)
+    }
+
+    fn read(source: Source, directory: &Path, overrides: &[String]) -> Result<Self, Diagnostics> {
+        let mut document = Document::parse(source).map_err(Diagnostics::new)?;
+        let mut problems = Vec::new();
+        for assignment in overrides {
+            if let Err(found) = document.set(assignment) {
+                problems.extend(found);
+            }
+        }
+        let (scenario, found) = document.read::<Scenario>();
+        problems.extend(found);
+        let Some(scenario) = scenario else {
+            return Err(Diagnostics::new(problems));
+        };
+        let directory = directory.to_owned();
+        let catalog = Catalog::built_in();
+        let unfinished = Unfinished::begin(scenario, catalog, directory, document.text());
+        unfinished.finish(Some(document), &mut problems)
+    }
+
     /// What was written.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {
@@ -37,9 +119,135 @@ impl CheckedScenario {
         &self.directory
     }
 
-    /// A fingerprint of the text it came from, catalog files included.
+    /// What is there at time zero.
+    #[must_use]
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// A fingerprint of the text it came from, overrides and catalog files included: 16
+    /// hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// A problem with the value at `path`, such as `applications[0].autoscaler.max`, at its place
+    /// in the file; of a path only the first steps need to be there. A scenario made in code has
+    /// no places.
+    #[must_use]
+    pub fn problem_at(&self, path: &str, message: impl Into<String>) -> Problem {
+        let problem = Problem::new(path, message);
+        match &self.document {
+            Some(document) => document.place(problem),
+            None => problem,
+        }
+    }
+
+    /// Reads an application's policy term as a `T`, as strictly as the scenario itself.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong, at its place in the file, or with its path.
+    pub fn read_autoscaler<T: DeserializeOwned + JsonSchema>(
+        &self,
+        application: usize,
+    ) -> Result<Option<T>, Diagnostics> {
+        let path = format!("applications[{application}].autoscaler");
+        if let Some(document) = &self.document {
+            return document.read_at(&path).map_err(Diagnostics::new);
+        }
+        let raw = self.scenario.applications[application].autoscaler.as_ref();
+        raw.map(|raw| document::read(&path, raw.0.get_ron()))
+            .transpose()
+    }
+}
+
+/// The JSON Schema of a scenario, for editors.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Scenario).to_value()
+}
+
+/// A scenario that has not been checked against its catalog.
+struct Unfinished {
+    scenario: Scenario,
+    catalog: Catalog,
+    directory: PathBuf,
+    hash: Fnv,
+}
+
+impl Unfinished {
+    fn begin(scenario: Scenario, catalog: Catalog, directory: PathBuf, text: &str) -> Self {
+        let mut hash = Fnv::new();
+        hash.text(text);
+        Self {
+            scenario,
+            catalog,
+            directory,
+            hash,
+        }
+    }
+
+    /// Reads the catalog files and, where nothing is wrong with them, checks the rest.
+    fn finish(
+        mut self,
+        document: Option<Document>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<CheckedScenario, Diagnostics> {
+        let place = |problems: &mut Vec<Problem>, found| match &document {
+            Some(document) => document.add(problems, found),
+            None => problems.extend(found),
+        };
+        let before = problems.len();
+        for (index, file) in self.scenario.catalog.iter().enumerate() {
+            let file = self.directory.join(file);
+            match std::fs::read_to_string(&file) {
+                Ok(text) => {
+                    self.hash.text(&text);
+                    let added = self.catalog.add_ron(&file.display().to_string(), &text);
+                    problems.extend(added.err().into_iter().flat_map(Diagnostics::into_problems));
+                }
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", file.display());
+                    let problem = Problem::new(format!("catalog[{index}]"), message)
+                        .help("paths are relative to the scenario file");
+                    place(problems, vec![problem]);
+                }
+            }
+        }
+        let mut placement = Placement::default();
+        if problems.len() == before {
+            match validate::validate(&self.scenario, &self.catalog, &self.directory) {
+                Ok(found) => placement = found,
+                Err(found) => place(problems, found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Diagnostics::new(std::mem::take(problems)));
+        }
+        Ok(CheckedScenario {
+            scenario: self.scenario,
+            catalog: self.catalog,
+            directory: self.directory,
+            placement,
+            hash: format!("{:016x}", self.hash.0),
+            document: document.map(Arc::new),
+        })
+    }
+}
+
+/// FNV-1a, 64 bits: a fingerprint that is the same everywhere and for ever.
+struct Fnv(u64);
+
+impl Fnv {
+    fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    /// Adds a text and an end mark that no text contains.
+    fn text(&mut self, text: &str) {
+        for byte in text.bytes().chain([0xff]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
     }
 }

@@ -23,6 +23,7 @@ pub struct Scenario {
     pub end: Option<SimTime>,
     /// The longest tick, in seconds. Default: unlimited, ticks end where something is due.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub max_tick: Option<SimDuration>,
     /// Seconds between two rows of `timeline.csv`. Default 10: fine enough to see a scale-up
     /// delay of 10 s, coarse enough that a day stays under 10,000 rows a role.
@@ -125,8 +126,10 @@ pub enum Performance {
     /// The same time for every iteration.
     Constant {
         /// Seconds of an iteration that has a prompt in it.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         prompt_time: SimDuration,
         /// Seconds of an iteration of tokens alone.
+        #[schemars(extend("exclusiveMinimum" = 0))]
         token_time: SimDuration,
     },
 }
@@ -468,7 +471,7 @@ pub enum Shape {
     #[default]
     Constant,
     /// `(from, factor)`: from each instant on, that factor; before the first, the first.
-    Piecewise(Vec<(SimTime, f64)>),
+    Piecewise(#[schemars(length(min = 1))] Vec<(SimTime, f64)>),
     /// `1 + amplitude × sin(2π (t + phase) / period)`.
     Sinusoidal {
         /// Between 0 and 1.
@@ -513,7 +516,7 @@ pub enum Lengths {
         mean: f64,
     },
     /// `(length, weight)`: each length in proportion to its weight.
-    Empirical(Vec<(u32, f64)>),
+    Empirical(#[schemars(length(min = 1))] Vec<(u32, f64)>),
 }
 
 fn default_max_tokens() -> u32 {

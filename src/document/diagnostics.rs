@@ -1,0 +1,141 @@
+use std::fmt;
+
+use super::source::Place;
+
+/// Everything that is wrong with what a user wrote, in order of place.
+///
+/// Displayed, each problem is a line `FILE:LINE:COLUMN: error: MESSAGE`, the source line with
+/// the culprit marked, and a `help:` line where there is something to suggest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostics {
+    problems: Vec<Problem>,
+}
+
+impl Diagnostics {
+    pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by(|a, b| a.order().cmp(&b.order()));
+        problems.dedup();
+        Self { problems }
+    }
+
+    /// The problems, at least one, by file, line and column.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+}
+
+impl From<Problem> for Diagnostics {
+    fn from(problem: Problem) -> Self {
+        Self::new(vec![problem])
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file's name as it was given, or `--set PATH`; empty for data made in code.
+    pub source: String,
+    /// Where in that text. None for data made in code and for a text as a whole.
+    pub position: Option<Position>,
+    /// The value's path, such as `applications[0].model`; empty for a text as a whole.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do, where there is something to suggest.
+    pub help: Option<String>,
+}
+
+/// A place in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+    /// How many characters from there on are meant, at least 1, none beyond the line.
+    pub width: usize,
+    /// The line's text.
+    pub text: String,
+}
+
+impl Problem {
+    /// A problem with the value at `path`, not placed in a text yet.
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            source: String::new(),
+            position: None,
+            path: path.into(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.source = place.source;
+        self.position = place.position;
+        self
+    }
+
+    /// Whether both point at the same place of the same text.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.position.is_some() && self.order() == other.order()
+    }
+
+    fn order(&self) -> (&str, Option<(usize, usize)>) {
+        let position = self.position.as_ref().map(|at| (at.line, at.column));
+        (&self.source, position)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.source.is_empty() {
+            write!(f, "{}:", self.source)?;
+            if let Some(at) = &self.position {
+                write!(f, "{}:{}:", at.line, at.column)?;
+            }
+            f.write_str(" ")?;
+        }
+        f.write_str("error: ")?;
+        if self.position.is_none() && !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(at) = &self.position {
+            // One space for a tab, so that the marks stand under what they mark.
+            let text = at.text.replace('\t', " ");
+            let number = at.line.to_string();
+            let (gap, indent) = (" ".repeat(number.len()), " ".repeat(at.column - 1));
+            let marks = "^".repeat(at.width);
+            write!(f, "\n{number} | {text}\n{gap} | {indent}{marks}")?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\nhelp: {help}")?;
+        }
+        Ok(())
+    }
+}

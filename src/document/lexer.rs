@@ -1,0 +1,386 @@
+use std::ops::Range;
+
+use super::tree::Number;
+
+/// A piece of RON text that has a meaning of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) span: Range<usize>,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// A bracket, a comma, a colon, or something that has no business here.
+    Mark(char),
+    Word(String),
+    Number(Number),
+    Text(String),
+    /// A character or bytes.
+    Other,
+    End,
+}
+
+/// What is wrong with a piece of text, and what to do.
+#[derive(Debug)]
+pub(super) struct SyntaxError {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+impl SyntaxError {
+    pub(super) fn new(span: Range<usize>, message: impl Into<String>, help: &str) -> Self {
+        Self {
+            span,
+            message: message.into(),
+            help: Some(help.to_owned()),
+        }
+    }
+}
+
+/// Splits a text into tokens, the last of them [`Kind::End`]; comments and space fall away.
+pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<SyntaxError>) {
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        errors: Vec::new(),
+    };
+    let mut tokens = Vec::new();
+    loop {
+        lexer.skip_space();
+        let start = lexer.at;
+        let kind = lexer.next();
+        let end = kind == Kind::End;
+        tokens.push(Token {
+            span: start..lexer.at,
+            kind,
+        });
+        if end {
+            return (tokens, lexer.errors);
+        }
+    }
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    at: usize,
+    errors: Vec<SyntaxError>,
+}
+
+impl Lexer<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn take(&mut self, prefix: &str) -> bool {
+        let there = self.rest().starts_with(prefix);
+        if there {
+            self.at += prefix.len();
+        }
+        there
+    }
+
+    fn take_while(&mut self, keep: impl Fn(char) -> bool) -> Range<usize> {
+        let start = self.at;
+        let rest = self.rest();
+        self.at += rest.find(|c| !keep(c)).unwrap_or(rest.len());
+        start..self.at
+    }
+
+    fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: &str) {
+        self.errors.push(SyntaxError::new(span, message, help));
+    }
+
+    fn skip_space(&mut self) {
+        loop {
+            self.take_while(|c| c.is_whitespace() || matches!(c, '\u{200E}' | '\u{200F}'));
+            if self.rest().starts_with("//") {
+                self.take_while(|c| c != '\n');
+            } else if self.rest().starts_with("/*") {
+                self.block_comment();
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn block_comment(&mut self) {
+        let start = self.at;
+        let mut depth = 0;
+        loop {
+            if self.take("/*") {
+                depth += 1;
+            } else if self.take("*/") {
+                depth -= 1;
+                if depth == 0 {
+                    return;
+                }
+            } else if let Some(c) = self.rest().chars().next() {
+                self.at += c.len_utf8();
+            } else {
+                let help = "close it with `*/`; comments nest";
+                return self.error(start..start + 2, "this comment is never closed", help);
+            }
+        }
+    }
+
+    fn next(&mut self) -> Kind {
+        let Some(first) = self.rest().chars().next() else {
+            return Kind::End;
+        };
+        let mut following = self.rest().chars().skip(1);
+        let second = following.next().unwrap_or(' ');
+        match first {
+            '"' => self.text(),
+            '\'' => self.character(),
+            'r' | 'b' if self.is_prefixed() => self.prefixed(),
+            '0'..='9' => self.number(),
+            '.' if second.is_ascii_digit() => self.number(),
+            '+' | '-' if second.is_alphanumeric() || second == '.' => self.number(),
+            _ if is_word_start(first) => self.word(),
+            _ => {
+                self.at += first.len_utf8();
+                Kind::Mark(first)
+            }
+        }
+    }
+
+    fn word(&mut self) -> Kind {
+        let word = self.take_while(is_word);
+        let word = &self.text[word];
+        match special_float(word) {
+            Some(float) => Kind::Number(Number::Float(float)),
+            None => Kind::Word(word.to_owned()),
+        }
+    }
+
+    /// Whether a raw string, a raw name, bytes or a byte comes next.
+    fn is_prefixed(&self) -> bool {
+        let rest = self.rest();
+        let unprefixed = rest.trim_start_matches(['b', 'r']);
+        rest.len() - unprefixed.len() <= 2
+            && (unprefixed.starts_with(['"', '\'']) || unprefixed.starts_with('#'))
+    }
+
+    fn prefixed(&mut self) -> Kind {
+        let start = self.at;
+        let bytes = self.take("b");
+        let raw = self.take("r");
+        if !raw {
+            let kind = match self.rest().starts_with('"') {
+                true => self.text(),
+                false => self.character(),
+            };
+            return if bytes { Kind::Other } else { kind };
+        }
+        let hashes = self.take_while(|c| c == '#').len();
+        if !self.take("\"") {
+            if hashes == 1 && !bytes && self.rest().starts_with(is_word_start) {
+                return self.word();
+            }
+            let help = "a raw string is written r\"..\" or r#\"..\"#";
+            self.error(start..self.at, "this is not a raw string", help);
+            return Kind::Other;
+        }
+        let close = format!("\"{}", "#".repeat(hashes));
+        let begin = self.at;
+        let Some(length) = self.rest().find(&close) else {
+            let help = format!("close it with {close}");
+            self.error(start..begin, "this raw string is never closed", &help);
+            self.at = self.text.len();
+            return Kind::Other;
+        };
+        self.at += length + close.len();
+        match bytes {
+            true => Kind::Other,
+            false => Kind::Text(self.text[begin..begin + length].to_owned()),
+        }
+    }
+
+    fn text(&mut self) -> Kind {
+        let start = self.at;
+        self.at += 1;
+        let mut content = String::new();
+        loop {
+            let plain = self.take_while(|c| c != '"' && c != '\\');
+            content.push_str(&self.text[plain]);
+            if self.take("\"") {
+                return Kind::Text(content);
+            }
+            if self.rest().is_empty() {
+                let help = "close it with `\"`";
+                self.error(start..start + 1, "this text is never closed", help);
+                return Kind::Other;
+            }
+            content.push(self.escape());
+        }
+    }
+
+    fn character(&mut self) -> Kind {
+        let start = self.at;
+        self.at += 1;
+        if self.rest().starts_with('\\') {
+            self.escape();
+        } else if let Some(c) = self.rest().chars().next() {
+            self.at += c.len_utf8();
+        }
+        if !self.take("'") {
+            let help = "a character is written 'x'; text goes into double quotes, \"like this\"";
+            self.error(start..self.at, "this is not a character", help);
+        }
+        Kind::Other
+    }
+
+    /// The character that an escape stands for; a byte beyond ASCII stands for nothing here.
+    fn escape(&mut self) -> char {
+        const HELP: &str =
+            "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x41 and \\u{41}; or use r\"..\"";
+        let start = self.at;
+        self.at += 1;
+        let letter = self.rest().chars().next().unwrap_or(' ');
+        self.at += self.rest().chars().next().map_or(0, char::len_utf8);
+        let code = match letter {
+            'n' => return '\n',
+            'r' => return '\r',
+            't' => return '\t',
+            '0' => return '\0',
+            '\\' | '"' | '\'' => return letter,
+            'x' => {
+                let digits = self.rest().bytes().take(2).filter(u8::is_ascii_hexdigit);
+                let end = self.at + digits.count();
+                let digits = &self.text[self.at..end];
+                let code = u32::from_str_radix(digits, 16).ok();
+                let code = code.filter(|_| digits.len() == 2);
+                self.at = end;
+                code
+            }
+            'u' if self.take("{") => {
+                let digits = self.take_while(|c| c.is_ascii_hexdigit());
+                let code = u32::from_str_radix(&self.text[digits], 16).ok();
+                code.filter(|_| self.take("}"))
+            }
+            _ => None,
+        };
+        code.and_then(char::from_u32).unwrap_or_else(|| {
+            self.error(start..self.at, "this is not an escape", HELP);
+            char::REPLACEMENT_CHARACTER
+        })
+    }
+
+    fn number(&mut self) -> Kind {
+        let start = self.at;
+        self.at += 1;
+        loop {
+            self.take_while(|c| is_word(c) || c == '.');
+            let literal = &self.text[start..self.at];
+            let exponent = literal.ends_with(['e', 'E']) && !literal.contains(['x', 'X']);
+            if !(exponent && self.rest().starts_with(['+', '-'])) {
+                break;
+            }
+            self.at += 1;
+        }
+        let literal = &self.text[start..self.at];
+        let number = parse_number(literal);
+        if number.is_none() {
+            let message = format!("`{literal}` is not a number");
+            let help = "numbers look like 4, 0.5, 1e-3, 2_000 or 0xff; units are fixed, seconds \
+                        and bytes";
+            self.error(start..self.at, message, help);
+        }
+        Kind::Number(number.unwrap_or(Number::Integer(0)))
+    }
+}
+
+fn is_word_start(c: char) -> bool {
+    c == '_' || c.is_alphabetic()
+}
+
+fn is_word(c: char) -> bool {
+    c == '_' || c.is_alphanumeric()
+}
+
+fn special_float(word: &str) -> Option<f64> {
+    match word {
+        "inf" | "inff32" | "inff64" => Some(f64::INFINITY),
+        "NaN" | "NaNf32" | "NaNf64" => Some(f64::NAN),
+        _ => None,
+    }
+}
+
+fn parse_number(literal: &str) -> Option<Number> {
+    const INTEGERS: [&str; 10] = [
+        "u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128",
+    ];
+    const FLOATS: [&str; 2] = ["f32", "f64"];
+
+    let negative = literal.starts_with('-');
+    let unsigned = literal.trim_start_matches(['+', '-']);
+    if literal.len() - unsigned.len() > 1 {
+        return None;
+    }
+    let sign = |magnitude: i128| if negative { -magnitude } else { magnitude };
+    if let Some(float) = special_float(unsigned) {
+        return Some(Number::Float(if negative { -float } else { float }));
+    }
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(digits) = unsigned.strip_prefix(prefix) {
+            let digits = strip_suffix(digits, &INTEGERS).replace('_', "");
+            let magnitude = whole(&digits, radix)?;
+            return Some(Number::Radix(sign(magnitude)));
+        }
+    }
+    let digits = strip_suffix(unsigned, &INTEGERS);
+    if let Some(magnitude) = whole(&digits.replace('_', ""), 10) {
+        return Some(Number::Integer(sign(magnitude)));
+    }
+    let float = strip_suffix(unsigned, &FLOATS).replace('_', "");
+    let is_float = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+    if !float.chars().all(is_float) {
+        return None;
+    }
+    let magnitude: f64 = float.parse().ok()?;
+    Some(Number::Float(if negative { -magnitude } else { magnitude }))
+}
+
+fn strip_suffix<'a>(literal: &'a str, suffixes: &[&str]) -> &'a str {
+    suffixes
+        .iter()
+        .find_map(|suffix| literal.strip_suffix(suffix))
+        .unwrap_or(literal)
+}
+
+/// Digits as a number, saturating.
+fn whole(digits: &str, radix: u32) -> Option<i128> {
+    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    Some(i128::from_str_radix(digits, radix).unwrap_or(i128::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_every_notation() {
+        for (literal, number) in [
+            ("12", Number::Integer(12)),
+            ("-1_000", Number::Integer(-1000)),
+            ("7u32", Number::Integer(7)),
+            ("0xff", Number::Radix(255)),
+            ("0b1_01u8", Number::Radix(5)),
+            ("+.5", Number::Float(0.5)),
+            ("5.", Number::Float(5.0)),
+            ("1e-3f64", Number::Float(0.001)),
+            ("1e400", Number::Float(f64::INFINITY)),
+            ("-inf", Number::Float(f64::NEG_INFINITY)),
+            ("9".repeat(60).as_str(), Number::Integer(i128::MAX)),
+        ] {
+            assert_eq!(parse_number(literal), Some(number), "{literal}");
+        }
+        for bad in ["10s", "0x", "1.2.3", "--1", "1e", "0b2", "1ms", "-"] {
+            assert_eq!(parse_number(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,459 @@
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde_json::Value as Json;
+
+use super::nearest::suggest;
+use super::tree::{Body, Field, Node, Number, Term, Value};
+
+/// A disagreement between a tree and a schema.
+pub(super) struct Finding {
+    pub(super) span: Range<usize>,
+    pub(super) path: String,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// A small change of the text that lets serde read what the schema check has understood.
+pub(super) enum Fix {
+    /// An unknown field, reported already, goes away.
+    Drop(Range<usize>),
+    /// `Splitwise` becomes `Splitwise()`.
+    AddParentheses(usize),
+}
+
+/// What a check found.
+#[derive(Default)]
+pub(super) struct Checked {
+    pub(super) findings: Vec<Finding>,
+    pub(super) fixes: Vec<Fix>,
+}
+
+/// Compares a tree with the JSON Schema of the type that it stands for.
+pub(super) fn check(text: &str, node: &Node, path: &str, schema: &Json) -> Checked {
+    let mut checker = Checker {
+        text,
+        root: schema,
+        path: path.to_owned(),
+        checked: Checked::default(),
+    };
+    let title = schema["title"].as_str();
+    checker.node(node, schema, title);
+    checker.checked
+}
+
+struct Checker<'a> {
+    text: &'a str,
+    root: &'a Json,
+    path: String,
+    checked: Checked,
+}
+
+impl<'a> Checker<'a> {
+    fn report(&mut self, span: &Range<usize>, message: impl Into<String>, help: Option<String>) {
+        self.checked.findings.push(Finding {
+            span: span.clone(),
+            path: self.path.clone(),
+            message: message.into(),
+            help,
+        });
+    }
+
+    fn expected(&mut self, node: &Node, what: &str, help: Option<String>) {
+        let message = format!("expected {what}, found {}", self.describe(node));
+        self.report(&node.span, message, help);
+    }
+
+    fn source(&self, node: &Node) -> &'a str {
+        &self.text[node.span.clone()]
+    }
+
+    fn describe(&self, node: &Node) -> String {
+        match &node.value {
+            Value::Bool | Value::Number(_) => format!("`{}`", self.source(node)),
+            Value::Text(text) if text.len() <= 40 => format!("the text {text:?}"),
+            Value::Text(_) => "a text".to_owned(),
+            Value::Other => "a character".to_owned(),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map => "a map".to_owned(),
+            Value::Term(Term { name, body, .. }) => match (name, body) {
+                (Some(name), Body::Unit) => format!("`{name}`"),
+                (Some(name), _) => format!("`{name}(..)`"),
+                (None, Body::Fields(_)) => "a struct".to_owned(),
+                (None, _) => "a tuple".to_owned(),
+            },
+        }
+    }
+
+    /// Walks into a field or an item and back.
+    fn within(&mut self, step: &str, walk: impl FnOnce(&mut Self)) {
+        let length = self.path.len();
+        self.path.push_str(step);
+        walk(self);
+        self.path.truncate(length);
+    }
+
+    /// Follows a reference; the name is that of the definition.
+    fn resolve(&self, schema: &'a Json) -> (&'a Json, Option<&'a str>) {
+        match schema["$ref"].as_str().and_then(|at| at.strip_prefix('#')) {
+            Some(pointer) => (
+                self.root.pointer(pointer).unwrap_or(&Json::Null),
+                pointer.rsplit('/').next(),
+            ),
+            None => (schema, None),
+        }
+    }
+
+    fn node(&mut self, node: &Node, schema: &'a Json, name: Option<&'a str>) {
+        let (schema, referenced) = self.resolve(schema);
+        let name = referenced.or(name);
+        if let Some(of) = optional(schema) {
+            let is_none = matches!(&node.value,
+                Value::Term(Term { name: Some(name), body: Body::Unit, .. }) if name == "None");
+            return match (is_none, of) {
+                (true, _) => {}
+                (false, Optional::Reference(schema)) => self.node(node.some(), schema, name),
+                (false, Optional::Type(kind)) => self.typed(node.some(), schema, kind, name),
+            };
+        }
+        if schema["oneOf"].is_array() || schema["enum"].is_array() || schema["const"].is_string() {
+            return self.variant(node, schema);
+        }
+        if let Some(kind) = schema["type"].as_str() {
+            self.typed(node, schema, kind, name);
+        }
+    }
+
+    fn typed(&mut self, node: &Node, schema: &'a Json, kind: &str, name: Option<&'a str>) {
+        match kind {
+            "object" => self.structure(node, schema, name),
+            "array" if schema["prefixItems"].is_array() => self.tuple(node, schema),
+            "array" => self.list(node, schema),
+            "string" => self.string(node, schema),
+            "integer" => self.integer(node, schema),
+            "number" => self.number(node, schema),
+            "boolean" if !matches!(node.value, Value::Bool) => {
+                self.expected(node, "true or false", None);
+            }
+            _ => {}
+        }
+    }
+
+    fn structure(&mut self, node: &Node, schema: &'a Json, name: Option<&str>) {
+        let Value::Term(term) = &node.value else {
+            let example = example_of_fields(schema);
+            return self.expected(node, "a struct", Some(format!("write ({example})")));
+        };
+        if let (Some(found), Some(name)) = (&term.name, name)
+            && found != name
+        {
+            let help = format!("leave the name out, or write {name}");
+            return self.expected(node, "a struct", Some(help));
+        }
+        self.fields(node, &term.body, schema);
+    }
+
+    /// The fields of a struct or of an enum's variant.
+    fn fields(&mut self, node: &Node, body: &Body, schema: &'a Json) {
+        let fields: &[Field] = match body {
+            Body::Fields(fields) => fields,
+            Body::Tuple(items) if items.is_empty() => &[],
+            Body::Tuple(items) => {
+                let help = format!("write them as ({})", example_of_fields(schema));
+                return self.report(&items[0].span, "the fields need their names", Some(help));
+            }
+            Body::Unit => {
+                self.checked.fixes.push(Fix::AddParentheses(node.span.end));
+                &[]
+            }
+        };
+        let mut seen = BTreeMap::new();
+        for field in fields {
+            let step = match self.path.is_empty() {
+                true => field.name.clone(),
+                false => format!(".{}", field.name),
+            };
+            let known = schema["properties"].get(&field.name);
+            let first = seen.insert(&field.name, ()).is_none();
+            self.within(&step, |checker| match known {
+                _ if !first => {
+                    let message = format!("the field `{}` is given twice", field.name);
+                    let help = Some("keep one of the two".to_owned());
+                    checker.report(&field.name_span, message, help);
+                    checker.checked.fixes.push(Fix::Drop(field.extent.clone()));
+                }
+                Some(known) => checker.node(&field.node, known, None),
+                None if schema["additionalProperties"] == false => {
+                    let message = format!("unknown field `{}`", field.name);
+                    let help = suggest(&field.name, property_names(schema), "the fields are");
+                    checker.report(&field.name_span, message, help);
+                    checker.checked.fixes.push(Fix::Drop(field.extent.clone()));
+                }
+                None => {}
+            });
+        }
+        for required in strings(&schema["required"]) {
+            if !seen.keys().any(|name| *name == required) {
+                let about = schema["properties"][required]["description"].as_str();
+                let about = about.unwrap_or_default().lines().next().unwrap_or_default();
+                let help = format!("add {required}: .. ({about})").replace(" ()", "");
+                let message = format!("the field `{required}` is missing");
+                self.report(&node.head(), message, Some(help));
+            }
+        }
+    }
+
+    fn variant(&mut self, node: &Node, schema: &'a Json) {
+        let variants = variants(schema);
+        let names = || variants.keys().copied();
+        let (name, body) = match &node.value {
+            Value::Term(Term {
+                name: Some(name),
+                body,
+                ..
+            }) => (name, body),
+            Value::Text(text) if variants.contains_key(text.as_str()) => {
+                let help = format!("write {text} without quotes");
+                return self.expected(node, "a name", Some(help));
+            }
+            _ => {
+                let list = names().collect::<Vec<_>>().join(", ");
+                return self.expected(node, &format!("one of {list}"), None);
+            }
+        };
+        let Some(payload) = variants.get(name.as_str()) else {
+            let help = suggest(name, names(), "expected one of");
+            return self.report(&node.head(), format!("unknown name `{name}`"), help);
+        };
+        match (payload, body) {
+            (None, Body::Unit) => {}
+            (None, _) => {
+                let message = format!("`{name}` takes nothing in parentheses");
+                self.report(&node.span, message, Some(format!("write {name}")));
+            }
+            (Some(payload), body) if payload["properties"].is_object() => {
+                self.fields(node, body, payload);
+            }
+            (Some(payload), Body::Tuple(items)) if items.len() == 1 => {
+                self.within("[0]", |checker| checker.node(&items[0], payload, None));
+            }
+            (Some(payload), _) => {
+                let message = format!("`{name}` takes one value in parentheses");
+                let what = kind_name(self.resolve(payload).0);
+                let help = format!("write {name}(..) with {what} inside");
+                self.report(&node.span, message, Some(help));
+            }
+        }
+    }
+
+    fn tuple(&mut self, node: &Node, schema: &'a Json) {
+        let items = schema["prefixItems"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
+        let places = vec![".."; items.len()].join(", ");
+        match &node.value {
+            Value::Term(Term {
+                name: None,
+                body: Body::Tuple(values),
+                ..
+            }) => {
+                if values.len() != items.len() {
+                    let message =
+                        format!("expected {} values, found {}", items.len(), values.len());
+                    return self.report(&node.span, message, Some(format!("write ({places})")));
+                }
+                for (index, (value, schema)) in values.iter().zip(items).enumerate() {
+                    self.within(&format!("[{index}]"), |checker| {
+                        checker.node(value, schema, None);
+                    });
+                }
+            }
+            _ => {
+                let help = Some(format!("write ({places}), in parentheses"));
+                self.expected(node, &format!("{} values", items.len()), help);
+            }
+        }
+    }
+
+    fn list(&mut self, node: &Node, schema: &'a Json) {
+        let Value::List(items) = &node.value else {
+            return self.expected(
+                node,
+                "a list",
+                Some("write [.., ..], in brackets".to_owned()),
+            );
+        };
+        if let Some(min) = schema["minItems"].as_u64()
+            && (items.len() as u64) < min
+        {
+            let message = format!(
+                "expected at least {min} in this list, found {}",
+                items.len()
+            );
+            self.report(&node.span, message, None);
+        }
+        for (index, item) in items.iter().enumerate() {
+            self.within(&format!("[{index}]"), |checker| {
+                checker.node(item, &schema["items"], None);
+            });
+        }
+    }
+
+    fn string(&mut self, node: &Node, schema: &Json) {
+        match &node.value {
+            Value::Text(text) => {
+                if let Some(min) = schema["minLength"].as_u64()
+                    && (text.chars().count() as u64) < min
+                {
+                    self.report(&node.span, "the text is empty", None);
+                }
+            }
+            Value::Term(Term {
+                name: Some(_),
+                body: Body::Unit,
+                ..
+            }) => {
+                let help = format!("put it into quotes: \"{}\"", self.source(node));
+                self.expected(node, "a text", Some(help));
+            }
+            _ => self.expected(node, "a text in quotes", None),
+        }
+    }
+
+    fn integer(&mut self, node: &Node, schema: &Json) {
+        match node.value {
+            Value::Number(Number::Integer(value) | Number::Radix(value)) => {
+                let (low, high) = integer_range(schema);
+                if value < low {
+                    self.report(
+                        &node.span,
+                        format!("expected at least {low}, found `{}`", self.source(node)),
+                        None,
+                    );
+                } else if value > high {
+                    self.report(
+                        &node.span,
+                        format!("expected at most {high}, found `{}`", self.source(node)),
+                        None,
+                    );
+                }
+            }
+            Value::Number(Number::Float(value)) if value.fract() == 0.0 && value.abs() < 1e15 => {
+                self.expected(node, "a whole number", Some(format!("write {value}")));
+            }
+            _ => self.expected(node, "a whole number", None),
+        }
+    }
+
+    fn number(&mut self, node: &Node, schema: &Json) {
+        let value = match node.value {
+            Value::Number(Number::Integer(value)) => value as f64,
+            Value::Number(Number::Radix(value)) => {
+                let help = Some(format!("write {value}"));
+                return self.expected(node, "a number in decimal notation", help);
+            }
+            Value::Number(Number::Float(value)) if value.is_finite() => value,
+            Value::Number(_) => {
+                let help = "leave an optional field out to say `no limit`".to_owned();
+                return self.expected(node, "a finite number", Some(help));
+            }
+            _ => return self.expected(node, "a number", None),
+        };
+        let source = self.source(node);
+        let bound = |key: &str| schema[key].as_f64();
+        let message = match (
+            bound("minimum"),
+            bound("maximum"),
+            bound("exclusiveMinimum"),
+        ) {
+            (Some(min), ..) if value < min => format!("expected at least {min}, found `{source}`"),
+            (_, Some(max), _) if value > max => format!("expected at most {max}, found `{source}`"),
+            (.., Some(min)) if value <= min => {
+                format!("expected more than {min}, found `{source}`")
+            }
+            _ => return,
+        };
+        self.report(&node.span, message, None);
+    }
+}
+
+/// What an optional schema is when it is something.
+enum Optional<'a> {
+    Type(&'a str),
+    Reference(&'a Json),
+}
+
+fn optional(schema: &Json) -> Option<Optional<'_>> {
+    let is_null = |schema: &&Json| schema["type"] == "null";
+    if let Some(any) = schema["anyOf"].as_array() {
+        any.iter().find(is_null)?;
+        return any.iter().find(|of| !is_null(of)).map(Optional::Reference);
+    }
+    strings(&schema["type"]).find(|kind| *kind == "null")?;
+    strings(&schema["type"])
+        .find(|kind| *kind != "null")
+        .map(Optional::Type)
+}
+
+fn strings(list: &Json) -> impl Iterator<Item = &str> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+}
+
+fn property_names(schema: &Json) -> impl Iterator<Item = &str> {
+    let properties = schema["properties"].as_object();
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+}
+
+/// The variants of an enum and what each holds.
+fn variants(schema: &Json) -> BTreeMap<&str, Option<&Json>> {
+    let mut variants = BTreeMap::new();
+    let one = std::slice::from_ref(schema);
+    for variant in schema["oneOf"].as_array().map_or(one, Vec::as_slice) {
+        variants.extend(strings(&variant["enum"]).map(|name| (name, None)));
+        variants.extend(variant["const"].as_str().map(|name| (name, None)));
+        let properties = variant["properties"].as_object().into_iter().flatten();
+        variants.extend(properties.map(|(name, payload)| (name.as_str(), Some(payload))));
+    }
+    variants
+}
+
+/// Required fields, or a few that there are, as they would be written.
+fn example_of_fields(schema: &Json) -> String {
+    let mut names: Vec<&str> = strings(&schema["required"]).collect();
+    if names.is_empty() {
+        names = property_names(schema).take(2).collect();
+    }
+    let fields = names.iter().map(|name| format!("{name}: .."));
+    fields.collect::<Vec<_>>().join(", ")
+}
+
+fn kind_name(schema: &Json) -> &'static str {
+    match schema["type"].as_str() {
+        Some("string") => "a text",
+        Some("number") => "a number",
+        Some("integer") => "a whole number",
+        Some("array") => "a list",
+        _ => "a value",
+    }
+}
+
+fn integer_range(schema: &Json) -> (i128, i128) {
+    let (low, high) = match schema["format"].as_str() {
+        Some("uint8") => (0, u8::MAX.into()),
+        Some("uint16") => (0, u16::MAX.into()),
+        Some("uint32") => (0, u32::MAX.into()),
+        Some("uint" | "uint64") => (0, u64::MAX.into()),
+        Some("int32") => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN.into(), i64::MAX.into()),
+    };
+    let bound = |key: &str| schema[key].as_f64().map(|bound| bound as i128);
+    let low = bound("minimum").map_or(low, |bound| bound.max(low));
+    let high = bound("maximum").map_or(high, |bound| bound.min(high));
+    (low, high)
+}

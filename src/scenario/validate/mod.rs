@@ -1,0 +1,159 @@
+//! What a schema cannot say: names, sums, what fits on what, files that are there.
+
+mod actions;
+mod templates;
+mod workload;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::placement::{Placement, plan};
+use super::{Application, Scenario};
+use crate::catalog::Catalog;
+use crate::document::{Problem, suggest};
+use crate::random::Delay;
+
+/// Checks a scenario against its catalog: what is there at time zero, or everything that is wrong.
+pub(super) fn validate(
+    scenario: &Scenario,
+    catalog: &Catalog,
+    directory: &Path,
+) -> Result<Placement, Vec<Problem>> {
+    let mut check = Check {
+        scenario,
+        catalog,
+        directory,
+        problems: Vec::new(),
+    };
+    check.scenario_name();
+    check.fleet();
+    let placement = plan(scenario, catalog).unwrap_or_else(|problems| {
+        check.problems.extend(problems);
+        Placement::default()
+    });
+    let placed = check.problems.is_empty();
+    check.applications();
+    check.templates(&placement);
+    if placed {
+        check.somewhere_to_start(&placement);
+    }
+    check.actions(&placement);
+    check.faults();
+    if check.problems.is_empty() {
+        Ok(placement)
+    } else {
+        Err(check.problems)
+    }
+}
+
+struct Check<'a> {
+    scenario: &'a Scenario,
+    catalog: &'a Catalog,
+    directory: &'a Path,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Check<'a> {
+    fn report(&mut self, path: impl Into<String>, message: impl Into<String>, help: &str) {
+        self.problems.push(Problem::new(path, message).help(help));
+    }
+
+    /// Reports a name that is not among those there are.
+    fn known(
+        &mut self,
+        path: String,
+        kind: &str,
+        name: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
+        let names: BTreeSet<&str> = names.into_iter().collect();
+        let known = names.contains(name);
+        if !known {
+            let problem = Problem::new(path, format!("unknown {kind} `{name}`"));
+            let help = suggest(name, names, "there are");
+            self.problems.push(Problem { help, ..problem });
+        }
+        known
+    }
+
+    fn scenario_name(&mut self) {
+        let name = &self.scenario.name;
+        if name.contains(['/', '\\']) || matches!(name.as_str(), "." | "..") {
+            let message = format!("`{name}` cannot name a results directory");
+            self.report("name", message, "leave slashes out of the name");
+        }
+    }
+
+    fn fleet(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (index, entry) in self.scenario.fleet.iter().enumerate() {
+            let path = format!("fleet[{index}]");
+            let skus = self.catalog.skus.keys().map(String::as_str);
+            self.known(format!("{path}.sku"), "SKU", &entry.sku, skus);
+            if !seen.insert(&entry.sku) {
+                let message = format!("`{}` is in the fleet already", entry.sku);
+                self.report(format!("{path}.sku"), message, "put the counts together");
+            }
+            if let Some(limit) = entry.limit
+                && entry.count > limit
+            {
+                let message = format!("{} servers are more than the limit of {limit}", entry.count);
+                self.report(
+                    format!("{path}.count"),
+                    message,
+                    "raise the limit, or start fewer",
+                );
+            }
+            self.delay(&format!("{path}.provision_delay"), &entry.provision_delay);
+        }
+    }
+
+    fn delay(&mut self, path: &str, delay: &Delay) {
+        if let Delay::Uniform { min, max } = delay
+            && max < min
+        {
+            let message = format!("the longest delay, {max} s, is shorter than the shortest");
+            self.report(format!("{path}.max"), message, "swap `min` and `max`");
+        }
+    }
+
+    fn applications(&mut self) {
+        let mut seen = BTreeSet::new();
+        for (index, application) in self.scenario.applications.iter().enumerate() {
+            let path = format!("applications[{index}]");
+            if !seen.insert(&application.name) {
+                let message = format!("there is another application `{}`", application.name);
+                self.report(
+                    format!("{path}.name"),
+                    message,
+                    "give each a name of its own",
+                );
+            }
+            let models = self.catalog.models.keys().map(String::as_str);
+            self.known(format!("{path}.model"), "model", &application.model, models);
+            self.delay(
+                &format!("{path}.scaling.spin_up"),
+                &application.scaling.spin_up,
+            );
+            self.workload(&format!("{path}.workload"), &application.workload);
+        }
+    }
+
+    /// The application of this name, or a report that there is none.
+    fn application(&mut self, path: String, name: &str) -> Option<&'a Application> {
+        let applications = &self.scenario.applications;
+        let names = applications.iter().map(|of| of.name.as_str());
+        self.known(path, "application", name, names);
+        applications.iter().find(|of| of.name == name)
+    }
+
+    /// A SKU of the fleet: the first where none is named, or a report that it is not there.
+    fn fleet_sku(&mut self, path: String, sku: Option<&'a str>) -> Option<&'a str> {
+        let Some(sku) = sku else {
+            return self.scenario.fleet.first().map(|entry| entry.sku.as_str());
+        };
+        let fleet = self.scenario.fleet.iter().map(|entry| entry.sku.as_str());
+        let known = self.known(path, "SKU of the fleet", sku, fleet);
+        known.then_some(sku)
+    }
+}
