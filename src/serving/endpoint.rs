@@ -202,7 +202,7 @@ impl Endpoint {
     /// Lets an engine go; what it did is kept.
     pub(super) fn retire(&mut self, engine: EngineId) {
         self.events.cancel_run(engine);
-        let did = self.load(engine);
+        let did = self.load(engine, self.now);
         let state = &mut self.engines[engine.index()];
         self.departed[state.role as usize] += EngineLoad {
             prompt_tokens: did.prompt_tokens,
@@ -469,11 +469,12 @@ impl Endpoint {
         self.counts
     }
 
-    /// What an engine holds and did.
+    /// What an engine holds and did by `at`, an instant not before the last event served and not after
+    /// the next.
     #[must_use]
-    pub fn load(&self, engine: EngineId) -> EngineLoad {
+    pub fn load(&self, engine: EngineId, at: SimTime) -> EngineLoad {
         let engine = &self.engines[engine.index()];
-        let (tokens, seconds) = engine.progress(self.now);
+        let (tokens, seconds) = engine.progress(at);
         let (prompt_s, token_s) = if engine.batch_prompts() > 0 {
             (seconds, 0.0)
         } else {
@@ -491,7 +492,7 @@ impl Endpoint {
             output_tokens: totals.output_tokens + tokens,
             prompt_busy_s: totals.prompt_busy_s + prompt_s,
             token_busy_s: totals.token_busy_s + token_s,
-            up_s: engine.up(self.now).seconds(),
+            up_s: engine.up(at).seconds(),
         }
     }
 }

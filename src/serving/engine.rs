@@ -1,10 +1,15 @@
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use crate::time::{SimDuration, SimTime};
 
 use super::batching::{BatchEngine, Batching, Selection, usable_memory};
 use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
 use super::{EngineSpec, Performance, Role};
+
+/// A list of tasks; up to four take no more room than a vector would.
+type Tasks = SmallVec<[Task; 4]>;
 
 /// The state of one instance's batch engine.
 ///
@@ -21,17 +26,17 @@ pub(super) struct Engine {
     memory: u64,
 
     /// Queued and preempted tasks, token tasks that stand behind their prompts included.
-    pending: Vec<Task>,
+    pending: Tasks,
     /// The prompts among `pending`, in the order of queueing.
-    prompts: Vec<Task>,
+    prompts: Tasks,
     /// The preempted tasks among `pending`, in the order of preemption.
-    preempted: Vec<Task>,
+    preempted: Tasks,
     /// The next tasks of requests that are not in the batch, in pool order.
-    waiting: Vec<Waiting>,
+    waiting: SmallVec<[Waiting; 2]>,
     /// Numbers the requests as they enter the pool.
     entered: u64,
 
-    batch: Vec<Running>,
+    batch: SmallVec<[Running; 4]>,
     /// Prompts in the batch; they stand behind the token tasks that stayed.
     batch_prompts: usize,
     /// Where in the batch the tasks of the last selection begin.
@@ -109,12 +114,12 @@ impl Engine {
             kv_bytes_per_token,
             used: weights_bytes,
             memory: usable_memory(spec.batching, spec.memory_bytes),
-            pending: Vec::new(),
-            prompts: Vec::new(),
-            preempted: Vec::new(),
-            waiting: Vec::new(),
+            pending: Tasks::new(),
+            prompts: Tasks::new(),
+            preempted: Tasks::new(),
+            waiting: SmallVec::new(),
             entered: 0,
-            batch: Vec::new(),
+            batch: SmallVec::new(),
             batch_prompts: 0,
             batch_joined: 0,
             batch_tokens: 0,
@@ -519,11 +524,11 @@ impl Engine {
 
     /// Lets go of all storage once the engine is taken out.
     pub(super) fn retire(&mut self, weights_bytes: u64, now: SimTime) {
-        self.pending = Vec::new();
-        self.prompts = Vec::new();
-        self.preempted = Vec::new();
-        self.waiting = Vec::new();
-        self.batch = Vec::new();
+        self.pending = Tasks::new();
+        self.prompts = Tasks::new();
+        self.preempted = Tasks::new();
+        self.waiting = SmallVec::new();
+        self.batch = SmallVec::new();
         self.parked = Vec::new();
         self.batch_prompts = 0;
         self.run = None;
@@ -537,7 +542,7 @@ impl Engine {
     }
 }
 
-fn remove(list: &mut Vec<Task>, task: Task) {
+fn remove(list: &mut Tasks, task: Task) {
     if let Some(place) = list.iter().position(|&other| other == task) {
         list.remove(place);
     }

@@ -74,7 +74,7 @@ pub struct Counts {
     pub output_tokens: u64,
 }
 
-/// What one engine holds and did, with the run under way credited up to the instant served to.
+/// What one engine holds and did, with the run under way credited up to the instant asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EngineLoad {
     /// Requests queued or preempted here.
