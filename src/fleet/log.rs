@@ -1,10 +1,17 @@
 use std::fmt;
 
-use bevy_ecs::message::Message;
+use bevy_ecs::message::{Message, Messages};
+use bevy_ecs::resource::Resource;
+use bevy_ecs::world::DeferredWorld;
 
 use crate::time::SimTime;
 
+use super::ScalingError;
+
 /// One line of the scaling log: something that the lifecycle did, or refused to do.
+///
+/// As a message it can be read by systems of the `Tick` schedule, in the tick in which it was written
+/// and in the next; a host that looks less often reads the [`ScalingLog`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 pub struct ScalingEvent {
     /// When.
@@ -13,7 +20,8 @@ pub struct ScalingEvent {
     pub action: ScalingAction,
     /// To which.
     pub target: Target,
-    /// The target's status from then on, in lower case with underscores.
+    /// The target's status from then on, in lower case with underscores; `failed` for what never
+    /// came to be, `gone` for what is no longer there.
     pub status: &'static str,
 }
 
@@ -105,4 +113,40 @@ impl fmt::Display for Target {
             Self::NoInstance => f.write_str("instance"),
         }
     }
+}
+
+/// What the lifecycle did, in order, until somebody drains it.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct ScalingLog(Vec<ScalingEvent>);
+
+impl ScalingLog {
+    /// What has not been drained.
+    #[must_use]
+    pub fn events(&self) -> &[ScalingEvent] {
+        &self.0
+    }
+
+    /// Takes what there is, in order.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, ScalingEvent> {
+        self.0.drain(..)
+    }
+}
+
+/// Writes one line everywhere that lines go.
+pub(super) fn record(world: &mut DeferredWorld<'_>, event: ScalingEvent) {
+    let ScalingEvent {
+        time,
+        action,
+        target,
+        status,
+    } = event;
+    tracing::info!(target: "fleetsim::scaling", %time, action = action.name(), %target, status);
+    world.resource_mut::<ScalingLog>().0.push(event);
+    world.resource_mut::<Messages<ScalingEvent>>().write(event);
+}
+
+/// Writes down that a verb was refused, and why.
+pub(super) fn refuse(world: &mut DeferredWorld<'_>, event: ScalingEvent, error: &ScalingError) {
+    tracing::warn!(target: "fleetsim::scaling", time = %event.time, action = event.action.name(), "{error}");
+    record(world, event);
 }

@@ -1,6 +1,65 @@
 //! The control plane: servers, processors, instances and applications as entities of a
 //! `bevy_ecs` world, and the systems that run their lives.
+//!
+//! [`install`] puts a fleet into a world; [`FleetWorldExt`] steps it, one run of the [`Tick`] schedule
+//! at a time; [`ScalingExt`] scales it, and answers questions about it.
+//!
+//! | entity | components |
+//! |---|---|
+//! | application | [`Application`], [`Service`] (its data plane), [`Instances`], [`Templates`], [`ScalingRules`] |
+//! | server | [`Server`], [`ServerSku`], [`ServerStatus`], [`Processors`], [`Hosts`]; [`Provisioning`] until it is there |
+//! | processor | [`Processor`], [`OnServer`]; [`UsedBy`] while an instance has it |
+//! | instance | [`Instance`], [`InstanceStatus`], [`InstanceRole`], [`OfApplication`], [`HostedOn`], [`Uses`]; [`Tag`] if it was given one, [`EngineHandle`] once it has joined, [`StartUp`] or [`DrainTimer`] for as long as that takes |
+//!
+//! Time passes in ticks. A tick ends where something is due, and within it the order is that of
+//! [`TickSet`]: the endpoints serve up to and including that instant, then faults, the lifecycle,
+//! policies, scripted actions and recorders act at it. What is due at equal times happens in the order
+//! of (phase, order of asking). Whatever is caused at an instant and due at that same instant in an
+//! earlier phase happens in another tick, which takes no time.
 
+mod activation;
+mod agenda;
+mod api;
+mod application;
+mod build;
+mod clock;
+mod commands;
+mod components;
+mod departure;
+mod drain;
+mod error;
+mod instances;
+mod invariants;
+mod ledger;
+mod lifecycle;
 mod log;
+mod placement;
+mod questions;
+mod roster;
+mod script;
+mod servers;
+mod stock;
+mod tick;
 
-pub use log::{ScalingAction, ScalingEvent, Target};
+pub use agenda::Agenda;
+pub use api::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingExt, ScalingRequest};
+pub use application::{Application, Instances, ScalingRules, Service, Templates};
+pub use build::{InstallError, install};
+pub use clock::{Clock, TickLimits};
+pub use commands::{ScalingCommandsExt, Ticket, VerbOutcome};
+pub use components::{
+    DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole, InstanceStatus,
+    OfApplication, OnServer, Processor, Processors, Provisioning, Server, ServerSku, ServerStatus,
+    StartUp, Tag, UsedBy, Uses,
+};
+use components::{FromTemplate, TakesServerAlong};
+pub use error::ScalingError;
+pub use invariants::{Violation, check_invariants};
+pub use ledger::{
+    InstanceAccount, InstanceFilter, Ledger, ServerAccount, ServerCounts, StatusCounts,
+};
+pub use log::{ScalingAction, ScalingEvent, ScalingLog, Target};
+pub use questions::StatusSummary;
+pub use roster::Roster;
+pub use stock::{Kind, Stock};
+pub use tick::{FleetWorldExt, Tick, TickError, TickSet};

@@ -1,0 +1,140 @@
+//! From `ScalingUp` to `Active`: servers get ready, instances join, open, and take what waits.
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::world::{DeferredWorld, World};
+
+use crate::serving::EngineSpec;
+use crate::time::SimTime;
+
+use super::agenda::Timer;
+use super::lifecycle::{log_instance, set_status};
+use super::{
+    Agenda, Clock, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
+    Ledger, OfApplication, Provisioning, ScalingAction, Server, ServerSku, ServerStatus, Service,
+    StartUp, Templates,
+};
+
+/// The applications whose waiting requests are to be scheduled once everything else that is due at
+/// this instant has been done.
+#[derive(Resource, Debug, Default)]
+pub(super) struct Flushes(Vec<Entity>);
+
+/// A server has been provisioned.
+pub(super) fn server_ready(world: &mut World, server: Entity, at: SimTime) {
+    let Ok(mut entity) = world.get_entity_mut(server) else {
+        return;
+    };
+    if entity.take::<Provisioning>().is_none() {
+        return;
+    }
+    entity.insert(ServerStatus::Active);
+    let Some(&Server { number }) = entity.get() else {
+        return;
+    };
+    let mut ledger = world.resource_mut::<Ledger>();
+    ledger.enter_server(number, ServerStatus::Active, at);
+}
+
+/// An instance has spun up: it joins its application, closed to requests as yet.
+pub(super) fn join(world: &mut World, instance: Entity) {
+    if world.get::<StartUp>(instance).is_some() {
+        add_engine(world, instance);
+    }
+}
+
+/// An instance that has joined becomes active.
+pub(super) fn activate(world: &mut World, instance: Entity, at: SimTime) {
+    let starting = world
+        .get_entity_mut(instance)
+        .ok()
+        .and_then(|mut entity| entity.take::<StartUp>());
+    if starting.is_some() {
+        set_status(world, instance, InstanceStatus::Active, at);
+        open(world, instance, at);
+    }
+}
+
+/// Lets an active instance take requests, and says so in the log.
+pub(super) fn open(world: &mut World, instance: Entity, at: SimTime) {
+    open_engine(world, instance);
+    log_instance(world, instance, ScalingAction::ScaleUpComplete, at);
+    if let Some(&OfApplication(application)) = world.get(instance) {
+        request_flush(&mut world.into(), application);
+    }
+}
+
+/// Lets the scheduler choose an instance.
+pub(super) fn open_engine(world: &mut World, instance: Entity) {
+    let entity = world.entity(instance);
+    if let (Some(&EngineHandle(engine)), Some(&OfApplication(application))) =
+        (entity.get(), entity.get())
+        && let Some(mut service) = world.get_mut::<Service>(application)
+    {
+        service.0.open(engine);
+    }
+}
+
+/// Gives an instance its engine in its application's endpoint.
+pub(super) fn add_engine(world: &mut World, instance: Entity) {
+    let entity = world.entity(instance);
+    let (
+        Some(&Instance { number }),
+        Some(&InstanceRole(role)),
+        Some(&FromTemplate(template)),
+        Some(&HostedOn(server)),
+        Some(&OfApplication(application)),
+    ) = (
+        entity.get(),
+        entity.get(),
+        entity.get(),
+        entity.get(),
+        entity.get(),
+    )
+    else {
+        return;
+    };
+    let (Some(sku), Some(templates)) = (
+        world.get::<ServerSku>(server),
+        world.get::<Templates>(application),
+    ) else {
+        return;
+    };
+    let template = templates.get(template);
+    let Ok(fit) = template.on(sku.position()) else {
+        return;
+    };
+    let spec = EngineSpec {
+        instance: number,
+        role,
+        batching: template.engine,
+        memory_bytes: fit.memory_bytes,
+        performance: fit.performance.clone(),
+    };
+    let Some(mut service) = world.get_mut::<Service>(application) else {
+        return;
+    };
+    let engine = service.0.add_engine(spec);
+    world.entity_mut(instance).insert(EngineHandle(engine));
+}
+
+/// Has what waits at an application scheduled, once, when all that is due at this instant is done.
+pub(super) fn request_flush(world: &mut DeferredWorld<'_>, application: Entity) {
+    let now = world.resource::<Clock>().now();
+    let mut flushes = world.resource_mut::<Flushes>();
+    if !flushes.0.contains(&application) {
+        flushes.0.push(application);
+        let mut agenda = world.resource_mut::<Agenda>();
+        agenda.lifecycle.push(now, Timer::Flush);
+    }
+}
+
+/// Schedules what waits, at every application that asked for it.
+pub(super) fn flush(world: &mut World, now: SimTime) {
+    let applications = std::mem::take(&mut world.resource_mut::<Flushes>().0);
+    for application in applications {
+        if let Some(mut service) = world.get_mut::<Service>(application) {
+            service.0.flush(now);
+        }
+    }
+}

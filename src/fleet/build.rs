@@ -1,0 +1,195 @@
+use std::sync::Arc;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::message::Messages;
+use bevy_ecs::world::World;
+
+use crate::random::Stream;
+use crate::scenario::{self, CheckedScenario};
+use crate::serving::{Endpoint, EndpointConfig};
+use crate::time::SimTime;
+use crate::workload::{self, WorkloadError};
+
+use super::activation::Flushes;
+use super::drain::IdleDrains;
+use super::instances::{Entry, Plan};
+use super::script::Script;
+use super::stock::Kind;
+use super::{
+    Agenda, Application, Clock, Instances, Ledger, Roster, ScalingError, ScalingEvent, ScalingLog,
+    ScalingRules, Service, Stock, Templates, TickLimits, VerbOutcome, instances, placement,
+    servers, tick,
+};
+
+/// Why a fleet cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InstallError {
+    /// The catalog lacks something that the scenario names.
+    #[error("the catalog has no {what} \"{name}\"")]
+    NotInCatalog {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// A workload cannot be opened.
+    #[error("the workload of \"{application}\": {error}")]
+    Workload {
+        /// Whose.
+        application: String,
+        /// Why not.
+        error: WorkloadError,
+    },
+    /// An instance of the start state cannot be created.
+    #[error("the start state of \"{application}\": {error}")]
+    Start {
+        /// Whose.
+        application: String,
+        /// Why not.
+        error: ScalingError,
+    },
+    /// The world already has a fleet.
+    #[error("the world already has a fleet: use a world of its own for each")]
+    Installed,
+}
+
+/// Puts a fleet into a world: its entities as they are at time zero, its resources, and the
+/// [`Tick`](super::Tick) schedule. The world may hold anything else beside it.
+///
+/// # Errors
+/// When the scenario names what its catalog lacks, a workload cannot be opened, or the start state
+/// cannot be met; the world is of no use then.
+pub fn install(world: &mut World, checked: &CheckedScenario) -> Result<(), InstallError> {
+    if world.contains_resource::<Roster>() {
+        return Err(InstallError::Installed);
+    }
+    let scenario = checked.scenario();
+    let stock = stock(checked)?;
+    let mut agenda = Agenda::default();
+    let script = Script::new(&scenario.actions, &scenario.faults, &mut agenda);
+    world.insert_resource(Ledger::new(stock.kinds.len()));
+    world.insert_resource(stock);
+    world.insert_resource(agenda);
+    world.insert_resource(script);
+    world.insert_resource(TickLimits {
+        max_tick: scenario.max_tick,
+        ..TickLimits::default()
+    });
+    world.init_resource::<Clock>();
+    world.init_resource::<Roster>();
+    world.init_resource::<Flushes>();
+    world.init_resource::<ScalingLog>();
+    world.init_resource::<Messages<ScalingEvent>>();
+    world.init_resource::<Messages<VerbOutcome>>();
+    for (index, application) in scenario.applications.iter().enumerate() {
+        add_application(world, checked, index, application)?;
+    }
+    add_start_state(world, scenario)?;
+    tick::add_schedule(world);
+    Ok(())
+}
+
+fn stock(checked: &CheckedScenario) -> Result<Stock, InstallError> {
+    let catalog = checked.catalog();
+    let missing = |what, name: &str| InstallError::NotInCatalog {
+        what,
+        name: name.to_owned(),
+    };
+    let kind = |entry: &scenario::FleetEntry| {
+        let sku = catalog
+            .skus
+            .get(&entry.sku)
+            .ok_or_else(|| missing("SKU", &entry.sku))?;
+        let processor = catalog
+            .processors
+            .get(&sku.processor)
+            .ok_or_else(|| missing("processor", &sku.processor))?;
+        Ok(Kind {
+            sku: Arc::clone(sku),
+            processor: Arc::clone(processor),
+            limit: entry.limit,
+            provision_delay: entry.provision_delay,
+            stream: Stream::new(checked.scenario().seed, &format!("provision/{}", entry.sku)),
+            blocked_until: SimTime::ZERO,
+        })
+    };
+    let kinds: Result<Vec<Kind>, InstallError> =
+        checked.scenario().fleet.iter().map(kind).collect();
+    Ok(Stock { kinds: kinds? })
+}
+
+fn add_application(
+    world: &mut World,
+    checked: &CheckedScenario,
+    index: usize,
+    application: &scenario::Application,
+) -> Result<(), InstallError> {
+    let (catalog, seed) = (checked.catalog(), checked.scenario().seed);
+    let model =
+        catalog
+            .models
+            .get(&application.model)
+            .ok_or_else(|| InstallError::NotInCatalog {
+                what: "model",
+                name: application.model.clone(),
+            })?;
+    let name = &application.name;
+    let templates = Templates::new(application, catalog, world.resource::<Stock>().kinds());
+    let arrivals = workload::open(&application.workload, checked.directory(), seed, name).map_err(
+        |error| InstallError::Workload {
+            application: name.clone(),
+            error,
+        },
+    )?;
+    let config = EndpointConfig {
+        weights_bytes: model.weights_bytes,
+        kv_bytes_per_token: model.kv_bytes_per_token(),
+        scheduler: application.scheduler,
+        seed,
+        possible: templates.possible(),
+    };
+    let entity = world
+        .spawn((
+            Application {
+                index,
+                name: name.as_str().into(),
+            },
+            Service(Endpoint::new(config, arrivals)),
+            Instances::default(),
+            IdleDrains::default(),
+            ScalingRules::new(&application.scaling, seed, name),
+            templates,
+        ))
+        .id();
+    world.resource_mut::<Roster>().applications.push(entity);
+    Ok(())
+}
+
+fn add_start_state(world: &mut World, scenario: &scenario::Scenario) -> Result<(), InstallError> {
+    let mut servers: Vec<Entity> = Vec::new();
+    let mut sizes: Vec<(&str, u32)> = Vec::new();
+    for (position, entry) in scenario.fleet.iter().enumerate() {
+        let sku = Arc::clone(&world.resource::<Stock>().kinds[position].sku);
+        servers.extend(servers::create_at_start(world, position, &sku, entry.count));
+        sizes.extend((0..entry.count).map(|_| (entry.sku.as_str(), sku.processors)));
+    }
+    for placed in placement::plan(scenario, &sizes) {
+        let application = world.resource::<Roster>().applications()[placed.application];
+        let server = servers[placed.server];
+        let all = instances::processors_of(world, server);
+        let processors = placed.processors.iter().map(|&index| all[index as usize]);
+        let plan = Plan {
+            application,
+            template: placed.template,
+            server,
+            processors: processors.collect(),
+            tag: None,
+        };
+        instances::check(world, &plan).map_err(|error| InstallError::Start {
+            application: scenario.applications[placed.application].name.clone(),
+            error,
+        })?;
+        instances::create(world, plan, Entry::AtStart);
+    }
+    Ok(())
+}

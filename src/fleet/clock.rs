@@ -1,0 +1,56 @@
+use bevy_ecs::resource::Resource;
+
+use crate::time::{SimDuration, SimTime};
+
+/// The instant that the fleet has reached. Only a tick moves it, and never back.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct Clock {
+    now: SimTime,
+    /// Ticks in a row that did not move it although something was due.
+    standing: u32,
+}
+
+impl Clock {
+    /// The instant that everything has been simulated to.
+    #[must_use]
+    pub const fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// Moves to `to`; `due` says whether something was to be done there.
+    pub(super) fn advance(&mut self, to: SimTime, due: bool) {
+        debug_assert!(to >= self.now, "the clock would go back to {to}");
+        self.standing = if due && to <= self.now {
+            self.standing.saturating_add(1)
+        } else {
+            0
+        };
+        self.now = self.now.max(to);
+    }
+
+    pub(super) const fn standing(&self) -> u32 {
+        self.standing
+    }
+}
+
+/// How far one tick may go. A host may change it between ticks.
+#[derive(Resource, Clone, Copy, Debug)]
+pub struct TickLimits {
+    /// No tick goes beyond this instant. Default [`SimTime::MAX`]: no bound.
+    pub horizon: SimTime,
+    /// No tick is longer. Default: no bound, ticks end where something is due.
+    pub max_tick: Option<SimDuration>,
+    /// So many ticks in a row may do work without moving the clock before stepping is refused.
+    /// Default 1,000,000: far above what any instant can need, reached within a second or two.
+    pub max_standing: u32,
+}
+
+impl Default for TickLimits {
+    fn default() -> Self {
+        Self {
+            horizon: SimTime::MAX,
+            max_tick: None,
+            max_standing: 1_000_000,
+        }
+    }
+}

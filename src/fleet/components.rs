@@ -1,0 +1,263 @@
+//! What servers, processors and instances are made of. Their numbers and statuses are immutable
+//! components: only the lifecycle replaces a status.
+
+use std::sync::Arc;
+
+use bevy_ecs::component::Component;
+use bevy_ecs::entity::Entity;
+
+use crate::catalog;
+use crate::serving::{EngineId, Role};
+use crate::time::SimTime;
+
+use super::departure;
+
+/// A server, by its number: counted over the whole fleet from 0 in order of creation, never reused.
+///
+/// Despawning a server takes its processors and instances with it; unless the scaling API did it,
+/// that is a crash.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable, on_remove = departure::server_removed)]
+pub struct Server {
+    pub(super) number: u64,
+}
+
+impl Server {
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// What a server is: one of the fleet's SKUs.
+#[derive(Component, Clone, Debug)]
+#[component(immutable)]
+pub struct ServerSku {
+    pub(super) position: usize,
+    pub(super) sku: Arc<catalog::Sku>,
+}
+
+impl ServerSku {
+    /// Its position among the fleet's SKUs, as in [`Stock::kinds`](super::Stock::kinds).
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// What the catalog says about it.
+    #[must_use]
+    pub fn sku(&self) -> &catalog::Sku {
+        &self.sku
+    }
+}
+
+/// Where a server is in its life.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[component(immutable)]
+pub enum ServerStatus {
+    /// Being provisioned.
+    ScalingUp,
+    /// There.
+    Active,
+    /// Being removed; gone within the same instant.
+    ScalingDown,
+}
+
+impl ServerStatus {
+    /// The name in `scaling.csv`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScalingUp => "scaling_up",
+            Self::Active => "active",
+            Self::ScalingDown => "scaling_down",
+        }
+    }
+}
+
+/// When a server that is being provisioned will be there.
+#[derive(Component, Clone, Copy, Debug)]
+#[component(immutable)]
+pub struct Provisioning {
+    pub(super) ready: SimTime,
+}
+
+/// A processor, by its position on its server, from 0.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub struct Processor {
+    pub(super) index: u32,
+}
+
+impl Processor {
+    /// Its position.
+    #[must_use]
+    pub const fn index(&self) -> u32 {
+        self.index
+    }
+}
+
+/// The server of a processor.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[relationship(relationship_target = Processors)]
+pub struct OnServer(pub(super) Entity);
+
+/// The processors of a server, in order.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = OnServer, linked_spawn)]
+pub struct Processors(Vec<Entity>);
+
+/// The instance that a processor is busy with; a free processor has none.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(storage = "SparseSet")]
+#[relationship(relationship_target = Uses)]
+pub struct UsedBy(pub(super) Entity);
+
+/// The processors of an instance, in the order in which they were given.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = UsedBy)]
+pub struct Uses(Vec<Entity>);
+
+/// An instance, by its number: counted over the whole fleet from 0 in order of creation, never
+/// reused.
+///
+/// Despawning an instance frees its processors and puts its work back; unless the scaling API did
+/// it, that is a crash.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable, on_remove = departure::instance_removed)]
+pub struct Instance {
+    pub(super) number: u64,
+}
+
+impl Instance {
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// Where an instance is in its life. `ScalingUp → Active → Draining → ScalingDown`; a start-up that
+/// is given up goes straight to the end, a crash ends it anywhere, `pre_start` enters at `Active`.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[component(immutable)]
+pub enum InstanceStatus {
+    /// Starting up: takes no requests.
+    ScalingUp,
+    /// Takes requests.
+    Active,
+    /// Takes nothing new and finishes what it has.
+    Draining,
+    /// Being removed; gone within the same instant.
+    ScalingDown,
+}
+
+impl InstanceStatus {
+    /// The name in `scaling.csv`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScalingUp => "scaling_up",
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::ScalingDown => "scaling_down",
+        }
+    }
+
+    /// Whether the lifecycle may replace it by `next`.
+    pub(super) const fn precedes(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::ScalingUp, Self::Active | Self::ScalingDown)
+                | (Self::Active, Self::Draining)
+                | (Self::Draining, Self::ScalingDown)
+        )
+    }
+}
+
+/// The server that carries an instance.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[relationship(relationship_target = Hosts)]
+pub struct HostedOn(pub(super) Entity);
+
+/// The instances that a server carries.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = HostedOn, linked_spawn)]
+pub struct Hosts(Vec<Entity>);
+
+/// The application of an instance.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub struct OfApplication(pub(super) Entity);
+
+impl OfApplication {
+    /// The application's entity.
+    #[must_use]
+    pub const fn entity(&self) -> Entity {
+        self.0
+    }
+}
+
+/// What an instance serves.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub struct InstanceRole(pub(super) Role);
+
+impl InstanceRole {
+    /// The role.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.0
+    }
+}
+
+/// The position of an instance's template in its application.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub(super) struct FromTemplate(pub(super) usize);
+
+/// The label that an instance was created with, if any.
+#[derive(Component, Clone, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub struct Tag(pub Arc<str>);
+
+/// The batch engine of an instance that has joined its application.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub struct EngineHandle(pub(super) EngineId);
+
+impl EngineHandle {
+    /// The engine in the application's endpoint.
+    #[must_use]
+    pub const fn engine(&self) -> EngineId {
+        self.0
+    }
+}
+
+/// When an instance that starts up will have joined and be active.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub struct StartUp {
+    /// When it has spun up and joins its application.
+    pub joins: SimTime,
+    /// When it becomes active.
+    pub activates: SimTime,
+}
+
+/// How an instance drains.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(immutable)]
+pub struct DrainTimer {
+    /// Since when.
+    pub started: SimTime,
+    /// How often it has been looked at since.
+    pub checks: u64,
+    /// When its work is put back, [`SimTime::MAX`] for never.
+    pub deadline: SimTime,
+}
+
+/// On a draining instance whose server goes with it if that is left empty.
+#[derive(Component, Clone, Copy, Debug)]
+#[component(storage = "SparseSet", immutable)]
+pub(super) struct TakesServerAlong;

@@ -1,0 +1,120 @@
+//! What happens when an application, a server or an instance ceases to exist, whoever despawned it.
+//!
+//! The scaling API gives it the status `ScalingDown` and writes its line first; anything else is a
+//! crash. Either way the books are closed here and nowhere else.
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::world::{DeferredWorld, World};
+
+use crate::serving::EngineId;
+
+use super::activation::request_flush;
+use super::log::record;
+use super::{
+    Clock, EngineHandle, Instance, InstanceStatus, Instances, Ledger, OfApplication, Roster,
+    ScalingAction, ScalingEvent, Server, ServerStatus, Service, Target,
+};
+
+/// The hook on the removal of an [`Instance`].
+pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContext) {
+    let entity = world.entity(context.entity);
+    let (Some(&Instance { number }), Some(&OfApplication(application))) =
+        (entity.get(), entity.get())
+    else {
+        return;
+    };
+    let engine = entity.get::<EngineHandle>().map(EngineHandle::engine);
+    let crashed = entity.get() != Some(&InstanceStatus::ScalingDown);
+    let time = world.resource::<Clock>().now();
+    if crashed {
+        record(
+            &mut world,
+            ScalingEvent {
+                time,
+                action: ScalingAction::Crash,
+                target: Target::Instance(number),
+                status: InstanceStatus::ScalingDown.name(),
+            },
+        );
+    }
+    let mut ledger = world.resource_mut::<Ledger>();
+    ledger.enter(number, InstanceStatus::ScalingDown, time);
+    world.resource_mut::<Roster>().remove_instance(number);
+    if let Some(mut instances) = world.get_mut::<Instances>(application) {
+        instances.0.remove(&number);
+    }
+    if let Some(engine) = engine {
+        put_back(&mut world, application, engine);
+    }
+}
+
+/// The hook on the removal of a [`Server`]. Its relationships despawn its processors and instances.
+pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext) {
+    let entity = world.entity(context.entity);
+    let Some(&Server { number }) = entity.get() else {
+        return;
+    };
+    let crashed = entity.get() != Some(&ServerStatus::ScalingDown);
+    let time = world.resource::<Clock>().now();
+    if crashed {
+        record(
+            &mut world,
+            ScalingEvent {
+                time,
+                action: ScalingAction::Crash,
+                target: Target::Server(number),
+                status: ServerStatus::ScalingDown.name(),
+            },
+        );
+    }
+    let mut ledger = world.resource_mut::<Ledger>();
+    ledger.enter_server(number, ServerStatus::ScalingDown, time);
+    world.resource_mut::<Roster>().remove_server(number);
+}
+
+/// The hook on the removal of an [`Application`](super::Application).
+pub(super) fn application_removed(mut world: DeferredWorld<'_>, context: HookContext) {
+    let orphans: Vec<Entity> = world
+        .get::<Instances>(context.entity)
+        .into_iter()
+        .flat_map(Instances::iter)
+        .collect();
+    let mut commands = world.commands();
+    for orphan in orphans {
+        commands.entity(orphan).try_despawn();
+    }
+}
+
+/// Takes an engine out, and what it was to do back to its application. Returns how many requests.
+pub(super) fn put_back(
+    world: &mut DeferredWorld<'_>,
+    application: Entity,
+    engine: EngineId,
+) -> u64 {
+    let now = world.resource::<Clock>().now();
+    let Some(mut service) = world.get_mut::<Service>(application) else {
+        return 0;
+    };
+    let requests = service.0.withdraw(engine, now);
+    if requests > 0 {
+        request_flush(world, application);
+    }
+    requests
+}
+
+/// Takes an instance's engine out before the instance goes, idle or not.
+pub(super) fn detach(world: &mut World, instance: Entity) {
+    let Some(EngineHandle(engine)) = world.entity_mut(instance).take() else {
+        return;
+    };
+    let Some(&OfApplication(application)) = world.get(instance) else {
+        return;
+    };
+    let Some(mut service) = world.get_mut::<Service>(application) else {
+        return;
+    };
+    if service.0.remove(engine).is_err() {
+        put_back(&mut world.into(), application, engine);
+    }
+}

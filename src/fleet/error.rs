@@ -1,0 +1,189 @@
+use bevy_ecs::entity::Entity;
+
+use crate::serving::{PerformanceError, Role};
+use crate::time::SimTime;
+
+use super::{InstanceStatus, ServerStatus};
+
+/// Why a scaling verb was refused. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScalingError {
+    /// The fleet has no SKU of this name.
+    #[error(
+        "the fleet has no SKU \"{sku}\"{}: name one of its `fleet` entries",
+        suggestion(nearest.as_deref())
+    )]
+    UnknownSku {
+        /// The name that was given.
+        sku: String,
+        /// The most similar name that there is.
+        nearest: Option<String>,
+    },
+    /// The fleet has no SKU at all.
+    #[error("the fleet has no SKU: give the scenario a `fleet` entry")]
+    NoSku,
+    /// There are as many servers of the SKU as there may be.
+    #[error(
+        "the fleet already has its limit of {limit} servers of \"{sku}\": remove one first, or raise `limit`"
+    )]
+    LimitReached {
+        /// The SKU's name.
+        sku: String,
+        /// The most servers of it.
+        limit: u32,
+    },
+    /// A fault keeps servers of the SKU from being created.
+    #[error("no server of \"{sku}\" can be created before {until} s (a fault): try again then")]
+    CreationFault {
+        /// The SKU's name.
+        sku: String,
+        /// From when on it works again.
+        until: SimTime,
+    },
+    /// No application has this name.
+    #[error(
+        "there is no application \"{name}\"{}",
+        suggestion(nearest.as_deref())
+    )]
+    UnknownApplication {
+        /// The name that was given.
+        name: String,
+        /// The most similar name that there is.
+        nearest: Option<String>,
+    },
+    /// The entity is no application.
+    #[error("{0} is not an application: look one up by name")]
+    NotAnApplication(Entity),
+    /// The application has no template of the role.
+    #[error("\"{application}\" has no template of role {role:?}: add one to its `instances`")]
+    NoTemplate {
+        /// The application's name.
+        application: String,
+        /// The role that was asked for.
+        role: Role,
+    },
+    /// A whole server of the SKU has too few processors for the template.
+    #[error(
+        "an instance needs {needed} processors and a \"{sku}\" has {processors}: use another SKU"
+    )]
+    SkuTooSmall {
+        /// The SKU's name.
+        sku: String,
+        /// Processors that an instance takes.
+        needed: u32,
+        /// Processors that a server has.
+        processors: u32,
+    },
+    /// There is no performance model of the template on the SKU.
+    #[error(transparent)]
+    NoPerformance(#[from] PerformanceError),
+    /// The server has too few free processors.
+    #[error(
+        "an instance needs {needed} processors and server {server} has {free} free: use another server"
+    )]
+    TooFewProcessors {
+        /// The server's number.
+        server: u64,
+        /// Processors that an instance takes.
+        needed: u32,
+        /// Processors that are free.
+        free: u32,
+    },
+    /// The number of processors that were named is not what the template takes.
+    #[error("an instance takes {needed} processors and {given} were named")]
+    WrongProcessorCount {
+        /// Processors that an instance takes.
+        needed: u32,
+        /// Processors that were named.
+        given: usize,
+    },
+    /// The server has no processor at this position.
+    #[error("server {server} has no processor {processor}: they count from 0 to {}", count.saturating_sub(1))]
+    NoProcessor {
+        /// The server's number.
+        server: u64,
+        /// The position that was given.
+        processor: u32,
+        /// How many processors it has.
+        count: usize,
+    },
+    /// A processor was named twice.
+    #[error("processor {processor} was named twice: name each once")]
+    ProcessorNamedTwice {
+        /// Its position on its server.
+        processor: u32,
+    },
+    /// A processor already works for another instance.
+    #[error(
+        "processor {processor} of server {server} is busy with instance {instance}: name a free one, or none to take the first free ones"
+    )]
+    ProcessorBusy {
+        /// The server's number.
+        server: u64,
+        /// The processor's position.
+        processor: u32,
+        /// The number of the instance that has it.
+        instance: u64,
+    },
+    /// The server is not there yet.
+    #[error("server {server} is {}: wait until it is active", status.name())]
+    ServerNotActive {
+        /// The server's number.
+        server: u64,
+        /// Its status.
+        status: ServerStatus,
+    },
+    /// The instance is not active.
+    #[error(
+        "instance {instance} is {}: only an active instance can be scaled down",
+        status.name()
+    )]
+    NotActive {
+        /// The instance's number.
+        instance: u64,
+        /// Its status.
+        status: InstanceStatus,
+    },
+    /// The instance does not start up.
+    #[error(
+        "instance {instance} is {}: only a start-up can be cancelled; scale it down instead",
+        status.name()
+    )]
+    NotScalingUp {
+        /// The instance's number.
+        instance: u64,
+        /// Its status.
+        status: InstanceStatus,
+    },
+    /// The server still carries instances.
+    #[error("server {server} still has {instances} instances: scale them down first")]
+    ServerHasInstances {
+        /// The server's number.
+        server: u64,
+        /// Instances on it, in any status.
+        instances: usize,
+    },
+    /// The entity is no instance, or no longer one.
+    #[error("{0} is not an instance, or no longer: look one up by number")]
+    NotAnInstance(Entity),
+    /// The entity is no server, or no longer one.
+    #[error("{0} is not a server, or no longer: look one up by number")]
+    NotAServer(Entity),
+    /// No instance has this number.
+    #[error("there is no instance {0}: it has gone, or never was")]
+    NoSuchInstance(u64),
+    /// No server has this number.
+    #[error("there is no server {0}: it has gone, or never was")]
+    NoSuchServer(u64),
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
+}
+
+/// The most similar of the names that there are.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    known
+        .min_by_key(|known| strsim::damerau_levenshtein(name, known))
+        .map(str::to_owned)
+}

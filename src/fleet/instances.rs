@@ -1,0 +1,320 @@
+//! Instances come into being.
+
+use std::sync::Arc;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::relationship::RelationshipTarget;
+use bevy_ecs::world::World;
+
+use crate::serving::Role;
+use crate::time::SimTime;
+
+use super::agenda::Timer;
+use super::api::{ScaleUpFull, ScaleUpInstance, ScaledUp};
+use super::ledger::InstanceAccount;
+use super::lifecycle::log_instance;
+use super::{
+    Agenda, Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
+    Instances, Ledger, OfApplication, Processor, Processors, Provisioning, Roster, ScalingAction,
+    ScalingError, ScalingRules, Server, ServerSku, ServerStatus, StartUp, Stock, Tag, Templates,
+    UsedBy, activation, servers,
+};
+
+/// An instance that can be created: everything about it has been checked.
+pub(super) struct Plan {
+    pub(super) application: Entity,
+    pub(super) template: usize,
+    pub(super) server: Entity,
+    pub(super) processors: Vec<Entity>,
+    pub(super) tag: Option<Arc<str>>,
+}
+
+/// How an instance enters its life.
+#[derive(Clone, Copy)]
+pub(super) enum Entry {
+    /// Active since time zero.
+    AtStart,
+    /// Active at once.
+    PreStarted,
+    /// Starting up from the instant at which its server is there.
+    ScalingUp { ready: SimTime },
+}
+
+/// A new server with one new instance on it.
+pub(super) fn create_full(
+    world: &mut World,
+    request: &ScaleUpFull,
+) -> Result<ScaledUp, ScalingError> {
+    let (template, needed) = find_template(world, request.application, request.role)?;
+    let sku = world.resource::<Stock>().find(request.sku.as_deref())?;
+    check_fit(world, request.application, template, sku)?;
+    let (server, ready) = servers::create(world, sku)?;
+    let plan = Plan {
+        application: request.application,
+        template,
+        server,
+        processors: processors_of(world, server)
+            .into_iter()
+            .take(needed as usize)
+            .collect(),
+        tag: request.tag.clone(),
+    };
+    let instance = create(world, plan, Entry::ScalingUp { ready });
+    Ok(ScaledUp { server, instance })
+}
+
+/// A new instance on a server that is there or on its way.
+pub(super) fn create_on(
+    world: &mut World,
+    request: &ScaleUpInstance,
+    pre_start: bool,
+) -> Result<Entity, ScalingError> {
+    let (template, needed) = find_template(world, request.application, request.role)?;
+    let server = request.server;
+    let (Some(&Server { number }), Some(sku), Some(&status)) = (
+        world.get(server),
+        world.get::<ServerSku>(server),
+        world.get::<ServerStatus>(server),
+    ) else {
+        return Err(ScalingError::NotAServer(server));
+    };
+    if pre_start && status != ServerStatus::Active {
+        return Err(ScalingError::ServerNotActive {
+            server: number,
+            status,
+        });
+    }
+    check_fit(world, request.application, template, sku.position())?;
+    let processors = match &request.processors {
+        None => first_free(world, server, number, needed)?,
+        Some(named) => take_named(world, server, number, needed, named)?,
+    };
+    let plan = Plan {
+        application: request.application,
+        template,
+        server,
+        processors,
+        tag: request.tag.clone(),
+    };
+    let entry = if pre_start {
+        Entry::PreStarted
+    } else {
+        let now = world.resource::<Clock>().now();
+        let ready = world.get::<Provisioning>(server).map_or(now, |it| it.ready);
+        Entry::ScalingUp { ready }
+    };
+    Ok(create(world, plan, entry))
+}
+
+/// Creates what was planned.
+pub(super) fn create(world: &mut World, plan: Plan, entry: Entry) -> Entity {
+    let now = world.resource::<Clock>().now();
+    let number = world.resource::<Roster>().next_instance();
+    let status = match entry {
+        Entry::AtStart | Entry::PreStarted => InstanceStatus::Active,
+        Entry::ScalingUp { .. } => InstanceStatus::ScalingUp,
+    };
+    let role = world
+        .get::<Templates>(plan.application)
+        .map(|templates| templates.get(plan.template).role)
+        .expect("a plan is about an application");
+    let instance = world
+        .spawn((
+            Instance { number },
+            status,
+            InstanceRole(role),
+            FromTemplate(plan.template),
+            OfApplication(plan.application),
+            HostedOn(plan.server),
+        ))
+        .id();
+    if let Some(tag) = &plan.tag {
+        world.entity_mut(instance).insert(Tag(Arc::clone(tag)));
+    }
+    for &processor in &plan.processors {
+        world.entity_mut(processor).insert(UsedBy(instance));
+    }
+    enlist(world, instance, number, role, status, &plan);
+    match entry {
+        Entry::AtStart => {
+            activation::add_engine(world, instance);
+            activation::open_engine(world, instance);
+        }
+        Entry::PreStarted => {
+            activation::add_engine(world, instance);
+            activation::open(world, instance, now);
+        }
+        Entry::ScalingUp { ready } => {
+            log_instance(world, instance, ScalingAction::ScaleUpStart, now);
+            start_up(world, instance, plan.application, ready);
+        }
+    }
+    instance
+}
+
+/// Sets the timers of a start-up: it spins up once its server is ready, and is active when that and
+/// the scale-up delay have both passed.
+fn start_up(world: &mut World, instance: Entity, application: Entity, ready: SimTime) {
+    let Some(mut rules) = world.get_mut::<ScalingRules>(application) else {
+        return;
+    };
+    let joins = ready + rules.draw_spin_up();
+    let activates = joins.max(ready + rules.scale_up_delay);
+    world
+        .entity_mut(instance)
+        .insert(StartUp { joins, activates });
+    let mut agenda = world.resource_mut::<Agenda>();
+    agenda.lifecycle.push(joins, Timer::Join(instance));
+    agenda.lifecycle.push(activates, Timer::Activate(instance));
+}
+
+/// Gives an instance its number, its account and its place among its application's.
+fn enlist(
+    world: &mut World,
+    instance: Entity,
+    number: u64,
+    role: Role,
+    status: InstanceStatus,
+    plan: &Plan,
+) {
+    let created = world.resource::<Clock>().now();
+    let (Some(&Server { number: server }), Some(sku), Some(application)) = (
+        world.get(plan.server),
+        world.get::<ServerSku>(plan.server),
+        world.get::<Application>(plan.application),
+    ) else {
+        return;
+    };
+    let account = InstanceAccount {
+        application: application.index(),
+        role,
+        sku: sku.position(),
+        server,
+        processors: u32::try_from(plan.processors.len()).unwrap_or(u32::MAX),
+        tag: plan.tag.clone(),
+        created,
+        active: (status == InstanceStatus::Active).then_some(created),
+        draining: None,
+        gone: None,
+    };
+    world.resource_mut::<Ledger>().open_instance(account);
+    world.resource_mut::<Roster>().add_instance(instance);
+    if let Some(mut instances) = world.get_mut::<Instances>(plan.application) {
+        instances.0.insert(number, instance);
+    }
+}
+
+/// The template that scale-up uses for a role, and the processors that it takes.
+fn find_template(
+    world: &World,
+    application: Entity,
+    role: Role,
+) -> Result<(usize, u32), ScalingError> {
+    let (Some(templates), Some(named)) = (
+        world.get::<Templates>(application),
+        world.get::<Application>(application),
+    ) else {
+        return Err(ScalingError::NotAnApplication(application));
+    };
+    let Some(template) = templates.first_of(role) else {
+        return Err(ScalingError::NoTemplate {
+            application: named.name().to_string(),
+            role,
+        });
+    };
+    Ok((template, templates.get(template).processors))
+}
+
+/// Whether the server of a plan can carry its template.
+pub(super) fn check(world: &World, plan: &Plan) -> Result<(), ScalingError> {
+    let sku = world
+        .get::<ServerSku>(plan.server)
+        .ok_or(ScalingError::NotAServer(plan.server))?;
+    check_fit(world, plan.application, plan.template, sku.position())
+}
+
+fn check_fit(
+    world: &World,
+    application: Entity,
+    template: usize,
+    sku: usize,
+) -> Result<(), ScalingError> {
+    world
+        .get::<Templates>(application)
+        .ok_or(ScalingError::NotAnApplication(application))?
+        .get(template)
+        .on(sku)?;
+    Ok(())
+}
+
+/// A server's processors, in order.
+pub(super) fn processors_of(world: &World, server: Entity) -> Vec<Entity> {
+    world
+        .get::<Processors>(server)
+        .map(|processors| processors.iter().collect())
+        .unwrap_or_default()
+}
+
+/// The first processors of a server that are free, as many as are needed.
+fn first_free(
+    world: &World,
+    server: Entity,
+    number: u64,
+    needed: u32,
+) -> Result<Vec<Entity>, ScalingError> {
+    let mut free = processors_of(world, server);
+    free.retain(|&processor| world.get::<UsedBy>(processor).is_none());
+    let count = u32::try_from(free.len()).unwrap_or(u32::MAX);
+    if count < needed {
+        return Err(ScalingError::TooFewProcessors {
+            server: number,
+            needed,
+            free: count,
+        });
+    }
+    free.truncate(needed as usize);
+    Ok(free)
+}
+
+/// The processors of a server at these positions, if each exists, is free and is named once.
+fn take_named(
+    world: &World,
+    server: Entity,
+    number: u64,
+    needed: u32,
+    named: &[u32],
+) -> Result<Vec<Entity>, ScalingError> {
+    if named.len() != needed as usize {
+        return Err(ScalingError::WrongProcessorCount {
+            needed,
+            given: named.len(),
+        });
+    }
+    let all = processors_of(world, server);
+    let mut taken = Vec::with_capacity(named.len());
+    for &position in named {
+        let processor = all
+            .iter()
+            .copied()
+            .find(|&it| world.get(it) == Some(&Processor { index: position }))
+            .ok_or(ScalingError::NoProcessor {
+                server: number,
+                processor: position,
+                count: all.len(),
+            })?;
+        if let Some(&UsedBy(user)) = world.get(processor) {
+            return Err(ScalingError::ProcessorBusy {
+                server: number,
+                processor: position,
+                instance: world.get::<Instance>(user).map_or(0, Instance::number),
+            });
+        }
+        if taken.contains(&processor) {
+            return Err(ScalingError::ProcessorNamedTwice {
+                processor: position,
+            });
+        }
+        taken.push(processor);
+    }
+    Ok(taken)
+}

@@ -1,0 +1,284 @@
+//! What must hold between ticks, recounted from the entities.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::prelude::{Query, Res};
+use bevy_ecs::relationship::RelationshipTarget;
+use bevy_ecs::world::World;
+
+use super::{
+    Agenda, Application, Clock, DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole,
+    InstanceStatus, Instances, Ledger, OfApplication, OnServer, Processor, Processors,
+    Provisioning, Roster, Server, ServerCounts, ServerSku, ServerStatus, Service, StartUp,
+    StatusCounts, Stock, TakesServerAlong, UsedBy, Uses,
+};
+
+/// An invariant that does not hold: a bug in fleetsim, or a host that changed what is the lifecycle's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invariant violated: {0}")]
+pub struct Violation(String);
+
+macro_rules! require {
+    ($holds:expr, $($message:tt)+) => {
+        if !$holds {
+            return Err(Violation(format!($($message)+)));
+        }
+    };
+}
+
+/// Recounts the whole fleet. Costs time in proportion to it: for tests.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn check_invariants(world: &mut World) -> Result<(), Violation> {
+    check_servers(world)?;
+    check_processors(world)?;
+    check_instances(world)?;
+    check_requests(world)
+}
+
+fn check_servers(world: &mut World) -> Result<(), Violation> {
+    let mut query = world.query::<(
+        Entity,
+        &Server,
+        &ServerSku,
+        &ServerStatus,
+        Option<&Provisioning>,
+        Option<&Processors>,
+    )>();
+    let mut counts = vec![ServerCounts::default(); world.resource::<Stock>().kinds().len()];
+    let mut live = 0;
+    for (entity, server, sku, status, provisioning, processors) in query.iter(world) {
+        let number = server.number();
+        live += 1;
+        require!(
+            world.resource::<Roster>().server(number) == Some(entity),
+            "server {number} is not under its number"
+        );
+        match status {
+            ServerStatus::ScalingUp => counts[sku.position()].scaling_up += 1,
+            ServerStatus::Active => counts[sku.position()].active += 1,
+            ServerStatus::ScalingDown => {
+                require!(false, "server {number} outlives its removal");
+            }
+        }
+        require!(
+            provisioning.is_some() == (*status == ServerStatus::ScalingUp),
+            "server {number} is {} with or without a timer",
+            status.name()
+        );
+        require!(
+            processors.map_or(0, Processors::len) == sku.sku().processors as usize,
+            "server {number} has lost a processor"
+        );
+        let account = &world.resource::<Ledger>().servers()[index(number)];
+        require!(
+            account.gone.is_none() && account.active.is_some() == (*status == ServerStatus::Active),
+            "the account of server {number} is not that of one that is {}",
+            status.name()
+        );
+    }
+    let roster = world.resource::<Roster>();
+    require!(
+        live == roster.live_servers(),
+        "there are {live} servers and {} numbers of servers",
+        roster.live_servers()
+    );
+    let ledger = world.resource::<Ledger>();
+    for (sku, count) in counts.into_iter().enumerate() {
+        let books = ledger.servers_of(sku);
+        require!(
+            books == count,
+            "SKU {sku}: {count:?}, but on the books {books:?}"
+        );
+        let limit = world.resource::<Stock>().kinds()[sku].limit();
+        require!(
+            limit.is_none_or(|limit| count.total() <= limit),
+            "SKU {sku} is above its limit"
+        );
+    }
+    let open = ledger.servers().iter().filter(|it| it.gone.is_none());
+    require!(
+        open.count() == live,
+        "an account of a server that has gone is open"
+    );
+    Ok(())
+}
+
+fn check_processors(world: &mut World) -> Result<(), Violation> {
+    let mut query = world.query::<(Entity, &Processor, &OnServer, Option<&UsedBy>)>();
+    let mut named = BTreeSet::new();
+    for (entity, processor, &OnServer(server), used) in query.iter(world) {
+        let index = processor.index();
+        require!(
+            named.insert((server, index)),
+            "{server} has two processors {index}"
+        );
+        require!(
+            world.get::<Server>(server).is_some(),
+            "{entity} outlives its server"
+        );
+        if let Some(&UsedBy(instance)) = used {
+            require!(
+                world.get::<Instance>(instance).is_some(),
+                "processor {entity} works for what is no instance"
+            );
+            require!(
+                world.get(instance) == Some(&HostedOn(server)),
+                "processor {entity} works for an instance on another server"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_instances(world: &mut World) -> Result<(), Violation> {
+    let mut query = world.query::<(
+        Entity,
+        &Instance,
+        &InstanceStatus,
+        (&InstanceRole, &OfApplication, &HostedOn),
+        Option<&EngineHandle>,
+        (Option<&StartUp>, Option<&DrainTimer>),
+        Option<&Uses>,
+        Option<&TakesServerAlong>,
+    )>();
+    let now = world.resource::<Clock>().now();
+    let mut counts: BTreeMap<(usize, crate::serving::Role), StatusCounts> = BTreeMap::new();
+    let mut live = 0;
+    for (entity, instance, &status, (role, of, host), engine, timers, uses, along) in
+        query.iter(world)
+    {
+        let number = instance.number();
+        let name = status.name();
+        live += 1;
+        require!(
+            world.resource::<Roster>().instance(number) == Some(entity),
+            "instance {number} is not under its number"
+        );
+        let Some(application) = world.get::<Application>(of.entity()) else {
+            return Err(Violation(format!(
+                "instance {number} outlives its application"
+            )));
+        };
+        require!(
+            world.get::<Server>(host.0).is_some(),
+            "instance {number} outlives its server"
+        );
+        let hosts = world.get::<Hosts>(host.0);
+        require!(
+            hosts.is_some_and(|hosts| hosts.iter().any(|it| it == entity)),
+            "instance {number} is not among those of its server"
+        );
+        let listed = world.get::<Instances>(of.entity());
+        require!(
+            listed.is_some_and(|it| it.0.get(&number) == Some(&entity)),
+            "instance {number} is not among those of its application"
+        );
+        let account = &world.resource::<Ledger>().instances()[index(number)];
+        require!(
+            account.status() == status,
+            "instance {number} is {name}, but on the books {}",
+            account.status().name()
+        );
+        require!(
+            uses.map_or(0, Uses::len) == account.processors as usize,
+            "instance {number} has lost a processor"
+        );
+        let (start, drain) = timers;
+        require!(
+            start.is_some() == (status == InstanceStatus::ScalingUp)
+                && drain.is_some() == (status == InstanceStatus::Draining),
+            "instance {number} is {name}, and its timers are for something else"
+        );
+        require!(
+            along.is_none() || status == InstanceStatus::Draining,
+            "instance {number} is {name} and would take its server along"
+        );
+        let joined = start.is_none_or(|start| start.joins <= now);
+        let pending = world.resource::<Agenda>().is_due(now);
+        require!(
+            engine.is_some() == joined || pending,
+            "instance {number} is {name} and its engine is not as it should be"
+        );
+        counts
+            .entry((application.index(), role.role()))
+            .or_default()
+            .add(status);
+    }
+    let roster = world.resource::<Roster>();
+    require!(
+        live == roster.live_instances(),
+        "there are {live} instances and {} numbers of instances",
+        roster.live_instances()
+    );
+    let ledger = world.resource::<Ledger>();
+    let mut total = StatusCounts::default();
+    for (&(application, role), &count) in &counts {
+        let books = ledger.counts_of(application, role);
+        require!(
+            books == count,
+            "application {application}, {role:?}: {count:?}, but on the books {books:?}"
+        );
+        total.scaling_up += count.scaling_up;
+        total.active += count.active;
+        total.draining += count.draining;
+    }
+    require!(
+        total == ledger.counts(),
+        "the totals on the books are wrong"
+    );
+    let open = ledger.instances().iter().filter(|it| it.gone.is_none());
+    require!(
+        open.count() == live,
+        "an account of an instance that has gone is open"
+    );
+    Ok(())
+}
+
+fn check_requests(world: &mut World) -> Result<(), Violation> {
+    let mut query = world.query::<(&Application, &Service)>();
+    for (application, service) in query.iter(world) {
+        let counts = service.0.counts();
+        require!(
+            counts.arrived
+                == counts.completed + counts.rejected + counts.waiting + counts.in_flight,
+            "\"{}\" has lost a request: {counts:?}",
+            application.name()
+        );
+    }
+    Ok(())
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The invariants that cost no more than there are applications, after every tick of a debug build.
+pub(super) fn assert_cheap(
+    roster: Res<'_, Roster>,
+    ledger: Res<'_, Ledger>,
+    stock: Res<'_, Stock>,
+    services: Query<'_, '_, &Service>,
+) {
+    debug_assert_eq!(
+        ledger.counts().total() as usize,
+        roster.live_instances(),
+        "instances on the books"
+    );
+    let servers = (0..stock.kinds().len()).map(|sku| ledger.servers_of(sku).total() as usize);
+    debug_assert_eq!(
+        servers.sum::<usize>(),
+        roster.live_servers(),
+        "servers on the books"
+    );
+    for service in &services {
+        let counts = service.0.counts();
+        debug_assert_eq!(
+            counts.arrived,
+            counts.completed + counts.rejected + counts.waiting + counts.in_flight,
+            "a request was lost"
+        );
+    }
+}

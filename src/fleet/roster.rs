@@ -1,0 +1,94 @@
+use bevy_ecs::entity::Entity;
+use bevy_ecs::resource::Resource;
+
+/// Who has which number. Numbers count from 0 in order of creation and are never reused.
+#[derive(Resource, Debug, Default)]
+pub struct Roster {
+    servers: Numbers,
+    instances: Numbers,
+    pub(super) applications: Vec<Entity>,
+}
+
+impl Roster {
+    /// The server of this number, while it is there.
+    #[must_use]
+    pub fn server(&self, number: u64) -> Option<Entity> {
+        self.servers.get(number)
+    }
+
+    /// The instance of this number, while it is there.
+    #[must_use]
+    pub fn instance(&self, number: u64) -> Option<Entity> {
+        self.instances.get(number)
+    }
+
+    /// The applications in the order of the scenario.
+    #[must_use]
+    pub fn applications(&self) -> &[Entity] {
+        &self.applications
+    }
+
+    /// How many servers there are.
+    #[must_use]
+    pub const fn live_servers(&self) -> usize {
+        self.servers.live
+    }
+
+    /// How many instances there are.
+    #[must_use]
+    pub const fn live_instances(&self) -> usize {
+        self.instances.live
+    }
+
+    /// The number that the next server gets.
+    pub(super) const fn next_server(&self) -> u64 {
+        self.servers.entities.len() as u64
+    }
+
+    /// The number that the next instance gets.
+    pub(super) const fn next_instance(&self) -> u64 {
+        self.instances.entities.len() as u64
+    }
+
+    pub(super) fn add_server(&mut self, server: Entity) {
+        self.servers.add(server);
+    }
+
+    pub(super) fn add_instance(&mut self, instance: Entity) {
+        self.instances.add(instance);
+    }
+
+    pub(super) fn remove_server(&mut self, number: u64) {
+        self.servers.remove(number);
+    }
+
+    pub(super) fn remove_instance(&mut self, number: u64) {
+        self.instances.remove(number);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Numbers {
+    entities: Vec<Option<Entity>>,
+    live: usize,
+}
+
+impl Numbers {
+    fn get(&self, number: u64) -> Option<Entity> {
+        *self.entities.get(usize::try_from(number).ok()?)?
+    }
+
+    fn add(&mut self, entity: Entity) {
+        self.entities.push(Some(entity));
+        self.live += 1;
+    }
+
+    fn remove(&mut self, number: u64) {
+        let slot = usize::try_from(number)
+            .ok()
+            .and_then(|index| self.entities.get_mut(index));
+        if slot.and_then(Option::take).is_some() {
+            self.live -= 1;
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Servers come and go.
+
+use std::sync::Arc;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::relationship::RelationshipTarget;
+use bevy_ecs::world::World;
+
+use crate::catalog::Sku;
+use crate::time::SimTime;
+
+use super::agenda::Timer;
+use super::ledger::ServerAccount;
+use super::log::record;
+use super::{
+    Agenda, Clock, Hosts, Ledger, OnServer, Processor, Provisioning, Roster, ScalingAction,
+    ScalingError, ScalingEvent, Server, ServerSku, ServerStatus, Stock, Target,
+};
+
+/// Creates a server of the SKU of this name, or of the first of the fleet.
+pub(super) fn create_named(world: &mut World, sku: Option<&str>) -> Result<Entity, ScalingError> {
+    let position = world.resource::<Stock>().find(sku)?;
+    create(world, position).map(|(server, _)| server)
+}
+
+/// Creates a server of the SKU at this position of the fleet. It is there at once if that takes no
+/// time. Returns it with the instant at which it is there.
+pub(super) fn create(
+    world: &mut World,
+    position: usize,
+) -> Result<(Entity, SimTime), ScalingError> {
+    let now = world.resource::<Clock>().now();
+    let servers = world.resource::<Ledger>().servers_of(position).total();
+    let mut stock = world.resource_mut::<Stock>();
+    stock.admit(position, servers, now)?;
+    let kind = &mut stock.kinds[position];
+    let ready = now + kind.draw_provision_delay();
+    let sku = Arc::clone(&kind.sku);
+
+    let number = world.resource::<Roster>().next_server();
+    let status = if ready > now {
+        ServerStatus::ScalingUp
+    } else {
+        ServerStatus::Active
+    };
+    let server = world
+        .spawn((Server { number }, ServerSku { position, sku }, status))
+        .id();
+    spawn_processors(world, server);
+    enlist(world, server, position, (ready <= now).then_some(now));
+    if ready > now {
+        world.entity_mut(server).insert(Provisioning { ready });
+        let mut agenda = world.resource_mut::<Agenda>();
+        agenda.lifecycle.push(ready, Timer::ServerReady(server));
+    }
+    record(
+        &mut world.into(),
+        ScalingEvent {
+            time: now,
+            action: ScalingAction::ScaleUpServer,
+            target: Target::Server(number),
+            status: ServerStatus::ScalingUp.name(),
+        },
+    );
+    Ok((server, ready))
+}
+
+/// Creates servers that are there from the start.
+pub(super) fn create_at_start(
+    world: &mut World,
+    position: usize,
+    sku: &Arc<Sku>,
+    count: u32,
+) -> Vec<Entity> {
+    let first = world.resource::<Roster>().next_server();
+    let bundle = |offset: u32| {
+        (
+            Server {
+                number: first + u64::from(offset),
+            },
+            ServerSku {
+                position,
+                sku: Arc::clone(sku),
+            },
+            ServerStatus::Active,
+        )
+    };
+    let servers: Vec<Entity> = world.spawn_batch((0..count).map(bundle)).collect();
+    for &server in &servers {
+        spawn_processors(world, server);
+        enlist(world, server, position, Some(SimTime::ZERO));
+    }
+    servers
+}
+
+fn spawn_processors(world: &mut World, server: Entity) {
+    let count = world
+        .get::<ServerSku>(server)
+        .map_or(0, |sku| sku.sku().processors);
+    world.spawn_batch((0..count).map(move |index| (Processor { index }, OnServer(server))));
+}
+
+/// Gives a server its number and its account.
+fn enlist(world: &mut World, server: Entity, sku: usize, active: Option<SimTime>) {
+    let created = world.resource::<Clock>().now();
+    world.resource_mut::<Roster>().add_server(server);
+    world.resource_mut::<Ledger>().open_server(ServerAccount {
+        sku,
+        created,
+        active,
+        gone: None,
+    });
+}
+
+/// Removes an empty server.
+pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(), ScalingError> {
+    let Some(&Server { number }) = world.get(server) else {
+        return Err(ScalingError::NotAServer(server));
+    };
+    let instances = world.get::<Hosts>(server).map_or(0, Hosts::len);
+    if instances > 0 {
+        return Err(ScalingError::ServerHasInstances {
+            server: number,
+            instances,
+        });
+    }
+    world.entity_mut(server).insert(ServerStatus::ScalingDown);
+    let mut ledger = world.resource_mut::<Ledger>();
+    ledger.enter_server(number, ServerStatus::ScalingDown, at);
+    record(
+        &mut world.into(),
+        ScalingEvent {
+            time: at,
+            action: ScalingAction::ScaleDownServer,
+            target: Target::Server(number),
+            status: ServerStatus::ScalingDown.name(),
+        },
+    );
+    world.despawn(server);
+    Ok(())
+}
+
+/// Removes a server that its last instance has left; one that carries others stays.
+pub(super) fn remove_if_empty(world: &mut World, server: Entity, at: SimTime) {
+    if world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+        && let Err(error) = remove(world, server, at)
+    {
+        tracing::debug!(target: "fleetsim::scaling", %error, "the server stays");
+    }
+}
+
+/// How a server, or what is none, appears in the log.
+pub(super) fn target(world: &World, server: Entity) -> (Target, &'static str) {
+    match (world.get(server), world.get::<ServerStatus>(server)) {
+        (Some(&Server { number }), Some(status)) => (Target::Server(number), status.name()),
+        _ => (Target::NoServer, "gone"),
+    }
+}

@@ -1,0 +1,114 @@
+use std::sync::Arc;
+
+use bevy_ecs::resource::Resource;
+
+use crate::catalog::{Processor, Sku};
+use crate::random::{Delay, Stream};
+use crate::time::{SimDuration, SimTime};
+
+use super::ScalingError;
+use super::error::nearest;
+
+/// The SKUs of the fleet, in the order of the scenario: the first is the default for scale-up.
+#[derive(Resource, Debug, Default)]
+pub struct Stock {
+    pub(super) kinds: Vec<Kind>,
+}
+
+/// One SKU of the fleet.
+#[derive(Debug)]
+pub struct Kind {
+    pub(super) sku: Arc<Sku>,
+    pub(super) processor: Arc<Processor>,
+    pub(super) limit: Option<u32>,
+    pub(super) provision_delay: Delay,
+    pub(super) stream: Stream,
+    /// No server can be created before this instant.
+    pub(super) blocked_until: SimTime,
+}
+
+impl Kind {
+    /// What the catalog says about it.
+    #[must_use]
+    pub fn sku(&self) -> &Sku {
+        &self.sku
+    }
+
+    /// What the catalog says about its processors.
+    #[must_use]
+    pub fn processor(&self) -> &Processor {
+        &self.processor
+    }
+
+    /// The most servers of it at any time.
+    #[must_use]
+    pub const fn limit(&self) -> Option<u32> {
+        self.limit
+    }
+
+    /// Draws how long the next server of it takes to provision.
+    pub(super) fn draw_provision_delay(&mut self) -> SimDuration {
+        self.provision_delay.draw(&mut self.stream)
+    }
+}
+
+impl Stock {
+    /// Each SKU, in the order of the scenario.
+    #[must_use]
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// The position of the SKU of this name, or of the default.
+    ///
+    /// # Errors
+    /// When the fleet does not have it, or has none at all.
+    pub fn find(&self, sku: Option<&str>) -> Result<usize, ScalingError> {
+        let Some(name) = sku else {
+            return if self.kinds.is_empty() {
+                Err(ScalingError::NoSku)
+            } else {
+                Ok(0)
+            };
+        };
+        let names = || self.kinds.iter().map(|kind| kind.sku.name.as_str());
+        names()
+            .position(|known| known == name)
+            .ok_or_else(|| ScalingError::UnknownSku {
+                sku: name.to_owned(),
+                nearest: nearest(name, names()),
+            })
+    }
+
+    /// Lets nothing of a SKU, or of any, be created before `until`.
+    pub(super) fn block(&mut self, position: Option<usize>, until: SimTime) {
+        let kinds = match position {
+            Some(position) => &mut self.kinds[position..=position],
+            None => &mut self.kinds[..],
+        };
+        for kind in kinds {
+            kind.blocked_until = kind.blocked_until.max(until);
+        }
+    }
+
+    /// Whether one more server of a SKU may be created, now that there are so many.
+    pub(super) fn admit(
+        &self,
+        position: usize,
+        servers: u32,
+        now: SimTime,
+    ) -> Result<(), ScalingError> {
+        let kind = &self.kinds[position];
+        let sku = || kind.sku.name.clone();
+        if let Some(limit) = kind.limit.filter(|&limit| servers >= limit) {
+            return Err(ScalingError::LimitReached { sku: sku(), limit });
+        }
+        if now < kind.blocked_until {
+            return Err(ScalingError::CreationFault {
+                sku: sku(),
+                until: kind.blocked_until,
+            });
+        }
+        Ok(())
+    }
+}

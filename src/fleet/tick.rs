@@ -1,0 +1,243 @@
+//! One tick: the data plane serves up to the next instant at which the control plane has something to
+//! do, then the control plane does it.
+
+use bevy_ecs::message::Messages;
+use bevy_ecs::prelude::{Query, Res, ResMut, World};
+use bevy_ecs::schedule::{
+    IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules, SingleThreadedExecutor, SystemSet,
+};
+
+use crate::time::SimTime;
+
+use super::drain::IdleDrains;
+use super::{
+    Agenda, Clock, Ledger, ScalingEvent, Service, Stock, TickLimits, VerbOutcome, invariants,
+    lifecycle, script,
+};
+
+/// The schedule whose every run is one tick.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tick;
+
+/// The phases of a tick, in order. Hosts may put systems of their own into any of them.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TickSet {
+    /// The clock moves, and every endpoint serves up to and including the new instant.
+    Serve,
+    /// What goes wrong at this instant goes wrong.
+    Faults,
+    /// Servers get ready, instances join, become active, are looked at while they drain, retire.
+    Lifecycle,
+    /// Signals are read.
+    Sense,
+    /// Policies say how many instances they want.
+    Decide,
+    /// Scripted actions and the actuator use the scaling verbs.
+    Act,
+    /// Recorders write down how things stand.
+    Observe,
+}
+
+impl TickSet {
+    pub(super) const COUNT: usize = 7;
+}
+
+/// Why the fleet cannot be stepped on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TickError {
+    /// Something is due at the same instant again and again.
+    #[error(
+        "the clock stands at {at} s after {ticks} ticks: something is due again at once each time it is done; look for an interval of zero"
+    )]
+    Standing {
+        /// The instant.
+        at: SimTime,
+        /// Ticks that did not leave it.
+        ticks: u32,
+    },
+    /// Time does not go back.
+    #[error("cannot run until {until} s: it is {now} s already")]
+    InThePast {
+        /// What was asked for.
+        until: SimTime,
+        /// The instant reached.
+        now: SimTime,
+    },
+    /// The world has no fleet.
+    #[error("the world has no `Tick` schedule: call `fleet::install` first")]
+    NotInstalled,
+}
+
+/// Stepping a world with a fleet in it.
+///
+/// A host may as well run the [`Tick`] schedule in its own; these methods add the guard against an
+/// instant that never ends.
+///
+/// # Panics
+/// All but [`tick`](Self::tick) panic on a world without a fleet.
+pub trait FleetWorldExt {
+    /// The instant reached.
+    fn now(&self) -> SimTime;
+
+    /// Runs one tick: to the next instant at which something is due, within [`TickLimits`]. With
+    /// nothing due and no limit, serves to the end.
+    ///
+    /// # Errors
+    /// [`TickError::Standing`] when [`TickLimits::max_standing`] ticks in a row have not moved the
+    /// clock although something was due, [`TickError::NotInstalled`] without a fleet.
+    fn tick(&mut self) -> Result<(), TickError>;
+
+    /// Runs ticks until it is `until` and nothing more is due at that instant. Also the way to catch
+    /// up with what was asked for between ticks: `until` may be the present.
+    ///
+    /// # Errors
+    /// As [`tick`](Self::tick), and [`TickError::InThePast`].
+    fn run_until(&mut self, until: SimTime) -> Result<(), TickError>;
+
+    /// Whether nothing is left to do: every workload has ended and every request with it, no scripted
+    /// action or fault is left, and nothing starts up or drains. Samples and decisions do not count.
+    fn is_quiet(&self) -> bool;
+
+    /// Whether nothing will happen any more unless somebody who asked to be woken acts, such as a
+    /// policy: requests may be waiting, but nothing is on its way to serve them.
+    fn is_stalled(&self) -> bool;
+}
+
+impl FleetWorldExt for World {
+    fn now(&self) -> SimTime {
+        self.resource::<Clock>().now()
+    }
+
+    fn tick(&mut self) -> Result<(), TickError> {
+        self.try_run_schedule(Tick)
+            .map_err(|_| TickError::NotInstalled)?;
+        let clock = self.resource::<Clock>();
+        let (at, ticks) = (clock.now(), clock.standing());
+        if ticks > self.resource::<TickLimits>().max_standing {
+            let error = TickError::Standing { at, ticks };
+            tracing::error!(target: "fleetsim::tick", "{error}");
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn run_until(&mut self, until: SimTime) -> Result<(), TickError> {
+        let now = self.now();
+        if until < now {
+            return Err(TickError::InThePast { until, now });
+        }
+        let horizon = std::mem::replace(&mut self.resource_mut::<TickLimits>().horizon, until);
+        let mut result = Ok(());
+        while result.is_ok()
+            && (self.now() < until || self.resource::<Agenda>().next_due() <= until)
+        {
+            result = self.tick();
+        }
+        self.resource_mut::<TickLimits>().horizon = horizon;
+        result
+    }
+
+    fn is_quiet(&self) -> bool {
+        nothing_pending(self) && services(self).all(|service| service.0.is_done())
+    }
+
+    fn is_stalled(&self) -> bool {
+        nothing_pending(self) && services(self).all(|service| service.0.next_event().is_none())
+    }
+}
+
+fn services(world: &World) -> impl Iterator<Item = &Service> {
+    world
+        .resource::<super::Roster>()
+        .applications()
+        .iter()
+        .filter_map(|&application| world.get(application))
+}
+
+/// Whether neither a script nor the lifecycle has anything to do.
+fn nothing_pending(world: &World) -> bool {
+    let agenda = world.resource::<Agenda>();
+    let ledger = world.resource::<Ledger>();
+    let counts = ledger.counts();
+    let skus = world.resource::<Stock>().kinds().len();
+    !agenda.has_script()
+        && !agenda.is_due(world.resource::<Clock>().now())
+        && counts.scaling_up == 0
+        && counts.draining == 0
+        && (0..skus).all(|sku| ledger.servers_of(sku).scaling_up == 0)
+}
+
+/// Puts the phases and the fleet's own systems into the [`Tick`] schedule, which may already hold the
+/// host's.
+pub(super) fn add_schedule(world: &mut World) {
+    let mut schedules = world.get_resource_or_init::<Schedules>();
+    if !schedules.contains(Tick) {
+        schedules.insert(Schedule::new(Tick));
+    }
+    let schedule = schedules.entry(Tick);
+    schedule.set_executor(SingleThreadedExecutor::new());
+    schedule.configure_sets(
+        (
+            TickSet::Serve,
+            TickSet::Faults,
+            TickSet::Lifecycle,
+            TickSet::Sense,
+            TickSet::Decide,
+            TickSet::Act,
+            TickSet::Observe,
+        )
+            .chain(),
+    );
+    schedule.add_systems((
+        serve.in_set(TickSet::Serve),
+        script::fail.in_set(TickSet::Faults),
+        lifecycle::run.in_set(TickSet::Lifecycle),
+        script::act.in_set(TickSet::Act),
+    ));
+    if cfg!(debug_assertions) {
+        schedule.add_systems(invariants::assert_cheap.in_set(TickSet::Observe));
+    }
+}
+
+/// Moves the clock to the end of the tick and serves up to it.
+fn serve(
+    mut clock: ResMut<'_, Clock>,
+    mut agenda: ResMut<'_, Agenda>,
+    limits: Res<'_, TickLimits>,
+    mut endpoints: Query<'_, '_, (&mut Service, &IdleDrains)>,
+    mut events: ResMut<'_, Messages<ScalingEvent>>,
+    mut outcomes: ResMut<'_, Messages<VerbOutcome>>,
+) {
+    if !events.is_empty() {
+        events.update();
+    }
+    if !outcomes.is_empty() {
+        outcomes.update();
+    }
+    let now = clock.now();
+    let drained = endpoints
+        .iter()
+        .filter(|(_, drains)| !drains.is_empty())
+        .filter_map(|(service, _)| service.0.next_event())
+        .min();
+    let bound = agenda
+        .next_due()
+        .min(
+            limits
+                .max_tick
+                .map_or(SimTime::MAX, |longest| now + longest),
+        )
+        .min(drained.unwrap_or(SimTime::MAX));
+    let until = bound.min(limits.horizon).max(now);
+    for (mut service, _) in &mut endpoints {
+        service.0.serve_until(until);
+    }
+    let end = if until < SimTime::MAX {
+        until
+    } else {
+        let last = endpoints.iter().map(|(service, _)| service.0.last_event());
+        last.fold(now, SimTime::max)
+    };
+    clock.advance(end, bound <= now);
+    agenda.begin(end);
+}
