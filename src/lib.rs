@@ -1,6 +1,7 @@
 //! fleetsim simulates autoscaling fleets of GPU servers that serve large language models.
 
 pub mod catalog;
+pub mod cli;
 pub mod document;
 pub mod fleet;
 pub mod observe;
@@ -8,5 +9,6 @@ pub mod random;
 pub mod report;
 pub mod scenario;
 pub mod serving;
+pub mod simulation;
 pub mod time;
 pub mod workload;

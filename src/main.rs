@@ -1,3 +1,7 @@
 //! The command line of fleetsim.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fleetsim::cli::main(std::env::args_os())
+}

@@ -98,7 +98,7 @@ fn the_objective_counts_requests_that_ended() {
         ..unserved()
     });
     chat.record(&unserved());
-    chat.record_eviction();
+    chat.record_evictions(1);
 
     let end = SimTime::saturating(10.0);
     let slo = chat.slo(end);

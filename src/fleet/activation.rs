@@ -116,6 +116,7 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
     };
     let engine = service.0.add_engine(spec);
     world.entity_mut(instance).insert(EngineHandle(engine));
+    world.resource_mut::<Ledger>().join(number, engine);
 }
 
 /// Has what waits at an application scheduled, once, when all that is due at this instant is done.

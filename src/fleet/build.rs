@@ -17,8 +17,7 @@ use super::script::Script;
 use super::stock::Kind;
 use super::{
     Agenda, Application, Clock, Instances, Ledger, Roster, ScalingError, ScalingEvent, ScalingLog,
-    ScalingRules, Service, Stock, Templates, TickLimits, VerbOutcome, instances, placement,
-    servers, tick,
+    ScalingRules, Service, Stock, Templates, TickLimits, VerbOutcome, instances, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -84,7 +83,7 @@ pub fn install(world: &mut World, checked: &CheckedScenario) -> Result<(), Insta
     for (index, application) in scenario.applications.iter().enumerate() {
         add_application(world, checked, index, application)?;
     }
-    add_start_state(world, scenario)?;
+    add_start_state(world, checked)?;
     tick::add_schedule(world);
     Ok(())
 }
@@ -165,19 +164,18 @@ fn add_application(
     Ok(())
 }
 
-fn add_start_state(world: &mut World, scenario: &scenario::Scenario) -> Result<(), InstallError> {
+fn add_start_state(world: &mut World, checked: &CheckedScenario) -> Result<(), InstallError> {
+    let scenario = checked.scenario();
     let mut servers: Vec<Entity> = Vec::new();
-    let mut sizes: Vec<(&str, u32)> = Vec::new();
     for (position, entry) in scenario.fleet.iter().enumerate() {
         let sku = Arc::clone(&world.resource::<Stock>().kinds[position].sku);
         servers.extend(servers::create_at_start(world, position, &sku, entry.count));
-        sizes.extend((0..entry.count).map(|_| (entry.sku.as_str(), sku.processors)));
     }
-    for placed in placement::plan(scenario, &sizes) {
+    for placed in &checked.placement().instances {
         let application = world.resource::<Roster>().applications()[placed.application];
         let server = servers[placed.server];
         let all = instances::processors_of(world, server);
-        let processors = placed.processors.iter().map(|&index| all[index as usize]);
+        let processors = placed.processors.clone().map(|index| all[index as usize]);
         let plan = Plan {
             application,
             template: placed.template,

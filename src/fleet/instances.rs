@@ -192,6 +192,7 @@ fn enlist(
         server,
         processors: u32::try_from(plan.processors.len()).unwrap_or(u32::MAX),
         tag: plan.tag.clone(),
+        engine: None,
         created,
         active: (status == InstanceStatus::Active).then_some(created),
         draining: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
 
-use crate::serving::Role;
+use crate::serving::{EngineId, Role};
 use crate::time::{SimDuration, SimTime};
 
 use super::{InstanceStatus, ServerStatus};
@@ -37,6 +37,8 @@ pub struct InstanceAccount {
     pub processors: u32,
     /// The label that it was created with.
     pub tag: Option<Arc<str>>,
+    /// Its engine in the application's endpoint, once it has joined.
+    pub engine: Option<EngineId>,
     /// When it was asked for.
     pub created: SimTime,
     /// When it became active.
@@ -95,6 +97,8 @@ pub struct InstanceFilter {
     pub role: Option<Role>,
     /// Only those on servers of the SKU at this position of the fleet.
     pub sku: Option<usize>,
+    /// Only those with so many processors.
+    pub processors: Option<u32>,
     /// Only those with this label.
     pub tag: Option<Arc<str>>,
     /// Only the time in this status.
@@ -188,6 +192,7 @@ impl InstanceFilter {
         self.application.is_none_or(|it| it == account.application)
             && self.role.is_none_or(|it| it == account.role)
             && self.sku.is_none_or(|it| it == account.sku)
+            && self.processors.is_none_or(|it| it == account.processors)
             && (self.tag.is_none() || self.tag == account.tag)
     }
 }
@@ -295,6 +300,14 @@ impl Ledger {
         counts.add(status);
         self.total.add(status);
         self.instances.push(account);
+    }
+
+    /// Notes the engine of an instance that has joined.
+    pub(super) fn join(&mut self, instance: u64, engine: EngineId) {
+        let index = usize::try_from(instance).ok();
+        if let Some(account) = index.and_then(|index| self.instances.get_mut(index)) {
+            account.engine = Some(engine);
+        }
     }
 
     /// Has an instance enter a status; nothing, if it has gone.

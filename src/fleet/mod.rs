@@ -33,7 +33,6 @@ mod invariants;
 mod ledger;
 mod lifecycle;
 mod log;
-mod placement;
 mod questions;
 mod roster;
 mod script;

@@ -30,13 +30,13 @@ pub struct Kind {
 impl Kind {
     /// What the catalog says about it.
     #[must_use]
-    pub fn sku(&self) -> &Sku {
+    pub fn sku(&self) -> &Arc<Sku> {
         &self.sku
     }
 
     /// What the catalog says about its processors.
     #[must_use]
-    pub fn processor(&self) -> &Processor {
+    pub fn processor(&self) -> &Arc<Processor> {
         &self.processor
     }
 

@@ -1,5 +1,6 @@
 //! What a run leaves behind: samples, logs and statistics.
 
+mod collect;
 mod requests;
 mod sample;
 mod scaling;
@@ -7,6 +8,8 @@ mod statistics;
 mod summary;
 mod usage;
 
+pub(crate) use collect::sample_end;
+pub use collect::{Recorded, Rows, install};
 pub use requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
 pub use sample::Sample;
 pub use scaling::ScalingCounts;

@@ -70,9 +70,9 @@ impl ApplicationStatistics {
         }
     }
 
-    /// Counts an eviction: a request put out of memory, to be computed again.
-    pub fn record_eviction(&mut self) {
-        self.counts.evicted += 1;
+    /// Counts evictions: requests put out of memory, to be computed again.
+    pub fn record_evictions(&mut self, evictions: u64) {
+        self.counts.evicted += evictions;
     }
 
     /// Where the requests stand.

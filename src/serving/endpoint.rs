@@ -416,6 +416,12 @@ impl Endpoint {
         self.ended.drain(..)
     }
 
+    /// Whether anything ended since the last [`Self::take_ended`].
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
     /// The records of everything that has not ended, by arrival.
     #[must_use]
     pub fn outstanding(&self) -> Vec<RequestRecord> {

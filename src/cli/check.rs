@@ -1,0 +1,78 @@
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, print};
+use crate::scenario::CheckedScenario;
+
+/// Check scenarios without running them
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Scenario files
+    #[arg(required = true, value_name = "SCENARIO.ron")]
+    scenarios: Vec<PathBuf>,
+    /// Replace a value, as in `applications[0].scaling.scale_up_delay=20`; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl Check {
+    pub(super) fn execute(self) -> Result<(), Failure> {
+        let mut wrong = String::new();
+        for path in &self.scenarios {
+            match CheckedScenario::load(path, &self.overrides) {
+                Ok(checked) => print(&describe(&path.display().to_string(), &checked))?,
+                Err(problems) => wrong.push_str(&problems.to_string()),
+            }
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Input(wrong))
+        }
+    }
+}
+
+/// What a scenario would build.
+fn describe(file: &str, checked: &CheckedScenario) -> String {
+    let scenario = checked.scenario();
+    let placement = checked.placement();
+    let mut text = format!("{file}: \"{}\" is fine\n", scenario.name);
+    for (position, entry) in scenario.fleet.iter().enumerate() {
+        let count = placement
+            .servers
+            .iter()
+            .filter(|&&sku| sku == position)
+            .count();
+        let limit = entry
+            .limit
+            .map_or_else(|| "any number".to_owned(), |limit| limit.to_string());
+        let _ = writeln!(
+            text,
+            "  {}: {count} servers at the start, {limit} at most",
+            entry.sku
+        );
+    }
+    for (position, application) in scenario.applications.iter().enumerate() {
+        let _ = writeln!(text, "  {} serves {}", application.name, application.model);
+        for (number, template) in application.instances.iter().enumerate() {
+            let count = placement
+                .instances
+                .iter()
+                .filter(|placed| (placed.application, placed.template) == (position, number))
+                .count();
+            let _ = writeln!(
+                text,
+                "    {count} {:?} instances at the start, {} processors each",
+                template.role,
+                template.processors()
+            );
+        }
+    }
+    let (actions, faults) = (scenario.actions.len(), scenario.faults.len());
+    if actions + faults > 0 {
+        let _ = writeln!(text, "  {actions} scripted actions, {faults} faults");
+    }
+    text
+}

@@ -1,0 +1,91 @@
+//! The command line: one file a subcommand.
+
+mod check;
+mod run;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Simulates autoscaling fleets of GPU servers that serve large language models.
+#[derive(Debug, Parser)]
+#[command(name = "fleetsim", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario to its end and write what happened
+    Run(run::Run),
+    /// Check scenarios without running them
+    Check(check::Check),
+}
+
+/// Why a command failed, and with which exit status: the user's input was wrong (2), or something
+/// failed while running (1).
+#[derive(Debug)]
+enum Failure {
+    Input(String),
+    Running(String),
+}
+
+impl Failure {
+    fn input(error: impl Display) -> Self {
+        Self::Input(error.to_string())
+    }
+
+    fn running(error: impl Display) -> Self {
+        Self::Running(error.to_string())
+    }
+}
+
+/// Runs the command line and returns the exit status: 0 done, 1 failed while running, 2 the user's
+/// input was wrong. Results go to standard output; errors, progress and logs to standard error.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let status = if error.use_stderr() { 2 } else { 0 };
+            // Nothing is left to tell the user if the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(status);
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(io::stderr)
+        .init();
+    let result = match arguments.command {
+        Command::Run(run) => run.execute(),
+        Command::Check(check) => check.execute(),
+    };
+    let (message, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Running(message)) => (message, 1),
+        Err(Failure::Input(message)) => (message, 2),
+    };
+    let message = message.trim_end();
+    let prefix = if message.contains("error: ") {
+        ""
+    } else {
+        "error: "
+    };
+    let _ = writeln!(io::stderr().lock(), "{prefix}{message}");
+    ExitCode::from(status)
+}
+
+/// Writes to standard output. A reader that went away, as in `fleetsim … | head`, is not an error.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Running(format!(
+            "cannot write to standard output: {error}"
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,269 @@
+use std::collections::BTreeSet;
+
+use bevy_ecs::prelude::{
+    Component, Entity, In, IntoScheduleConfigs, Query, Res, ResMut, Resource, Schedules, World,
+};
+use bevy_ecs::relationship::Relationship;
+
+use super::{ApplicationStatistics, Sample};
+use crate::fleet::{
+    Agenda, Application, Clock, EngineHandle, HostedOn, InstanceRole, InstanceStatus, Instances,
+    Service, Templates, Tick, TickSet,
+};
+use crate::scenario::Slo;
+use crate::serving::{EngineLoad, RequestRecord, Role};
+use crate::time::{SimDuration, SimTime};
+
+/// What ended and what was sampled since the last time that somebody took it, in order.
+#[derive(Resource, Debug, Default)]
+pub struct Rows {
+    /// Requests that ended, with the position of their application, in the order of ending.
+    pub requests: Vec<(usize, RequestRecord)>,
+    /// Samples, in the order of (time, application, role).
+    pub samples: Vec<Sample>,
+}
+
+/// The statistics of an application's requests.
+#[derive(Component, Debug)]
+pub struct Recorded(pub ApplicationStatistics);
+
+/// Samples an application every so often.
+#[derive(Component, Debug)]
+pub(crate) struct Sampler {
+    interval: SimDuration,
+    /// Samples taken on time.
+    taken: u32,
+    last: Option<SimTime>,
+    before_last: Option<SimTime>,
+    roles: Vec<SampledRole>,
+}
+
+/// What the instances of a role had done by the last sample and by the one before.
+#[derive(Clone, Copy, Debug)]
+struct SampledRole {
+    role: Role,
+    last: EngineLoad,
+    before_last: EngineLoad,
+}
+
+/// Has every application's requests and samples recorded: adds the systems to `Observe`, and the
+/// components to the applications that there are. `slo` gives the objective of each by position.
+pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
+    world.init_resource::<Rows>();
+    let mut applications = world.query::<(Entity, &Application, &Templates)>();
+    let found: Vec<_> = applications
+        .iter(world)
+        .map(|(entity, application, templates)| {
+            let nothing = EngineLoad::default();
+            let role = |role| SampledRole {
+                role,
+                last: nothing,
+                before_last: nothing,
+            };
+            (
+                entity,
+                application.index(),
+                templates.roles().map(role).collect(),
+            )
+        })
+        .collect();
+    for (entity, index, roles) in found {
+        let slo = slo.get(index).copied().unwrap_or_default();
+        let sampler = Sampler {
+            interval: sample_interval,
+            taken: 0,
+            last: None,
+            before_last: None,
+            roles,
+        };
+        world
+            .entity_mut(entity)
+            .insert((Recorded(ApplicationStatistics::new(slo)), sampler));
+        let now = world.resource::<Clock>().now();
+        world
+            .resource_mut::<Agenda>()
+            .wake(TickSet::Observe, now, entity);
+    }
+    world
+        .get_resource_or_init::<Schedules>()
+        .add_systems(Tick, (collect, sample).chain().in_set(TickSet::Observe));
+}
+
+/// Takes what ended in this tick from every endpoint, in the order of ending.
+fn collect(
+    mut applications: Query<'_, '_, (&Application, &mut Service, &mut Recorded)>,
+    mut rows: ResMut<'_, Rows>,
+) {
+    let before = rows.requests.len();
+    let mut contributors = 0;
+    for (application, mut service, mut statistics) in &mut applications {
+        if !service.0.has_ended() {
+            continue;
+        }
+        contributors += 1;
+        for record in service.0.take_ended() {
+            statistics.0.record(&record);
+            rows.requests.push((application.index(), record));
+        }
+    }
+    if contributors > 1 {
+        let ended = |record: &RequestRecord| record.end.unwrap_or(record.arrival);
+        rows.requests[before..].sort_by_key(|(index, record)| (ended(record), *index));
+    }
+}
+
+type Sampled = (
+    &'static Application,
+    &'static Service,
+    &'static Instances,
+    &'static mut Sampler,
+);
+type Member = (
+    &'static InstanceRole,
+    &'static InstanceStatus,
+    &'static HostedOn,
+    Option<&'static EngineHandle>,
+);
+
+/// Samples the applications that are due.
+fn sample(
+    clock: Res<'_, Clock>,
+    mut agenda: ResMut<'_, Agenda>,
+    mut applications: Query<'_, '_, Sampled>,
+    instances: Query<'_, '_, Member>,
+    mut rows: ResMut<'_, Rows>,
+) {
+    if agenda.awake(TickSet::Observe).is_empty() {
+        return;
+    }
+    for entity in agenda.awake(TickSet::Observe).to_vec() {
+        let Ok((application, service, members, mut sampler)) = applications.get_mut(entity) else {
+            continue;
+        };
+        sampler.take(
+            clock.now(),
+            application,
+            service,
+            members,
+            &instances,
+            &mut rows.samples,
+        );
+        sampler.taken += 1;
+        let next = SimTime::ZERO + sampler.interval * f64::from(sampler.taken);
+        agenda.wake(TickSet::Observe, next, entity);
+    }
+}
+
+/// Samples every application at the end of a run, unless that was done. A sample taken later, when
+/// nothing happened any more, is taken back.
+pub(crate) fn sample_end(
+    In(end): In<SimTime>,
+    mut applications: Query<'_, '_, Sampled>,
+    instances: Query<'_, '_, Member>,
+    mut rows: ResMut<'_, Rows>,
+) {
+    rows.samples.retain(|sample| sample.time <= end);
+    let mut sampled: Vec<_> = applications.iter_mut().collect();
+    sampled.sort_by_key(|(application, ..)| application.index());
+    for (application, service, members, mut sampler) in sampled {
+        if sampler.last > Some(end) {
+            sampler.take_back();
+        }
+        if sampler.last < Some(end) {
+            sampler.take(
+                end,
+                application,
+                service,
+                members,
+                &instances,
+                &mut rows.samples,
+            );
+        }
+    }
+}
+
+impl Sampler {
+    fn take(
+        &mut self,
+        at: SimTime,
+        application: &Application,
+        service: &Service,
+        members: &Instances,
+        instances: &Query<'_, '_, Member>,
+        samples: &mut Vec<Sample>,
+    ) {
+        let passed = self
+            .last
+            .map_or(SimDuration::ZERO, |last| at - last)
+            .seconds();
+        let rate = |tokens: u64| {
+            if passed > 0.0 {
+                tokens as f64 / passed
+            } else {
+                0.0
+            }
+        };
+        for sampled in &mut self.roles {
+            let (role, before) = (sampled.role, sampled.last);
+            let mut row = Sample {
+                time: at,
+                application: application.name().clone(),
+                role,
+                scaling_up: 0,
+                active: 0,
+                draining: 0,
+                servers: 0,
+                waiting: service.0.counts().waiting,
+                queued: 0,
+                running: 0,
+                prompt_tokens_per_s: 0.0,
+                output_tokens_per_s: 0.0,
+                utilisation: 0.0,
+                memory_used_bytes: 0,
+                memory_bytes: 0,
+            };
+            let mut now = service.0.departed(role);
+            let mut servers = BTreeSet::new();
+            for (of_role, status, server, engine) in members.iter().flat_map(|i| instances.get(i)) {
+                if of_role.role() != role {
+                    continue;
+                }
+                match status {
+                    InstanceStatus::ScalingUp => row.scaling_up += 1,
+                    InstanceStatus::Active => row.active += 1,
+                    InstanceStatus::Draining => row.draining += 1,
+                    InstanceStatus::ScalingDown => {}
+                }
+                servers.insert(server.get());
+                if let Some(engine) = engine {
+                    now += service.0.load(engine.engine(), at);
+                }
+            }
+            row.servers = u32::try_from(servers.len()).unwrap_or(u32::MAX);
+            row.queued = now.queued;
+            row.running = now.running;
+            row.memory_used_bytes = now.memory_used;
+            row.memory_bytes = now.memory;
+            row.prompt_tokens_per_s = rate(now.prompt_tokens - before.prompt_tokens);
+            row.output_tokens_per_s = rate(now.output_tokens - before.output_tokens);
+            let busy = |load: &EngineLoad| load.prompt_busy_s + load.token_busy_s;
+            let up = now.up_s - before.up_s;
+            row.utilisation = if up > 0.0 {
+                ((busy(&now) - busy(&before)) / up).clamp(0.0, 1.0)
+            } else {
+                0.0
+            };
+            sampled.before_last = before;
+            sampled.last = now;
+            samples.push(row);
+        }
+        self.before_last = self.last.replace(at);
+    }
+
+    fn take_back(&mut self) {
+        self.last = self.before_last;
+        for sampled in &mut self.roles {
+            sampled.last = sampled.before_last;
+        }
+    }
+}

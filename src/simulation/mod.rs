@@ -1,0 +1,245 @@
+//! From a scenario to a world, tick by tick to its end, to what the run leaves behind.
+
+mod usage;
+
+use bevy_ecs::world::World;
+
+use crate::fleet::{
+    self, Agenda, Application, FleetWorldExt, InstallError, Roster, ScalingEvent, ScalingLog,
+    Service, TickError, TickLimits,
+};
+use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, ScalingCounts};
+use crate::scenario::{CheckedScenario, Slo};
+use crate::time::SimTime;
+
+/// A scenario being run: a world, stepped tick by tick until nothing is left to do.
+///
+/// ```
+/// use fleetsim::scenario::CheckedScenario;
+/// use fleetsim::simulation::Simulation;
+///
+/// let scenario = CheckedScenario::from_ron(
+///     r#"(
+///         name: "two servers",
+///         fleet: [(sku: "dgx-h100", count: 2)],
+///         applications: [(
+///             name: "chat",
+///             model: "llama2-70b",
+///             instances: [(role: Mixed, start: AllServers)],
+///             workload: Synthetic(
+///                 arrivals: Poisson(rate: 2.0),
+///                 prompt_tokens: Constant(1000),
+///                 output_tokens: Constant(100),
+///                 requests: 50,
+///             ),
+///         )],
+///     )"#,
+///     ".".as_ref(),
+/// )?;
+/// let mut simulation = Simulation::new(&scenario)?;
+/// while simulation.tick()? {
+///     for (_, request) in simulation.take_rows().requests {
+///         assert!(request.ttft().is_some());
+///     }
+/// }
+/// let summary = simulation.finish().record.summarise();
+/// assert_eq!(summary.applications[0].requests.completed, 50);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Simulation {
+    world: World,
+    scenario: String,
+    hash: String,
+    seed: u64,
+    end: Option<SimTime>,
+    /// The last instant at which the control plane did something.
+    last_control: SimTime,
+    over: bool,
+    stopped: Option<String>,
+    scaling: ScalingCounts,
+}
+
+impl Simulation {
+    /// Builds the world of a scenario, at time zero.
+    ///
+    /// # Errors
+    /// [`InstallError`] when a workload cannot be opened or the world already has a fleet.
+    pub fn new(checked: &CheckedScenario) -> Result<Self, InstallError> {
+        let scenario = checked.scenario();
+        let mut world = World::new();
+        fleet::install(&mut world, checked)?;
+        let slo: Vec<Slo> = scenario.applications.iter().map(|of| of.slo).collect();
+        observe::install(&mut world, &slo, scenario.sample_interval);
+        let mut limits = world.resource_mut::<TickLimits>();
+        limits.max_tick = scenario.max_tick;
+        limits.horizon = scenario.end.unwrap_or(SimTime::MAX);
+        Ok(Self {
+            world,
+            scenario: scenario.name.clone(),
+            hash: checked.hash().to_owned(),
+            seed: scenario.seed,
+            end: scenario.end,
+            last_control: SimTime::ZERO,
+            over: false,
+            stopped: None,
+            scaling: ScalingCounts::default(),
+        })
+    }
+
+    /// The world, to look at.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The world, to act on between ticks.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// The instant reached.
+    #[must_use]
+    pub fn now(&self) -> SimTime {
+        self.world.now()
+    }
+
+    /// Runs one tick. False when the run is over: at the scenario's `end` or, without one, when
+    /// nothing is left to do, or nothing that waits can ever be served.
+    ///
+    /// # Errors
+    /// [`TickError`] when the clock cannot move on.
+    pub fn tick(&mut self) -> Result<bool, TickError> {
+        if self.over {
+            return Ok(false);
+        }
+        let due = self.world.resource::<Agenda>().next_control();
+        self.world.tick()?;
+        let now = self.world.now();
+        if due <= now {
+            self.last_control = now;
+        }
+        self.over = match self.end {
+            Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
+            None => self.world.is_quiet() || self.world.is_stalled(),
+        };
+        Ok(!self.over)
+    }
+
+    /// Ends the run here; what was done so far counts, marked as partial for this reason.
+    pub fn stop(&mut self, reason: impl Into<String>) {
+        self.over = true;
+        self.stopped = Some(reason.into());
+    }
+
+    /// Takes the rows of requests and samples since the last call.
+    pub fn take_rows(&mut self) -> Rows {
+        std::mem::take(&mut *self.world.resource_mut::<Rows>())
+    }
+
+    /// Takes the lines of the scaling log since the last call.
+    pub fn take_scaling(&mut self) -> Vec<ScalingEvent> {
+        let events: Vec<_> = self.world.resource_mut::<ScalingLog>().drain().collect();
+        for event in &events {
+            self.scaling.record(event.action);
+        }
+        events
+    }
+
+    /// Requests completed so far.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        let roster = self.world.resource::<Roster>();
+        let services = roster
+            .applications()
+            .iter()
+            .filter_map(|&entity| self.world.get::<Service>(entity));
+        services.map(|service| service.0.counts().completed).sum()
+    }
+
+    /// When the run ended: the scenario's `end` or, without one, the last instant at which anything
+    /// happened.
+    #[must_use]
+    pub fn ended(&self) -> SimTime {
+        if self.end.is_some() || self.stopped.is_some() {
+            return self.now();
+        }
+        let roster = self.world.resource::<Roster>();
+        roster
+            .applications()
+            .iter()
+            .filter_map(|&entity| self.world.get::<Service>(entity))
+            .map(|service| service.0.last_event())
+            .fold(self.last_control, SimTime::max)
+    }
+
+    /// Closes the books.
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
+        let end = self.ended();
+        if let Err(error) = self.world.run_system_cached_with(observe::sample_end, end) {
+            tracing::error!("the last sample was not taken: {error}");
+        }
+        let scaling = self.take_scaling();
+        let mut rows = self.take_rows();
+        let mut outstanding = Vec::new();
+        let mut applications = Vec::new();
+        for entity in self.world.resource::<Roster>().applications().to_vec() {
+            let instances = usage::instances(&self.world, entity, end);
+            let Ok(mut entity) = self.world.get_entity_mut(entity) else {
+                continue;
+            };
+            let (Some(application), Some(service)) = (
+                entity.get::<Application>().cloned(),
+                entity.get::<Service>(),
+            ) else {
+                continue;
+            };
+            let left = service.0.outstanding();
+            let evicted = service.0.counts().evicted;
+            if self.stopped.is_none() {
+                self.stopped = service.0.workload_error().map(ToString::to_string);
+            }
+            let Some(Recorded(mut statistics)) = entity.take() else {
+                continue;
+            };
+            left.iter().for_each(|record| statistics.record(record));
+            statistics.record_evictions(evicted);
+            outstanding.extend(left.into_iter().map(|record| (application.index(), record)));
+            let name = application.name().clone();
+            applications.push(ApplicationRecord {
+                name,
+                statistics,
+                instances,
+            });
+        }
+        outstanding.sort_by_key(|(index, record)| (record.arrival, *index));
+        rows.requests.append(&mut outstanding);
+        let record = RunRecord {
+            scenario: self.scenario,
+            hash: self.hash,
+            seed: self.seed,
+            end,
+            stopped: self.stopped,
+            applications,
+            servers: usage::servers(&self.world, end),
+            scaling: self.scaling,
+        };
+        Finished {
+            rows,
+            scaling,
+            record,
+        }
+    }
+}
+
+/// What a run leaves when it is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// The rows that were not taken yet: requests that ended, then those that have not, by arrival.
+    pub rows: Rows,
+    /// The lines of the scaling log that were not taken yet.
+    pub scaling: Vec<ScalingEvent>,
+    /// Everything that the summary is made from.
+    pub record: RunRecord,
+}

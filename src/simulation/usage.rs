@@ -1,0 +1,79 @@
+//! How long instances and servers were there, and what they did.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::world::World;
+
+use crate::fleet::{Application, InstanceFilter, InstanceStatus, Ledger, Service, Stock};
+use crate::observe::{InstanceUsage, ServerUsage};
+use crate::time::SimTime;
+
+/// The time of an application's instances up to `end`, by role, SKU and size.
+pub(super) fn instances(world: &World, application: Entity, end: SimTime) -> Vec<InstanceUsage> {
+    let (Some(of), Some(service)) = (
+        world.get::<Application>(application),
+        world.get::<Service>(application),
+    ) else {
+        return Vec::new();
+    };
+    let (ledger, stock) = (world.resource::<Ledger>(), world.resource::<Stock>());
+    let mut groups = BTreeMap::new();
+    for account in ledger
+        .instances()
+        .iter()
+        .filter(|account| account.application == of.index())
+    {
+        let key = (account.role, account.sku, account.processors);
+        let usage = groups.entry(key).or_insert_with(|| InstanceUsage {
+            role: account.role,
+            sku: Arc::from(stock.kinds()[account.sku].sku().name.as_str()),
+            processors: account.processors,
+            scaling_up_s: 0.0,
+            active_s: 0.0,
+            draining_s: 0.0,
+            prompt_busy_s: 0.0,
+            token_busy_s: 0.0,
+            peak: 0,
+        });
+        let seconds = |status| {
+            let span = account.span(Some(status), end);
+            span.map_or(0.0, |span| (span.end.min(end) - span.start).seconds())
+        };
+        usage.scaling_up_s += seconds(InstanceStatus::ScalingUp);
+        usage.active_s += seconds(InstanceStatus::Active);
+        usage.draining_s += seconds(InstanceStatus::Draining);
+        if let Some(engine) = account.engine {
+            let did = service.0.load(engine, end);
+            usage.prompt_busy_s += did.prompt_busy_s;
+            usage.token_busy_s += did.token_busy_s;
+        }
+    }
+    for (&(role, sku, processors), usage) in &mut groups {
+        let filter = InstanceFilter {
+            application: Some(of.index()),
+            role: Some(role),
+            sku: Some(sku),
+            processors: Some(processors),
+            ..InstanceFilter::default()
+        };
+        usage.peak = ledger.peak_instances(&(SimTime::ZERO..end), &filter) as u64;
+    }
+    groups.into_values().collect()
+}
+
+/// The time of the fleet's servers up to `end`, by SKU in fleet order.
+pub(super) fn servers(world: &World, end: SimTime) -> Vec<ServerUsage> {
+    let (ledger, stock) = (world.resource::<Ledger>(), world.resource::<Stock>());
+    let window = SimTime::ZERO..end;
+    (0..)
+        .zip(stock.kinds())
+        .map(|(position, kind)| ServerUsage {
+            sku: Arc::clone(kind.sku()),
+            processor: Arc::clone(kind.processor()),
+            seconds: ledger.server_time(&window, Some(position), None).seconds(),
+            peak: ledger.peak_servers(&window, Some(position)) as u64,
+        })
+        .collect()
+}
