@@ -94,7 +94,9 @@ impl Model {
     /// 2 × hidden size × layers × bytes a value.
     #[must_use]
     pub const fn kv_bytes_per_token(&self) -> u64 {
-        2 * self.hidden_size as u64 * self.layers as u64 * self.bytes_per_value as u64
+        (self.hidden_size as u64 * self.layers as u64)
+            .saturating_mul(2)
+            .saturating_mul(self.bytes_per_value as u64)
     }
 }
 

@@ -121,7 +121,7 @@ impl fmt::Display for Problem {
             f.write_str(" ")?;
         }
         f.write_str("error: ")?;
-        if self.position.is_none() && !self.path.is_empty() {
+        if self.position.is_none() && !self.source.ends_with(&self.path) {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.message)?;

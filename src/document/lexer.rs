@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use super::number::{parse_number, special_float};
 use super::tree::Number;
 
 /// A piece of RON text that has a meaning of its own.
@@ -40,11 +41,16 @@ impl SyntaxError {
 }
 
 /// Splits a text into tokens, the last of them [`Kind::End`]; comments and space fall away.
-pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<SyntaxError>) {
+///
+/// # Errors
+/// Something that is never closed: then there is no telling what the rest means.
+pub(super) fn tokens(text: &str) -> Result<(Vec<Token>, Vec<SyntaxError>), SyntaxError> {
     let mut lexer = Lexer {
         text,
         at: 0,
         errors: Vec::new(),
+        unclosed: None,
+        first_long_text: None,
     };
     let mut tokens = Vec::new();
     loop {
@@ -57,7 +63,10 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<SyntaxError>) {
             kind,
         });
         if end {
-            return (tokens, lexer.errors);
+            return match lexer.unclosed {
+                None => Ok((tokens, lexer.errors)),
+                Some(error) => Err(error),
+            };
         }
     }
 }
@@ -66,6 +75,10 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     errors: Vec<SyntaxError>,
+    /// The text, or the comment, that runs on to the end.
+    unclosed: Option<SyntaxError>,
+    /// Where the first text with a line break in it begins.
+    first_long_text: Option<usize>,
 }
 
 impl Lexer<'_> {
@@ -90,6 +103,12 @@ impl Lexer<'_> {
 
     fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: &str) {
         self.errors.push(SyntaxError::new(span, message, help));
+    }
+
+    fn never_closed(&mut self, span: Range<usize>, what: &str, help: &str) {
+        let message = format!("this {what} is never closed");
+        self.unclosed = Some(SyntaxError::new(span, message, help));
+        self.at = self.text.len();
     }
 
     fn skip_space(&mut self) {
@@ -120,7 +139,7 @@ impl Lexer<'_> {
                 self.at += c.len_utf8();
             } else {
                 let help = "close it with `*/`; comments nest";
-                return self.error(start..start + 2, "this comment is never closed", help);
+                return self.never_closed(start..start + 2, "comment", help);
             }
         }
     }
@@ -187,8 +206,7 @@ impl Lexer<'_> {
         let begin = self.at;
         let Some(length) = self.rest().find(&close) else {
             let help = format!("close it with {close}");
-            self.error(start..begin, "this raw string is never closed", &help);
-            self.at = self.text.len();
+            self.never_closed(start..begin, "text", &help);
             return Kind::Other;
         };
         self.at += length + close.len();
@@ -206,11 +224,17 @@ impl Lexer<'_> {
             let plain = self.take_while(|c| c != '"' && c != '\\');
             content.push_str(&self.text[plain]);
             if self.take("\"") {
+                if content.contains('\n') {
+                    self.first_long_text.get_or_insert(start);
+                }
                 return Kind::Text(content);
             }
             if self.rest().is_empty() {
+                // A quote left out turns texts inside out up to the end: what is meant is the
+                // first one that runs over the end of a line.
+                let start = self.first_long_text.unwrap_or(start);
                 let help = "close it with `\"`";
-                self.error(start..start + 1, "this text is never closed", help);
+                self.never_closed(start..start + 1, "text", help);
                 return Kind::Other;
             }
             content.push(self.escape());
@@ -226,6 +250,9 @@ impl Lexer<'_> {
             self.at += c.len_utf8();
         }
         if !self.take("'") {
+            self.at = start + 1;
+            let line = self.rest().lines().next().unwrap_or_default();
+            self.at += line.find('\'').map_or(0, |quote| quote + 1);
             let help = "a character is written 'x'; text goes into double quotes, \"like this\"";
             self.error(start..self.at, "this is not a character", help);
         }
@@ -298,89 +325,4 @@ fn is_word_start(c: char) -> bool {
 
 fn is_word(c: char) -> bool {
     c == '_' || c.is_alphanumeric()
-}
-
-fn special_float(word: &str) -> Option<f64> {
-    match word {
-        "inf" | "inff32" | "inff64" => Some(f64::INFINITY),
-        "NaN" | "NaNf32" | "NaNf64" => Some(f64::NAN),
-        _ => None,
-    }
-}
-
-fn parse_number(literal: &str) -> Option<Number> {
-    const INTEGERS: [&str; 10] = [
-        "u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128",
-    ];
-    const FLOATS: [&str; 2] = ["f32", "f64"];
-
-    let negative = literal.starts_with('-');
-    let unsigned = literal.trim_start_matches(['+', '-']);
-    if literal.len() - unsigned.len() > 1 {
-        return None;
-    }
-    let sign = |magnitude: i128| if negative { -magnitude } else { magnitude };
-    if let Some(float) = special_float(unsigned) {
-        return Some(Number::Float(if negative { -float } else { float }));
-    }
-    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
-        if let Some(digits) = unsigned.strip_prefix(prefix) {
-            let digits = strip_suffix(digits, &INTEGERS).replace('_', "");
-            let magnitude = whole(&digits, radix)?;
-            return Some(Number::Radix(sign(magnitude)));
-        }
-    }
-    let digits = strip_suffix(unsigned, &INTEGERS);
-    if let Some(magnitude) = whole(&digits.replace('_', ""), 10) {
-        return Some(Number::Integer(sign(magnitude)));
-    }
-    let float = strip_suffix(unsigned, &FLOATS).replace('_', "");
-    let is_float = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
-    if !float.chars().all(is_float) {
-        return None;
-    }
-    let magnitude: f64 = float.parse().ok()?;
-    Some(Number::Float(if negative { -magnitude } else { magnitude }))
-}
-
-fn strip_suffix<'a>(literal: &'a str, suffixes: &[&str]) -> &'a str {
-    suffixes
-        .iter()
-        .find_map(|suffix| literal.strip_suffix(suffix))
-        .unwrap_or(literal)
-}
-
-/// Digits as a number, saturating.
-fn whole(digits: &str, radix: u32) -> Option<i128> {
-    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
-        return None;
-    }
-    Some(i128::from_str_radix(digits, radix).unwrap_or(i128::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_in_every_notation() {
-        for (literal, number) in [
-            ("12", Number::Integer(12)),
-            ("-1_000", Number::Integer(-1000)),
-            ("7u32", Number::Integer(7)),
-            ("0xff", Number::Radix(255)),
-            ("0b1_01u8", Number::Radix(5)),
-            ("+.5", Number::Float(0.5)),
-            ("5.", Number::Float(5.0)),
-            ("1e-3f64", Number::Float(0.001)),
-            ("1e400", Number::Float(f64::INFINITY)),
-            ("-inf", Number::Float(f64::NEG_INFINITY)),
-            ("9".repeat(60).as_str(), Number::Integer(i128::MAX)),
-        ] {
-            assert_eq!(parse_number(literal), Some(number), "{literal}");
-        }
-        for bad in ["10s", "0x", "1.2.3", "--1", "1e", "0b2", "1ms", "-"] {
-            assert_eq!(parse_number(bad), None, "{bad}");
-        }
-    }
 }

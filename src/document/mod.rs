@@ -7,6 +7,8 @@
 mod diagnostics;
 mod lexer;
 mod nearest;
+mod number;
+mod outline;
 mod overrides;
 mod parser;
 mod path;
@@ -35,15 +37,21 @@ use tree::Node;
 /// `name` stands before the places of problems.
 ///
 /// ```
-/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 /// #[serde(deny_unknown_fields)]
 /// struct Limits { min: u32, max: Option<u32> }
 ///
 /// let limits: Limits = fleetsim::document::read("limits.ron", "(min: 2, max: 5)")?;
 /// assert_eq!((limits.min, limits.max), (2, Some(5)));
 ///
-/// let wrong = fleetsim::document::read::<Limits>("limits.ron", "(mim: 2)").err().unwrap();
-/// assert!(wrong.to_string().starts_with("limits.ron:1:2: error: unknown field `mim`"));
+/// let wrong = fleetsim::document::read::<Limits>("limits.ron", "(mim: 2)").unwrap_err();
+/// assert_eq!(
+///     wrong.to_string(),
+///     "limits.ron:1:2: error: unknown field `mim`\n\
+///      1 | (mim: 2)\n  \
+///        |  ^^^\n\
+///      help: did you mean `min`?"
+/// );
 /// # Ok::<(), fleetsim::document::Diagnostics>(())
 /// ```
 ///

@@ -1,14 +1,19 @@
-/// The name that `word` was probably meant to be.
-pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    names
+/// The name that `word` was probably meant to be: one that it begins, or one that differs in at
+/// most every third letter.
+pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let distance = |name: &str| {
+        let name = name.to_lowercase();
+        if word.len() >= 3 && name.starts_with(&word) {
+            return Some(1);
+        }
+        let distance = strsim::damerau_levenshtein(&word, &name);
+        (distance <= word.len().max(name.len()).div_ceil(3)).then_some(distance)
+    };
+    let near = names
         .into_iter()
-        .map(|name| {
-            let distance = strsim::damerau_levenshtein(&lower, &name.to_lowercase());
-            (distance, name)
-        })
-        .filter(|(distance, name)| *distance <= word.len().max(name.len()).div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
+        .filter_map(|name| Some((distance(name)?, name)));
+    near.min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
 

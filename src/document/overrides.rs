@@ -71,7 +71,6 @@ fn insertion(
     rest: &[Step],
     there: &str,
 ) -> Result<(usize, String, String), Complaint> {
-    let there = if there.is_empty() { "the text" } else { there };
     let mut fields = Vec::new();
     for step in rest {
         match (step, &node.some().value) {
@@ -81,11 +80,10 @@ fn insertion(
                 return Err((message, "indices count from 0".into()));
             }
             (Step::Index(index), _) => {
-                let fields = fields.join(".");
-                let whole = format!("{there}.{fields}");
-                let whole = whole.trim_end_matches('.');
+                let whole = format!("{there}.{}", fields.join("."));
+                let whole = whole.trim_matches('.');
                 let message = format!("there is no list at {whole} to take [{index}] of");
-                return Err((message, format!("set {whole} as a whole")));
+                return Err((message, format!("set {whole} itself")));
             }
         }
     }
@@ -101,8 +99,9 @@ fn insertion(
             Ok((*open + 1, format!("{nested}: "), format!("{close}, ")))
         }
         _ => {
+            let there = if there.is_empty() { "the whole" } else { there };
             let message = format!("{there} has no named fields, so no {}", fields[0]);
-            Err((message, format!("set {there} as a whole")))
+            Err((message, format!("set {there} itself")))
         }
     }
 }

@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 64;
 
 /// Reads RON text into a tree, or says everything that is wrong with its syntax.
 pub(super) fn parse(text: &str) -> Result<Node, Vec<SyntaxError>> {
-    let (tokens, errors) = tokens(text);
+    let (tokens, errors) = tokens(text).map_err(|error| vec![error])?;
     let mut parser = Parser {
         text,
         tokens,

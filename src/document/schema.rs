@@ -1,9 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::nearest::suggest;
+use super::nearest::{nearest, suggest};
+use super::outline::{
+    Optional, example_of_fields, integer_range, kind_name, optional, property_names, strings,
+    variants,
+};
 use super::tree::{Body, Field, Node, Number, Term, Value};
 
 /// A disagreement between a tree and a schema.
@@ -41,6 +45,9 @@ pub(super) fn check(text: &str, node: &Node, path: &str, schema: &Json) -> Check
     checker.node(node, schema, title);
     checker.checked
 }
+
+/// Whole numbers from here on may have overflowed.
+const MOST: u128 = i128::MAX as u128;
 
 struct Checker<'a> {
     text: &'a str,
@@ -167,14 +174,15 @@ impl<'a> Checker<'a> {
                 &[]
             }
         };
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut meant = BTreeSet::new();
         for field in fields {
             let step = match self.path.is_empty() {
                 true => field.name.clone(),
                 false => format!(".{}", field.name),
             };
             let known = schema["properties"].get(&field.name);
-            let first = seen.insert(&field.name, ()).is_none();
+            let first = seen.insert(field.name.as_str());
             self.within(&step, |checker| match known {
                 _ if !first => {
                     let message = format!("the field `{}` is given twice", field.name);
@@ -185,6 +193,7 @@ impl<'a> Checker<'a> {
                 Some(known) => checker.node(&field.node, known, None),
                 None if schema["additionalProperties"] == false => {
                     let message = format!("unknown field `{}`", field.name);
+                    meant.extend(nearest(&field.name, property_names(schema)));
                     let help = suggest(&field.name, property_names(schema), "the fields are");
                     checker.report(&field.name_span, message, help);
                     checker.checked.fixes.push(Fix::Drop(field.extent.clone()));
@@ -193,7 +202,8 @@ impl<'a> Checker<'a> {
             });
         }
         for required in strings(&schema["required"]) {
-            if !seen.keys().any(|name| *name == required) {
+            // A field that is there under a wrong name is not missing, too.
+            if !seen.contains(required) && !meant.contains(required) {
                 let about = schema["properties"][required]["description"].as_str();
                 let about = about.unwrap_or_default().lines().next().unwrap_or_default();
                 let help = format!("add {required}: .. ({about})").replace(" ()", "");
@@ -222,8 +232,8 @@ impl<'a> Checker<'a> {
             }
         };
         let Some(payload) = variants.get(name.as_str()) else {
-            let help = suggest(name, names(), "expected one of");
-            return self.report(&node.head(), format!("unknown name `{name}`"), help);
+            let help = suggest(name, names(), "the variants are");
+            return self.report(&node.head(), format!("unknown variant `{name}`"), help);
         };
         match (payload, body) {
             (None, Body::Unit) => {}
@@ -347,14 +357,15 @@ impl<'a> Checker<'a> {
 
     fn number(&mut self, node: &Node, schema: &Json) {
         let value = match node.value {
-            Value::Number(Number::Integer(value)) => value as f64,
+            Value::Number(Number::Integer(value)) if value.unsigned_abs() < MOST => value as f64,
             Value::Number(Number::Radix(value)) => {
                 let help = Some(format!("write {value}"));
                 return self.expected(node, "a number in decimal notation", help);
             }
             Value::Number(Number::Float(value)) if value.is_finite() => value,
             Value::Number(_) => {
-                let help = "leave an optional field out to say `no limit`".to_owned();
+                let help = "there is no infinity here; a field that is optional may be left out"
+                    .to_owned();
                 return self.expected(node, "a finite number", Some(help));
             }
             _ => return self.expected(node, "a number", None),
@@ -375,85 +386,4 @@ impl<'a> Checker<'a> {
         };
         self.report(&node.span, message, None);
     }
-}
-
-/// What an optional schema is when it is something.
-enum Optional<'a> {
-    Type(&'a str),
-    Reference(&'a Json),
-}
-
-fn optional(schema: &Json) -> Option<Optional<'_>> {
-    let is_null = |schema: &&Json| schema["type"] == "null";
-    if let Some(any) = schema["anyOf"].as_array() {
-        any.iter().find(is_null)?;
-        return any.iter().find(|of| !is_null(of)).map(Optional::Reference);
-    }
-    strings(&schema["type"]).find(|kind| *kind == "null")?;
-    strings(&schema["type"])
-        .find(|kind| *kind != "null")
-        .map(Optional::Type)
-}
-
-fn strings(list: &Json) -> impl Iterator<Item = &str> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Json::as_str)
-}
-
-fn property_names(schema: &Json) -> impl Iterator<Item = &str> {
-    let properties = schema["properties"].as_object();
-    properties
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.as_str())
-}
-
-/// The variants of an enum and what each holds.
-fn variants(schema: &Json) -> BTreeMap<&str, Option<&Json>> {
-    let mut variants = BTreeMap::new();
-    let one = std::slice::from_ref(schema);
-    for variant in schema["oneOf"].as_array().map_or(one, Vec::as_slice) {
-        variants.extend(strings(&variant["enum"]).map(|name| (name, None)));
-        variants.extend(variant["const"].as_str().map(|name| (name, None)));
-        let properties = variant["properties"].as_object().into_iter().flatten();
-        variants.extend(properties.map(|(name, payload)| (name.as_str(), Some(payload))));
-    }
-    variants
-}
-
-/// Required fields, or a few that there are, as they would be written.
-fn example_of_fields(schema: &Json) -> String {
-    let mut names: Vec<&str> = strings(&schema["required"]).collect();
-    if names.is_empty() {
-        names = property_names(schema).take(2).collect();
-    }
-    let fields = names.iter().map(|name| format!("{name}: .."));
-    fields.collect::<Vec<_>>().join(", ")
-}
-
-fn kind_name(schema: &Json) -> &'static str {
-    match schema["type"].as_str() {
-        Some("string") => "a text",
-        Some("number") => "a number",
-        Some("integer") => "a whole number",
-        Some("array") => "a list",
-        _ => "a value",
-    }
-}
-
-fn integer_range(schema: &Json) -> (i128, i128) {
-    let (low, high) = match schema["format"].as_str() {
-        Some("uint8") => (0, u8::MAX.into()),
-        Some("uint16") => (0, u16::MAX.into()),
-        Some("uint32") => (0, u32::MAX.into()),
-        Some("uint" | "uint64") => (0, u64::MAX.into()),
-        Some("int32") => (i32::MIN.into(), i32::MAX.into()),
-        _ => (i64::MIN.into(), i64::MAX.into()),
-    };
-    let bound = |key: &str| schema[key].as_f64().map(|bound| bound as i128);
-    let low = bound("minimum").map_or(low, |bound| bound.max(low));
-    let high = bound("maximum").map_or(high, |bound| bound.min(high));
-    (low, high)
 }

@@ -144,7 +144,8 @@ impl CheckedScenario {
         }
     }
 
-    /// Reads an application's policy term as a `T`, as strictly as the scenario itself.
+    /// Reads an application's policy term as a `T`, as strictly as the scenario itself; none where
+    /// the application has no policy.
     ///
     /// # Errors
     /// [`Diagnostics`] with everything that is wrong, at its place in the file, or with its path.
@@ -156,7 +157,8 @@ impl CheckedScenario {
         if let Some(document) = &self.document {
             return document.read_at(&path).map_err(Diagnostics::new);
         }
-        let raw = self.scenario.applications[application].autoscaler.as_ref();
+        let of = self.scenario.applications.get(application);
+        let raw = of.and_then(|of| of.autoscaler.as_ref());
         raw.map(|raw| document::read(&path, raw.0.get_ron()))
             .transpose()
     }

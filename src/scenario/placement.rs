@@ -160,8 +160,8 @@ impl<'a> Planner<'a> {
             .collect();
         if servers.len() < count as usize {
             return Err(format!(
-                "this start cannot be met: it takes {count} servers with {size} free processors, \
-                 and {} are left",
+                "this start cannot be met: it takes servers with {size} free processors, and only \
+                 {} of {count} are left",
                 servers.len()
             ));
         }

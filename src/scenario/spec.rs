@@ -14,6 +14,7 @@ use crate::time::{SimDuration, SimTime};
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Names the results directory. Required.
+    #[schemars(length(min = 1))]
     pub name: String,
     /// Seeds every random stream. Default 0.
     #[serde(default)]
@@ -73,6 +74,7 @@ pub struct FleetEntry {
 #[serde(deny_unknown_fields)]
 pub struct Application {
     /// Unique in the scenario. Required.
+    #[schemars(length(min = 1))]
     pub name: String,
     /// A model of the catalog. Required.
     pub model: String,
@@ -103,6 +105,16 @@ pub struct Application {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawPolicy(pub Box<RawValue>);
+
+impl RawPolicy {
+    /// The policy's name: what stands before the parenthesis.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let term = self.0.get_ron().trim_start();
+        let end = term.find(|c: char| c != '_' && !c.is_alphanumeric());
+        &term[..end.unwrap_or(term.len())]
+    }
+}
 
 impl JsonSchema for RawPolicy {
     fn inline_schema() -> bool {
@@ -298,7 +310,7 @@ pub enum Start {
     /// Nothing.
     #[default]
     None,
-    /// The next so many servers in fleet order.
+    /// The next so many servers with room for one, in fleet order.
     Servers(u32),
     /// Every server.
     AllServers,

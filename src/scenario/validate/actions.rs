@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::scenario::{Application, FaultKind, Placement, Role, Template, Verb};
+use crate::scenario::{FaultKind, Placement, Role, Template, Verb};
 
-impl<'a> Check<'a> {
+impl Check<'_> {
     pub(super) fn actions(&mut self, placement: &Placement) {
         for (index, action) in self.scenario.actions.iter().enumerate() {
             let path = format!("actions[{index}].action");
@@ -17,8 +17,8 @@ impl<'a> Check<'a> {
                     let sku_path = format!("{path}.sku");
                     let sku = self.fleet_sku(sku_path.clone(), sku.as_deref());
                     let found = self.template(&path, application, *role);
-                    if let (Some((application, template)), Some(sku)) = (found, sku) {
-                        self.fits(sku_path, application, template, sku);
+                    if let (Some((index, number)), Some(sku)) = (found, sku) {
+                        self.fits(sku_path, index, number, sku);
                     }
                 }
                 Verb::ScaleUpServer { sku } => {
@@ -31,8 +31,7 @@ impl<'a> Check<'a> {
                     processors,
                     ..
                 } => {
-                    let Some((application, template)) = self.template(&path, application, *role)
-                    else {
+                    let Some((index, number)) = self.template(&path, application, *role) else {
                         continue;
                     };
                     // Servers that come later are of a SKU that only the run knows.
@@ -40,9 +39,10 @@ impl<'a> Check<'a> {
                     let entry = server.and_then(|server| placement.servers.get(server));
                     let sku = entry.map(|entry| self.scenario.fleet[*entry].sku.as_str());
                     if let Some(sku) = sku {
-                        self.fits(format!("{path}.server"), application, template, sku);
+                        self.fits(format!("{path}.server"), index, number, sku);
                     }
                     if let Some(processors) = processors {
+                        let template = &self.scenario.applications[index].instances[number];
                         self.processors(&path, processors, template, sku);
                     }
                 }
@@ -83,24 +83,17 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The template that scale-up uses for a role.
-    fn template(
-        &mut self,
-        path: &str,
-        application: &str,
-        role: Role,
-    ) -> Option<(&'a Application, &'a Template)> {
-        let application = self.application(format!("{path}.application"), application)?;
-        let template = application.instances.iter().find(|of| of.role == role);
-        if template.is_none() {
-            let message = format!(
-                "`{}` has no template with the role `{role:?}`",
-                application.name
-            );
+    /// The positions of the application and of the template that scale-up uses for a role.
+    fn template(&mut self, path: &str, name: &str, role: Role) -> Option<(usize, usize)> {
+        let index = self.application(format!("{path}.application"), name)?;
+        let templates = &self.scenario.applications[index].instances;
+        let number = templates.iter().position(|of| of.role == role);
+        if number.is_none() {
+            let message = format!("`{name}` has no template with the role `{role:?}`");
             let help = "add one to its `instances`; start: None keeps it for scale-up alone";
             self.report(format!("{path}.role"), message, help);
         }
-        template.map(|template| (application, template))
+        number.map(|number| (index, number))
     }
 
     pub(super) fn faults(&mut self) {

@@ -1,14 +1,15 @@
 //! What a schema cannot say: names, sums, what fits on what, files that are there.
 
 mod actions;
+mod fit;
 mod templates;
 mod workload;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::placement::{Placement, plan};
-use super::{Application, Scenario};
+use super::Scenario;
+use super::placement::Placement;
 use crate::catalog::Catalog;
 use crate::document::{Problem, suggest};
 use crate::random::Delay;
@@ -23,20 +24,14 @@ pub(super) fn validate(
         scenario,
         catalog,
         directory,
+        hopeless: BTreeSet::new(),
         problems: Vec::new(),
     };
     check.scenario_name();
     check.fleet();
-    let placement = plan(scenario, catalog).unwrap_or_else(|problems| {
-        check.problems.extend(problems);
-        Placement::default()
-    });
-    let placed = check.problems.is_empty();
     check.applications();
-    check.templates(&placement);
-    if placed {
-        check.somewhere_to_start(&placement);
-    }
+    check.templates();
+    let placement = check.placement();
     check.actions(&placement);
     check.faults();
     if check.problems.is_empty() {
@@ -50,6 +45,9 @@ struct Check<'a> {
     scenario: &'a Scenario,
     catalog: &'a Catalog,
     directory: &'a Path,
+    /// Application and template, for those that nothing in the fleet can carry: that is enough to
+    /// say of them.
+    hopeless: BTreeSet<(usize, usize)>,
     problems: Vec<Problem>,
 }
 
@@ -139,12 +137,12 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The application of this name, or a report that there is none.
-    fn application(&mut self, path: String, name: &str) -> Option<&'a Application> {
+    /// The position of the application of this name, or a report that there is none.
+    fn application(&mut self, path: String, name: &str) -> Option<usize> {
         let applications = &self.scenario.applications;
         let names = applications.iter().map(|of| of.name.as_str());
         self.known(path, "application", name, names);
-        applications.iter().find(|of| of.name == name)
+        applications.iter().position(|of| of.name == name)
     }
 
     /// A SKU of the fleet: the first where none is named, or a report that it is not there.
@@ -153,6 +151,10 @@ impl<'a> Check<'a> {
             return self.scenario.fleet.first().map(|entry| entry.sku.as_str());
         };
         let fleet = self.scenario.fleet.iter().map(|entry| entry.sku.as_str());
+        if !fleet.clone().all(|sku| self.catalog.skus.contains_key(sku)) {
+            // Perhaps this is the name that was meant there.
+            return None;
+        }
         let known = self.known(path, "SKU of the fleet", sku, fleet);
         known.then_some(sku)
     }

@@ -1,0 +1,141 @@
+use super::Check;
+use crate::catalog::{Catalog, ProfileKey};
+use crate::scenario::{Application, Engine, Performance, Template};
+
+/// Why no instance of a template can run on a server of a SKU, the nearest miss last.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Misfit {
+    Processors { needed: u32, there: u32 },
+    Memory { weights: u64, memory: u64 },
+    Profile(ProfileKey),
+}
+
+impl Check<'_> {
+    /// Reports a template that no SKU of the fleet can carry.
+    pub(super) fn fits_somewhere(&mut self, index: usize, number: usize) {
+        let application = &self.scenario.applications[index];
+        let template = &application.instances[number];
+        let mut nearest = None;
+        for entry in &self.scenario.fleet {
+            match misfit(self.catalog, application, template, &entry.sku) {
+                None => return,
+                Some(misfit) => nearest = nearest.max(Some((misfit, &entry.sku))),
+            }
+        }
+        if let Some((misfit, sku)) = nearest {
+            let path = format!("applications[{index}].instances[{number}].tensor_parallelism");
+            self.misfit(
+                path,
+                "no SKU of the fleet can carry this",
+                &misfit,
+                sku,
+                application,
+            );
+            self.hopeless.insert((index, number));
+        }
+    }
+
+    /// Reports a template that servers of a SKU cannot carry although they are to.
+    pub(super) fn fits(&mut self, path: String, index: usize, number: usize, sku: &str) {
+        if self.hopeless.contains(&(index, number)) {
+            return;
+        }
+        let application = &self.scenario.applications[index];
+        let template = &application.instances[number];
+        if let Some(misfit) = misfit(self.catalog, application, template, sku) {
+            self.misfit(
+                path,
+                "this template cannot run there",
+                &misfit,
+                sku,
+                application,
+            );
+        }
+    }
+
+    fn misfit(
+        &mut self,
+        path: String,
+        consequence: &str,
+        misfit: &Misfit,
+        sku: &str,
+        application: &Application,
+    ) {
+        let model = &application.model;
+        let (reason, help) = match misfit {
+            Misfit::Processors { needed, there } => (
+                format!("an instance takes {needed} processors, and a `{sku}` has {there}"),
+                "tensor_parallelism × pipeline_parallelism must fit on one server".to_owned(),
+            ),
+            Misfit::Memory { weights, memory } => (
+                format!(
+                    "the weights of `{model}` are {} GB, and its processors on a `{sku}` have {} \
+                     GB of memory together",
+                    *weights as f64 / 1e9,
+                    *memory as f64 / 1e9
+                ),
+                "raise tensor_parallelism, or choose a smaller model".to_owned(),
+            ),
+            Misfit::Profile(key) => (
+                format!(
+                    "there is no measured profile of `{model}` on `{}` with tensor_parallelism {}",
+                    key.processor, key.tensor_parallelism
+                ),
+                profiles_of(self.catalog, model),
+            ),
+        };
+        self.report(path, format!("{consequence}: {reason}"), &help);
+    }
+}
+
+/// None also where a name is unknown: that is reported elsewhere.
+fn misfit(
+    catalog: &Catalog,
+    application: &Application,
+    template: &Template,
+    sku: &str,
+) -> Option<Misfit> {
+    let sku = catalog.skus.get(sku)?;
+    let processor = catalog.processors.get(&sku.processor)?;
+    let model = catalog.models.get(&application.model)?;
+    let needed = template.processors();
+    if needed > sku.processors {
+        let there = sku.processors;
+        return Some(Misfit::Processors { needed, there });
+    }
+    let memory = processor.memory_bytes.saturating_mul(needed.into());
+    let weights = model.weights_bytes;
+    let one_token = weights.saturating_add(model.kv_bytes_per_token());
+    // No processors at all are for the schema to complain about.
+    if needed > 0 && one_token > memory && !matches!(template.engine, Engine::Fcfs) {
+        return Some(Misfit::Memory { weights, memory });
+    }
+    let key = ProfileKey {
+        model: application.model.clone(),
+        processor: sku.processor.clone(),
+        tensor_parallelism: template.tensor_parallelism,
+    };
+    let profiled = needed > 0 && application.performance == Performance::Profile;
+    (profiled && !catalog.profiles.contains_key(&key)).then_some(Misfit::Profile(key))
+}
+
+fn profiles_of(catalog: &Catalog, model: &str) -> String {
+    let mut there = String::new();
+    let mut last = None;
+    for key in catalog.profiles.keys().filter(|key| key.model == model) {
+        let with = key.tensor_parallelism;
+        if last == Some(&key.processor) {
+            there.push_str(&format!(", {with}"));
+        } else {
+            there.push_str(&format!("; on `{}` with {with}", key.processor));
+            last = Some(&key.processor);
+        }
+    }
+    let otherwise = "performance: Constant(..) needs none";
+    match there.strip_prefix("; ") {
+        Some(there) => format!("there are profiles {there}; {otherwise}"),
+        None => {
+            format!("there is none of `{model}` at all: add one to a catalog file; {otherwise}")
+        }
+    }
+}
