@@ -34,7 +34,7 @@ fn the_published_azure_traces_are_read_to_the_last_row() {
             "azure_llm_2023_conv.csv",
             19_366,
             (374, 44),
-            (183, 3501.721667),
+            (183, 3501.721937),
         ),
         (
             "azure_llm_2023_code.csv",
