@@ -1,5 +1,8 @@
 //! Where requests come from: traces, generators, and what a scenario makes of them.
 
+// Helpers are tests too, to clippy.
+#![cfg(test)]
+
 mod bad_rows;
 mod limits;
 mod order;
