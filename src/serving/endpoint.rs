@@ -288,9 +288,10 @@ impl Endpoint {
         let shape = self.shape(&self.requests[id]);
         if !self.could_ever_hold(&shape) {
             self.counts.rejected += 1;
-            let request = self.requests.remove(id);
             let outcome = Outcome::Rejected(Rejection::TooLarge);
-            self.ended.push(self.record(&request, outcome, None));
+            let record = self.record(&self.requests[id], outcome, None);
+            self.ended.push(record);
+            self.requests.remove(id);
         } else if !self.dispatch(id) {
             self.counts.waiting += 1;
             self.waiting.push_back(id);
@@ -388,7 +389,7 @@ impl Endpoint {
     ) -> RequestRecord {
         let instance = |engine: EngineId| Some(self.engines[engine.index()].instance);
         let (prompt_instance, token_instance) = match request.stage {
-            Stage::Waiting | Stage::Parked(_) => (None, None),
+            Stage::Ended | Stage::Waiting | Stage::Parked(_) => (None, None),
             _ => (
                 instance(request.prompt_engine),
                 instance(request.token_engine),

@@ -487,7 +487,9 @@ impl Engine {
         let task = match request.stage {
             Stage::Prompt => Task::prompt(id),
             Stage::Token => Task::token(id),
-            Stage::Waiting | Stage::Parked(_) | Stage::Blocked | Stage::Transfer => return,
+            Stage::Ended | Stage::Waiting | Stage::Parked(_) | Stage::Blocked | Stage::Transfer => {
+                return;
+            }
         };
         if let Some(place) = self.batch.iter().position(|running| running.task == task) {
             self.batch.remove(place);

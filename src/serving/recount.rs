@@ -39,7 +39,7 @@ impl Endpoint {
                 Stage::Waiting | Stage::Parked(_) if held > 0 => {
                     return Err(format!("request {} holds memory nowhere", request.id));
                 }
-                Stage::Waiting | Stage::Parked(_) => {}
+                Stage::Ended | Stage::Waiting | Stage::Parked(_) => {}
                 Stage::Prompt => {
                     expected(prompt, &|e| {
                         e.assigned += 1;

@@ -5,7 +5,7 @@ use crate::serving::index::LeastIndex;
 /// The engine with the fewest requests in its pool.
 #[derive(Debug, Default)]
 pub(in super::super) struct FewestRequests {
-    engines: LeastIndex<u32>,
+    engines: LeastIndex<u64>,
 }
 
 impl List for FewestRequests {
