@@ -17,6 +17,7 @@
 //! of (phase, order of asking). Whatever is caused at an instant and due at that same instant in an
 //! earlier phase happens in another tick, which takes no time.
 
+mod account;
 mod activation;
 mod agenda;
 mod api;
@@ -40,6 +41,7 @@ mod servers;
 mod stock;
 mod tick;
 
+pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
 pub use agenda::Agenda;
 pub use api::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingExt, ScalingRequest};
 pub use application::{Application, Instances, ScalingRules, Service, Templates};
@@ -54,9 +56,7 @@ pub use components::{
 use components::{FromTemplate, TakesServerAlong};
 pub use error::ScalingError;
 pub use invariants::{Violation, check_invariants};
-pub use ledger::{
-    InstanceAccount, InstanceFilter, Ledger, ServerAccount, ServerCounts, StatusCounts,
-};
+pub use ledger::Ledger;
 pub use log::{ScalingAction, ScalingEvent, ScalingLog, Target};
 pub use questions::StatusSummary;
 pub use roster::Roster;
