@@ -2,6 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use fleetsim::fleet::*;
+use fleetsim::serving::Role;
 use proptest::prelude::*;
 
 use crate::support::*;
@@ -76,6 +77,10 @@ fn take(world: &mut World, step: &Step) {
         Step::Wait(seconds) => {
             let until = world.now().seconds() + seconds;
             world.until(until);
+            // Requests wait only while nothing is there to take them.
+            let idle = world.active_instances(world.app(), Role::Mixed).is_empty();
+            let service = world.get::<Service>(world.app()).unwrap();
+            assert!(idle || service.0.counts().waiting == 0);
         }
         Step::Submit(seconds) => world.submit(seconds),
         Step::UpFull(small) => {
