@@ -1,10 +1,9 @@
-use std::cmp::Ordering;
-
 use smallvec::SmallVec;
 
 use crate::time::{SimDuration, SimTime};
 
 use super::batching::{BatchEngine, Batching, Selection, usable_memory};
+use super::index::Key;
 use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
 use super::{EngineSpec, Performance, Role};
 
@@ -94,9 +93,13 @@ pub(super) struct Running {
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    arrival: SimTime,
-    order: u64,
+    /// Arrival, then order of entering the pool, as one wide number that compares without a branch.
+    rank: u128,
     task: Task,
+}
+
+fn pool_rank(request: &Request) -> u128 {
+    u128::from(request.arrival.rank()) << 64 | u128::from(request.pool_order)
 }
 
 impl Engine {
@@ -250,32 +253,24 @@ impl Engine {
 
     fn wait(&mut self, request: &mut Request, task: Task, passed_over: u64) {
         request.passed_over = self.selections - passed_over;
-        let waiting = Waiting {
-            arrival: request.arrival,
-            order: request.pool_order,
-            task,
-        };
-        let place = self.place(&waiting);
-        self.waiting.insert(place, waiting);
+        let rank = pool_rank(request);
+        let place = self.place(rank);
+        self.waiting.insert(place, Waiting { rank, task });
     }
 
-    /// Where in `waiting` an entry stands or belongs.
-    fn place(&self, entry: &Waiting) -> usize {
-        let key = (entry.arrival, entry.order);
-        match self.waiting.last() {
-            Some(last) if (last.arrival, last.order) >= key => self
-                .waiting
-                .partition_point(|other| (other.arrival, other.order) < key),
+    /// Where in `waiting` a rank stands or belongs.
+    fn place(&self, rank: u128) -> usize {
+        match (self.waiting.first(), self.waiting.last()) {
+            (Some(first), _) if rank <= first.rank => 0,
+            (_, Some(last)) if rank <= last.rank => {
+                self.waiting.partition_point(|other| other.rank < rank)
+            }
             _ => self.waiting.len(),
         }
     }
 
     fn stop_waiting(&mut self, request: &Request, task: Task) {
-        let place = self.place(&Waiting {
-            arrival: request.arrival,
-            order: request.pool_order,
-            task,
-        });
+        let place = self.place(pool_rank(request));
         debug_assert!(self.waiting[place].task == task);
         self.waiting.remove(place);
     }
@@ -298,13 +293,13 @@ impl Engine {
     fn pending_place(&self, requests: &Requests, task: Task) -> usize {
         let key = |task: Task| {
             let request = &requests[task.request()];
-            (self.passed_over(request, task), request.arrival)
+            u128::from(self.passed_over(request, task)) << 64 | u128::from(request.arrival.rank())
         };
         let wanted = key(task);
         let (mut low, mut high) = (0, self.pending.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            if wanted.cmp(&key(self.pending[middle])) == Ordering::Less {
+            if wanted < key(self.pending[middle]) {
                 high = middle;
             } else {
                 low = middle + 1;
