@@ -122,7 +122,7 @@ fn mean_wait(fleet: &Fleet, arrivals: ArrivalStream) -> Estimate {
         waits.extend(
             endpoint
                 .take_ended()
-                .map(|record| record.queue().unwrap().seconds()),
+                .map(|record| record.queue().expect("it has run").seconds()),
         );
         if endpoint.is_done() {
             break;
@@ -259,6 +259,38 @@ fn waits_of_d_d_1_are_zero_below_and_grow_linearly_above_saturation() {
     }
 }
 
+/// Lindley's recursion, W' = max(0, W + S − A), on random work in eighths of a second, for each scheduler
+/// with a single `Fcfs` engine for both phases. Nothing is rounded, so there is no tolerance.
+#[test]
+fn waits_follow_lindleys_recursion() {
+    let mut random = Stream::new(17, "theory/lindley");
+    let mut now = 0.0;
+    let arrivals: Vec<Arrival> = (0..1_000)
+        .map(|id| {
+            now += random.below(16) as f64 / 8.0;
+            arrival(id, now, 10, 1 + random.below(12) as u32)
+        })
+        .collect();
+    for scheduler in [
+        Scheduler::RoundRobin,
+        Scheduler::Random,
+        Scheduler::Jsq,
+        Scheduler::TokenJsq,
+    ] {
+        let mut free: f64 = 0.0;
+        let records = servers(scheduler, 1, 0.125).serve(&arrivals);
+        for (record, arrival) in records.iter().zip(&arrivals) {
+            let start = free.max(arrival.time.seconds());
+            free = start + 0.125 * f64::from(arrival.output_tokens);
+            assert_eq!(
+                (record.id, record.prompt_start),
+                (arrival.id, Some(at(start)))
+            );
+            assert_eq!(record.end, Some(at(free)));
+        }
+    }
+}
+
 /// The utilisation law: the fraction of time that a server is busy is λ E[S]. Each sample is the
 /// busy time in one 32nd of the run, a run under way credited up to its end. Exact in the mean: no
 /// tolerance beyond the 4 standard errors.
@@ -295,7 +327,7 @@ fn bursts(seed: u64) -> Vec<Arrival> {
     (0..200)
         .map(|id| {
             now += random.exponential() * if random.below(8) == 0 { 8.0 } else { 0.25 };
-            let mut tokens = || 1 + u32::try_from(random.below(40)).unwrap();
+            let mut tokens = || 1 + random.below(40) as u32;
             let (prompt_tokens, output_tokens) = (tokens(), tokens());
             arrival(id, now, prompt_tokens, output_tokens)
         })

@@ -138,7 +138,8 @@ pub(crate) fn combinations(transfer_gib_per_s: f64) -> impl Iterator<Item = (Sch
 
 /// A workload as an endpoint reads it.
 pub(crate) fn stream(arrivals: &[Arrival]) -> ArrivalStream {
-    Box::new(arrivals.to_vec().into_iter().map(Ok))
+    let arrivals = arrivals.to_vec();
+    Box::new(arrivals.into_iter().map(Ok))
 }
 
 /// Nothing to come but what is submitted.
@@ -147,11 +148,11 @@ pub(crate) fn nothing() -> ArrivalStream {
 }
 
 pub(crate) fn seconds(seconds: f64) -> SimDuration {
-    SimDuration::new(seconds).unwrap()
+    SimDuration::new(seconds).expect("a duration")
 }
 
 pub(crate) fn at(seconds: f64) -> SimTime {
-    SimTime::new(seconds).unwrap()
+    SimTime::new(seconds).expect("an instant")
 }
 
 pub(crate) fn arrival(id: u64, time: f64, prompt_tokens: u32, output_tokens: u32) -> Arrival {
