@@ -214,7 +214,7 @@ fn a_request_too_large_for_the_present_waits_for_a_larger_engine() {
             endpoint.open(engine);
             endpoint.flush(at(10.0));
             endpoint.serve_until(SimTime::MAX);
-            let last = endpoint.take_ended().last().unwrap();
+            let last = endpoint.take_ended().next_back().unwrap();
             assert_eq!(timeline(&last), [10.0, 11.0, 11.0, 11.5].map(Some));
             assert_eq!(last.prompt_instance, Some(1));
         }
