@@ -8,23 +8,20 @@
 //! means of the other 31 are close to independent, so their spread gives the standard error of the
 //! mean. A test asserts that the closed form lies within [`SIGMAS`] = 4 of those errors (a correct
 //! simulator fails that for fewer than one seed in a thousand, and the seeds are fixed), and that the
-//! error is below [`PRECISION`] = 1 % of the mean, so that "within 4 errors" says something.
+//! error is below [`PRECISION`] = 1.5 % of the mean, so that "within 4 errors" says something.
 
 mod serving_support;
 
 use fleetsim::random::Stream;
 use fleetsim::scenario::{Engine, Scheduler};
-use fleetsim::serving::{Endpoint, EngineId, EngineLoad, Outcome, Role};
-use fleetsim::time::SimTime;
+use fleetsim::serving::{Endpoint, EngineId};
 use fleetsim::workload::{Arrival, ArrivalStream};
 
-use serving_support::{
-    AMPLE, Fleet, SLOW_TRANSFER_GIB_PER_S, WEIGHTS, arrival, at, combinations, seconds, stream,
-};
+use serving_support::{Fleet, arrival, at, seconds};
 
 const BATCHES: usize = 32;
 const SIGMAS: f64 = 4.0;
-const PRECISION: f64 = 0.01;
+const PRECISION: f64 = 0.015;
 
 /// A mean and its standard error.
 #[derive(Clone, Copy, Debug)]
@@ -145,17 +142,17 @@ fn assert_m_d_1(load: f64, requests: u64) {
 
 #[test]
 fn waits_of_m_d_1_at_half_load() {
-    assert_m_d_1(0.5, 200_000);
+    assert_m_d_1(0.5, 100_000);
 }
 
 #[test]
 fn waits_of_m_d_1_at_high_load() {
-    assert_m_d_1(0.8, 1_000_000);
+    assert_m_d_1(0.8, 500_000);
 }
 
 #[test]
 fn waits_of_m_d_1_near_saturation() {
-    assert_m_d_1(0.9, 4_000_000);
+    assert_m_d_1(0.9, 2_000_000);
 }
 
 /// Geometric lengths on 1, 2, … with mean m make a service of E[S] = m s and E[S²] = (2 m² − m) s², and
@@ -166,7 +163,7 @@ fn waits_with_geometric_service_are_those_of_pollaczek_and_khinchine() {
     let (load, mean, iteration) = (0.7, 8.0, 0.125);
     let rate = load / (mean * iteration);
     let second_moment = (2.0 * mean * mean - mean) * iteration * iteration;
-    let arrivals = poisson(rate, Lengths::Geometric(mean), 1_600_000, 12);
+    let arrivals = poisson(rate, Lengths::Geometric(mean), 800_000, 12);
     mean_wait(&servers(Scheduler::RoundRobin, 1, iteration), arrivals)
         .assert(rate * second_moment / (2.0 * (1.0 - load)), 0.0);
 }
@@ -191,7 +188,7 @@ fn exponential_wait(scheduler: Scheduler, n: usize, load: f64, requests: u64) ->
 #[test]
 fn waits_of_m_m_1() {
     let load = 0.7;
-    exponential_wait(Scheduler::RoundRobin, 1, load, 1_000_000)
+    exponential_wait(Scheduler::RoundRobin, 1, load, 500_000)
         .assert(load / (1.0 - load), 1.0 / FINE);
 }
 
@@ -217,16 +214,16 @@ fn sharing_out_among_four_servers() {
     let load = 0.7;
     let common_queue = erlang_c(4, load) / (4.0 - 4.0 * load);
     let independent = load / (1.0 - load);
-    let random = exponential_wait(Scheduler::Random, 4, load, 1_600_000);
+    let random = exponential_wait(Scheduler::Random, 4, load, 800_000);
     random.assert(independent, 1.0 / FINE);
 
     let rate = 4.0 * load;
     let root = (0..200).fold(0.5, |root, _| (rate / (rate + 1.0 - root)).powi(4));
-    let in_turn = exponential_wait(Scheduler::RoundRobin, 4, load, 1_600_000);
+    let in_turn = exponential_wait(Scheduler::RoundRobin, 4, load, 800_000);
     in_turn.assert(root / (1.0 - root), 1.0 / FINE);
     assert!(in_turn.bounds().1 < random.bounds().0);
 
-    let jsq = exponential_wait(Scheduler::Jsq, 4, load, 1_600_000);
+    let jsq = exponential_wait(Scheduler::Jsq, 4, load, 800_000);
     let (low, high) = jsq.bounds();
     assert!(common_queue * (1.0 + 1.0 / FINE) < low, "{jsq:?}");
     assert!(high < in_turn.bounds().0 && high < independent, "{jsq:?}");
@@ -318,104 +315,4 @@ fn busy_seconds(endpoint: &Endpoint, engines: &[EngineId]) -> f64 {
         .map(|&engine| endpoint.load(engine))
         .map(|load| load.prompt_busy_s + load.token_busy_s)
         .sum()
-}
-
-/// Two hundred requests of up to 40 + 40 tokens that queue up now and then.
-fn bursts(seed: u64) -> Vec<Arrival> {
-    let mut random = Stream::new(seed, "theory/bursts");
-    let mut now = 0.0;
-    (0..200)
-        .map(|id| {
-            now += random.exponential() * if random.below(8) == 0 { 8.0 } else { 0.25 };
-            let mut tokens = || 1 + random.below(40) as u32;
-            let (prompt_tokens, output_tokens) = (tokens(), tokens());
-            arrival(id, now, prompt_tokens, output_tokens)
-        })
-        .collect()
-}
-
-/// Every scheduler with every engine, with memory for everything and with memory for two or three requests.
-fn fleets() -> impl Iterator<Item = Fleet> {
-    combinations(SLOW_TRANSFER_GIB_PER_S)
-        .flat_map(|(scheduler, engine)| [AMPLE, 200].map(|room| (scheduler, engine, room)))
-        .map(|(scheduler, engine, room)| Fleet {
-            room,
-            ..Fleet::new(scheduler, engine, 3)
-        })
-}
-
-/// Little's law, L = λ W: the integral over time of the number of requests that are there, counted from
-/// one event to the next, is the sum of the times that each spent there. Both are the same sum taken in
-/// different orders, so all that may differ is rounding: at most one part in 2⁵³ for each of a few
-/// thousand additions; 10⁻¹¹ is asserted.
-#[test]
-fn littles_law_holds_on_every_run() {
-    for fleet in fleets() {
-        let (mut endpoint, _) = fleet.build(stream(&bursts(15)));
-        let (mut now, mut area) = (SimTime::ZERO, 0.0);
-        while let Some(next) = endpoint.next_event() {
-            let counts = endpoint.counts();
-            area += (next - now).seconds() * (counts.waiting + counts.in_flight) as f64;
-            endpoint.serve_until(next);
-            now = next;
-        }
-        assert!(endpoint.is_done(), "{fleet:?}: {:?}", endpoint.counts());
-        let spent: f64 = endpoint
-            .take_ended()
-            .map(|record| record.e2e().unwrap().seconds())
-            .sum();
-        assert!(
-            (area - spent).abs() < 1e-11 * spent,
-            "{fleet:?}: {area} but {spent}"
-        );
-    }
-}
-
-/// Where nothing was evicted, every token that was asked for was processed once: in all, and by role.
-#[test]
-fn tokens_are_neither_lost_nor_made_up() {
-    for fleet in fleets() {
-        let arrivals = bursts(16);
-        let (mut endpoint, engines) = fleet.build(stream(&arrivals));
-        endpoint.serve_until(SimTime::MAX);
-        let counts = endpoint.counts();
-        let asked = |tokens: fn(&Arrival) -> u32| -> u64 {
-            arrivals.iter().map(|a| u64::from(tokens(a))).sum()
-        };
-        let (prompt, output) = (asked(|a| a.prompt_tokens), asked(|a| a.output_tokens));
-        assert_eq!((counts.completed, counts.restarted), (200, 0), "{fleet:?}");
-        let records: Vec<_> = endpoint.take_ended().collect();
-        assert!(records.iter().all(|r| r.outcome == Outcome::Completed));
-        let redone: u64 = records.iter().map(|r| u64::from(r.restarts)).sum();
-        assert_eq!(redone, counts.evicted, "{fleet:?}");
-        if fleet.room == AMPLE {
-            assert_eq!(counts.evicted, 0, "{fleet:?}");
-        }
-        let loads: Vec<_> = engines
-            .iter()
-            .map(|&engine| endpoint.load(engine))
-            .collect();
-        let sum = |of: fn(&EngineLoad) -> u64| loads.iter().map(of).sum::<u64>();
-        assert_eq!(sum(|load| load.prompt_tokens), counts.prompt_tokens);
-        assert_eq!(sum(|load| load.output_tokens), counts.output_tokens);
-        assert_eq!(sum(|load| load.pending_tokens + load.assigned), 0);
-        assert!(loads.iter().all(|load| load.memory_used == WEIGHTS));
-        if counts.evicted > 0 {
-            assert!(counts.prompt_tokens > prompt && counts.output_tokens > output);
-            continue;
-        }
-        assert_eq!(
-            (counts.prompt_tokens, counts.output_tokens),
-            (prompt, output)
-        );
-        if fleet.scheduler.pairs_prompt_and_token() {
-            for (load, role) in loads.iter().zip(&fleet.roles) {
-                let idle_side = match role {
-                    Role::Prompt => load.token_busy_s,
-                    _ => load.prompt_busy_s,
-                };
-                assert_eq!(idle_side, 0.0, "{fleet:?}");
-            }
-        }
-    }
 }
