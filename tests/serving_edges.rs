@@ -1,12 +1,14 @@
-//! Timelines of the data plane worked out by hand, at the edges of what requests and engines may be.
+//! Timelines of the data plane worked out by hand, at the edges of what requests and engines may
+//! be.
 //!
-//! Unless a test says otherwise an iteration takes 1 s with a prompt and ½ s without, and a KV cache
-//! travels at 64 tokens a second. All instants are sums of powers of two, so they are compared exactly.
+//! Unless a test says otherwise an iteration takes 1 s with a prompt and ½ s without, and a KV
+//! cache travels at 64 tokens a second. All instants are sums of powers of two, so they are
+//! compared exactly.
 
 mod serving_support;
 
 use fleetsim::scenario::{Engine, Scheduler};
-use fleetsim::serving::{Outcome, Rejection, RequestRecord, Role};
+use fleetsim::serving::{EngineLoad, Outcome, Rejection, RequestRecord, Role};
 use fleetsim::time::{SimDuration, SimTime};
 use fleetsim::workload::Arrival;
 
@@ -42,7 +44,8 @@ fn timeline(record: &RequestRecord) -> [Option<f64>; 4] {
     .map(|time| time.map(SimTime::seconds))
 }
 
-/// 2: the prompt starts. 2 + 1 = 3: it ends with the only token there is. No token phase, no transfer.
+/// 2: the prompt starts. 2 + 1 = 3: it ends with the only token there is. No token phase, no
+/// transfer.
 #[test]
 fn one_output_token_is_all_prompt() {
     for fleet in all_fleets(2) {
@@ -79,9 +82,9 @@ fn a_request_may_arrive_at_time_zero() {
 
 /// The first request: its prompt in [0, 1], its other 4 tokens in one run [1, 3].
 ///
-/// The second comes at 3 sharp, as that run ends: arrivals come first, the run is cut after
-/// floor(2 / ½) + 1 = 5 iterations, of which there are but 4, so it ends there and then.
-/// [3, 4] is the second prompt, [4, 5] its 2 tokens.
+/// The second comes at 3 sharp, as that run ends: arrivals come first, the run is cut after floor(2
+/// / ½) + 1 = 5 iterations, of which there are but 4, so it ends there and then. [3, 4] is the
+/// second prompt, [4, 5] its 2 tokens.
 #[test]
 fn an_arrival_as_a_run_ends_adds_no_token() {
     for batching in ENGINES {
@@ -98,8 +101,8 @@ fn an_arrival_as_a_run_ends_adds_no_token() {
 }
 
 /// As above, but the second comes at 2, where the second token iteration ends: the run is cut after
-/// floor(1 / ½) + 1 = 3 iterations, at 2½. [2½, 3½] is the second prompt and the last token of the first
-/// request; [3½, 4½] are the second's 2 tokens. `Fcfs` does not cut: all as if it came at 3.
+/// floor(1 / ½) + 1 = 3 iterations, at 2½. [2½, 3½] is the second prompt and the last token of the
+/// first request; [3½, 4½] are the second's 2 tokens. `Fcfs` does not cut: all as if it came at 3.
 #[test]
 fn an_arrival_between_iterations_waits_for_the_next_to_end() {
     for batching in limited() {
@@ -111,6 +114,50 @@ fn an_arrival_between_iterations_waits_for_the_next_to_end() {
     let records = fleet(Scheduler::Jsq, Engine::Fcfs, 1)
         .serve(&[arrival(0, 0.0, 8, 5), arrival(1, 2.0, 8, 3)]);
     assert_eq!(timeline(&records[1]), [3.0, 4.0, 4.0, 5.0].map(Some));
+}
+
+/// Two engines have a request each, [0, 5½] on the first and [0, 3] on the second. The third
+/// request comes at 3 sharp: arrivals come first, so both have one still, and the tie goes to the
+/// first.
+#[test]
+fn at_one_instant_arrivals_come_first() {
+    for batching in ENGINES {
+        let arrivals = [
+            arrival(0, 0.0, 8, 10),
+            arrival(1, 0.0, 8, 5),
+            arrival(2, 3.0, 8, 1),
+        ];
+        let records = fleet(Scheduler::Jsq, batching, 2).serve(&arrivals);
+        let third = records.iter().find(|record| record.id == 2).unwrap();
+        assert_eq!(third.prompt_instance, Some(0));
+    }
+}
+
+/// 8 prompt tokens in [0, 1] with the first of 5 output tokens, the other 4 in one run [1, 3]. Of
+/// the 8 + 5 tokens all are pending at ¼, and at 2¼ two: floor(1¼ / ½) = 2 iterations are credited.
+#[test]
+fn a_run_under_way_is_credited() {
+    for batching in ENGINES {
+        let (mut endpoint, engines) =
+            fleet(Scheduler::Jsq, batching, 1).build(stream(&[arrival(0, 0.0, 8, 5)]));
+        for (now, prompt_tokens, output_tokens, pending_tokens, prompt_busy_s, token_busy_s) in [
+            (0.25, 0, 0, 13, 0.25, 0.0),
+            (2.25, 8, 3, 2, 1.0, 1.25),
+            (3.5, 8, 5, 0, 1.0, 2.0),
+        ] {
+            endpoint.serve_until(at(now));
+            let load = endpoint.load(engines[0]);
+            let expected = EngineLoad {
+                prompt_tokens,
+                output_tokens,
+                pending_tokens,
+                prompt_busy_s,
+                token_busy_s,
+                ..load
+            };
+            assert_eq!(load, expected, "{batching:?} at {now}");
+        }
+    }
 }
 
 /// Tenths of a second are not exact, so an arrival meant for a boundary lies just before or just
@@ -140,9 +187,9 @@ fn rounding_at_a_boundary_adds_no_token() {
     }
 }
 
-/// Room for 100 tokens. A prompt of 60 takes 61 and 40 − 1 tokens make it 100; a prompt of 99 with one
-/// token takes 100. One token more and neither can ever fit: it is turned away as it arrives, and
-/// nothing else changes. `Fcfs` has no limit.
+/// Room for 100 tokens. A prompt of 60 takes 61 and 40 − 1 tokens make it 100; a prompt of 99 with
+/// one token takes 100. One token more and neither can ever fit: it is turned away as it arrives,
+/// and nothing else changes. `Fcfs` has no limit.
 #[test]
 fn a_request_that_can_never_fit_is_turned_away() {
     let arrivals = [
@@ -183,8 +230,8 @@ fn a_request_that_can_never_fit_is_turned_away() {
 }
 
 /// What is too large for the engines there are, but not for one that could come, waits for that one
-/// and lets others pass. 0, 1, 4: the small ones. At 10 the large engine opens: [10, 11] is the prompt, [11, 11½]
-/// the token.
+/// and lets others pass. 0, 1, 4: the small ones. At 10 the large engine opens: [10, 11] is the
+/// prompt, [11, 11½] the token.
 #[test]
 fn a_request_too_large_for_the_present_waits_for_a_larger_engine() {
     for scheduler in &schedulers(SLOW_TRANSFER_GIB_PER_S)[..4] {
@@ -221,10 +268,10 @@ fn a_request_too_large_for_the_present_waits_for_a_larger_engine() {
     }
 }
 
-/// Room for 30. [0, 1] is a short prompt, so that two of 13 tokens, which come meanwhile, run together in
-/// [1, 2] and take 14 each. 2 are left, and a token task wants 5: none can run, ever. The later
-/// request is evicted; the earlier runs its 5 tokens in [2, 4½]. Then the later begins again: the prompt
-/// in [4½, 5½], its tokens to 8. Its first token came at 2, and stays there.
+/// Room for 30. [0, 1] is a short prompt, so that two of 13 tokens, which come meanwhile, run
+/// together in [1, 2] and take 14 each. 2 are left, and a token task wants 5: none can run, ever.
+/// The later request is evicted; the earlier runs its 5 tokens in [2, 4½]. Then the later begins
+/// again: the prompt in [4½, 5½], its tokens to 8. Its first token came at 2, and stays there.
 ///
 /// Prompt tokens: 1 + 13 + 13, and 13 again. Output tokens: 1 + 6 + 6, and the first again.
 #[test]
@@ -267,9 +314,9 @@ fn prompts_that_fill_the_memory_make_way() {
     }
 }
 
-/// One engine of the pair is there, the other comes at 10. Three requests of 32 + 2 tokens, from 0, 1 and
-/// 2, wait; then on `Fcfs` engines their prompts run in [10, 11], [11, 12] and [12, 13], each cache
-/// travels for ½ and the second token takes ½.
+/// One engine of the pair is there, the other comes at 10. Three requests of 32 + 2 tokens, from 0,
+/// 1 and 2, wait; then on `Fcfs` engines their prompts run in [10, 11], [11, 12] and [12, 13], each
+/// cache travels for ½ and the second token takes ½.
 #[test]
 fn requests_wait_for_the_missing_half_of_a_pair() {
     let arrivals: Vec<_> = (0..3).map(|id| arrival(id, id as f64, 32, 2)).collect();
@@ -345,10 +392,10 @@ fn a_mixed_pool_makes_do_with_one_engine() {
     }
 }
 
-/// Room for 60. The first request takes 21 for its prompt and 20 for its tokens: prompt in [0, 1], cache
-/// under way for 20 / 64 = 0.3125, tokens from 1.3125 for 20 × ½, to 11.3125. The second has its prompt in
-/// [1, 2] and holds 33, for which its destination has no room (41 + 33 > 60). It asks again at 3, 4, … and at 12
-/// there is room: cache under way to 12½, 3 tokens to 14.
+/// Room for 60. The first request takes 21 for its prompt and 20 for its tokens: prompt in [0, 1],
+/// cache under way for 20 / 64 = 0.3125, tokens from 1.3125 for 20 × ½, to 11.3125. The second has
+/// its prompt in [1, 2] and holds 33, for which its destination has no room (41 + 33 > 60). It asks
+/// again at 3, 4, … and at 12 there is room: cache under way to 12½, 3 tokens to 14.
 #[test]
 fn a_transfer_asks_for_room_each_second() {
     for batching in limited() {

@@ -25,7 +25,8 @@ fn bursts(seed: u64) -> Vec<Arrival> {
         .collect()
 }
 
-/// Every scheduler with every engine, with memory for everything and with memory for two or three requests.
+/// Every scheduler with every engine, with memory for everything and with memory for two or three
+/// requests.
 fn fleets() -> impl Iterator<Item = Fleet> {
     combinations(SLOW_TRANSFER_GIB_PER_S)
         .flat_map(|(scheduler, engine)| [AMPLE, 200].map(|room| (scheduler, engine, room)))
@@ -35,10 +36,10 @@ fn fleets() -> impl Iterator<Item = Fleet> {
         })
 }
 
-/// Little's law, L = λ W: the integral over time of the number of requests that are there, counted from
-/// one event to the next, is the sum of the times that each spent there. Both are the same sum taken in
-/// different orders, so all that may differ is rounding: at most one part in 2⁵³ for each of a few
-/// thousand additions; 10⁻¹¹ is asserted.
+/// Little's law, L = λ W: the integral over time of the number of requests that are there, counted
+/// from one event to the next, is the sum of the times that each spent there. Both are the same sum
+/// taken in different orders, so all that may differ is rounding: at most one part in 2⁵³ for each
+/// of a few thousand additions; 10⁻¹¹ is asserted.
 #[test]
 fn littles_law_holds_on_every_run() {
     for fleet in fleets() {
@@ -62,7 +63,8 @@ fn littles_law_holds_on_every_run() {
     }
 }
 
-/// Where nothing was evicted, every token that was asked for was processed once: in all, and by role.
+/// Where nothing was evicted, every token that was asked for was processed once: in all, and by
+/// role.
 #[test]
 fn tokens_are_neither_lost_nor_made_up() {
     for fleet in fleets() {

@@ -1,8 +1,8 @@
 //! The data plane against itself: changes to a scenario whose effect is known without working the
 //! scenario out.
 //!
-//! Every comparison is bit for bit, and of whole records, in the order of ending. Workloads are small
-//! and random, for every scheduler with every batch engine.
+//! Every comparison is bit for bit, and of whole records, in the order of ending. Workloads are
+//! small and random, for every scheduler with every batch engine.
 
 mod serving_support;
 
@@ -36,8 +36,8 @@ impl Case {
     }
 }
 
-/// Up to three engines of each role, and up to sixty requests of up to 40 + 40 tokens, some of them at
-/// the same instant.
+/// Up to three engines of each role, and up to sixty requests of up to 40 + 40 tokens, some of them
+/// at the same instant.
 fn cases(room: impl Strategy<Value = u64>) -> impl Strategy<Value = Case> {
     let scheduler = prop_oneof![Just(1e3), Just(1.0), Just(0.01)].prop_flat_map(|speed| {
         prop::sample::select(schedulers(SLOW_TRANSFER_GIB_PER_S * speed).to_vec())
@@ -139,8 +139,8 @@ proptest! {
     #![proptest_config(config())]
 
     /// Powers of two are exact in floating point, so with every duration doubled every instant is
-    /// doubled to the last bit. Memory is ample: a transfer that waits for room tries again after one
-    /// second, and that second does not stretch.
+    /// doubled to the last bit. Memory is ample: a transfer that waits for room tries again after
+    /// one second, and that second does not stretch.
     #[test]
     fn time_has_no_scale(case in cases(Just(AMPLE)), powers in -3i32..=3) {
         let factor = 2f64.powi(powers);
@@ -203,8 +203,8 @@ proptest! {
         prop_assert_eq!(finish(&mut endpoint), case.serve());
     }
 
-    /// Engines that open after the last request has been dispatched change nothing. Memory is ample:
-    /// what is evicted is dispatched once more.
+    /// Engines that open after the last request has been dispatched change nothing. Memory is
+    /// ample: what is evicted is dispatched once more.
     #[test]
     fn engines_that_open_too_late_change_nothing(case in cases(Just(AMPLE)), later in 0.0..10.0) {
         let (mut endpoint, _) = case.fleet.build(stream(&case.arrivals));
@@ -261,8 +261,8 @@ proptest! {
         prop_assert_eq!(finish(&mut second), two.serve());
     }
 
-    /// Requests may come from a stream, from a host in any order, or from both. No two come at the same
-    /// instant, where the order of handing over decides.
+    /// Requests may come from a stream, from a host in any order, or from both. No two come at the
+    /// same instant, where the order of handing over decides.
     #[test]
     fn it_does_not_matter_who_brings_the_requests(
         mut case in cases(any_memory()),
@@ -289,8 +289,8 @@ proptest! {
         prop_assert_eq!(&finish(&mut some), &expected);
     }
 
-    /// What ended before an instant is the same whether requests come after it or not, and whether a host
-    /// hands them over then or long before.
+    /// What ended before an instant is the same whether requests come after it or not, and whether
+    /// a host hands them over then or long before.
     #[test]
     fn the_future_does_not_change_the_past(mut case in cases(any_memory()), known in 0usize..60) {
         case.arrivals.dedup_by_key(|arrival| arrival.time);
@@ -326,8 +326,9 @@ fn eighths() -> impl Strategy<Value = Vec<Arrival>> {
     })
 }
 
-/// Fleets that forget everything once they are empty: those that choose by load, and those that have
-/// no choice. (A turn, a random stream and the drifting counts of `KvTokenJsq` outlast the requests.)
+/// Fleets that forget everything once they are empty: those that choose by load, and those that
+/// have no choice. (A turn, a random stream and the drifting counts of `KvTokenJsq` outlast the
+/// requests.)
 fn forgetful_fleets() -> impl Strategy<Value = Fleet> {
     let scheduler = prop::sample::select(schedulers(SLOW_TRANSFER_GIB_PER_S).to_vec());
     let engine = prop::sample::select(ENGINES.to_vec());
@@ -343,8 +344,8 @@ fn forgetful_fleets() -> impl Strategy<Value = Fleet> {
 proptest! {
     #![proptest_config(config())]
 
-    /// Where nothing is there any more, a workload can be cut: its two parts served alone give what the
-    /// whole gives, the second moved back to its start.
+    /// Where nothing is there any more, a workload can be cut: its two parts served alone give what
+    /// the whole gives, the second moved back to its start.
     #[test]
     fn a_workload_can_be_cut_where_nothing_is_there(
         fleet in forgetful_fleets(),

@@ -1,14 +1,15 @@
 //! The data plane against what queueing theory knows in closed form.
 //!
-//! An [`Engine::Fcfs`] with iterations of constant length is a single server, first come first served: a
-//! request of `n` tokens takes `n` iterations. The wait of theory is `queue()` of the record.
+//! An [`Engine::Fcfs`] with iterations of constant length is a single server, first come first
+//! served: a request of `n` tokens takes `n` iterations. The wait of theory is `queue()` of the
+//! record.
 //!
 //! How sure the comparisons are: one long run is cut into 32 batches of equally many requests, each
 //! many times as long as the queue remembers. The first is dropped, since the run starts empty; the
 //! means of the other 31 are close to independent, so their spread gives the standard error of the
 //! mean. A test asserts that the closed form lies within [`SIGMAS`] = 4 of those errors (a correct
-//! simulator fails that for fewer than one seed in a thousand, and the seeds are fixed), and that the
-//! error is below [`PRECISION`] = 1.5 % of the mean, so that "within 4 errors" says something.
+//! simulator fails that for fewer than one seed in a thousand, and the seeds are fixed), and that
+//! the error is below [`PRECISION`] = 1.5 % of the mean, so that "within 4 errors" says something.
 
 mod serving_support;
 
@@ -155,9 +156,9 @@ fn waits_of_m_d_1_near_saturation() {
     assert_m_d_1(0.9, 2_000_000);
 }
 
-/// Geometric lengths on 1, 2, … with mean m make a service of E[S] = m s and E[S²] = (2 m² − m) s², and
-/// by Pollaczek and Khinchine E[W] = λ E[S²] / (2 (1 − ρ)). Exact for any m, so there is no tolerance
-/// beyond the 4 standard errors.
+/// Geometric lengths on 1, 2, … with mean m make a service of E[S] = m s and E[S²] = (2 m² − m) s²,
+/// and by Pollaczek and Khinchine E[W] = λ E[S²] / (2 (1 − ρ)). Exact for any m, so there is no
+/// tolerance beyond the 4 standard errors.
 #[test]
 fn waits_with_geometric_service_are_those_of_pollaczek_and_khinchine() {
     let (load, mean, iteration) = (0.7, 8.0, 0.125);
@@ -171,10 +172,10 @@ fn waits_with_geometric_service_are_those_of_pollaczek_and_khinchine() {
 /// Many short iterations: mean length of [`exponential_servers`] in tokens.
 const FINE: f64 = 256.0;
 
-/// Servers whose service is close to exponential with mean 1 s: geometric with mean [`FINE`] iterations
-/// of 1/[`FINE`] s. Its second moment is less than that of the exponential by the fraction 1/(2 FINE),
-/// and waits are less by about as much; comparisons with formulas for exponential service allow
-/// twice that, 1/FINE = 0.4 %, on top of the 4 standard errors.
+/// Servers whose service is close to exponential with mean 1 s: geometric with mean [`FINE`]
+/// iterations of 1/[`FINE`] s. Its second moment is less than that of the exponential by the
+/// fraction 1/(2 FINE), and waits are less by about as much; comparisons with formulas for
+/// exponential service allow twice that, 1/FINE = 0.4 %, on top of the 4 standard errors.
 fn exponential_servers(scheduler: Scheduler, n: usize) -> Fleet {
     servers(scheduler, n, 1.0 / FINE)
 }
@@ -192,8 +193,8 @@ fn waits_of_m_m_1() {
         .assert(load / (1.0 - load), 1.0 / FINE);
 }
 
-/// Erlang's C formula: the probability of waiting at `n` servers with a common queue that are offered
-/// `load` × `n` erlangs.
+/// Erlang's C formula: the probability of waiting at `n` servers with a common queue that are
+/// offered `load` × `n` erlangs.
 fn erlang_c(n: u32, load: f64) -> f64 {
     let offered = load * f64::from(n);
     let blocked = (1..=n).fold(1.0, |blocked, i| {
@@ -202,13 +203,14 @@ fn erlang_c(n: u32, load: f64) -> f64 {
     blocked / (1.0 - load * (1.0 - blocked))
 }
 
-/// Four servers, four ways to share the same arrivals out. All that is stochastic is as in [`waits_of_m_m_1`].
+/// Four servers, three ways to share the same arrivals out. All that is stochastic is as in
+/// [`waits_of_m_m_1`].
 ///
 /// - `Random` makes four independent M/M/1 of λ/4 each.
-/// - `RoundRobin` gives each server every fourth arrival, E₄/M/1: E[W] = σ / (μ (1 − σ)), where
-///   σ = (λ / (λ + μ (1 − σ)))⁴ (found here by iteration). It is less than `Random`'s.
-/// - `Jsq` lies strictly between M/M/4, whose common queue no rule can beat, E[W] = C / (4 μ − λ), and
-///   `RoundRobin`, as a rule that looks is better than one that does not.
+/// - `RoundRobin` gives each server every fourth arrival, E₄/M/1: E[W] = σ / (μ (1 − σ)), where σ =
+///   (λ / (λ + μ (1 − σ)))⁴ (found here by iteration). It is less than `Random`'s.
+/// - `Jsq` lies strictly between M/M/4, whose common queue no rule can beat, E[W] = C / (4 μ − λ),
+///   and `RoundRobin`, as a rule that looks is better than one that does not.
 #[test]
 fn sharing_out_among_four_servers() {
     let load = 0.7;
@@ -239,8 +241,8 @@ fn erlang_c_is_its_defining_sum() {
     assert!((erlang_c(4, load) - expected).abs() < 1e-12);
 }
 
-/// D/D/1. All times are multiples of an eighth of a second, which doubles hold exactly, so nothing is
-/// rounded and there is no tolerance at all.
+/// D/D/1. All times are multiples of an eighth of a second, which doubles hold exactly, so nothing
+/// is rounded and there is no tolerance at all.
 #[test]
 fn waits_of_d_d_1_are_zero_below_and_grow_linearly_above_saturation() {
     let fleet = servers(Scheduler::Jsq, 1, 0.125);
@@ -256,8 +258,9 @@ fn waits_of_d_d_1_are_zero_below_and_grow_linearly_above_saturation() {
     }
 }
 
-/// Lindley's recursion, W' = max(0, W + S − A), on random work in eighths of a second, for each scheduler
-/// with a single `Fcfs` engine for both phases. Nothing is rounded, so there is no tolerance.
+/// Lindley's recursion, W' = max(0, W + S − A), on random work in eighths of a second, for each
+/// scheduler with a single `Fcfs` engine for both phases. Nothing is rounded, so there is no
+/// tolerance.
 #[test]
 fn waits_follow_lindleys_recursion() {
     let mut random = Stream::new(17, "theory/lindley");

@@ -1,8 +1,10 @@
-//! Engines that are closed, removed or withdrawn while they have work: timelines worked out by hand.
+//! Engines that are closed, removed or withdrawn while they have work: timelines worked out by
+//! hand.
 //!
-//! An iteration takes 1 s with a prompt and ½ s without, a KV cache travels at 64 tokens a second. Left
-//! alone, a request of 32 + 4 tokens from time zero has its prompt in [0, 1] and its 3 other tokens take
-//! 3 × ½: on one engine in [1, 2½]; between two its cache travels for 32 / 64 = ½ first, so in [1½, 3].
+//! An iteration takes 1 s with a prompt and ½ s without, a KV cache travels at 64 tokens a second.
+//! Left alone, a request of 32 + 4 tokens from time zero has its prompt in [0, 1] and its 3 other
+//! tokens take 3 × ½: on one engine in [1, 2½]; between two its cache travels for 32 / 64 = ½
+//! first, so in [1½, 3].
 
 mod serving_support;
 
@@ -47,7 +49,8 @@ fn finish(endpoint: &mut Endpoint) -> Vec<RequestRecord> {
     records
 }
 
-/// Withdraws an engine, checks that `restarted` requests wait, and lets a new one (instance 9) take its place.
+/// Withdraws an engine, checks that `restarted` requests wait, and lets a new one (instance 9) take
+/// its place.
 fn replace(
     fleet: &Fleet,
     endpoint: &mut Endpoint,
@@ -75,8 +78,8 @@ fn replace(
     assert_eq!(endpoint.counts().waiting, 0);
 }
 
-/// A pair of engines that serves one request of 32 + 4 tokens, of which one (0: the prompt's, 1: the
-/// tokens') is replaced.
+/// A pair of engines that serves one request of 32 + 4 tokens, of which one (0: the prompt's, 1:
+/// the tokens') is replaced.
 fn replace_one_of_a_pair(replaced: usize, now: f64, restarted: u64, expected: [f64; 4]) {
     for batching in ENGINES {
         for scheduler in &schedulers(SLOW_TRANSFER_GIB_PER_S)[4..7] {
@@ -96,8 +99,8 @@ fn replace_one_of_a_pair(replaced: usize, now: f64, restarted: u64, expected: [f
     }
 }
 
-/// The prompt begins again at ½: [½, 1½] with its first token only now, cache to 2, tokens to 3½. It
-/// first ran at 0.
+/// The prompt begins again at ½: [½, 1½] with its first token only now, cache to 2, tokens to 3½.
+/// It first ran at 0.
 #[test]
 fn the_engine_of_the_prompt_goes_while_it_runs() {
     replace_one_of_a_pair(0, 0.5, 1, [0.0, 1.5, 2.0, 3.5]);
@@ -111,16 +114,16 @@ fn the_engine_of_the_tokens_goes_while_the_prompt_runs() {
     replace_one_of_a_pair(1, 0.5, 1, [0.0, 2.0, 2.5, 4.0]);
 }
 
-/// At 1¼ the cache is under way; whichever end goes, it is lost. The prompt again in [1¼, 2¼], cache to
-/// 2¾, tokens to 4¼. The first token of the first attempt, at 1, was given out.
+/// At 1¼ the cache is under way; whichever end goes, it is lost. The prompt again in [1¼, 2¼],
+/// cache to 2¾, tokens to 4¼. The first token of the first attempt, at 1, was given out.
 #[test]
 fn either_engine_goes_while_the_cache_is_under_way() {
     replace_one_of_a_pair(0, 1.25, 1, [0.0, 1.0, 2.75, 4.25]);
     replace_one_of_a_pair(1, 1.25, 1, [0.0, 1.0, 2.75, 4.25]);
 }
 
-/// At 2 one token of three is there. The prompt again in [2, 3], cache to 3½, all three tokens again, to 5.
-/// The token phase first ran at 1½.
+/// At 2 one token of three is there. The prompt again in [2, 3], cache to 3½, all three tokens
+/// again, to 5. The token phase first ran at 1½.
 #[test]
 fn the_engine_of_the_tokens_goes_while_they_run() {
     replace_one_of_a_pair(1, 2.0, 1, [0.0, 1.0, 1.5, 5.0]);
@@ -132,8 +135,8 @@ fn the_engine_of_the_prompt_goes_while_the_tokens_run() {
     replace_one_of_a_pair(0, 2.0, 0, [0.0, 1.0, 1.5, 3.0]);
 }
 
-/// On one engine for both: during the prompt, at ½, again in [½, 1½] and [1½, 3]; during the tokens, at 2,
-/// again in [2, 3] and [3, 4½].
+/// On one engine for both: during the prompt, at ½, again in [½, 1½] and [1½, 3]; during the
+/// tokens, at 2, again in [2, 3] and [3, 4½].
 #[test]
 fn the_only_engine_goes() {
     for batching in ENGINES {
@@ -154,8 +157,9 @@ fn the_only_engine_goes() {
     }
 }
 
-/// Room for 60: what `a_transfer_asks_for_room_each_second` in `serving_edges.rs` works out. Request 0 has its
-/// tokens in [1.3125, 11.3125], request 1 has held its prompt since 2 and asks for room each second.
+/// Room for 60: what `a_transfer_asks_for_room_each_second` in `serving_edges.rs` works out.
+/// Request 0 has its tokens in [1.3125, 11.3125], request 1 has held its prompt since 2 and asks
+/// for room each second.
 fn two_that_do_not_fit_together(batching: Engine) -> (Fleet, [Arrival; 2]) {
     let fleet = Fleet {
         room: 60,
@@ -164,8 +168,8 @@ fn two_that_do_not_fit_together(batching: Engine) -> (Fleet, [Arrival; 2]) {
     (fleet, [arrival(0, 0.0, 20, 21), arrival(1, 0.5, 32, 4)])
 }
 
-/// The source goes at 5: request 1 alone begins again, [5, 6], asks at 6, 7, …, 12; cache to 12½, 3 tokens
-/// to 14.
+/// The source goes at 5: request 1 alone begins again, [5, 6], asks at 6, 7, …, 12; cache to 12½, 3
+/// tokens to 14.
 #[test]
 fn the_source_goes_while_a_transfer_waits_for_room() {
     for batching in [ENGINES[1], ENGINES[2]] {
@@ -179,9 +183,9 @@ fn the_source_goes_while_a_transfer_waits_for_room() {
     }
 }
 
-/// The destination goes at 5: both begin again in their order. As each comes alone to the prompt's engine, the first
-/// runs in [5, 6], the second in [6, 7]. Cache of the first to 6.3125, 20 tokens to 16.3125. The second asks at
-/// 7, 8, …, 17; cache to 17½, 3 tokens to 19.
+/// The destination goes at 5: both begin again in their order. As each comes alone to the prompt's
+/// engine, the first runs in [5, 6], the second in [6, 7]. Cache of the first to 6.3125, 20 tokens
+/// to 16.3125. The second asks at 7, 8, …, 17; cache to 17½, 3 tokens to 19.
 #[test]
 fn the_destination_goes_while_a_transfer_waits_for_room() {
     for batching in [ENGINES[1], ENGINES[2]] {
@@ -195,9 +199,9 @@ fn the_destination_goes_while_a_transfer_waits_for_room() {
     }
 }
 
-/// Left alone but for the doors: the cache is under way in [1, 1½] and both engines close at 1¼. The
-/// source is busy until 1½, the destination until 3; neither can be removed before. A request that comes at 1¼ waits
-/// for the engines that open at 4: [4, 5], cache to 5½, tokens to 7.
+/// Left alone but for the doors: the cache is under way in [1, 1½] and both engines close at 1¼.
+/// The source is busy until 1½, the destination until 3; neither can be removed before. A request
+/// that comes at 1¼ waits for the engines that open at 4: [4, 5], cache to 5½, tokens to 7.
 #[test]
 fn closed_engines_are_busy_until_the_last_token() {
     for batching in ENGINES {

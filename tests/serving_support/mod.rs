@@ -35,8 +35,8 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// `n` engines of each role that the scheduler asks for, with ample memory; an iteration takes a
-    /// quarter of a second with a prompt and an eighth without.
+    /// `n` engines of each role that the scheduler asks for, with ample memory; an iteration takes
+    /// a quarter of a second with a prompt and an eighth without.
     pub(crate) fn new(scheduler: Scheduler, batching: Engine, n: usize) -> Self {
         let roles: &[Role] = match scheduler {
             Scheduler::MixedPool { .. } => &[Role::Prompt, Role::Token, Role::Mixed],
