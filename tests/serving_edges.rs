@@ -60,7 +60,7 @@ fn one_output_token_is_all_prompt() {
         assert_eq!(record.token_instance, record.prompt_instance);
         let busy = engines
             .iter()
-            .filter(|&&e| endpoint.load(e).output_tokens > 0);
+            .filter(|&&e| endpoint.load(e, endpoint.served()).output_tokens > 0);
         assert_eq!(busy.count(), 1);
     }
 }
@@ -91,7 +91,10 @@ fn an_arrival_as_a_run_ends_adds_no_token() {
         let (mut endpoint, engines) = fleet(Scheduler::Jsq, batching, 1)
             .build(stream(&[arrival(0, 0.0, 8, 5), arrival(1, 3.0, 8, 3)]));
         endpoint.serve_until(at(3.0));
-        assert_eq!(endpoint.load(engines[0]).output_tokens, 5);
+        assert_eq!(
+            endpoint.load(engines[0], endpoint.served()).output_tokens,
+            5
+        );
         endpoint.serve_until(SimTime::MAX);
         assert_eq!(endpoint.counts().output_tokens, 8);
         let records: Vec<_> = endpoint.take_ended().collect();
@@ -146,7 +149,7 @@ fn a_run_under_way_is_credited() {
             (3.5, 8, 5, 0, 1.0, 2.0),
         ] {
             endpoint.serve_until(at(now));
-            let load = endpoint.load(engines[0]);
+            let load = endpoint.load(engines[0], endpoint.served());
             let expected = EngineLoad {
                 prompt_tokens,
                 output_tokens,
@@ -176,7 +179,7 @@ fn rounding_at_a_boundary_adds_no_token() {
                     let arrivals = [arrival(0, 0.0, 8, 21), arrival(1, time, 8, 3)];
                     let (mut endpoint, engines) = fleet.build(stream(&arrivals));
                     endpoint.serve_until(at(time));
-                    assert!(endpoint.load(engines[0]).output_tokens <= 21);
+                    assert!(endpoint.load(engines[0], endpoint.served()).output_tokens <= 21);
                     endpoint.serve_until(SimTime::MAX);
                     assert_eq!(endpoint.counts().output_tokens, 24, "{fleet:?} at {time}");
                     assert!(endpoint.is_done());
@@ -409,4 +412,74 @@ fn a_transfer_asks_for_room_each_second() {
         assert_eq!(timeline(&records[0]), [0.0, 1.0, 1.3125, 11.3125].map(Some));
         assert_eq!(timeline(&records[1]), [1.0, 2.0, 12.5, 14.0].map(Some));
     }
+}
+
+/// Seven prompts on a token and a prompt engine that lend each other out: the memories fill with
+/// caches that wait for each other. Whoever is evicted does not take the room that was made.
+#[test]
+fn memories_that_wait_for_each_other_come_free() {
+    let scheduler = Scheduler::MixedPool {
+        prompt_max_pending_tokens: 1,
+        transfer_gib_per_s: 16.0 / 1_073_741_824.0,
+    };
+    let fleet = Fleet {
+        roles: vec![Role::Token, Role::Prompt],
+        room: 220,
+        ..Fleet::new(scheduler, Engine::Orca { max_batch_size: 1 }, 1)
+    };
+    let shapes = [
+        (10, 2),
+        (99, 2),
+        (109, 2),
+        (53, 68),
+        (1, 1),
+        (1, 1),
+        (35, 65),
+    ];
+    let arrivals: Vec<_> = (0..)
+        .zip(shapes)
+        .map(|(id, (prompt, output))| arrival(id, 0.0, prompt, output))
+        .collect();
+    let (mut endpoint, _) = fleet.build(stream(&arrivals));
+    endpoint.serve_until(at(1_000.0));
+    assert!(endpoint.is_done(), "{:?}", endpoint.counts());
+}
+
+/// Closing is for good: what was draining is not chosen again, and its work is finished.
+#[test]
+fn a_closed_engine_does_not_open_again() {
+    let (mut endpoint, engines) = Fleet::new(Scheduler::Jsq, Engine::Fcfs, 1)
+        .build(stream(&[arrival(0, 0.0, 10, 10), arrival(1, 1.0, 10, 10)]));
+    endpoint.serve_until(at(0.5));
+    endpoint.close(engines[0]);
+    endpoint.open(engines[0]);
+    endpoint.serve_until(SimTime::MAX);
+    assert_eq!(
+        (endpoint.counts().completed, endpoint.counts().waiting),
+        (1, 1)
+    );
+}
+
+/// An attempt that finds no prompt engine leaves the turn of the token engines where it was.
+#[test]
+fn a_choice_that_fails_takes_no_turn() {
+    let fleet = Fleet::new(
+        Scheduler::KvRoundRobin {
+            transfer_gib_per_s: 1.0,
+        },
+        Engine::Fcfs,
+        2,
+    );
+    let mut endpoint = fleet.endpoint(stream(&[arrival(0, 0.0, 10, 10)]));
+    for number in 0..2 {
+        let engine = endpoint.add_engine(fleet.engine(number, Role::Token));
+        endpoint.open(engine);
+    }
+    endpoint.serve_until(at(1.0));
+    let engine = endpoint.add_engine(fleet.engine(2, Role::Prompt));
+    endpoint.open(engine);
+    endpoint.flush(at(1.0));
+    endpoint.serve_until(SimTime::MAX);
+    let record = endpoint.take_ended().next().unwrap();
+    assert_eq!(record.token_instance, Some(0));
 }

@@ -86,7 +86,7 @@ fn tokens_are_neither_lost_nor_made_up() {
         }
         let loads: Vec<_> = engines
             .iter()
-            .map(|&engine| endpoint.load(engine))
+            .map(|&engine| endpoint.load(engine, endpoint.served()))
             .collect();
         let sum = |of: fn(&EngineLoad) -> u64| loads.iter().map(of).sum::<u64>();
         assert_eq!(sum(|load| load.prompt_tokens), counts.prompt_tokens);

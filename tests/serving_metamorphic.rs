@@ -229,7 +229,7 @@ proptest! {
             now += step;
             endpoint.serve_until(at(now));
             for &engine in &engines {
-                prop_assert!(endpoint.load(engine).memory_used <= endpoint.load(engine).memory);
+                prop_assert!(endpoint.load(engine, endpoint.served()).memory_used <= endpoint.load(engine, endpoint.served()).memory);
             }
             endpoint.recount().map_err(TestCaseError::fail)?;
         }

@@ -315,7 +315,7 @@ fn a_server_is_busy_as_often_as_work_arrives() {
 fn busy_seconds(endpoint: &Endpoint, engines: &[EngineId]) -> f64 {
     engines
         .iter()
-        .map(|&engine| endpoint.load(engine))
+        .map(|&engine| endpoint.load(engine, endpoint.served()))
         .map(|load| load.prompt_busy_s + load.token_busy_s)
         .sum()
 }

@@ -68,7 +68,10 @@ fn replace(
     assert_eq!(counts.waiting, restarted);
     assert_eq!(counts.in_flight, before.in_flight - restarted);
     assert!(endpoint.is_idle(engine));
-    assert_eq!(endpoint.load(engine).memory_used, WEIGHTS);
+    assert_eq!(
+        endpoint.load(engine, endpoint.served()).memory_used,
+        WEIGHTS
+    );
 
     endpoint.open(engine);
     let new = endpoint.add_engine(fleet.engine(9, role));
@@ -285,4 +288,19 @@ fn a_closed_engine_is_never_chosen() {
             assert_eq!(endpoint.remove(engine), Ok(()));
         }
     }
+}
+
+/// The iteration goes on when its prompt is taken out, and counts as one with a prompt.
+#[test]
+fn an_iteration_without_its_prompt_is_still_a_prompt_iteration() {
+    let scheduler = Scheduler::KvJsq {
+        transfer_gib_per_s: 1.0,
+    };
+    let (mut endpoint, engines) =
+        Fleet::new(scheduler, Engine::Fcfs, 1).build(stream(&[arrival(0, 0.0, 10, 10)]));
+    endpoint.serve_until(at(0.125));
+    endpoint.withdraw(engines[1], at(0.125));
+    endpoint.serve_until(at(1.0));
+    let load = endpoint.load(engines[0], at(1.0));
+    assert_eq!((load.prompt_busy_s, load.token_busy_s), (0.25, 0.0));
 }
