@@ -491,6 +491,16 @@ impl Engine {
         (iterations * self.batch.len() as u64, 0.0, elapsed)
     }
 
+    /// Ends the run under way where it is; what it did counts. Returns the tokens that it generated.
+    pub(super) fn break_off(&mut self, now: SimTime) -> u64 {
+        let (tokens, prompt_s, token_s) = self.progress(now);
+        self.totals.output_tokens += tokens;
+        self.totals.prompt_busy_s += prompt_s;
+        self.totals.token_busy_s += token_s;
+        self.run = None;
+        tokens
+    }
+
     /// Takes a request out of every list; a run under way goes on without it.
     pub(super) fn drop_request(&mut self, requests: &Requests, id: RequestId) {
         let request = &requests[id];
