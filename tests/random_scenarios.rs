@@ -235,13 +235,14 @@ fn independent_applications_do_not_disturb_each_other() {
             template(roles[1]),
         )
     };
-    let scenario = |applications: &[&str]| {
-        format!(
-            "(name: \"pair\", seed: 3, applications: [{}],
-              fleet: [(sku: \"dgx-h100\", count: 2), (sku: \"dgx-a100\", count: 2)])",
-            applications.join(", ")
-        )
+    let scenario = |applications: &[&str], fleet: &[&str]| {
+        let (applications, fleet) = (applications.join(", "), fleet.join(", "));
+        format!("(name: \"pair\", seed: 3, applications: [{applications}], fleet: [{fleet}])")
     };
+    let servers = [
+        "(sku: \"dgx-h100\", count: 2)",
+        "(sku: \"dgx-a100\", count: 2)",
+    ];
     let latencies = |outcomes: &Outcomes, application: usize| -> Vec<_> {
         let of = outcomes
             .requests
@@ -266,10 +267,13 @@ fn independent_applications_do_not_disturb_each_other() {
         ("MixedPool()", ["Prompt", "Token"]),
     ];
     for ((one, one_roles), (other, other_roles)) in pools.into_iter().zip(pools.into_iter().rev()) {
-        let chat = application("chat", "dgx-h100", one, one_roles);
-        let code = application("code", "dgx-a100", other, other_roles);
-        let alone = [&chat, &code].map(|text| run(&scenario(&[text]), true).expect("runs alone"));
-        let together = run(&scenario(&[&chat, &code]), true).expect("runs together");
+        let chat = application("chat", one, one_roles);
+        let code = application("code", other, other_roles);
+        let alone = [0, 1].map(|of| {
+            let text = scenario(&[[&*chat, &*code][of]], &[servers[of]]);
+            run(&text, true).expect("runs alone")
+        });
+        let together = run(&scenario(&[&chat, &code], &servers), true).expect("runs together");
         for (position, alone) in alone.iter().enumerate() {
             assert_eq!(
                 latencies(&together, position),
