@@ -223,9 +223,8 @@ proptest! {
 /// Two applications on servers of their own: each gets what it gets alone, instance numbers aside.
 #[test]
 fn independent_applications_do_not_disturb_each_other() {
-    let application = |name: &str, sku: &str, scheduler: &str, roles: [&str; 2]| {
-        let template =
-            |role| format!("(role: {role}, tensor_parallelism: 4, start: Sku(\"{sku}\"))");
+    let application = |name: &str, scheduler: &str, roles: [&str; 2]| {
+        let template = |role| format!("(role: {role}, tensor_parallelism: 4, start: Servers(1))");
         format!(
             "(name: \"{name}\", model: \"llama2-70b\", scheduler: {scheduler}, instances: [{}, {}],
               workload: Synthetic(arrivals: Poisson(rate: 5), requests: 400,
