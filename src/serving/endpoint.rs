@@ -1,6 +1,5 @@
 use std::collections::VecDeque;
 
-use crate::random::Stream;
 use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 
@@ -19,6 +18,7 @@ use super::{
 /// arrays.
 ///
 /// ```
+/// use fleetsim::random::Stream;
 /// use fleetsim::scenario::{Engine, Scheduler};
 /// use fleetsim::serving::{
 ///     ConstantTime, Endpoint, EndpointConfig, EngineSpec, Performance, Role,
@@ -31,7 +31,7 @@ use super::{
 ///         weights_bytes: 0,
 ///         kv_bytes_per_token: 1,
 ///         scheduler: Scheduler::Jsq,
-///         seed: 0,
+///         random: Stream::new(0, "scheduler"),
 ///         possible: vec![(Role::Mixed, Engine::Fcfs, 1_000)],
 ///     },
 ///     Box::new(std::iter::empty()),
@@ -79,10 +79,7 @@ impl Endpoint {
     /// An endpoint without engines whose requests come from `arrivals`.
     #[must_use]
     pub fn new(config: EndpointConfig, arrivals: ArrivalStream) -> Self {
-        let scheduler = AnyScheduler::new(
-            config.scheduler,
-            Stream::new(config.seed, "scheduler/random"),
-        );
+        let scheduler = AnyScheduler::new(config.scheduler, config.random.clone());
         let transfer = config
             .scheduler
             .transfer_gib_per_s()

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each test crate uses its own part of it")]
 
+use fleetsim::random::Stream;
 use fleetsim::scenario::{Engine, Scheduler};
 use fleetsim::serving::{
     ConstantTime, Endpoint, EndpointConfig, EngineId, EngineSpec, Performance, RequestRecord, Role,
@@ -72,7 +73,7 @@ impl Fleet {
             weights_bytes: WEIGHTS,
             kv_bytes_per_token: 1,
             scheduler: self.scheduler,
-            seed: self.seed,
+            random: Stream::new(self.seed, "scheduler"),
             possible: self.roles.iter().map(possible).collect(),
         };
         Endpoint::new(config, arrivals)
