@@ -37,9 +37,9 @@ impl Stream {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// Uniform in the open interval (0, 1), with 53 random bits.
+    /// Uniform in the open interval (0, 1), with 52 random bits.
     pub fn uniform(&mut self) -> f64 {
-        ((self.0.next_u64() >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0)
+        ((self.0.next_u64() >> 12) as f64 + 0.5) * (1.0 / 4_503_599_627_370_496.0)
     }
 
     /// Uniform among `0..n` (Lemire's multiply-shift); zero when `n` is zero.

@@ -92,6 +92,18 @@ macro_rules! seconds {
             fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
                 Some(self.cmp(other))
             }
+            fn lt(&self, other: &Self) -> bool {
+                self.0.to_bits() < other.0.to_bits()
+            }
+            fn le(&self, other: &Self) -> bool {
+                self.0.to_bits() <= other.0.to_bits()
+            }
+            fn gt(&self, other: &Self) -> bool {
+                self.0.to_bits() > other.0.to_bits()
+            }
+            fn ge(&self, other: &Self) -> bool {
+                self.0.to_bits() >= other.0.to_bits()
+            }
         }
 
         impl fmt::Debug for $name {

@@ -105,7 +105,7 @@ impl Run {
 
 fn render(summary: &Summary, format: Format) -> Result<String, Failure> {
     match format {
-        Format::Table => Ok(summary_table(summary)),
+        Format::Table => Ok(summary_table(summary) + "\n"),
         Format::Json => serde_json::to_string_pretty(summary)
             .map(|json| json + "\n")
             .map_err(|error| Failure::Running(format!("cannot write the summary: {error}"))),

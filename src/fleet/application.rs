@@ -104,6 +104,7 @@ impl Templates {
     pub(super) fn new(
         application: &scenario::Application,
         catalog: &Catalog,
+        weights_bytes: u64,
         kinds: &[Kind],
     ) -> Self {
         let template = |template: &Template| InstanceTemplate {
@@ -112,7 +113,7 @@ impl Templates {
             processors: template.processors(),
             fits: kinds
                 .iter()
-                .map(|kind| Fit::new(application, template, catalog, kind))
+                .map(|kind| Fit::new(application, template, catalog, weights_bytes, kind))
                 .collect(),
         };
         Self(application.instances.iter().map(template).collect())
@@ -134,6 +135,20 @@ impl Templates {
             .enumerate()
             .filter(|(position, template)| self.first_of(template.role) == Some(*position))
             .map(|(_, template)| template.role)
+    }
+
+    /// Processors that an instance of a role takes, of the template that scale-up uses.
+    #[must_use]
+    pub fn processors(&self, role: Role) -> Option<u32> {
+        Some(self.get(self.first_of(role)?).processors)
+    }
+
+    /// The performance of an instance of a role on the SKU at this position of the fleet, of the
+    /// template that scale-up uses; none where it cannot be.
+    #[must_use]
+    pub fn performance(&self, role: Role, sku: usize) -> Option<&Performance> {
+        let fit = self.get(self.first_of(role)?).fits.get(sku)?;
+        fit.as_ref().ok().map(|fit| &fit.performance)
     }
 
     /// Every `(role, batching, bytes of memory)` that an instance could ever have.
@@ -163,6 +178,7 @@ impl Fit {
         application: &scenario::Application,
         template: &Template,
         catalog: &Catalog,
+        weights_bytes: u64,
         kind: &Kind,
     ) -> Result<Self, ScalingError> {
         let needed = template.processors();
@@ -181,8 +197,16 @@ impl Fit {
             &sku.processor,
             template.tensor_parallelism,
         )?;
+        let memory_bytes = u64::from(needed).saturating_mul(kind.processor().memory_bytes);
+        if memory_bytes <= weights_bytes && template.engine != Engine::Fcfs {
+            return Err(ScalingError::TooLittleMemory {
+                sku: sku.name.clone(),
+                weights_bytes,
+                memory_bytes,
+            });
+        }
         Ok(Self {
-            memory_bytes: u64::from(needed).saturating_mul(kind.processor().memory_bytes),
+            memory_bytes,
             performance,
         })
     }

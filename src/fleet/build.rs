@@ -133,7 +133,12 @@ fn add_application(
                 name: application.model.clone(),
             })?;
     let name = &application.name;
-    let templates = Templates::new(application, catalog, world.resource::<Stock>().kinds());
+    let templates = Templates::new(
+        application,
+        catalog,
+        model.weights_bytes,
+        world.resource::<Stock>().kinds(),
+    );
     let arrivals = workload::open(&application.workload, checked.directory(), seed, name).map_err(
         |error| InstallError::Workload {
             application: name.clone(),
@@ -187,7 +192,7 @@ fn add_start_state(world: &mut World, checked: &CheckedScenario) -> Result<(), I
             application: scenario.applications[placed.application].name.clone(),
             error,
         })?;
-        instances::create(world, plan, Entry::AtStart);
+        instances::create(world, &plan, Entry::AtStart);
     }
     Ok(())
 }

@@ -103,6 +103,14 @@ impl Processor {
 #[relationship(relationship_target = Processors)]
 pub struct OnServer(pub(super) Entity);
 
+impl OnServer {
+    /// The server's entity.
+    #[must_use]
+    pub const fn server(&self) -> Entity {
+        self.0
+    }
+}
+
 /// The processors of a server, in order.
 #[derive(Component, Debug)]
 #[relationship_target(relationship = OnServer, linked_spawn)]
@@ -113,6 +121,14 @@ pub struct Processors(Vec<Entity>);
 #[component(storage = "SparseSet")]
 #[relationship(relationship_target = Uses)]
 pub struct UsedBy(pub(super) Entity);
+
+impl UsedBy {
+    /// The instance's entity.
+    #[must_use]
+    pub const fn instance(&self) -> Entity {
+        self.0
+    }
+}
 
 /// The processors of an instance, in the order in which they were given.
 #[derive(Component, Debug)]
@@ -181,6 +197,14 @@ impl InstanceStatus {
 #[relationship(relationship_target = Hosts)]
 pub struct HostedOn(pub(super) Entity);
 
+impl HostedOn {
+    /// The server's entity.
+    #[must_use]
+    pub const fn server(&self) -> Entity {
+        self.0
+    }
+}
+
 /// The instances that a server carries.
 #[derive(Component, Debug)]
 #[relationship_target(relationship = HostedOn, linked_spawn)]
@@ -194,7 +218,7 @@ pub struct OfApplication(pub(super) Entity);
 impl OfApplication {
     /// The application's entity.
     #[must_use]
-    pub const fn entity(&self) -> Entity {
+    pub const fn application(&self) -> Entity {
         self.0
     }
 }

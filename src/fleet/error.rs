@@ -74,6 +74,18 @@ pub enum ScalingError {
         /// Processors that a server has.
         processors: u32,
     },
+    /// An instance on the SKU has no room for the model.
+    #[error(
+        "the weights take {weights_bytes} bytes and an instance on \"{sku}\" has {memory_bytes}: use more processors or another SKU"
+    )]
+    TooLittleMemory {
+        /// The SKU's name.
+        sku: String,
+        /// Bytes of the model's weights.
+        weights_bytes: u64,
+        /// Bytes of an instance's processors together.
+        memory_bytes: u64,
+    },
     /// There is no performance model of the template on the SKU.
     #[error(transparent)]
     NoPerformance(#[from] PerformanceError),

@@ -9,9 +9,9 @@ use bevy_ecs::world::World;
 use crate::serving::Role;
 use crate::time::SimTime;
 
+use super::account::InstanceAccount;
 use super::agenda::Timer;
 use super::api::{ScaleUpFull, ScaleUpInstance, ScaledUp};
-use super::ledger::InstanceAccount;
 use super::lifecycle::log_instance;
 use super::{
     Agenda, Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
@@ -59,7 +59,7 @@ pub(super) fn create_full(
             .collect(),
         tag: request.tag.clone(),
     };
-    let instance = create(world, plan, Entry::ScalingUp { ready });
+    let instance = create(world, &plan, Entry::ScalingUp { ready });
     Ok(ScaledUp { server, instance })
 }
 
@@ -103,11 +103,11 @@ pub(super) fn create_on(
         let ready = world.get::<Provisioning>(server).map_or(now, |it| it.ready);
         Entry::ScalingUp { ready }
     };
-    Ok(create(world, plan, entry))
+    Ok(create(world, &plan, entry))
 }
 
 /// Creates what was planned.
-pub(super) fn create(world: &mut World, plan: Plan, entry: Entry) -> Entity {
+pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
     let now = world.resource::<Clock>().now();
     let number = world.resource::<Roster>().next_instance();
     let status = match entry {
@@ -134,7 +134,7 @@ pub(super) fn create(world: &mut World, plan: Plan, entry: Entry) -> Entity {
     for &processor in &plan.processors {
         world.entity_mut(processor).insert(UsedBy(instance));
     }
-    enlist(world, instance, number, role, status, &plan);
+    enlist(world, instance, number, role, status, plan);
     match entry {
         Entry::AtStart => {
             activation::add_engine(world, instance);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::entity::Entity;
-use bevy_ecs::prelude::{Query, Res};
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
@@ -157,7 +156,7 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
             world.resource::<Roster>().instance(number) == Some(entity),
             "instance {number} is not under its number"
         );
-        let Some(application) = world.get::<Application>(of.entity()) else {
+        let Some(application) = world.get::<Application>(of.application()) else {
             return Err(Violation(format!(
                 "instance {number} outlives its application"
             )));
@@ -171,7 +170,7 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
             hosts.is_some_and(|hosts| hosts.iter().any(|it| it == entity)),
             "instance {number} is not among those of its server"
         );
-        let listed = world.get::<Instances>(of.entity());
+        let listed = world.get::<Instances>(of.application());
         require!(
             listed.is_some_and(|it| it.0.get(&number) == Some(&entity)),
             "instance {number} is not among those of its application"
@@ -256,12 +255,10 @@ fn index(number: u64) -> usize {
 }
 
 /// The invariants that cost no more than there are applications, after every tick of a debug build.
-pub(super) fn assert_cheap(
-    roster: Res<'_, Roster>,
-    ledger: Res<'_, Ledger>,
-    stock: Res<'_, Stock>,
-    services: Query<'_, '_, &Service>,
-) {
+pub(super) fn assert_cheap(world: &mut World) {
+    let roster = world.resource::<Roster>();
+    let ledger = world.resource::<Ledger>();
+    let stock = world.resource::<Stock>();
     debug_assert_eq!(
         ledger.counts().total() as usize,
         roster.live_instances(),
@@ -273,7 +270,10 @@ pub(super) fn assert_cheap(
         roster.live_servers(),
         "servers on the books"
     );
-    for service in &services {
+    for &application in roster.applications() {
+        let Some(service) = world.get::<Service>(application) else {
+            continue;
+        };
         let counts = service.0.counts();
         debug_assert_eq!(
             counts.arrived,

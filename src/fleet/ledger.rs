@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
 
 use crate::serving::{EngineId, Role};
 use crate::time::{SimDuration, SimTime};
 
+use super::account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
 use super::{InstanceStatus, ServerStatus};
 
 /// The accounts of every instance and every server that ever was, and how many there are now.
@@ -20,181 +20,7 @@ pub struct Ledger {
     roles: BTreeMap<(usize, Role), StatusCounts>,
     skus: Vec<ServerCounts>,
     total: StatusCounts,
-}
-
-/// The account of one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstanceAccount {
-    /// Its application's position in the scenario.
-    pub application: usize,
-    /// What it serves.
-    pub role: Role,
-    /// Its server's SKU: the position in the fleet.
-    pub sku: usize,
-    /// Its server's number.
-    pub server: u64,
-    /// How many processors it has.
-    pub processors: u32,
-    /// The label that it was created with.
-    pub tag: Option<Arc<str>>,
-    /// Its engine in the application's endpoint, once it has joined.
-    pub engine: Option<EngineId>,
-    /// When it was asked for.
-    pub created: SimTime,
-    /// When it became active.
-    pub active: Option<SimTime>,
-    /// When it began to drain.
-    pub draining: Option<SimTime>,
-    /// When it went.
-    pub gone: Option<SimTime>,
-}
-
-/// The account of one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerAccount {
-    /// Its SKU: the position in the fleet.
-    pub sku: usize,
-    /// When it was asked for.
-    pub created: SimTime,
-    /// When it was there.
-    pub active: Option<SimTime>,
-    /// When it went.
-    pub gone: Option<SimTime>,
-}
-
-/// How many instances are in which status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatusCounts {
-    /// Instances that start up.
-    pub scaling_up: u32,
-    /// Instances that take requests.
-    pub active: u32,
-    /// Instances that finish their work.
-    pub draining: u32,
-}
-
-/// How many servers of a SKU are in which status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerCounts {
-    /// Servers being provisioned.
-    pub scaling_up: u32,
-    /// Servers that are there.
-    pub active: u32,
-}
-
-/// Which instances to count. The default is all of them, in whatever status.
-///
-/// ```
-/// use fleetsim::fleet::{InstanceFilter, InstanceStatus};
-/// let idle = InstanceFilter { status: Some(InstanceStatus::ScalingUp), ..Default::default() };
-/// # let _ = idle;
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InstanceFilter {
-    /// Only those of the application at this position of the scenario.
-    pub application: Option<usize>,
-    /// Only those of this role.
-    pub role: Option<Role>,
-    /// Only those on servers of the SKU at this position of the fleet.
-    pub sku: Option<usize>,
-    /// Only those with so many processors.
-    pub processors: Option<u32>,
-    /// Only those with this label.
-    pub tag: Option<Arc<str>>,
-    /// Only the time in this status.
-    pub status: Option<InstanceStatus>,
-}
-
-impl InstanceAccount {
-    /// Its status.
-    #[must_use]
-    pub const fn status(&self) -> InstanceStatus {
-        if self.gone.is_some() {
-            InstanceStatus::ScalingDown
-        } else if self.draining.is_some() {
-            InstanceStatus::Draining
-        } else if self.active.is_some() {
-            InstanceStatus::Active
-        } else {
-            InstanceStatus::ScalingUp
-        }
-    }
-
-    /// From when to when it was in a status, or alive for `None`. What has not ended, ends at `now`.
-    #[must_use]
-    pub fn span(&self, status: Option<InstanceStatus>, now: SimTime) -> Option<Range<SimTime>> {
-        let gone = self.gone.unwrap_or(now);
-        match status {
-            None => Some(self.created..gone),
-            Some(InstanceStatus::ScalingUp) => Some(self.created..self.active.unwrap_or(gone)),
-            Some(InstanceStatus::Active) => Some(self.active?..self.draining.unwrap_or(gone)),
-            Some(InstanceStatus::Draining) => Some(self.draining?..gone),
-            Some(InstanceStatus::ScalingDown) => None,
-        }
-    }
-}
-
-impl ServerAccount {
-    /// From when to when it was in a status, or existed for `None`. What has not ended, ends at `now`.
-    #[must_use]
-    pub fn span(&self, status: Option<ServerStatus>, now: SimTime) -> Option<Range<SimTime>> {
-        let gone = self.gone.unwrap_or(now);
-        match status {
-            None => Some(self.created..gone),
-            Some(ServerStatus::ScalingUp) => Some(self.created..self.active.unwrap_or(gone)),
-            Some(ServerStatus::Active) => Some(self.active?..gone),
-            Some(ServerStatus::ScalingDown) => None,
-        }
-    }
-}
-
-impl StatusCounts {
-    /// All of them.
-    #[must_use]
-    pub const fn total(&self) -> u32 {
-        self.scaling_up + self.active + self.draining
-    }
-
-    /// Counts one more.
-    pub(super) fn add(&mut self, status: InstanceStatus) {
-        if let Some(count) = self.of(status) {
-            *count += 1;
-        }
-    }
-
-    fn of(&mut self, status: InstanceStatus) -> Option<&mut u32> {
-        match status {
-            InstanceStatus::ScalingUp => Some(&mut self.scaling_up),
-            InstanceStatus::Active => Some(&mut self.active),
-            InstanceStatus::Draining => Some(&mut self.draining),
-            InstanceStatus::ScalingDown => None,
-        }
-    }
-
-    fn shift(&mut self, from: InstanceStatus, to: InstanceStatus) {
-        if let Some(count) = self.of(from) {
-            *count -= 1;
-        }
-        self.add(to);
-    }
-}
-
-impl ServerCounts {
-    /// All of them.
-    #[must_use]
-    pub const fn total(&self) -> u32 {
-        self.scaling_up + self.active
-    }
-}
-
-impl InstanceFilter {
-    fn accepts(&self, account: &InstanceAccount) -> bool {
-        self.application.is_none_or(|it| it == account.application)
-            && self.role.is_none_or(|it| it == account.role)
-            && self.sku.is_none_or(|it| it == account.sku)
-            && self.processors.is_none_or(|it| it == account.processors)
-            && (self.tag.is_none() || self.tag == account.tag)
-    }
+    last: SimTime,
 }
 
 impl Ledger {
@@ -215,6 +41,12 @@ impl Ledger {
     #[must_use]
     pub fn servers(&self) -> &[ServerAccount] {
         &self.servers
+    }
+
+    /// When an account last changed.
+    #[must_use]
+    pub const fn last_entry(&self) -> SimTime {
+        self.last
     }
 
     /// How many instances there are.
@@ -328,6 +160,7 @@ impl Ledger {
             InstanceStatus::Draining => account.draining = Some(at),
             InstanceStatus::ScalingDown => account.gone = Some(at),
         }
+        self.last = self.last.max(at);
         let key = (account.application, account.role);
         self.roles.entry(key).or_default().shift(before, status);
         self.total.shift(before, status);
@@ -352,6 +185,7 @@ impl Ledger {
         else {
             return;
         };
+        self.last = self.last.max(at);
         let counts = &mut self.skus[account.sku];
         let before = match account.active {
             Some(_) => &mut counts.active,

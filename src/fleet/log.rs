@@ -117,18 +117,27 @@ impl fmt::Display for Target {
 
 /// What the lifecycle did, in order, until somebody drains it.
 #[derive(Resource, Clone, Debug, Default)]
-pub struct ScalingLog(Vec<ScalingEvent>);
+pub struct ScalingLog {
+    events: Vec<ScalingEvent>,
+    last: SimTime,
+}
 
 impl ScalingLog {
     /// What has not been drained.
     #[must_use]
     pub fn events(&self) -> &[ScalingEvent] {
-        &self.0
+        &self.events
     }
 
     /// Takes what there is, in order.
     pub fn drain(&mut self) -> std::vec::Drain<'_, ScalingEvent> {
-        self.0.drain(..)
+        self.events.drain(..)
+    }
+
+    /// The time of the latest line, drained or not.
+    #[must_use]
+    pub const fn last_time(&self) -> SimTime {
+        self.last
     }
 }
 
@@ -141,7 +150,9 @@ pub(super) fn record(world: &mut DeferredWorld<'_>, event: ScalingEvent) {
         status,
     } = event;
     tracing::info!(target: "fleetsim::scaling", %time, action = action.name(), %target, status);
-    world.resource_mut::<ScalingLog>().0.push(event);
+    let mut log = world.resource_mut::<ScalingLog>();
+    log.events.push(event);
+    log.last = log.last.max(time);
     world.resource_mut::<Messages<ScalingEvent>>().write(event);
 }
 

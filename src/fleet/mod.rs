@@ -16,7 +16,52 @@
 //! policies, scripted actions and recorders act at it. What is due at equal times happens in the order
 //! of (phase, order of asking). Whatever is caused at an instant and due at that same instant in an
 //! earlier phase happens in another tick, which takes no time.
+//!
+//! ```
+//! use bevy_ecs::prelude::*;
+//! use fleetsim::fleet::{self, FleetWorldExt, ScaleUpFull, ScalingExt};
+//! use fleetsim::scenario::CheckedScenario;
+//! use fleetsim::serving::Role;
+//! use fleetsim::time::SimTime;
+//!
+//! let scenario = CheckedScenario::from_ron(
+//!     r#"(
+//!         name: "one more",
+//!         fleet: [(sku: "dgx-h100", count: 1, limit: 2)],
+//!         applications: [(
+//!             name: "chat",
+//!             model: "llama2-70b",
+//!             instances: [(role: Mixed, start: AllServers)],
+//!             scaling: (scale_up_delay: 10.0),
+//!             workload: Synthetic(
+//!                 arrivals: Poisson(rate: 2.0),
+//!                 prompt_tokens: Constant(1000),
+//!                 output_tokens: Constant(100),
+//!                 requests: 50,
+//!             ),
+//!         )],
+//!     )"#,
+//!     ".".as_ref(),
+//! )?;
+//! let mut world = World::new();
+//! fleet::install(&mut world, &scenario)?;
+//! world.run_until(SimTime::new(5.0)?)?;
+//!
+//! let chat = world.application("chat")?;
+//! let new = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed))?;
+//! assert!(!world.can_schedule(new.instance));
+//! world.run_until(SimTime::new(15.0)?)?;
+//! assert!(world.can_schedule(new.instance));
+//!
+//! let error = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed)).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "the fleet already has its limit of 2 servers of \"dgx-h100\": remove one first, or raise `limit`"
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod account;
 mod activation;
 mod agenda;
 mod api;
@@ -40,6 +85,7 @@ mod servers;
 mod stock;
 mod tick;
 
+pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
 pub use agenda::Agenda;
 pub use api::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingExt, ScalingRequest};
 pub use application::{Application, Instances, ScalingRules, Service, Templates};
@@ -54,9 +100,7 @@ pub use components::{
 use components::{FromTemplate, TakesServerAlong};
 pub use error::ScalingError;
 pub use invariants::{Violation, check_invariants};
-pub use ledger::{
-    InstanceAccount, InstanceFilter, Ledger, ServerAccount, ServerCounts, StatusCounts,
-};
+pub use ledger::Ledger;
 pub use log::{ScalingAction, ScalingEvent, ScalingLog, Target};
 pub use questions::StatusSummary;
 pub use roster::Roster;

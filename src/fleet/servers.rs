@@ -9,8 +9,8 @@ use bevy_ecs::world::World;
 use crate::catalog::Sku;
 use crate::time::SimTime;
 
+use super::account::ServerAccount;
 use super::agenda::Timer;
-use super::ledger::ServerAccount;
 use super::log::record;
 use super::{
     Agenda, Clock, Hosts, Ledger, OnServer, Processor, Provisioning, Roster, ScalingAction,

@@ -101,6 +101,10 @@ pub trait FleetWorldExt {
     /// Whether nothing will happen any more unless somebody who asked to be woken acts, such as a
     /// policy: requests may be waiting, but nothing is on its way to serve them.
     fn is_stalled(&self) -> bool;
+
+    /// The instant of the last thing that happened, in the data plane or in the lifecycle. Where a run
+    /// ends that ends when it is quiet: the clock may have gone on to a sample or a decision.
+    fn last_activity(&self) -> SimTime;
 }
 
 impl FleetWorldExt for World {
@@ -143,6 +147,14 @@ impl FleetWorldExt for World {
 
     fn is_stalled(&self) -> bool {
         nothing_pending(self) && services(self).all(|service| service.0.next_event().is_none())
+    }
+
+    fn last_activity(&self) -> SimTime {
+        let log = self.resource::<super::ScalingLog>().last_time();
+        let books = self.resource::<Ledger>().last_entry();
+        services(self)
+            .map(|service| service.0.last_event())
+            .fold(log.max(books), SimTime::max)
     }
 }
 
@@ -200,6 +212,10 @@ pub(super) fn add_schedule(world: &mut World) {
 }
 
 /// Moves the clock to the end of the tick and serves up to it.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a system takes its parameters by value"
+)]
 fn serve(
     mut clock: ResMut<'_, Clock>,
     mut agenda: ResMut<'_, Agenda>,

@@ -6,7 +6,7 @@ use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 
 use super::arrivals::Arrivals;
 use super::batching::{Selection, usable_memory};
-use super::engine::Engine;
+use super::engine::{Admission, Engine};
 use super::events::{Event, Events};
 use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
 use super::scheduler::{AnyScheduler, Choice, Engines, Scheduler, Shape};
@@ -148,12 +148,12 @@ impl Endpoint {
         id
     }
 
-    /// Lets the scheduler choose the engine. Follow with [`Self::flush`] once all that open at the same
-    /// instant are open.
+    /// Lets the scheduler choose the engine, unless it was closed or taken out. Follow with
+    /// [`Self::flush`] once all that open at the same instant are open.
     pub fn open(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        if !state.open && state.removed.is_none() {
-            state.open = true;
+        if state.admission == Admission::Joined {
+            state.admission = Admission::Open;
             let role = state.role;
             let engines = Engines {
                 engines: &self.engines,
@@ -163,19 +163,19 @@ impl Endpoint {
         }
     }
 
-    /// Stops the scheduler from choosing the engine; what it has it finishes.
+    /// Stops the scheduler from choosing the engine, for good; what it has it finishes.
     pub fn close(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        if state.open {
-            state.open = false;
+        if state.admission == Admission::Open {
             self.scheduler.close(engine);
         }
+        state.admission = Admission::Closed;
     }
 
     /// Whether no request is assigned to the engine, transfers from and to it included.
     #[must_use]
     pub fn is_idle(&self, engine: EngineId) -> bool {
-        self.engines[engine.index()].assigned == 0
+        self.engines[engine.index()].unfinished() == 0
     }
 
     /// Since when it has been idle, if it is: its last request's end, or when it joined if it never had any.
@@ -190,7 +190,7 @@ impl Endpoint {
     /// # Errors
     /// [`EngineBusy`] while a request is assigned to it.
     pub fn remove(&mut self, engine: EngineId) -> Result<(), EngineBusy> {
-        let assigned = self.engines[engine.index()].assigned;
+        let assigned = self.engines[engine.index()].unfinished();
         if assigned > 0 {
             return Err(EngineBusy { assigned });
         }
@@ -288,9 +288,10 @@ impl Endpoint {
         let shape = self.shape(&self.requests[id]);
         if !self.could_ever_hold(&shape) {
             self.counts.rejected += 1;
-            let request = self.requests.remove(id);
             let outcome = Outcome::Rejected(Rejection::TooLarge);
-            self.ended.push(self.record(&request, outcome, None));
+            let record = self.record(&self.requests[id], outcome, None);
+            self.ended.push(record);
+            self.requests.remove(id);
         } else if !self.dispatch(id) {
             self.counts.waiting += 1;
             self.waiting.push_back(id);
@@ -327,7 +328,11 @@ impl Endpoint {
         let Some(Choice { prompt, token }) = self.scheduler.choose(&shape, &engines) else {
             return false;
         };
-        debug_assert!(self.engines[prompt.index()].open && self.engines[token.index()].open);
+        debug_assert!(
+            [prompt, token]
+                .iter()
+                .all(|id| self.engines[id.index()].admission == Admission::Open)
+        );
         self.counts.in_flight += 1;
         let request = &mut self.requests[id];
         request.prompt_engine = prompt;
@@ -388,7 +393,7 @@ impl Endpoint {
     ) -> RequestRecord {
         let instance = |engine: EngineId| Some(self.engines[engine.index()].instance);
         let (prompt_instance, token_instance) = match request.stage {
-            Stage::Waiting | Stage::Parked(_) => (None, None),
+            Stage::Ended | Stage::Waiting | Stage::Parked(_) => (None, None),
             _ => (
                 instance(request.prompt_engine),
                 instance(request.token_engine),
@@ -455,6 +460,12 @@ impl Endpoint {
         self.last_event
     }
 
+    /// The instant that has been served up to, or the last event when there was no bound.
+    #[must_use]
+    pub const fn served(&self) -> SimTime {
+        self.now
+    }
+
     /// Whether every request that will ever come has come and ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -480,12 +491,7 @@ impl Endpoint {
     #[must_use]
     pub fn load(&self, engine: EngineId, at: SimTime) -> EngineLoad {
         let engine = &self.engines[engine.index()];
-        let (tokens, seconds) = engine.progress(at);
-        let (prompt_s, token_s) = if engine.batch_prompts() > 0 {
-            (seconds, 0.0)
-        } else {
-            (0.0, seconds)
-        };
+        let (tokens, prompt_s, token_s) = engine.progress(at);
         let totals = &engine.totals;
         EngineLoad {
             queued: engine.waiting_len() as u64,

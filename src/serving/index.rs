@@ -1,4 +1,5 @@
 use super::EngineId;
+use crate::time::SimTime;
 
 /// Engines by a key that changes: the least in O(1), a change in O(log n).
 ///
@@ -12,7 +13,7 @@ pub struct LeastIndex<K> {
 }
 
 /// One engine in a [`LeastIndex`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<K> {
     /// What it is ordered by.
     pub key: K,
@@ -22,15 +23,39 @@ pub struct Entry<K> {
     pub engine: EngineId,
 }
 
-const ABSENT: u32 = u32::MAX;
-const ARITY: usize = 4;
+/// A key of a [`LeastIndex`]: anything whose order is that of a whole number.
+pub trait Key: Copy {
+    /// The number.
+    fn rank(self) -> u64;
+}
 
-impl<K: Copy + Ord> Entry<K> {
-    /// Whether it stands before `other`. Orders differ, so the engine need not be looked at.
-    fn is_before(&self, other: &Self) -> bool {
-        self.key < other.key || self.key == other.key && self.order < other.order
+impl Key for u64 {
+    fn rank(self) -> u64 {
+        self
     }
 }
+
+impl Key for i64 {
+    fn rank(self) -> u64 {
+        self.cast_unsigned() ^ (1 << 63)
+    }
+}
+
+impl Key for SimTime {
+    fn rank(self) -> u64 {
+        self.seconds().to_bits()
+    }
+}
+
+impl<K: Key> Entry<K> {
+    /// Where it stands: the key, then the order. One wide number compares without a branch.
+    fn rank(&self) -> u128 {
+        u128::from(self.key.rank()) << 64 | u128::from(self.order)
+    }
+}
+
+const ABSENT: u32 = u32::MAX;
+const ARITY: usize = 4;
 
 impl<K> Default for LeastIndex<K> {
     fn default() -> Self {
@@ -41,7 +66,7 @@ impl<K> Default for LeastIndex<K> {
     }
 }
 
-impl<K: Copy + Ord> LeastIndex<K> {
+impl<K: Key> LeastIndex<K> {
     /// The engine with the least key; of equals, the one with the least order.
     #[must_use]
     pub fn least(&self) -> Option<&Entry<K>> {
@@ -54,7 +79,10 @@ impl<K: Copy + Ord> LeastIndex<K> {
         if accept(least.engine) {
             return Some(least);
         }
-        self.heap.iter().filter(|entry| accept(entry.engine)).min()
+        self.heap
+            .iter()
+            .filter(|entry| accept(entry.engine))
+            .min_by_key(|entry| entry.rank())
     }
 
     /// Whether there is no engine in it.
@@ -113,7 +141,7 @@ impl<K: Copy + Ord> LeastIndex<K> {
     /// Restores the heap around an entry that may have become smaller or larger.
     fn settle(&mut self, place: usize) {
         let entry = self.heap[place];
-        if place > 0 && entry.is_before(&self.heap[(place - 1) / ARITY]) {
+        if place > 0 && entry.rank() < self.heap[(place - 1) / ARITY].rank() {
             self.rise(place, entry);
         } else {
             self.sink(place, entry);
@@ -121,9 +149,10 @@ impl<K: Copy + Ord> LeastIndex<K> {
     }
 
     fn rise(&mut self, mut place: usize, entry: Entry<K>) {
+        let rank = entry.rank();
         while place > 0 {
             let parent = (place - 1) / ARITY;
-            if !entry.is_before(&self.heap[parent]) {
+            if self.heap[parent].rank() <= rank {
                 break;
             }
             self.put(place, self.heap[parent]);
@@ -133,19 +162,30 @@ impl<K: Copy + Ord> LeastIndex<K> {
     }
 
     fn sink(&mut self, mut place: usize, entry: Entry<K>) {
-        loop {
-            let first = place * ARITY + 1;
-            let children = first..(first + ARITY).min(self.heap.len());
-            let Some(child) = children.min_by_key(|&child| self.heap[child]) else {
-                break;
-            };
-            if entry <= self.heap[child] {
-                break;
-            }
+        let rank = entry.rank();
+        while let Some((child, least)) = self.least_child(place)
+            && least < rank
+        {
             self.put(place, self.heap[child]);
             place = child;
         }
         self.put(place, entry);
+    }
+
+    fn least_child(&self, place: usize) -> Option<(usize, u128)> {
+        let first = place * ARITY + 1;
+        if let Some([a, b, c, d]) = self.heap.get(first..first + ARITY) {
+            let pair = |left: (usize, u128), right: (usize, u128)| {
+                if right.1 < left.1 { right } else { left }
+            };
+            return Some(pair(
+                pair((first, a.rank()), (first + 1, b.rank())),
+                pair((first + 2, c.rank()), (first + 3, d.rank())),
+            ));
+        }
+        (first..self.heap.len())
+            .map(|child| (child, self.heap[child].rank()))
+            .min_by_key(|&(_, rank)| rank)
     }
 
     fn put(&mut self, place: usize, entry: Entry<K>) {

@@ -119,14 +119,16 @@ impl Endpoint {
     fn finish_request(&mut self, engine: EngineId, id: RequestId) {
         self.scheduler.request_done(engine);
         self.scheduler.pool_left(engine);
-        let request = self.requests.remove(id);
-        self.engines[engine.index()].give_back(request.held);
-        self.scheduler.memory_released(engine, request.held);
+        let request = &self.requests[id];
+        let held = request.held;
+        let record = self.record(request, Outcome::Completed, Some(self.now));
+        self.ended.push(record);
+        self.requests.remove(id);
+        self.engines[engine.index()].give_back(held);
+        self.scheduler.memory_released(engine, held);
         self.unassign(engine);
         self.counts.in_flight -= 1;
         self.counts.completed += 1;
-        self.ended
-            .push(self.record(&request, Outcome::Completed, Some(self.now)));
     }
 }
 

@@ -23,7 +23,7 @@ mod withdrawal;
 
 pub use crate::scenario::Role;
 pub use endpoint::Endpoint;
-pub use index::{Entry, LeastIndex};
+pub use index::{Entry, Key, LeastIndex};
 pub use performance::{
     ConstantTime, Curves, InvalidCurve, Performance, PerformanceError, PerformanceModel,
 };

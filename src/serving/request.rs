@@ -61,6 +61,8 @@ impl Task {
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// It has ended; its place is free.
+    Ended,
     /// At the application, with no instance.
     Waiting,
     /// Evicted from this engine, until that has made progress.
@@ -149,7 +151,7 @@ impl Request {
 /// All requests that have not ended, in dense storage whose places are used again.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    slots: Vec<Option<Request>>,
+    slots: Vec<Request>,
     free: Vec<RequestId>,
     arrived: u64,
 }
@@ -179,53 +181,48 @@ impl Requests {
         };
         self.arrived += 1;
         if let Some(id) = self.free.pop() {
-            self.slots[id.0 as usize] = Some(request);
+            self.slots[id.0 as usize] = request;
             id
         } else {
             let id =
                 RequestId(u32::try_from(self.slots.len()).expect("under 2^31 requests at once"));
             assert!(id.0 < 1 << 31, "under 2^31 requests at once");
-            self.slots.push(Some(request));
+            self.slots.push(request);
             id
         }
     }
 
-    pub(super) fn remove(&mut self, id: RequestId) -> Request {
+    /// Frees the place of a request that has ended. What it was stays readable until it is used again.
+    pub(super) fn remove(&mut self, id: RequestId) {
+        debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
+        self.slots[id.0 as usize].stage = Stage::Ended;
+        self.slots[id.0 as usize].transfer_event = 0;
         self.free.push(id);
-        self.slots[id.0 as usize]
-            .take()
-            .expect("a request is removed once")
     }
 
     /// Whether a transfer event still moves this request on.
     pub(super) fn transfer_stands(&self, id: RequestId, event: u64) -> bool {
-        self.slots[id.0 as usize]
-            .as_ref()
-            .is_some_and(|request| request.transfer_event == event)
+        self.slots[id.0 as usize].transfer_event == event
     }
 
     /// Every request that has not ended, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (RequestId, &Request)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter_map(|(i, slot)| Some((RequestId(i as u32), slot.as_ref()?)))
+        (0..)
+            .map(RequestId)
+            .zip(&self.slots)
+            .filter(|(_, request)| request.stage != Stage::Ended)
     }
 }
 
 impl Index<RequestId> for Requests {
     type Output = Request;
     fn index(&self, id: RequestId) -> &Request {
-        self.slots[id.0 as usize]
-            .as_ref()
-            .expect("a request is not used after it ended")
+        &self.slots[id.0 as usize]
     }
 }
 
 impl IndexMut<RequestId> for Requests {
     fn index_mut(&mut self, id: RequestId) -> &mut Request {
-        self.slots[id.0 as usize]
-            .as_mut()
-            .expect("a request is not used after it ended")
+        &mut self.slots[id.0 as usize]
     }
 }

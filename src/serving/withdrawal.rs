@@ -17,7 +17,7 @@ impl Endpoint {
             .requests
             .iter()
             .filter(|(_, request)| match request.stage {
-                Stage::Waiting => false,
+                Stage::Ended | Stage::Waiting => false,
                 Stage::Parked(at) => at == engine,
                 Stage::Token => request.token_engine == engine,
                 Stage::Prompt | Stage::Blocked | Stage::Transfer => {
@@ -66,7 +66,7 @@ impl Endpoint {
         let mut prompt_untaken = 0;
         let mut token_untaken = shape.bytes();
         match stage {
-            Stage::Waiting | Stage::Parked(_) => return,
+            Stage::Ended | Stage::Waiting | Stage::Parked(_) => return,
             Stage::Prompt => {
                 self.engines[prompt.index()].drop_request(&self.requests, id);
                 self.engines[prompt.index()].totals.pending_tokens -= prompt_tokens;

@@ -6,16 +6,20 @@ const POWERS_OF_TEN: [f64; 16] = [
 
 /// A whole number of decimal digits alone; `None` for anything else or beyond `u64`.
 pub(super) fn whole(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.iter().try_fold(0_u64, |value, byte| {
+    let mut value = 0_u64;
+    for byte in text {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
-        value.checked_mul(10)?.checked_add(u64::from(digit))
-    })
+        // No number of 19 digits overflows.
+        value = if text.len() < 20 {
+            value * 10 + u64::from(digit)
+        } else {
+            value.checked_mul(10)?.checked_add(u64::from(digit))?
+        };
+    }
+    (!text.is_empty()).then_some(value)
 }
 
 /// The `f64` nearest to a decimal number, as Python's `float` and every other correct reader

@@ -91,23 +91,18 @@ fn pieces(factors: &[(SimTime, f64)]) -> Result<Vec<Piece>, WorkloadError> {
     };
     expect(!factors.is_empty(), &factors, "at least one piece")?;
     let mut pieces: Vec<Piece> = Vec::with_capacity(factors.len());
-    for (from, factor) in factors {
-        let (from, factor) = (from.seconds(), *factor);
+    let mut before = None;
+    for piece in factors {
+        let (from, factor) = *piece;
         let holds = factor.is_finite() && factor >= 0.0;
-        expect(holds, &(from, factor), "a factor of 0 or more")?;
-        let (start, effective) = match pieces.last() {
-            None => (0.0, 0.0),
-            Some(last) => {
-                let rises = from > last.start;
-                expect(
-                    rises,
-                    &(from, factor),
-                    "a later start than that of the piece before",
-                )?;
-                let effective = last.effective + (from - last.start) * last.factor;
-                (from, effective)
-            }
-        };
+        expect(holds, piece, "a factor of 0 or more")?;
+        let rises = before.is_none_or(|before| before < from);
+        expect(rises, piece, "a later start than that of the piece before")?;
+        before = Some(from);
+        let (start, effective) = pieces.last().map_or((0.0, 0.0), |last| {
+            let length = from.seconds() - last.start;
+            (from.seconds(), last.effective + length * last.factor)
+        });
         pieces.push(Piece {
             start,
             factor,

@@ -33,8 +33,8 @@ pub(super) fn nanoseconds(text: &[u8]) -> Option<i128> {
 /// Days from the first day of the year 1 to a date of the Gregorian calendar.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let before = year.checked_sub(1)?;
-    let leap_year =
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let divides = |by: u64| year.is_multiple_of(by);
+    let leap_year = divides(4) && (!divides(100) || divides(400));
     let month = usize::try_from(month.checked_sub(1)?).ok()?;
     let longest = DAYS_IN_MONTH.get(month)? + u64::from(leap_year && month == 1);
     if day == 0 || day > longest {

@@ -5,7 +5,7 @@ use crate::serving::index::LeastIndex;
 /// The engine with the fewest requests in its pool.
 #[derive(Debug, Default)]
 pub(in super::super) struct FewestRequests {
-    engines: LeastIndex<u32>,
+    engines: LeastIndex<u64>,
 }
 
 impl List for FewestRequests {
@@ -15,6 +15,10 @@ impl List for FewestRequests {
 
     fn close(&mut self, engine: EngineId) {
         self.engines.remove(engine);
+    }
+
+    fn has(&self, holds: impl FnMut(EngineId) -> bool) -> bool {
+        self.engines.least_where(holds).is_some()
     }
 
     fn pick(&mut self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {

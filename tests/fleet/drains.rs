@@ -1,0 +1,173 @@
+//! Scale-down of instances that have work.
+
+use bevy_ecs::prelude::*;
+use fleetsim::fleet::*;
+use fleetsim::serving::{Counts, Outcome};
+use fleetsim::time::SimDuration;
+
+use crate::support::*;
+
+/// One server with one instance that works from 0 to 7, and a call to drain it at 2.25.
+fn drained(scaling: &str) -> World {
+    let mut world = Setup {
+        fleet: r#"[(sku: "big", count: 1)]"#,
+        scaling,
+        start: "None",
+        ..Setup::default()
+    }
+    .world();
+    let server = world.server(0).unwrap();
+    let instance = world
+        .start_spin_up_instance(&world.up_on(server), true)
+        .unwrap();
+    world.submit(7);
+    world.until(2.25);
+    world.scale_down_full(instance).unwrap();
+    assert_eq!(world.status(instance), Some(InstanceStatus::Draining));
+    assert_eq!(world.pending_server_removals(), [server]);
+    world
+}
+
+fn counts(world: &World) -> Counts {
+    world.get::<Service>(world.app()).unwrap().0.counts()
+}
+
+#[test]
+fn a_polled_drain_ends_at_a_check() {
+    // Checks at 2.25 + 2n: 8.25 is the first at which the work, done at 7, is over.
+    let mut world = drained("(drain: Poll(2))");
+    world.until(20.0);
+    assert_eq!(
+        world.log()[1..],
+        [
+            "2.25 scale_down_start instance_0 draining",
+            "8.25 scale_down_complete instance_0 scaling_down",
+            "8.25 scale_down_server server_0 scaling_down",
+        ]
+    );
+    assert_eq!(counts(&world).completed, 1);
+    assert_eq!(world.count::<Processor>(), 0);
+}
+
+#[test]
+fn a_drain_on_idle_ends_at_the_very_instant() {
+    for max_tick in [None, Some(0.4), Some(100.0)] {
+        let mut world = drained("(drain: OnIdle)");
+        world.resource_mut::<TickLimits>().max_tick = max_tick.map(SimDuration::saturating);
+        world.until(20.0);
+        assert_eq!(
+            world.log()[2..],
+            [
+                "7 scale_down_complete instance_0 scaling_down",
+                "7 scale_down_server server_0 scaling_down",
+            ]
+        );
+        let account = &world.resource::<Ledger>().instances()[0];
+        assert_eq!(account.gone, Some(at(7.0)));
+    }
+}
+
+#[test]
+fn a_drain_whose_last_token_comes_at_the_call_is_over_at_once() {
+    let mut world = Setup {
+        actions: "[(at: 7, action: ScaleDownInstance(instance: 0))]",
+        ..Setup::default()
+    }
+    .world();
+    world.submit(7);
+    world.until(7.0);
+    assert_eq!(
+        world.log(),
+        [
+            "7 scale_down_start instance_0 draining",
+            "7 scale_down_complete instance_0 scaling_down",
+        ]
+    );
+}
+
+#[test]
+fn a_drain_that_takes_too_long_puts_its_work_back() {
+    for drain in ["Poll(2)", "OnIdle"] {
+        let mut world = drained(&format!("(drain: {drain}, drain_timeout: 3)"));
+        world.until(6.0);
+        assert_eq!(
+            world.log()[1..],
+            [
+                "2.25 scale_down_start instance_0 draining",
+                "5.25 drain_timeout instance_0 draining",
+                "5.25 scale_down_complete instance_0 scaling_down",
+                "5.25 scale_down_server server_0 scaling_down",
+            ]
+        );
+        assert_eq!((counts(&world).waiting, counts(&world).restarted), (1, 1));
+        // It begins again on the next instance, with the first attempt's time to first token.
+        world.scale_up_full(&world.up()).unwrap();
+        world.until(60.0);
+        let app = world.app();
+        let mut service = world.get_mut::<Service>(app).unwrap();
+        let record = service.0.take_ended().next().unwrap();
+        assert_eq!(record.outcome, Outcome::Completed);
+        assert_eq!((record.first_token, record.restarts), (Some(at(1.0)), 1));
+        assert!(world.is_quiet());
+    }
+}
+
+#[test]
+fn work_done_at_the_deadline_is_done() {
+    let mut world = drained("(drain: Poll(2), drain_timeout: 4.75)");
+    world.until(20.0);
+    assert!(!world.log().iter().any(|line| line.contains("timeout")));
+    assert_eq!(
+        world.log()[2],
+        "7 scale_down_complete instance_0 scaling_down"
+    );
+}
+
+#[test]
+fn a_draining_instance_is_given_nothing_new() {
+    let mut world = Setup::default().world();
+    world.submit(5);
+    world.submit(20);
+    world.until(1.0);
+    world
+        .scale_down_instance(world.instance(0).unwrap())
+        .unwrap();
+    // By queue length instance 0 would be the first choice at 6.
+    for second in 2..9 {
+        world.until(f64::from(second));
+        world.submit(1);
+    }
+    world.until(100.0);
+    let app = world.app();
+    let mut service = world.get_mut::<Service>(app).unwrap();
+    let served: Vec<Option<u64>> = service
+        .0
+        .take_ended()
+        .map(|it| it.prompt_instance)
+        .collect();
+    assert_eq!(served[0], Some(0));
+    assert_eq!(served[1..], [Some(1); 8]);
+}
+
+#[test]
+fn what_waits_is_scheduled_once_all_that_activates_then_is_active() {
+    let mut world = Setup {
+        fleet: r#"[(sku: "big")]"#,
+        scaling: "(scale_up_delay: 10)",
+        ..Setup::default()
+    }
+    .world();
+    for _ in 0..2 {
+        world.scale_up_full(&world.up()).unwrap();
+    }
+    for _ in 0..4 {
+        world.submit(5);
+    }
+    world.until(9.0);
+    assert_eq!(counts(&world).waiting, 4);
+    world.until(10.0);
+    assert_eq!((counts(&world).waiting, counts(&world).in_flight), (0, 4));
+    // Two on each: had the first been flushed to alone, it would have all four until 30.
+    world.until(20.0);
+    assert_eq!(counts(&world).completed, 4);
+}

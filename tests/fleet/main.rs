@@ -1,0 +1,16 @@
+//! The control plane, through its public API.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod accounting;
+mod commands;
+mod departures;
+mod drains;
+mod faults;
+mod lifecycle;
+mod random_scripts;
+mod refusals;
+mod stepping;
+mod support;
