@@ -1,5 +1,9 @@
 //! The command line from end to end: the same input gives the same bytes, however the ticks fall;
 //! results are not overwritten unasked; exit statuses; real hours of traffic, complete.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -3,6 +3,10 @@
 //!
 //! `FLEETSIM_DIFFERENTIAL_CASES` sets how many cases there are, `FLEETSIM_DIFFERENTIAL_SEED` the seed of
 //! the first. The folder of a case that differs is kept.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 #[path = "../reference/figures.rs"]
 mod figures;

@@ -1,5 +1,9 @@
 //! Cases measured on the reference simulator: a folder with `scenario.ron`, its `trace.csv`, the
 //! figures of every request in `expected.csv`, and where the fleet is scaled `expected_scaling.csv`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 mod figures;
 
