@@ -143,6 +143,6 @@ pub(crate) fn compare<'a>(
     if wrong.is_empty() {
         Ok(largest)
     } else {
-        Err(wrong)
+        Err(format!("differences of up to {largest:e} s\n{wrong}"))
     }
 }
