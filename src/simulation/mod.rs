@@ -116,6 +116,12 @@ impl Simulation {
             Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
             None => self.world.is_quiet() || self.world.is_stalled(),
         };
+        if self.over {
+            // Only now is it known that the run ended before the sample that this tick went on to.
+            let end = self.ended();
+            let mut rows = self.world.resource_mut::<Rows>();
+            rows.samples.retain(|sample| sample.time <= end);
+        }
         Ok(!self.over)
     }
 
@@ -229,4 +235,46 @@ pub struct Finished {
     pub scaling: Vec<ScalingEvent>,
     /// Everything that the summary is made from.
     pub record: RunRecord,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sample_taken_on_the_way_is_later_than_the_end() {
+        let scenario = CheckedScenario::from_ron(
+            r#"(
+                name: "one request",
+                fleet: [(sku: "dgx-h100", count: 1)],
+                applications: [(
+                    name: "chat",
+                    model: "llama2-70b",
+                    instances: [(role: Mixed, start: AllServers)],
+                    workload: Synthetic(
+                        arrivals: Constant(rate: 1.0),
+                        prompt_tokens: Constant(100),
+                        output_tokens: Constant(10),
+                        requests: 1,
+                    ),
+                )],
+            )"#,
+            ".".as_ref(),
+        )
+        .unwrap();
+        let mut simulation = Simulation::new(&scenario).unwrap();
+        let mut samples = Vec::new();
+        loop {
+            let more = simulation.tick().unwrap();
+            samples.append(&mut simulation.take_rows().samples);
+            if !more {
+                break;
+            }
+        }
+        let end = simulation.ended();
+        assert!(end < simulation.now(), "the last tick went on to a sample");
+        samples.append(&mut simulation.finish().rows.samples);
+        assert!(samples.is_sorted_by_key(|sample| sample.time));
+        assert_eq!(samples.last().map(|sample| sample.time), Some(end));
+    }
 }
