@@ -66,7 +66,7 @@ fn run(name: &str, rule: Rule, own: Option<PowerOfTwo>) -> Result<f64, Box<dyn E
         weights_bytes: model.weights_bytes,
         kv_bytes_per_token: model.kv_bytes_per_token(),
         scheduler: rule,
-        seed: SEED,
+        random: Stream::new(SEED, "scheduler"),
         possible: vec![(Role::Mixed, Engine::default(), MEMORY_BYTES)],
     };
     let requests: Workload = document::read("requests", REQUESTS)?;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use fleetsim::random::Stream;
 use fleetsim::scenario::{Engine, Scheduler};
 use fleetsim::serving::{
     ConstantTime, Endpoint, EndpointConfig, EngineId, EngineSpec, Outcome, Performance, Role,
@@ -128,7 +129,7 @@ fn check(
         weights_bytes: WEIGHTS,
         kv_bytes_per_token: 1,
         scheduler,
-        seed: 1,
+        random: Stream::new(1, "scheduler"),
         possible: roles.iter().map(|&role| (role, batching, MEMORY)).collect(),
     };
     let endpoint = Endpoint::new(config, Box::new(workload.clone().into_iter().map(Ok)));
@@ -211,7 +212,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_lost_while_engines_come_and_go(

@@ -58,16 +58,11 @@ impl Agenda {
     /// The instant of the first entry, [`SimTime::MAX`] if there is none.
     #[must_use]
     pub fn next_due(&self) -> SimTime {
-        self.next_control().min(self.wakes.next_due())
-    }
-
-    /// The instant of the first entry of the fleet's own, [`SimTime::MAX`] if there is none.
-    #[must_use]
-    pub fn next_control(&self) -> SimTime {
         self.faults
             .next_due()
             .min(self.lifecycle.next_due())
             .min(self.actions.next_due())
+            .min(self.wakes.next_due())
     }
 
     /// Has `entity` among [`Self::awake`] of `set` in the tick that ends at `at`; in the next tick if

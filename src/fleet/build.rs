@@ -149,7 +149,7 @@ fn add_application(
         weights_bytes: model.weights_bytes,
         kv_bytes_per_token: model.kv_bytes_per_token(),
         scheduler: application.scheduler,
-        seed,
+        random: Stream::new(seed, &format!("scheduler/{name}")),
         possible: templates.possible(),
     };
     let entity = world

@@ -35,11 +35,20 @@ impl Endpoint {
         }
     }
 
-    /// Evicts from a destination without room, if nothing will ever run there or leave it.
-    pub(super) fn make_room_if_hopeless(&mut self, destination: EngineId) {
-        if self.is_hopeless(destination, &mut Vec::new())
+    /// Evicts from the destination of a transfer that finds no room there, if nothing will ever run
+    /// there or leave it, until the transfer starts: the room is for it and for nothing else.
+    pub(super) fn make_room_if_hopeless(&mut self, id: RequestId) {
+        let destination = self.requests[id].token_engine;
+        let mut evicted = false;
+        while self.is_hopeless(destination, &mut Vec::new())
             && (self.evict_latest_waiting(destination) || self.evict_latest_blocked(destination))
         {
+            evicted = true;
+            if self.start_transfer(id) {
+                break;
+            }
+        }
+        if evicted {
             self.begin(destination);
         }
     }

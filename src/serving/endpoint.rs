@@ -1,12 +1,11 @@
 use std::collections::VecDeque;
 
-use crate::random::Stream;
 use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 
 use super::arrivals::Arrivals;
 use super::batching::{Selection, usable_memory};
-use super::engine::Engine;
+use super::engine::{Admission, Engine};
 use super::events::{Event, Events};
 use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
 use super::scheduler::{AnyScheduler, Choice, Engines, Scheduler, Shape};
@@ -19,6 +18,7 @@ use super::{
 /// arrays.
 ///
 /// ```
+/// use fleetsim::random::Stream;
 /// use fleetsim::scenario::{Engine, Scheduler};
 /// use fleetsim::serving::{
 ///     ConstantTime, Endpoint, EndpointConfig, EngineSpec, Performance, Role,
@@ -31,7 +31,7 @@ use super::{
 ///         weights_bytes: 0,
 ///         kv_bytes_per_token: 1,
 ///         scheduler: Scheduler::Jsq,
-///         seed: 0,
+///         random: Stream::new(0, "scheduler"),
 ///         possible: vec![(Role::Mixed, Engine::Fcfs, 1_000)],
 ///     },
 ///     Box::new(std::iter::empty()),
@@ -79,10 +79,7 @@ impl Endpoint {
     /// An endpoint without engines whose requests come from `arrivals`.
     #[must_use]
     pub fn new(config: EndpointConfig, arrivals: ArrivalStream) -> Self {
-        let scheduler = AnyScheduler::new(
-            config.scheduler,
-            Stream::new(config.seed, "scheduler/random"),
-        );
+        let scheduler = AnyScheduler::new(config.scheduler, config.random.clone());
         let transfer = config
             .scheduler
             .transfer_gib_per_s()
@@ -148,12 +145,12 @@ impl Endpoint {
         id
     }
 
-    /// Lets the scheduler choose the engine. Follow with [`Self::flush`] once all that open at the same
-    /// instant are open.
+    /// Lets the scheduler choose the engine, unless it was closed or taken out. Follow with
+    /// [`Self::flush`] once all that open at the same instant are open.
     pub fn open(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        if !state.open && state.removed.is_none() {
-            state.open = true;
+        if state.admission == Admission::Joined {
+            state.admission = Admission::Open;
             let role = state.role;
             let engines = Engines {
                 engines: &self.engines,
@@ -163,19 +160,19 @@ impl Endpoint {
         }
     }
 
-    /// Stops the scheduler from choosing the engine; what it has it finishes.
+    /// Stops the scheduler from choosing the engine, for good; what it has it finishes.
     pub fn close(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        if state.open {
-            state.open = false;
+        if state.admission == Admission::Open {
             self.scheduler.close(engine);
         }
+        state.admission = Admission::Closed;
     }
 
     /// Whether no request is assigned to the engine, transfers from and to it included.
     #[must_use]
     pub fn is_idle(&self, engine: EngineId) -> bool {
-        self.engines[engine.index()].assigned == 0
+        self.engines[engine.index()].unfinished() == 0
     }
 
     /// Since when it has been idle, if it is: its last request's end, or when it joined if it never had any.
@@ -190,7 +187,7 @@ impl Endpoint {
     /// # Errors
     /// [`EngineBusy`] while a request is assigned to it.
     pub fn remove(&mut self, engine: EngineId) -> Result<(), EngineBusy> {
-        let assigned = self.engines[engine.index()].assigned;
+        let assigned = self.engines[engine.index()].unfinished();
         if assigned > 0 {
             return Err(EngineBusy { assigned });
         }
@@ -328,7 +325,11 @@ impl Endpoint {
         let Some(Choice { prompt, token }) = self.scheduler.choose(&shape, &engines) else {
             return false;
         };
-        debug_assert!(self.engines[prompt.index()].open && self.engines[token.index()].open);
+        debug_assert!(
+            [prompt, token]
+                .iter()
+                .all(|id| self.engines[id.index()].admission == Admission::Open)
+        );
         self.counts.in_flight += 1;
         let request = &mut self.requests[id];
         request.prompt_engine = prompt;
@@ -456,6 +457,12 @@ impl Endpoint {
         self.last_event
     }
 
+    /// The instant that has been served up to, or the last event when there was no bound.
+    #[must_use]
+    pub const fn served(&self) -> SimTime {
+        self.now
+    }
+
     /// Whether every request that will ever come has come and ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -481,12 +488,7 @@ impl Endpoint {
     #[must_use]
     pub fn load(&self, engine: EngineId, at: SimTime) -> EngineLoad {
         let engine = &self.engines[engine.index()];
-        let (tokens, seconds) = engine.progress(at);
-        let (prompt_s, token_s) = if engine.batch_prompts() > 0 {
-            (seconds, 0.0)
-        } else {
-            (0.0, seconds)
-        };
+        let (tokens, prompt_s, token_s) = engine.progress(at);
         let totals = &engine.totals;
         EngineLoad {
             queued: engine.waiting_len() as u64,

@@ -1,10 +1,9 @@
-use std::cmp::Ordering;
-
 use smallvec::SmallVec;
 
 use crate::time::{SimDuration, SimTime};
 
 use super::batching::{BatchEngine, Batching, Selection, usable_memory};
+use super::index::Key;
 use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
 use super::{EngineSpec, Performance, Role};
 
@@ -56,11 +55,22 @@ pub(super) struct Engine {
     pub(super) incoming: u32,
     /// Evicted from here, to begin again when a task completes.
     pub(super) parked: Vec<RequestId>,
-    pub(super) open: bool,
+    pub(super) admission: Admission,
     joined: SimTime,
     pub(super) removed: Option<SimTime>,
     pub(super) idle_since: SimTime,
     pub(super) totals: Totals,
+}
+
+/// Whether the scheduler may choose an engine. It goes one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Not yet.
+    Joined,
+    /// Yes.
+    Open,
+    /// Never again.
+    Closed,
 }
 
 /// What an engine did so far, its run under way not included.
@@ -83,6 +93,8 @@ pub(super) struct Run {
     pub(super) iterations: u64,
     /// It was cut short; that happens once.
     pub(super) paused: bool,
+    /// It began with a prompt in the batch.
+    pub(super) prompts: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,9 +106,13 @@ pub(super) struct Running {
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    arrival: SimTime,
-    order: u64,
+    /// Arrival, then order of entering the pool, as one wide number that compares without a branch.
+    rank: u128,
     task: Task,
+}
+
+fn pool_rank(request: &Request) -> u128 {
+    u128::from(request.arrival.rank()) << 64 | u128::from(request.pool_order)
 }
 
 impl Engine {
@@ -131,7 +147,7 @@ impl Engine {
             outgoing: 0,
             incoming: 0,
             parked: Vec::new(),
-            open: false,
+            admission: Admission::Joined,
             joined: now,
             removed: None,
             idle_since: now,
@@ -250,32 +266,24 @@ impl Engine {
 
     fn wait(&mut self, request: &mut Request, task: Task, passed_over: u64) {
         request.passed_over = self.selections - passed_over;
-        let waiting = Waiting {
-            arrival: request.arrival,
-            order: request.pool_order,
-            task,
-        };
-        let place = self.place(&waiting);
-        self.waiting.insert(place, waiting);
+        let rank = pool_rank(request);
+        let place = self.place(rank);
+        self.waiting.insert(place, Waiting { rank, task });
     }
 
-    /// Where in `waiting` an entry stands or belongs.
-    fn place(&self, entry: &Waiting) -> usize {
-        let key = (entry.arrival, entry.order);
-        match self.waiting.last() {
-            Some(last) if (last.arrival, last.order) >= key => self
-                .waiting
-                .partition_point(|other| (other.arrival, other.order) < key),
+    /// Where in `waiting` a rank stands or belongs.
+    fn place(&self, rank: u128) -> usize {
+        match (self.waiting.first(), self.waiting.last()) {
+            (Some(first), _) if rank <= first.rank => 0,
+            (_, Some(last)) if rank <= last.rank => {
+                self.waiting.partition_point(|other| other.rank < rank)
+            }
             _ => self.waiting.len(),
         }
     }
 
     fn stop_waiting(&mut self, request: &Request, task: Task) {
-        let place = self.place(&Waiting {
-            arrival: request.arrival,
-            order: request.pool_order,
-            task,
-        });
+        let place = self.place(pool_rank(request));
         debug_assert!(self.waiting[place].task == task);
         self.waiting.remove(place);
     }
@@ -298,13 +306,13 @@ impl Engine {
     fn pending_place(&self, requests: &Requests, task: Task) -> usize {
         let key = |task: Task| {
             let request = &requests[task.request()];
-            (self.passed_over(request, task), request.arrival)
+            u128::from(self.passed_over(request, task)) << 64 | u128::from(request.arrival.rank())
         };
         let wanted = key(task);
         let (mut low, mut high) = (0, self.pending.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            if wanted.cmp(&key(self.pending[middle])) == Ordering::Less {
+            if wanted < key(self.pending[middle]) {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -411,6 +419,7 @@ impl Engine {
             duration,
             iterations,
             paused: false,
+            prompts: self.batch_prompts > 0,
         });
         ends
     }
@@ -425,7 +434,7 @@ impl Engine {
         let mut output_tokens = self.token_tasks() as u64 * run.iterations;
         let mut prompt_tokens = 0;
         let tokens_finish = self.next_finish <= self.generated;
-        if self.batch_prompts > 0 {
+        if run.prompts {
             self.totals.prompt_busy_s += seconds;
         } else {
             self.totals.token_busy_s += seconds;
@@ -467,18 +476,29 @@ impl Engine {
             .unwrap_or(u64::MAX);
     }
 
-    /// Tokens of the run under way that are generated by `now`, and the seconds that it has run.
-    pub(super) fn progress(&self, now: SimTime) -> (u64, f64) {
+    /// Of the run under way by `now`: the tokens generated, the seconds run with a prompt, and those
+    /// run without.
+    pub(super) fn progress(&self, now: SimTime) -> (u64, f64, f64) {
         let Some(run) = &self.run else {
-            return (0, 0.0);
+            return (0, 0.0, 0.0);
         };
         let start = run.ends.seconds() - run.duration * run.iterations as f64;
         let elapsed = (now.seconds() - start).max(0.0);
-        if self.batch_prompts > 0 {
-            return (0, elapsed);
+        if run.prompts {
+            return (0, elapsed, 0.0);
         }
         let iterations = ((elapsed / run.duration) as u64).min(run.iterations);
-        (iterations * self.batch.len() as u64, elapsed)
+        (iterations * self.batch.len() as u64, 0.0, elapsed)
+    }
+
+    /// Ends the run under way where it is; what it did counts. Returns the tokens that it generated.
+    pub(super) fn break_off(&mut self, now: SimTime) -> u64 {
+        let (tokens, prompt_s, token_s) = self.progress(now);
+        self.totals.output_tokens += tokens;
+        self.totals.prompt_busy_s += prompt_s;
+        self.totals.token_busy_s += token_s;
+        self.run = None;
+        tokens
     }
 
     /// Takes a request out of every list; a run under way goes on without it.
@@ -519,6 +539,11 @@ impl Engine {
         }
     }
 
+    /// Requests assigned here, and those evicted that begin again once something completes here.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.assigned + self.parked.len() as u64
+    }
+
     /// How long it has been there, or was.
     pub(super) fn up(&self, now: SimTime) -> SimDuration {
         self.removed.unwrap_or(now) - self.joined
@@ -539,7 +564,7 @@ impl Engine {
         self.outgoing = 0;
         self.incoming = 0;
         self.totals.pending_tokens = 0;
-        self.open = false;
+        self.admission = Admission::Closed;
         self.removed = Some(now);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::engine::Admission;
 use super::request::{Stage, Task};
 use super::{Endpoint, EngineId};
 
@@ -94,7 +95,9 @@ impl Endpoint {
             if engine.used() > engine.memory() {
                 return Err(format!("engine {index} uses more memory than it has"));
             }
-            if engine.removed.is_some() && (engine.open || got != Expected::default()) {
+            if engine.removed.is_some()
+                && (engine.admission == Admission::Open || got != Expected::default())
+            {
                 return Err(format!("engine {index} is gone but not empty"));
             }
         }

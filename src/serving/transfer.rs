@@ -16,8 +16,7 @@ impl Endpoint {
         if self.requests[id].stage == Stage::Transfer {
             self.end_transfer(id);
         } else if !self.start_transfer(id) {
-            let destination = self.requests[id].token_engine;
-            self.make_room_if_hopeless(destination);
+            self.make_room_if_hopeless(id);
         }
     }
 

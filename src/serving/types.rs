@@ -1,5 +1,6 @@
 use std::ops::AddAssign;
 
+use crate::random::Stream;
 use crate::scenario::{Engine, Scheduler};
 use crate::time::SimTime;
 
@@ -44,8 +45,8 @@ pub struct EndpointConfig {
     pub kv_bytes_per_token: u64,
     /// Which instance serves a request.
     pub scheduler: Scheduler,
-    /// Seeds the `Random` scheduler.
-    pub seed: u64,
+    /// What the `Random` scheduler draws from.
+    pub random: Stream,
     /// Every `(role, batching, bytes of memory)` that an instance of the application could ever have.
     /// A request that fits on none is turned away on arrival.
     pub possible: Vec<(Role, Engine, u64)>,

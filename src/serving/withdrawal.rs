@@ -13,6 +13,7 @@ impl Endpoint {
     pub fn withdraw(&mut self, engine: EngineId, now: SimTime) -> u64 {
         self.now = self.now.max(now);
         self.close(engine);
+        self.counts.output_tokens += self.engines[engine.index()].break_off(self.now);
         let mut touched: Vec<(u64, RequestId)> = self
             .requests
             .iter()

@@ -53,8 +53,6 @@ pub struct Simulation {
     hash: String,
     seed: u64,
     end: Option<SimTime>,
-    /// The last instant at which the control plane did something.
-    last_control: SimTime,
     over: bool,
     stopped: Option<String>,
     scaling: ScalingCounts,
@@ -80,7 +78,6 @@ impl Simulation {
             hash: checked.hash().to_owned(),
             seed: scenario.seed,
             end: scenario.end,
-            last_control: SimTime::ZERO,
             over: false,
             stopped: None,
             scaling: ScalingCounts::default(),
@@ -113,12 +110,8 @@ impl Simulation {
         if self.over {
             return Ok(false);
         }
-        let due = self.world.resource::<Agenda>().next_control();
         self.world.tick()?;
         let now = self.world.now();
-        if due <= now {
-            self.last_control = now;
-        }
         self.over = match self.end {
             Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
             None => self.world.is_quiet() || self.world.is_stalled(),
@@ -164,13 +157,7 @@ impl Simulation {
         if self.end.is_some() || self.stopped.is_some() {
             return self.now();
         }
-        let roster = self.world.resource::<Roster>();
-        roster
-            .applications()
-            .iter()
-            .filter_map(|&entity| self.world.get::<Service>(entity))
-            .map(|service| service.0.last_event())
-            .fold(self.last_control, SimTime::max)
+        self.world.last_activity()
     }
 
     /// Closes the books.

@@ -31,6 +31,10 @@ impl List for Any {
         }
     }
 
+    fn has(&self, mut holds: impl FnMut(EngineId) -> bool) -> bool {
+        self.engines.iter().any(|&engine| holds(engine))
+    }
+
     fn pick(&mut self, mut holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
         if self.engines.is_empty() {
             return None;

@@ -17,6 +17,10 @@ impl List for FewestRequests {
         self.engines.remove(engine);
     }
 
+    fn has(&self, holds: impl FnMut(EngineId) -> bool) -> bool {
+        self.engines.least_where(holds).is_some()
+    }
+
     fn pick(&mut self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
         self.engines.least_where(holds).map(|entry| entry.engine)
     }

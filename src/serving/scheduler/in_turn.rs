@@ -22,6 +22,10 @@ impl List for InTurn {
         }
     }
 
+    fn has(&self, mut holds: impl FnMut(EngineId) -> bool) -> bool {
+        self.engines.iter().any(|&engine| holds(engine))
+    }
+
     fn pick(&mut self, mut holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
         let n = self.engines.len();
         for _ in 0..n {

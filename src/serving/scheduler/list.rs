@@ -7,6 +7,8 @@ use super::EngineId;
 pub(in super::super) trait List: Debug + Send + Sync {
     fn open(&mut self, engine: EngineId);
     fn close(&mut self, engine: EngineId);
+    /// Whether `holds` takes any.
+    fn has(&self, holds: impl FnMut(EngineId) -> bool) -> bool;
     /// One of those that `holds` takes.
     fn pick(&mut self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId>;
     /// So many tokens were scheduled to an engine.

@@ -49,10 +49,12 @@ impl<L: List> Scheduler for TwoInstances<L> {
         if !request.has_token_phase() {
             return self.prompt.pick(holds_prompt).map(Choice::both);
         }
-        let token = self
-            .token
-            .pick(|engine| engines.holds(engine, request.bytes()))?;
+        let holds_tokens = |engine| engines.holds(engine, request.bytes());
+        if !self.token.has(holds_tokens) {
+            return None;
+        }
         let prompt = self.prompt.pick(holds_prompt)?;
+        let token = self.token.pick(holds_tokens)?;
         Some(Choice { prompt, token })
     }
 

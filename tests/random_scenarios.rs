@@ -1,0 +1,284 @@
+//! Whole scenarios made at random: whatever hardware, scheduler, delays, scripted actions and faults,
+//! the invariants hold after every tick, no request is lost, and the same seed gives the same rows.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use fleetsim::fleet::{Roster, ScalingEvent, Service, check_invariants};
+use fleetsim::observe::Rows;
+use fleetsim::scenario::CheckedScenario;
+use fleetsim::serving::{Outcome, RequestRecord};
+use fleetsim::simulation::{Finished, Simulation};
+use proptest::prelude::*;
+
+fn scheduler() -> impl Strategy<Value = (&'static str, &'static [&'static str])> {
+    prop_oneof![
+        Just(("RoundRobin", &["Mixed"][..])),
+        Just(("Random", &["Mixed"][..])),
+        Just(("Jsq", &["Mixed"][..])),
+        Just(("TokenJsq", &["Mixed"][..])),
+        Just(("KvRoundRobin()", &["Prompt", "Token"][..])),
+        Just(("KvJsq(transfer_gib_per_s: 0.5)", &["Prompt", "Token"][..])),
+        Just(("KvTokenJsq()", &["Prompt", "Token"][..])),
+        Just((
+            "MixedPool(prompt_max_pending_tokens: 2000, transfer_gib_per_s: 0.5)",
+            &["Prompt", "Token", "Mixed"][..]
+        )),
+    ]
+}
+
+fn engine() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("Fcfs".to_owned()),
+        (1u32..40).prop_map(|size| format!("Orca(max_batch_size: {size})")),
+        (1u32..40, 100u32..4000, 0u32..5).prop_map(|(size, tokens, preemptions)| format!(
+            "Splitwise(max_batch_size: {size}, max_batch_tokens: {tokens}, max_preemptions: {preemptions})"
+        )),
+    ]
+}
+
+fn delay() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("Constant(0.0)".to_owned()),
+        (0u32..20).prop_map(|seconds| format!("Constant({seconds})")),
+        (0u32..10, 0u32..10)
+            .prop_map(|(min, more)| format!("Uniform(min: {min}, max: {})", min + more)),
+        (0u32..10).prop_map(|mean| format!("Exponential(mean: {mean})")),
+    ]
+}
+
+fn scaling() -> impl Strategy<Value = String> {
+    let drain = prop_oneof![
+        (1u32..50).prop_map(|tenths| format!("Poll({:?})", f64::from(tenths) / 10.0)),
+        Just("OnIdle".to_owned()),
+    ];
+    (delay(), 0u32..15, drain, prop::option::of(0u32..20)).prop_map(|(spin_up, up, drain, timeout)| {
+        let timeout = timeout.map_or("None".to_owned(), |seconds| seconds.to_string());
+        format!("(spin_up: {spin_up}, scale_up_delay: {up}, drain: {drain}, drain_timeout: {timeout})")
+    })
+}
+
+/// The application, and how many servers its start takes.
+fn application() -> impl Strategy<Value = (String, u32)> {
+    let work = (1u32..12, 100u32..4000, 1u32..300, 20u32..120);
+    let parts = (
+        scheduler(),
+        engine(),
+        scaling(),
+        prop::sample::select(vec![4u32, 8]),
+        work,
+    );
+    parts.prop_map(move |((scheduler, roles), engine, scaling, parallelism, work)| {
+        let (rate, prompt, output, requests) = work;
+        let templates: Vec<String> = roles
+            .iter()
+            .map(|role| {
+                format!(
+                    "(role: {role}, engine: {engine}, tensor_parallelism: {parallelism}, start: Servers(1))"
+                )
+            })
+            .collect();
+        let text = format!(
+            "(name: \"chat\", model: \"llama2-70b\", scheduler: {scheduler}, instances: [{}],
+              scaling: {scaling},
+              workload: Synthetic(arrivals: Gamma(rate: {rate}, cv: 1.5), requests: {requests},
+                prompt_tokens: LogNormal(median: {prompt}, sigma: 1.0, max: 100000),
+                output_tokens: Geometric(mean: {output})))",
+            templates.join(", "),
+        );
+        (text, u32::try_from(roles.len()).unwrap_or(1))
+    })
+}
+
+fn action(role: &'static str) -> impl Strategy<Value = String> {
+    let sku = prop::sample::select(vec!["\"dgx-h100\"", "None"]);
+    prop_oneof![
+        3 => sku.clone().prop_map(move |sku| format!(
+            "ScaleUpFull(application: \"chat\", role: {role}, sku: {sku})")),
+        3 => (0u32..8).prop_map(|instance| format!("ScaleDownFull(instance: {instance})")),
+        1 => sku.prop_map(|sku| format!("ScaleUpServer(sku: {sku})")),
+        1 => (0u32..8).prop_map(|server| format!("ScaleDownServer(server: {server})")),
+        1 => (0u32..8).prop_map(move |server| format!(
+            "ScaleUpInstance(application: \"chat\", role: {role}, server: {server})")),
+        1 => (0u32..8).prop_map(|instance| format!("ScaleDownInstance(instance: {instance})")),
+        1 => (0u32..8).prop_map(|instance| format!("CancelScaleUp(instance: {instance})")),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (1u32..30).prop_map(|seconds| format!("NoNewServers(duration: {seconds})")),
+        (0u32..6).prop_map(|instance| format!("InstanceCrash(instance: {instance})")),
+        (0u32..6).prop_map(|server| format!("ServerCrash(server: {server})")),
+    ]
+}
+
+fn timed(
+    what: impl Strategy<Value = String>,
+    field: &'static str,
+    most: usize,
+) -> impl Strategy<Value = String> {
+    prop::collection::vec((0u32..120, what), 0..most).prop_map(move |entries| {
+        entries
+            .iter()
+            .fold(String::new(), |mut text, (halves, what)| {
+                let _ = write!(
+                    text,
+                    "(at: {:?}, {field}: {what}), ",
+                    f64::from(*halves) / 2.0
+                );
+                text
+            })
+    })
+}
+
+fn scenario() -> impl Strategy<Value = String> {
+    (application(), any::<u64>(), 0u32..3, delay())
+        .prop_flat_map(|((application, servers), seed, spare, provision)| {
+            let role = if application.contains("role: Mixed") { "Mixed" } else { "Token" };
+            let end = prop::option::of(20u32..60);
+            (timed(action(role), "action", 12), timed(fault(), "fault", 4), end).prop_map(
+                move |(actions, faults, end)| {
+                    let end = end.map_or("None".to_owned(), |end| end.to_string());
+                    format!(
+                        "(name: \"random\", seed: {seed}, end: {end}, sample_interval: 7,
+                          fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, provision_delay: {provision})],
+                          applications: [{application}], actions: [{actions}], faults: [{faults}])",
+                        servers + spare,
+                        servers + spare + 3,
+                    )
+                },
+            )
+        })
+}
+
+struct Outcomes {
+    requests: Vec<(usize, RequestRecord)>,
+    everything: String,
+}
+
+fn run(text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
+    let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(format!("{error}\n{text}"));
+    let checked = CheckedScenario::from_ron(text, ".".as_ref()).map_err(|e| fail(&e))?;
+    let mut simulation = Simulation::new(&checked).map_err(|e| fail(&e))?;
+    let (mut rows, mut scaling) = (Rows::default(), Vec::<ScalingEvent>::new());
+    loop {
+        let more = simulation.tick().map_err(|e| fail(&e))?;
+        let new = simulation.take_rows();
+        rows.requests.extend(new.requests);
+        rows.samples.extend(new.samples);
+        scaling.extend(simulation.take_scaling());
+        if checks {
+            check_invariants(simulation.world_mut()).map_err(|e| fail(&e))?;
+            let world = simulation.world();
+            for &application in world.resource::<Roster>().applications() {
+                let service = world
+                    .get::<Service>(application)
+                    .expect("an application serves");
+                service.0.recount().map_err(|e| fail(&e))?;
+            }
+        }
+        if !more {
+            break;
+        }
+    }
+    let Finished {
+        rows: last,
+        scaling: more,
+        record,
+    } = simulation.finish();
+    rows.requests.extend(last.requests);
+    rows.samples.extend(last.samples);
+    scaling.extend(more);
+    let everything = format!(
+        "{:?}\n{:?}\n{scaling:?}\n{record:?}",
+        rows.requests, rows.samples
+    );
+    Ok(Outcomes {
+        requests: rows.requests,
+        everything,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn invariants_hold_and_nothing_is_lost(text in scenario()) {
+        let outcomes = run(&text, true)?;
+        let ids: BTreeSet<u64> = outcomes.requests.iter().map(|(_, request)| request.id).collect();
+        prop_assert_eq!(ids.len(), outcomes.requests.len(), "a request is reported once\n{}", text);
+        for (_, request) in &outcomes.requests {
+            let done = request.outcome == Outcome::Completed;
+            prop_assert_eq!(done, request.end.is_some());
+            if done && request.restarts == 0 {
+                prop_assert!(request.ttft() <= request.e2e() && request.queue() <= request.ttft());
+            }
+        }
+        let again = run(&text, false)?;
+        prop_assert_eq!(again.everything, outcomes.everything);
+    }
+}
+
+/// Two applications on servers of their own: each gets what it gets alone, instance numbers aside.
+#[test]
+fn independent_applications_do_not_disturb_each_other() {
+    let application = |name: &str, scheduler: &str, roles: [&str; 2]| {
+        let template = |role| format!("(role: {role}, tensor_parallelism: 4, start: Servers(1))");
+        format!(
+            "(name: \"{name}\", model: \"llama2-70b\", scheduler: {scheduler}, instances: [{}, {}],
+              workload: Synthetic(arrivals: Poisson(rate: 5), requests: 400,
+                prompt_tokens: LogNormal(median: 900, sigma: 1.0),
+                output_tokens: Geometric(mean: 120)))",
+            template(roles[0]),
+            template(roles[1]),
+        )
+    };
+    let scenario = |applications: &[&str], fleet: &[&str]| {
+        let (applications, fleet) = (applications.join(", "), fleet.join(", "));
+        format!("(name: \"pair\", seed: 3, applications: [{applications}], fleet: [{fleet}])")
+    };
+    let servers = [
+        "(sku: \"dgx-h100\", count: 2)",
+        "(sku: \"dgx-a100\", count: 2)",
+    ];
+    let latencies = |outcomes: &Outcomes, application: usize| -> Vec<_> {
+        let of = outcomes
+            .requests
+            .iter()
+            .filter(|(index, _)| *index == application);
+        of.map(|(_, r)| {
+            (
+                r.id,
+                r.arrival,
+                r.prompt_start,
+                r.first_token,
+                r.token_start,
+                r.end,
+            )
+        })
+        .collect()
+    };
+    let pools = [
+        ("TokenJsq", ["Mixed", "Mixed"]),
+        ("Random", ["Mixed", "Mixed"]),
+        ("KvJsq()", ["Prompt", "Token"]),
+        ("MixedPool()", ["Prompt", "Token"]),
+    ];
+    for ((one, one_roles), (other, other_roles)) in pools.into_iter().zip(pools.into_iter().rev()) {
+        let chat = application("chat", one, one_roles);
+        let code = application("code", other, other_roles);
+        let alone = [0, 1].map(|of| {
+            let text = scenario(&[[&*chat, &*code][of]], &[servers[of]]);
+            run(&text, true).expect("runs alone")
+        });
+        let together = run(&scenario(&[&chat, &code], &servers), true).expect("runs together");
+        for (position, alone) in alone.iter().enumerate() {
+            assert_eq!(
+                latencies(&together, position),
+                latencies(alone, 0),
+                "{one} with {other}"
+            );
+        }
+    }
+}
