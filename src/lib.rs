@@ -114,7 +114,8 @@ pub mod simulation;
 pub mod time;
 pub mod workload;
 
-/// The ECS that the control plane is made of, in the version that a host has to use with it.
+/// The ECS that the control plane is made of. A host that derives components of its own has it among its
+/// own dependencies, in this version.
 pub use bevy_ecs;
 
 /// The examples in the pages, compiled and run with the tests.

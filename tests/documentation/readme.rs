@@ -1,5 +1,6 @@
 //! The README's commands, table, scenario and error message.
 
+use fleetsim::catalog::Catalog;
 use fleetsim::report::summary_table;
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::Simulation;
@@ -25,12 +26,14 @@ fn the_table_is_what_the_quickstart_prints() {
 }
 
 #[test]
-fn every_scenario_in_the_pages_runs() {
+fn every_scenario_and_catalog_in_the_pages_is_good() {
     let mut count = 0;
     for page in PAGES {
         let text = pages::read(page);
         for block in blocks(&text, "ron") {
             if !block.contains("applications:") {
+                let catalog = Catalog::built_in().add_ron(page, block);
+                catalog.unwrap_or_else(|problems| panic!("{problems}"));
                 continue;
             }
             let scenario = CheckedScenario::from_ron(block, &pages::path("scenarios"))

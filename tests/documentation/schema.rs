@@ -173,6 +173,7 @@ fn range(schema: &Json) -> String {
     let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
     match (least.filter(|least| *least != 0.0), most) {
         (Some(least), Some(most)) => format!(", {least} to {most}"),
+        (Some(least), None) if least < 1e-3 => format!(", {least:e} or more"),
         (Some(least), None) => format!(", {least} or more"),
         (None, Some(most)) => format!(", 0 to {most}"),
         (None, None) if schema["exclusiveMinimum"] == 0 => ", more than 0".to_owned(),
