@@ -24,9 +24,7 @@ pub(crate) fn read(page: &str) -> String {
 pub(crate) fn assert_generated(page: &str, name: &str, expected: &str) {
     /// Tests run side by side, and a page may have several parts.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let text = read(page);
     let (begin, end) = (
         format!("<!-- {name} -->\n"),

@@ -14,16 +14,16 @@ pub(crate) fn run(overrides: &[&str]) -> (Summary, Vec<RequestRecord>) {
     let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
     let scenario = CheckedScenario::load(&pages::path(FILE), &overrides)
         .unwrap_or_else(|problems| panic!("{problems}"));
-    let mut simulation = Simulation::new(&scenario).unwrap();
-    while simulation.tick().unwrap() {}
+    let mut simulation = Simulation::new(&scenario).expect("its workload is generated");
+    while simulation.tick().expect("its intervals are not zero") {}
     let finished = simulation.finish();
     let records = finished.rows.requests.into_iter().map(|(_, record)| record);
     (finished.record.summarise(), records.collect())
 }
 
 fn attainment(summary: &Summary) -> String {
-    let share = summary.applications[0].slo.attainment.unwrap();
-    format!("{:.2} %", share * 100.0)
+    let share = summary.applications[0].slo.attainment;
+    format!("{:.2} %", share.expect("requests ended") * 100.0)
 }
 
 /// A line of the story: what users felt who arrived between two instants.
@@ -33,8 +33,9 @@ fn line(records: &[RequestRecord], from: f64, to: f64, servers: &str) -> String 
         .filter(|it| (from..to).contains(&it.arrival.seconds()))
         .collect();
     let done = arrived.iter().filter(|it| it.outcome == Outcome::Completed);
-    let waits = done.map(|it| (it.ttft().unwrap().seconds(), it.tbt().unwrap().seconds()));
-    let waits: Vec<_> = waits.collect();
+    let waits: Vec<_> = done
+        .filter_map(|it| Some((it.ttft()?.seconds(), it.tbt()?.seconds())))
+        .collect();
     let met = waits
         .iter()
         .filter(|(ttft, tbt)| *ttft <= 1.0 && *tbt <= 0.1);
