@@ -1,6 +1,6 @@
 //! fleetsim simulates **autoscaling fleets of GPU servers that serve large language models**. A
-//! scenario says which hardware, models, instances, requests and scaling actions there are; a run says
-//! what users would have felt and what it would have cost, for hours of fleet time in a second or so.
+//! scenario says which hardware, models, instances, requests, scaling actions and faults there are; a run
+//! says what users would have felt and what it would have cost, for hours of a small fleet in a second.
 //!
 //! # Three ways in
 //!
