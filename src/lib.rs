@@ -1,6 +1,6 @@
 //! fleetsim simulates **autoscaling fleets of GPU servers that serve large language models**. A
-//! scenario says which hardware, models, instances, requests and scaling actions there are; a run says
-//! what users would have felt and what it would have cost, for hours of fleet time in a second or so.
+//! scenario says which hardware, models, instances, requests, scaling actions and faults there are; a run
+//! says what users would have felt and what it would have cost, for hours of a small fleet in a second.
 //!
 //! # Three ways in
 //!
@@ -114,7 +114,8 @@ pub mod simulation;
 pub mod time;
 pub mod workload;
 
-/// The ECS that the control plane is made of, in the version that a host has to use with it.
+/// The ECS that the control plane is made of. A host that derives components of its own has it among its
+/// own dependencies, in this version.
 pub use bevy_ecs;
 
 /// The examples in the pages, compiled and run with the tests.

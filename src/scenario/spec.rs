@@ -34,7 +34,7 @@ pub struct Scenario {
     /// Catalog files on top of the built-in one, relative to the scenario file. Default none.
     #[serde(default)]
     pub catalog: Vec<PathBuf>,
-    /// The servers there are and may be. Required; the first SKU is the default for scale-up.
+    /// The servers there are and may be; the first SKU is the default for scale-up. Required.
     #[schemars(length(min = 1))]
     pub fleet: Vec<FleetEntry>,
     /// The applications that requests target. Required.
