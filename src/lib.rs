@@ -1,5 +1,6 @@
 //! fleetsim simulates autoscaling fleets of GPU servers that serve large language models.
 
+pub mod bench;
 pub mod catalog;
 pub mod cli;
 pub mod document;
