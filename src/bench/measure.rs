@@ -7,7 +7,7 @@ use crate::simulation::Simulation;
 use crate::time::SimTime;
 
 /// The baseline is measured over at most so many events: beyond them it does not change.
-const BASELINE_EVENTS: u64 = 4_000_000;
+const BASELINE_EVENTS: u64 = 2_000_000;
 
 /// What a benchmark took.
 #[derive(Clone, Copy, Debug)]
@@ -79,12 +79,14 @@ pub enum BenchError {
     Tick(#[from] TickError),
 }
 
-/// Runs a benchmark to its end, as `fleetsim run` would but for writing files, and then its
-/// baseline.
+/// Runs a benchmark to its end, as `fleetsim run` would but for writing files, and its baseline
+/// before it and after it.
 ///
 /// # Errors
 /// [`BenchError::Scenario`] when a field is out of its range; the others do not occur then.
 pub fn measure(bench: &FleetBench) -> Result<Measurement, BenchError> {
+    let baseline = || bare_queue(bench.servers, bench.requests.min(BASELINE_EVENTS));
+    let before = baseline();
     reset_peak_memory();
     let started = Instant::now();
     let mut simulation = Simulation::new(&bench.scenario()?)?;
@@ -113,7 +115,7 @@ pub fn measure(bench: &FleetBench) -> Result<Measurement, BenchError> {
         end: summary.end_s,
         queue_p99_s,
         peak_memory,
-        bare_queue_ns: bare_queue(bench.servers, events.min(BASELINE_EVENTS)),
+        bare_queue_ns: f64::midpoint(before, baseline()),
     })
 }
 

@@ -5,13 +5,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{Failure, print};
-use crate::bench::{
-    FleetBench, Machine, Measurement, SCHEDULERS, TickTime, measure, measure_tick,
-};
+use crate::bench::{FleetBench, Machine, Measurement, SCHEDULERS, TickTime, measure, measure_tick};
 use crate::scenario::Scheduler;
-
-/// Columns of the terminal that tables keep within.
-const WIDTH: u16 = 100;
 
 /// More than the highest rate with bounded queues: the load of the line of its own.
 const OVERLOAD: f64 = 1.2;
@@ -21,6 +16,12 @@ const TICK_SERVERS: [u32; 3] = [10, 1_000, 100_000];
 
 /// Empty ticks measured: a second or less.
 const TICKS: u32 = 200_000;
+
+const LEGEND: &str = "\
+at its load   requests a second, as a share of the highest with which queues stay bounded
+× bare queue  a pop and a push of a BinaryHeap with an entry for each server take 1
+speed         simulated seconds in a second of wall time
+";
 
 /// Measure the speed of the simulator on this machine
 #[derive(Debug, Args)]
@@ -167,15 +168,14 @@ fn tell(what: &str) {
 
 fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
     let mut table = new_table(&[
-        "",
+        "at its load",
         "servers",
         "requests",
-        "load",
         "build\ns",
         "run\ns",
-        "requests\na second",
-        "events\na second",
-        "ns an\nevent",
+        "requests\n/s",
+        "events\n/s",
+        "ns\n/event",
         "× bare\nqueue",
         "speed",
         "queued\np99 s",
@@ -184,24 +184,21 @@ fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
     for (name, bench, result) in measured {
         let mebibytes = |bytes: u64| grouped(bytes >> 20);
         table.add_row([
-            name.replacen(' ', "\n", 1),
+            format!("{name}, {:.0} %", 100.0 * bench.load),
             grouped(bench.servers),
             short(bench.requests as f64),
-            format!("{:.0} %", 100.0 * bench.load),
             format!("{:.2}", result.build.as_secs_f64()),
             format!("{:.2}", result.run.as_secs_f64()),
             short(result.requests_per_s()),
             short(result.events_per_s()),
             format!("{:.0}", result.ns_per_event()),
             format!("{:.1}", result.times_bare_queue()),
-            format!("{}×", short(result.speed())),
+            short(result.speed()),
             result.queue_p99_s.map_or("-".into(), |s| format!("{s:.2}")),
             result.peak_memory.map_or("-".into(), mebibytes),
         ]);
     }
-    table.trim_fmt()
-        + "\n× bare queue: a pop and a push of std's BinaryHeap with an entry for each server \
-           cost 1.\nspeed: simulated seconds in a second of wall time.\n"
+    format!("{}\n{LEGEND}", table.trim_fmt())
 }
 
 fn ticks_table(measured: &[TickTime]) -> String {
@@ -221,9 +218,8 @@ fn ticks_table(measured: &[TickTime]) -> String {
 fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
