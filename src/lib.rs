@@ -100,6 +100,7 @@
 //! order of a hash table. `docs/ARCHITECTURE.md` says how, and what a host or an extension must do to
 //! keep it so.
 
+pub mod bench;
 pub mod catalog;
 pub mod cli;
 pub mod document;

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod bench;
 mod check;
 mod run;
 
@@ -24,6 +25,8 @@ enum Command {
     Run(run::Run),
     /// Check scenarios without running them
     Check(check::Check),
+    /// Measure the speed of the simulator on this machine
+    Bench(bench::Bench),
 }
 
 /// Why a command failed, and with which exit status: the user's input was wrong (2), or something
@@ -63,6 +66,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Bench(bench) => bench.execute(),
     };
     let (message, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,

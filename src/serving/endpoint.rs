@@ -251,6 +251,7 @@ impl Endpoint {
             }
             self.now = self.now.max(time);
             self.last_event = self.now;
+            self.counts.events += 1;
             if arrives {
                 self.admit();
             } else {

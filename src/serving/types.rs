@@ -73,6 +73,8 @@ pub struct Counts {
     pub prompt_tokens: u64,
     /// Output tokens generated.
     pub output_tokens: u64,
+    /// Events handled: arrivals, ends of runs, steps of transfers.
+    pub events: u64,
 }
 
 /// What one engine holds and did, with the run under way credited up to the instant asked for.

@@ -1,0 +1,51 @@
+//! The benchmarks run and say what they measured. How fast is for nobody to assert.
+
+use std::process::Command;
+
+fn bench(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+        .arg("bench")
+        .args(arguments)
+        .output()
+        .expect("cargo built it");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("the table is text")
+}
+
+#[test]
+fn a_small_fleet_is_measured_and_fits_a_terminal() {
+    let text = bench(&["small", "--requests", "2000", "--servers", "4"]);
+    for line in [
+        "small TokenJsq, 70 %",
+        "small MixedPool, 70 %",
+        "small overloaded, 120 %",
+    ] {
+        let row = text.lines().find(|row| row.contains(line));
+        let row = row.unwrap_or_else(|| panic!("no {line} in\n{text}"));
+        assert_eq!(row.split_whitespace().nth(5), Some("4"), "{row}");
+    }
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+}
+
+#[test]
+fn every_scheduler_and_a_swing_of_the_fleet_can_be_measured() {
+    for (scheduler, _) in fleetsim::bench::SCHEDULERS {
+        let few = ["huge", "--requests", "300", "--servers", "10"];
+        let text = bench(&[&few[..], &["--scheduler", scheduler]].concat());
+        assert!(text.contains(&format!("huge {scheduler}, 56 %")), "{text}");
+    }
+}
+
+#[test]
+fn a_scheduler_that_is_not_there_is_refused_with_those_that_are() {
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+        .args(["bench", "small", "--scheduler", "Fastest"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("TokenJsq"), "{message}");
+}
