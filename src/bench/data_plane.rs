@@ -1,5 +1,6 @@
 use super::fleet::{APPLICATION, FleetBench, MODEL, SKU, templates};
 use crate::catalog::Catalog;
+use crate::random::Stream;
 use crate::scenario::{self, Engine, Role, Scheduler};
 use crate::serving::{Endpoint, EndpointConfig, EngineSpec, Performance};
 use crate::time::{SimDuration, SimTime};
@@ -44,7 +45,7 @@ impl DataPlane {
             weights_bytes: model.weights_bytes,
             kv_bytes_per_token: model.kv_bytes_per_token(),
             scheduler,
-            seed: 0,
+            random: Stream::new(0, "scheduler"),
             possible: roles
                 .iter()
                 .map(|&(role, _)| (role, Engine::default(), hardware.memory_bytes))
