@@ -1,5 +1,6 @@
 //! fleetsim simulates autoscaling fleets of GPU servers that serve large language models.
 
+pub mod autoscale;
 pub mod catalog;
 pub mod cli;
 pub mod document;
@@ -10,5 +11,6 @@ pub mod report;
 pub mod scenario;
 pub mod serving;
 pub mod simulation;
+mod statistics;
 pub mod time;
 pub mod workload;

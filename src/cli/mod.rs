@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod check;
+mod list;
 mod run;
 
 use std::ffi::OsString;
@@ -24,6 +25,8 @@ enum Command {
     Run(run::Run),
     /// Check scenarios without running them
     Check(check::Check),
+    /// List what a scenario can name
+    List(list::List),
 }
 
 /// Why a command failed, and with which exit status: the user's input was wrong (2), or something
@@ -63,6 +66,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match arguments.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::List(list) => list.execute(),
     };
     let (message, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
