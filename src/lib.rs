@@ -101,6 +101,7 @@
 //! order of a hash table. `docs/ARCHITECTURE.md` says how, and what a host or an extension must do to
 //! keep it so.
 
+pub mod autoscale;
 pub mod bench;
 pub mod catalog;
 pub mod cli;
@@ -113,6 +114,7 @@ pub mod report;
 pub mod scenario;
 pub mod serving;
 pub mod simulation;
+mod statistics;
 pub mod time;
 pub mod workload;
 

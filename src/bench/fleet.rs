@@ -1,7 +1,8 @@
 use crate::catalog::Catalog;
 use crate::scenario::{
-    Action, Application, Arrivals, CheckedScenario, Diagnostics, Engine, FleetEntry, Lengths,
-    Performance, Role, Scaling, Scenario, Scheduler, Shape, Slo, Start, Template, Verb, Workload,
+    Action, Actuator, Application, Arrivals, CheckedScenario, Diagnostics, Engine, FleetEntry,
+    Lengths, Performance, Role, Scaling, Scenario, Scheduler, Shape, Signals, Slo, Start, Template,
+    Verb, Workload,
 };
 use crate::time::{SimDuration, SimTime};
 
@@ -258,6 +259,8 @@ pub(super) fn application(workload: Workload) -> Application {
         instances: Vec::new(),
         scaling: Scaling::default(),
         autoscaler: None,
+        signals: Signals::default(),
+        actuator: Actuator::default(),
         slo: Slo::default(),
         workload,
     }

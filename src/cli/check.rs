@@ -1,10 +1,11 @@
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Failure, print};
-use crate::scenario::CheckedScenario;
+use crate::autoscale::PolicyRegistry;
+use crate::scenario::{CheckedScenario, Diagnostics};
 
 /// Check scenarios without running them
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ impl Check {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let mut wrong = String::new();
         for path in &self.scenarios {
-            match CheckedScenario::load(path, &self.overrides) {
+            match load(path, &self.overrides) {
                 Ok(checked) => print(&describe(&path.display().to_string(), &checked))?,
                 Err(problems) => wrong.push_str(&problems.to_string()),
             }
@@ -32,6 +33,13 @@ impl Check {
             Err(Failure::Input(wrong))
         }
     }
+}
+
+/// A scenario whose policies are right, too.
+fn load(path: &Path, overrides: &[String]) -> Result<CheckedScenario, Diagnostics> {
+    let checked = CheckedScenario::load(path, overrides)?;
+    PolicyRegistry::built_in().check(&checked)?;
+    Ok(checked)
 }
 
 /// What a scenario would build.
@@ -55,7 +63,10 @@ fn describe(file: &str, checked: &CheckedScenario) -> String {
         );
     }
     for (position, application) in scenario.applications.iter().enumerate() {
-        let _ = writeln!(text, "  {} serves {}", application.name, application.model);
+        let policy = application.autoscaler.as_ref();
+        let policy = policy.map_or_else(String::new, |it| format!(", scaled by {}", it.name()));
+        let (name, model) = (&application.name, &application.model);
+        let _ = writeln!(text, "  {name} serves {model}{policy}");
         for (number, template) in application.instances.iter().enumerate() {
             let count = placement
                 .instances

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod list;
 mod run;
 
 use std::ffi::OsString;
@@ -27,6 +28,8 @@ enum Command {
     Check(check::Check),
     /// Measure the speed of the simulator on this machine
     Bench(bench::Bench),
+    /// List what a scenario can name
+    List(list::List),
 }
 
 /// Why a command failed, and with which exit status: the user's input was wrong (2), or something
@@ -67,6 +70,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Bench(bench) => bench.execute(),
+        Command::List(list) => list.execute(),
     };
     let (message, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,

@@ -3,11 +3,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::{Failure, print};
+use crate::autoscale::Decision;
 use crate::fleet::ScalingEvent;
 use crate::observe::{Rows, Summary};
 use crate::report::{
-    Progress, ReportError, RequestsWriter, ResultsDirectory, ScalingWriter, TimelineWriter,
-    summary_table,
+    DecisionsWriter, Progress, ReportError, RequestsWriter, ResultsDirectory, ScalingWriter,
+    TimelineWriter, summary_table,
 };
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, Simulation};
@@ -65,6 +66,8 @@ impl Run {
             let more = simulation.tick();
             let (rows, scaling) = (simulation.take_rows(), simulation.take_scaling());
             writers.write(&rows, &scaling).map_err(Failure::running)?;
+            let decisions = simulation.take_decisions();
+            writers.decide(&decisions).map_err(Failure::running)?;
             if let Some(progress) = &mut progress {
                 progress.update(simulation.now(), simulation.completed());
             }
@@ -118,16 +121,20 @@ struct Writers {
     requests: RequestsWriter,
     scaling: ScalingWriter,
     timeline: TimelineWriter,
+    /// Only where an application has a policy.
+    decisions: Option<DecisionsWriter>,
 }
 
 impl Writers {
     fn new(results: &ResultsDirectory, checked: &CheckedScenario) -> Result<Self, ReportError> {
         let applications = &checked.scenario().applications;
+        let decides = applications.iter().any(|of| of.autoscaler.is_some());
         Ok(Self {
             names: applications.iter().map(|of| of.name.clone()).collect(),
             requests: results.requests()?,
             scaling: results.scaling()?,
             timeline: results.timeline()?,
+            decisions: decides.then(|| results.decisions()).transpose()?,
         })
     }
 
@@ -144,10 +151,18 @@ impl Writers {
         Ok(())
     }
 
+    fn decide(&mut self, decisions: &[Decision]) -> Result<(), ReportError> {
+        let Some(writer) = &mut self.decisions else {
+            return Ok(());
+        };
+        decisions.iter().try_for_each(|row| writer.write(row))
+    }
+
     fn finish(self) -> Result<(), ReportError> {
         self.requests.finish()?;
         self.scaling.finish()?;
         self.timeline.finish()?;
+        self.decisions.map(DecisionsWriter::finish).transpose()?;
         Ok(())
     }
 }

@@ -105,4 +105,4 @@ pub use log::{ScalingAction, ScalingEvent, ScalingLog, Target};
 pub use questions::StatusSummary;
 pub use roster::Roster;
 pub use stock::{Kind, Stock};
-pub use tick::{FleetWorldExt, Tick, TickError, TickSet};
+pub use tick::{FleetWorldExt, ScriptedActions, Tick, TickError, TickSet};

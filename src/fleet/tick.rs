@@ -38,6 +38,10 @@ pub enum TickSet {
     Observe,
 }
 
+/// Within [`TickSet::Act`]: the scenario's scripted actions. The actuator comes after them.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ScriptedActions;
+
 impl TickSet {
     pub(super) const COUNT: usize = 7;
 }
@@ -204,7 +208,7 @@ pub(super) fn add_schedule(world: &mut World) {
         serve.in_set(TickSet::Serve),
         script::fail.in_set(TickSet::Faults),
         lifecycle::run.in_set(TickSet::Lifecycle),
-        script::act.in_set(TickSet::Act),
+        script::act.in_set(TickSet::Act).in_set(ScriptedActions),
     ));
     if cfg!(debug_assertions) {
         schedule.add_systems(invariants::assert_cheap.in_set(TickSet::Observe));

@@ -2,13 +2,16 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{ReportError, RequestsWriter, ScalingWriter, TimelineWriter, write_summary};
+use super::{
+    DecisionsWriter, ReportError, RequestsWriter, ScalingWriter, TimelineWriter, write_summary,
+};
 use crate::observe::Summary;
 
 const SUMMARY: &str = "summary.json";
 const REQUESTS: &str = "requests.csv";
 const SCALING: &str = "scaling.csv";
 const TIMELINE: &str = "timeline.csv";
+const DECISIONS: &str = "decisions.csv";
 
 /// The directory that a run leaves its results in.
 ///
@@ -31,11 +34,12 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 6] = [
+    pub const FILES: [&str; 7] = [
         SUMMARY,
         REQUESTS,
         SCALING,
         TIMELINE,
+        DECISIONS,
         "report.html",
         "trace.json",
     ];
@@ -97,6 +101,15 @@ impl ResultsDirectory {
     pub fn timeline(&self) -> Result<TimelineWriter, ReportError> {
         let (file, path) = self.create_file(TIMELINE)?;
         TimelineWriter::new(file, path)
+    }
+
+    /// Starts `decisions.csv`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created.
+    pub fn decisions(&self) -> Result<DecisionsWriter, ReportError> {
+        let (file, path) = self.create_file(DECISIONS)?;
+        DecisionsWriter::new(file, path)
     }
 
     /// Writes `summary.json`.

@@ -3,6 +3,7 @@
 //! The writers stream: they take rows as the run makes them and keep none. Floats are the shortest
 //! text that reads back as the same bits; values that are absent are empty cells.
 
+mod decisions;
 mod directory;
 mod error;
 mod progress;
@@ -13,6 +14,7 @@ mod summary;
 mod table;
 mod timeline;
 
+pub use decisions::DecisionsWriter;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
 pub use progress::Progress;

@@ -8,6 +8,7 @@
 //! # Ok::<(), fleetsim::document::Diagnostics>(())
 //! ```
 
+mod autoscaling;
 pub mod placement;
 mod spec;
 mod validate;
@@ -22,6 +23,7 @@ use crate::catalog::Catalog;
 use crate::document::{self, Document, Source};
 
 pub use crate::document::{Diagnostics, Position, Problem};
+pub use autoscaling::{Actuator, Limits, Signals, SkuChoice, Victim};
 pub use placement::{PlacedInstance, Placement};
 pub use spec::*;
 

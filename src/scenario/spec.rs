@@ -6,6 +6,7 @@ use ron::value::RawValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Actuator, Signals};
 use crate::random::Delay;
 use crate::time::{SimDuration, SimTime};
 
@@ -94,6 +95,12 @@ pub struct Application {
     /// none.
     #[serde(default)]
     pub autoscaler: Option<RawPolicy>,
+    /// How old what the policy sees is. Default: fresh at each decision.
+    #[serde(default)]
+    pub signals: Signals,
+    /// How what the policy wants is carried out. Every field has a default.
+    #[serde(default)]
+    pub actuator: Actuator,
     /// What users were promised. Default: no objective.
     #[serde(default)]
     pub slo: Slo,

@@ -419,6 +419,12 @@ impl Endpoint {
         self.ended.drain(..)
     }
 
+    /// The records of what ended since the last [`Self::take_ended`], in the order of ending.
+    #[must_use]
+    pub fn ended(&self) -> &[RequestRecord] {
+        &self.ended
+    }
+
     /// Whether anything ended since the last [`Self::take_ended`].
     #[must_use]
     pub fn has_ended(&self) -> bool {

@@ -4,13 +4,29 @@ mod usage;
 
 use bevy_ecs::world::World;
 
+use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
     self, Agenda, Application, FleetWorldExt, InstallError, Roster, ScalingEvent, ScalingLog,
     Service, TickError, TickLimits,
 };
 use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, ScalingCounts};
-use crate::scenario::{CheckedScenario, Slo};
-use crate::time::SimTime;
+use crate::scenario::{CheckedScenario, Diagnostics, Slo};
+use crate::time::{SimDuration, SimTime};
+
+/// A run in which requests wait, and nothing is on its way to serve them, goes on for so many seconds
+/// if there is a policy that may yet add something: longer than any usual cool-down.
+const PATIENCE: SimDuration = SimDuration::saturating(3600.0);
+
+/// Why a scenario cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SimulationError {
+    /// The fleet cannot be built.
+    #[error(transparent)]
+    Fleet(#[from] InstallError),
+    /// An application's policy is unknown, or its parameters are wrong.
+    #[error(transparent)]
+    Policies(#[from] Diagnostics),
+}
 
 /// A scenario being run: a world, stepped tick by tick until nothing is left to do.
 ///
@@ -56,17 +72,32 @@ pub struct Simulation {
     over: bool,
     stopped: Option<String>,
     scaling: ScalingCounts,
+    /// Since when requests wait with nothing on its way to serve them.
+    stalled: Option<SimTime>,
 }
 
 impl Simulation {
-    /// Builds the world of a scenario, at time zero.
+    /// Builds the world of a scenario, at time zero, with the built-in policies to choose from.
     ///
     /// # Errors
-    /// [`InstallError`] when a workload cannot be opened or the world already has a fleet.
-    pub fn new(checked: &CheckedScenario) -> Result<Self, InstallError> {
+    /// [`SimulationError`] when a workload cannot be opened, or a policy is not known or wrong.
+    pub fn new(checked: &CheckedScenario) -> Result<Self, SimulationError> {
+        Self::with_policies(checked, &PolicyRegistry::built_in())
+    }
+
+    /// Builds the world of a scenario, at time zero, with these policies to choose from.
+    ///
+    /// # Errors
+    /// [`SimulationError`] when a workload cannot be opened, or a policy is not known or wrong.
+    pub fn with_policies(
+        checked: &CheckedScenario,
+        policies: &PolicyRegistry,
+    ) -> Result<Self, SimulationError> {
+        policies.check(checked)?;
         let scenario = checked.scenario();
         let mut world = World::new();
         fleet::install(&mut world, checked)?;
+        policies.install(&mut world, checked)?;
         let slo: Vec<Slo> = scenario.applications.iter().map(|of| of.slo).collect();
         observe::install(&mut world, &slo, scenario.sample_interval);
         let mut limits = world.resource_mut::<TickLimits>();
@@ -81,6 +112,7 @@ impl Simulation {
             over: false,
             stopped: None,
             scaling: ScalingCounts::default(),
+            stalled: None,
         })
     }
 
@@ -102,7 +134,8 @@ impl Simulation {
     }
 
     /// Runs one tick. False when the run is over: at the scenario's `end` or, without one, when
-    /// nothing is left to do, or nothing that waits can ever be served.
+    /// nothing is left to do, or nothing that waits can ever be served: at once, or after an hour in
+    /// which a policy did nothing about it.
     ///
     /// # Errors
     /// [`TickError`] when the clock cannot move on.
@@ -114,7 +147,7 @@ impl Simulation {
         let now = self.world.now();
         self.over = match self.end {
             Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
-            None => self.world.is_quiet() || self.world.is_stalled(),
+            None => self.world.is_quiet() || self.is_stalled(now),
         };
         if self.over {
             // Only now is it known that the run ended before the sample that this tick went on to.
@@ -123,6 +156,15 @@ impl Simulation {
             rows.samples.retain(|sample| sample.time <= end);
         }
         Ok(!self.over)
+    }
+
+    fn is_stalled(&mut self, now: SimTime) -> bool {
+        if !self.world.is_stalled() {
+            self.stalled = None;
+            return false;
+        }
+        let since = *self.stalled.get_or_insert(now);
+        !self.world.contains_resource::<DecisionLog>() || now >= since + PATIENCE
     }
 
     /// Ends the run here; what was done so far counts, marked as partial for this reason.
@@ -143,6 +185,12 @@ impl Simulation {
             self.scaling.record(event.action);
         }
         events
+    }
+
+    /// Takes what the policies decided since the last call.
+    pub fn take_decisions(&mut self) -> Vec<Decision> {
+        let log = self.world.get_resource_mut::<DecisionLog>();
+        log.map(|mut log| log.drain().collect()).unwrap_or_default()
     }
 
     /// Requests completed so far.

@@ -1,6 +1,7 @@
 //! What a schema cannot say: names, sums, what fits on what, files that are there.
 
 mod actions;
+mod actuator;
 mod fit;
 mod templates;
 mod workload;
@@ -34,6 +35,7 @@ pub(super) fn validate(
     let placement = check.placement();
     check.actions(&placement);
     check.faults();
+    check.actuators();
     if check.problems.is_empty() {
         Ok(placement)
     } else {

@@ -1,0 +1,36 @@
+//! Autoscaling: what can be observed, the policies that decide on it, and the actuator that carries
+//! their decisions out.
+//!
+//! In a tick, [`Signals`] are read in `Sense`, each policy whose time has come says in `Decide` how
+//! many instances it wants ([`DesiredInstances`]), and in `Act`, after scripted actions, the
+//! [`Actuator`] turns that into scaling verbs and writes a [`Decision`] into the [`DecisionLog`]. No
+//! instance is looked at in ticks where nothing is due.
+//!
+//! The actuator
+//! - keeps a role within its limits, and waits out its cool-downs;
+//! - gives up start-ups, the newest first, before it drains what is active;
+//! - drains the least loaded first, unless told otherwise;
+//! - adds servers of the first SKU that has room, unless told otherwise;
+//! - writes down what it did not do, and why.
+//!
+//! [`Policy`] is the door for policies, the built-in ones in [`policies`] and a user's own. See
+//! `examples/custom_policy.rs`.
+
+mod actuator;
+mod choice;
+mod decide;
+mod log;
+pub mod policies;
+mod policy;
+mod registry;
+mod sense;
+mod signals;
+mod snapshot;
+
+pub use actuator::Actuator;
+pub use decide::Decider;
+pub use log::{Decision, DecisionLog};
+pub use policy::{Desire, DesiredInstances, InvalidParameter, Policy};
+pub use registry::{PolicyKind, PolicyRegistry};
+pub use signals::{Latency, Signals};
+pub use snapshot::{Completion, InstanceSnapshot, Load, RoleSnapshot, SkuSnapshot, Snapshot};

@@ -1,0 +1,114 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bevy_ecs::component::{Component, Mutable};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::Signals;
+use crate::serving::Role;
+use crate::time::SimDuration;
+
+/// A rule that says, every so often, how many instances of each role an application should have.
+///
+/// A policy is a component of its application. Its fields are its parameters, as in the scenario's
+/// `autoscaler: Name(field: value)`; what it remembers from one decision to the next are further
+/// fields with `#[serde(skip)]`. `#[serde(default, deny_unknown_fields)]` on the struct lets a
+/// scenario leave parameters out and reports misspelt ones. The name of the struct must be
+/// [`Self::NAME`].
+///
+/// The built-in policies use this trait and nothing else. Register one of your own with a
+/// [`PolicyRegistry`](super::PolicyRegistry).
+pub trait Policy:
+    Component<Mutability = Mutable> + DeserializeOwned + JsonSchema + Default
+{
+    /// Its name in a scenario.
+    const NAME: &'static str;
+
+    /// What it does, in one line.
+    const SUMMARY: &'static str;
+
+    /// Roles that the application must have a template of. Default: none in particular.
+    const NEEDS: &'static [Role] = &[];
+
+    /// Seconds between decisions, more than zero. The first decision is one interval after the start.
+    fn interval(&self) -> SimDuration;
+
+    /// How far back its signals reach. Default: to the decision before.
+    fn window(&self) -> SimDuration {
+        self.interval()
+    }
+
+    /// Whether its parameters go together: what the schema of each alone cannot say.
+    ///
+    /// # Errors
+    /// The parameter that is wrong, and why.
+    fn check(&self) -> Result<(), InvalidParameter> {
+        Ok(())
+    }
+
+    /// Decides.
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances);
+}
+
+/// A parameter of a policy that does not go with the others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct InvalidParameter {
+    /// Its name.
+    pub field: &'static str,
+    /// What is wrong with it, and what to do.
+    pub message: String,
+}
+
+/// How many instances of a role a policy wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Desire {
+    /// As many as there are.
+    Keep,
+    /// So many that start up or are active.
+    Exactly(u32),
+    /// So many more, or fewer, than start up or are active at that instant.
+    Change(i32),
+}
+
+/// What a policy wants, by role. A role of which it says nothing is left alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DesiredInstances {
+    roles: BTreeMap<Role, (Desire, Cow<'static, str>)>,
+}
+
+impl DesiredInstances {
+    /// Wants as many as there are.
+    pub fn keep(&mut self, role: Role, reason: impl Into<Cow<'static, str>>) {
+        self.want(role, Desire::Keep, reason);
+    }
+
+    /// Wants so many that start up or are active.
+    pub fn exactly(&mut self, role: Role, count: u32, reason: impl Into<Cow<'static, str>>) {
+        self.want(role, Desire::Exactly(count), reason);
+    }
+
+    /// Wants so many more, or fewer, whatever starts up already.
+    pub fn change(&mut self, role: Role, by: i32, reason: impl Into<Cow<'static, str>>) {
+        self.want(role, Desire::Change(by), reason);
+    }
+
+    /// Wants this of a role; what was said of it before is forgotten.
+    pub fn want(&mut self, role: Role, desire: Desire, reason: impl Into<Cow<'static, str>>) {
+        self.roles.insert(role, (desire, reason.into()));
+    }
+
+    /// What is wanted of a role, and why.
+    #[must_use]
+    pub fn of(&self, role: Role) -> Option<(Desire, &str)> {
+        let (desire, reason) = self.roles.get(&role)?;
+        Some((*desire, reason))
+    }
+
+    /// What is wanted, in the order of the roles.
+    pub fn iter(&self) -> impl Iterator<Item = (Role, Desire, &str)> {
+        let entries = self.roles.iter();
+        entries.map(|(role, (desire, reason))| (*role, *desire, &**reason))
+    }
+}

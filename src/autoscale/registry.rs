@@ -1,0 +1,210 @@
+use bevy_ecs::entity::Entity;
+use bevy_ecs::prelude::{IntoScheduleConfigs, Schedules};
+use bevy_ecs::world::World;
+
+use super::decide::decide;
+use super::policies;
+use super::sense::{Scraper, listen, scrape};
+use super::{Actuator, Decider, DecisionLog, Policy, Signals, actuator};
+use crate::document::suggest;
+use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
+use crate::scenario::{CheckedScenario, Diagnostics, Problem};
+use crate::time::SimDuration;
+
+/// The policies that a scenario's `autoscaler` may name.
+///
+/// ```
+/// use fleetsim::autoscale::PolicyRegistry;
+/// let registry = PolicyRegistry::built_in();
+/// assert!(registry.policies().any(|policy| policy.name() == "HeteroScale"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct PolicyRegistry {
+    policies: Vec<PolicyKind>,
+}
+
+/// A policy that is known by name.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyKind {
+    name: &'static str,
+    summary: &'static str,
+    schema: fn() -> serde_json::Value,
+    read: fn(&CheckedScenario, usize) -> Result<(), Diagnostics>,
+    install: fn(&mut World, Entity, &CheckedScenario, usize) -> Result<(), Diagnostics>,
+    add_system: fn(&mut World),
+}
+
+impl PolicyKind {
+    /// Its name in a scenario.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub const fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// The JSON Schema of its parameters, with their defaults.
+    #[must_use]
+    pub fn schema(&self) -> serde_json::Value {
+        (self.schema)()
+    }
+}
+
+impl PolicyRegistry {
+    /// The policies that come with fleetsim.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut registry = Self::default();
+        policies::register(&mut registry);
+        registry
+    }
+
+    /// Adds a policy; one of the same name is replaced.
+    pub fn register<P: Policy>(&mut self) -> &mut Self {
+        self.policies.retain(|policy| policy.name != P::NAME);
+        self.policies.push(PolicyKind {
+            name: P::NAME,
+            summary: P::SUMMARY,
+            schema: || schemars::schema_for!(P).to_value(),
+            read: |checked, application| read::<P>(checked, application).map(|_| ()),
+            install: install::<P>,
+            add_system: |world| {
+                let mut schedules = world.get_resource_or_init::<Schedules>();
+                schedules.add_systems(Tick, decide::<P>.in_set(TickSet::Decide));
+            },
+        });
+        self
+    }
+
+    /// Each policy, in the order of registration.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyKind> {
+        self.policies.iter()
+    }
+
+    /// Checks the policies that a scenario names, and their parameters.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong, each at its place.
+    pub fn check(&self, checked: &CheckedScenario) -> Result<(), Diagnostics> {
+        let mut problems = Vec::new();
+        for index in 0..checked.scenario().applications.len() {
+            let found = match self.find(checked, index) {
+                Ok(Some(policy)) => (policy.read)(checked, index),
+                Ok(None) => Ok(()),
+                Err(problem) => Err(problem.into()),
+            };
+            problems.extend(found.err().into_iter().flat_map(Diagnostics::into_problems));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Diagnostics::new(problems))
+        }
+    }
+
+    /// Gives every application of a world with a fleet the policy that the scenario names for it, and
+    /// the [`Tick`] schedule the systems for them. With no policy in the scenario, does nothing.
+    ///
+    /// # Errors
+    /// As [`Self::check`]; the world is then as it was.
+    pub fn install(&self, world: &mut World, checked: &CheckedScenario) -> Result<(), Diagnostics> {
+        self.check(checked)?;
+        let applications = world.resource::<Roster>().applications().to_vec();
+        let mut used: Vec<PolicyKind> = Vec::new();
+        for (index, &entity) in applications.iter().enumerate() {
+            if let Some(policy) = self.find(checked, index)? {
+                (policy.install)(world, entity, checked, index)?;
+                if used.iter().all(|it| it.name != policy.name) {
+                    used.push(*policy);
+                }
+            }
+        }
+        if !used.is_empty() {
+            world.init_resource::<DecisionLog>();
+            let mut schedules = world.get_resource_or_init::<Schedules>();
+            schedules.add_systems(Tick, (listen, scrape).chain().in_set(TickSet::Sense));
+            let act = actuator::act.in_set(TickSet::Act).after(ScriptedActions);
+            schedules.add_systems(Tick, act);
+        }
+        used.iter().for_each(|policy| (policy.add_system)(world));
+        Ok(())
+    }
+
+    /// The policy that an application's term names; none where it has no term.
+    fn find(
+        &self,
+        checked: &CheckedScenario,
+        application: usize,
+    ) -> Result<Option<&PolicyKind>, Problem> {
+        let of = checked.scenario().applications.get(application);
+        let Some(raw) = of.and_then(|of| of.autoscaler.as_ref()) else {
+            return Ok(None);
+        };
+        let name = raw.name();
+        let known = self.policies.iter().find(|policy| policy.name == name);
+        known.map(Some).ok_or_else(|| {
+            let path = format!("applications[{application}].autoscaler");
+            let problem = checked.problem_at(&path, format!("unknown policy `{name}`"));
+            let names = self.policies.iter().map(|policy| policy.name);
+            let help = suggest(name, names, "the policies are");
+            Problem { help, ..problem }
+        })
+    }
+}
+
+/// Reads and checks an application's policy.
+fn read<P: Policy>(checked: &CheckedScenario, application: usize) -> Result<P, Diagnostics> {
+    let path = format!("applications[{application}].autoscaler");
+    let policy: P = checked.read_autoscaler(application)?.unwrap_or_default();
+    if policy.interval() == SimDuration::ZERO {
+        let message = "a policy cannot decide every 0 seconds";
+        return Err(checked.problem_at(&path, message).into());
+    }
+    if let Err(wrong) = policy.check() {
+        let path = format!("{path}.{}", wrong.field);
+        return Err(checked.problem_at(&path, wrong.message).into());
+    }
+    let of = &checked.scenario().applications[application];
+    let has = |role| of.instances.iter().any(|template| template.role == role);
+    if let Some(role) = P::NEEDS.iter().find(|&&role| !has(role)) {
+        let message = format!(
+            "the policy {} needs `{role:?}` instances, and there is no template of that role",
+            P::NAME
+        );
+        let help = "add one to `instances`, or choose another policy";
+        return Err(checked.problem_at(&path, message).help(help).into());
+    }
+    Ok(policy)
+}
+
+fn install<P: Policy>(
+    world: &mut World,
+    entity: Entity,
+    checked: &CheckedScenario,
+    application: usize,
+) -> Result<(), Diagnostics> {
+    let policy = read::<P>(checked, application)?;
+    let of = &checked.scenario().applications[application];
+    let (interval, window) = (policy.interval(), policy.window());
+    let decider = Decider::new(P::NAME, interval);
+    let first = decider.next();
+    let delay = of.signals.scrape_delay;
+    let models = &checked.catalog().models;
+    let weights_bytes = models.get(&of.model).map_or(0, |model| model.weights_bytes);
+    world.entity_mut(entity).insert((
+        policy,
+        Signals::new(window, delay).with_slo(of.slo),
+        Scraper::new(of.signals.scrape_interval, delay, interval, weights_bytes),
+        decider,
+        Actuator::new(of.actuator.clone()),
+    ));
+    let now = world.resource::<Clock>().now();
+    let mut agenda = world.resource_mut::<Agenda>();
+    agenda.wake(TickSet::Sense, now, entity);
+    agenda.wake(TickSet::Decide, first, entity);
+    Ok(())
+}

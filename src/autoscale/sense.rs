@@ -1,0 +1,225 @@
+use bevy_ecs::component::Component;
+use bevy_ecs::prelude::{Query, Res, ResMut};
+
+use super::{Completion, InstanceSnapshot, Load, RoleSnapshot, Signals, SkuSnapshot, Snapshot};
+use crate::fleet::{
+    Agenda, Application, Clock, EngineHandle, Instance, InstanceRole, InstanceStatus, Instances,
+    Ledger, Service, StartUp, Stock, Templates, TickSet,
+};
+use crate::serving::{EngineLoad, Role};
+use crate::time::{SimDuration, SimTime};
+
+/// Tokens of the prompt batch by which a role's prompt capacity is measured: a full iteration of the
+/// Splitwise engine.
+const FULL_PROMPT: u64 = 2048;
+
+/// When an application is looked at.
+#[derive(Component, Debug)]
+pub(super) struct Scraper {
+    interval: SimDuration,
+    /// So long before a whole number of intervals.
+    lead: SimDuration,
+    taken: u32,
+    /// Bytes of the model's weights on each instance.
+    weights_bytes: u64,
+    /// Requests that had ended when it was last asked.
+    ended: u64,
+}
+
+impl Scraper {
+    /// One that looks every `scrape_interval` or, with none, in time for each decision.
+    pub(super) fn new(
+        scrape_interval: SimDuration,
+        delay: SimDuration,
+        decisions: SimDuration,
+        weights_bytes: u64,
+    ) -> Self {
+        let fresh = scrape_interval == SimDuration::ZERO;
+        Self {
+            interval: if fresh { decisions } else { scrape_interval },
+            lead: if fresh { delay } else { SimDuration::ZERO },
+            taken: 0,
+            weights_bytes,
+            ended: 0,
+        }
+    }
+
+    /// The first look after `now`.
+    fn next(&mut self, now: SimTime) -> SimTime {
+        loop {
+            self.taken += 1;
+            let due = SimTime::ZERO + self.interval * f64::from(self.taken);
+            let due = SimTime::saturating(due.seconds() - self.lead.seconds());
+            if due > now {
+                return due;
+            }
+        }
+    }
+}
+
+/// Notes the requests that ended in this tick: whoever drains them comes later.
+pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &mut Scraper)>) {
+    for (service, mut signals, mut scraper) in &mut applications {
+        let counts = service.0.counts();
+        let ended = counts.completed + counts.rejected;
+        if ended > scraper.ended {
+            let records = service.0.ended();
+            let new = usize::try_from(ended - scraper.ended).unwrap_or(usize::MAX);
+            let new = &records[records.len().saturating_sub(new)..];
+            let completions = new.iter().filter_map(Completion::of);
+            completions.for_each(|completion| signals.complete(completion));
+            scraper.ended = ended;
+        }
+    }
+}
+
+type Scraped = (
+    &'static Application,
+    &'static Service,
+    &'static Instances,
+    &'static Templates,
+    &'static mut Signals,
+    &'static mut Scraper,
+);
+type Member = (
+    &'static Instance,
+    &'static InstanceRole,
+    &'static InstanceStatus,
+    Option<&'static StartUp>,
+    Option<&'static EngineHandle>,
+);
+
+/// Looks at the applications that are due.
+pub(super) fn scrape(
+    clock: Res<'_, Clock>,
+    (ledger, stock): (Res<'_, Ledger>, Res<'_, Stock>),
+    mut agenda: ResMut<'_, Agenda>,
+    mut applications: Query<'_, '_, Scraped>,
+    instances: Query<'_, '_, Member>,
+) {
+    if agenda.awake(TickSet::Sense).is_empty() {
+        return;
+    }
+    let now = clock.now();
+    for entity in agenda.awake(TickSet::Sense).to_vec() {
+        let Ok((application, service, members, templates, mut signals, mut scraper)) =
+            applications.get_mut(entity)
+        else {
+            continue;
+        };
+        let counts = service.0.counts();
+        let mut roles: Vec<RoleSnapshot> = templates
+            .roles()
+            .map(|role| begin(role, application, service, templates, &ledger, &stock))
+            .collect();
+        for (instance, of_role, status, start, engine) in
+            members.iter().flat_map(|it| instances.get(it))
+        {
+            let Some(role) = roles.iter_mut().find(|it| it.role == of_role.role()) else {
+                continue;
+            };
+            if let Some(start) = start {
+                role.starting.push(start.activates);
+            }
+            if let Some(engine) = engine {
+                let load = service.0.load(engine.engine(), now);
+                add(
+                    role,
+                    instance.number(),
+                    *status,
+                    &load,
+                    scraper.weights_bytes,
+                );
+            }
+        }
+        roles
+            .iter_mut()
+            .for_each(|role| role.starting.sort_unstable());
+        signals.scrape(Snapshot {
+            time: now,
+            arrived: counts.arrived,
+            waiting: counts.waiting,
+            roles,
+            skus: skus(&ledger, &stock),
+        });
+        let next = scraper.next(now);
+        agenda.wake(TickSet::Sense, next, entity);
+    }
+}
+
+/// What is known of a role without a look at its instances.
+fn begin(
+    role: Role,
+    application: &Application,
+    service: &Service,
+    templates: &Templates,
+    ledger: &Ledger,
+    stock: &Stock,
+) -> RoleSnapshot {
+    let counts = ledger.counts_of(application.index(), role);
+    let gone = service.0.departed(role);
+    let capacity = |sku| {
+        let performance = templates.performance(role, sku)?;
+        Some(FULL_PROMPT as f64 / performance.iteration(FULL_PROMPT, 0))
+    };
+    RoleSnapshot {
+        active: counts.active,
+        draining: counts.draining,
+        prompt_tokens: gone.prompt_tokens,
+        output_tokens: gone.output_tokens,
+        busy_s: gone.prompt_busy_s + gone.token_busy_s,
+        up_s: gone.up_s,
+        prompt_capacity: (0..stock.kinds().len())
+            .filter_map(capacity)
+            .fold(0.0, f64::max),
+        ..RoleSnapshot::new(role)
+    }
+}
+
+fn add(
+    role: &mut RoleSnapshot,
+    number: u64,
+    status: InstanceStatus,
+    of: &EngineLoad,
+    weights_bytes: u64,
+) {
+    let load = Load {
+        assigned: of.assigned,
+        queued: of.queued,
+        running: of.running,
+        pending_tokens: of.pending_tokens,
+        memory_used: of.memory_used,
+        memory: of.memory,
+        kv_used: of.memory_used.saturating_sub(weights_bytes),
+        kv: of.memory.saturating_sub(weights_bytes),
+    };
+    match status {
+        InstanceStatus::Active => role.load += load,
+        InstanceStatus::Draining => role.draining_load += load,
+        InstanceStatus::ScalingUp | InstanceStatus::ScalingDown => {}
+    }
+    role.prompt_tokens += of.prompt_tokens;
+    role.output_tokens += of.output_tokens;
+    role.busy_s += of.prompt_busy_s + of.token_busy_s;
+    role.up_s += of.up_s;
+    role.instances.push(InstanceSnapshot {
+        number,
+        status,
+        load,
+    });
+}
+
+fn skus(ledger: &Ledger, stock: &Stock) -> Vec<SkuSnapshot> {
+    let of = |(position, kind): (usize, &crate::fleet::Kind)| {
+        let servers = ledger.servers_of(position);
+        SkuSnapshot {
+            sku: kind.sku().clone(),
+            scaling_up: servers.scaling_up,
+            active: servers.active,
+            room: kind
+                .limit()
+                .map(|limit| limit.saturating_sub(servers.total())),
+        }
+    };
+    stock.kinds().iter().enumerate().map(of).collect()
+}

@@ -1,0 +1,203 @@
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use crate::catalog::Sku;
+use crate::fleet::InstanceStatus;
+use crate::serving::{RequestRecord, Role};
+use crate::time::SimTime;
+
+/// An application at one instant, as monitoring sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When it was seen.
+    pub time: SimTime,
+    /// Requests that had arrived by then.
+    pub arrived: u64,
+    /// Requests that waited at the application for an instance.
+    pub waiting: u64,
+    /// Each role that the application has a template of.
+    pub roles: Vec<RoleSnapshot>,
+    /// Each SKU of the fleet, in its order.
+    pub skus: Vec<SkuSnapshot>,
+}
+
+/// The instances of one role at one instant.
+#[derive(Clone, Debug)]
+pub struct RoleSnapshot {
+    /// The role.
+    pub role: Role,
+    /// When each instance that starts up will be active, in order.
+    pub starting: Vec<SimTime>,
+    /// Instances that take requests.
+    pub active: u32,
+    /// Instances that finish their work.
+    pub draining: u32,
+    /// What the active instances have to do.
+    pub load: Load,
+    /// What the draining instances have to do.
+    pub draining_load: Load,
+    /// Prompt tokens that instances of the role have ever processed.
+    pub prompt_tokens: u64,
+    /// Output tokens that instances of the role have ever generated.
+    pub output_tokens: u64,
+    /// Seconds in which their batches ever ran.
+    pub busy_s: f64,
+    /// Seconds that they were ever there.
+    pub up_s: f64,
+    /// Prompt tokens a second that one instance processes, flat out, as its performance model has it;
+    /// the highest of the fleet's SKUs, 0 where none can carry one.
+    pub prompt_capacity: f64,
+    /// Each instance that has joined. Of the latest snapshot only: older ones keep the sums.
+    pub instances: Vec<InstanceSnapshot>,
+}
+
+/// One instance at one instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InstanceSnapshot {
+    /// Its number.
+    pub number: u64,
+    /// Its status.
+    pub status: InstanceStatus,
+    /// What it has to do.
+    pub load: Load,
+}
+
+/// What instances have to do and hold, runs under way credited.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Requests assigned that are not finished, transfers included.
+    pub assigned: u64,
+    /// Requests queued or preempted.
+    pub queued: u64,
+    /// Requests in batches.
+    pub running: u64,
+    /// Tokens still to be processed for the requests assigned.
+    pub pending_tokens: u64,
+    /// Bytes in use, weights included.
+    pub memory_used: u64,
+    /// Bytes there are.
+    pub memory: u64,
+    /// Bytes of the KV cache in use.
+    pub kv_used: u64,
+    /// Bytes there are for the KV cache.
+    pub kv: u64,
+}
+
+/// The servers of one SKU at one instant.
+#[derive(Clone, Debug)]
+pub struct SkuSnapshot {
+    /// The SKU.
+    pub sku: Arc<Sku>,
+    /// Servers being provisioned.
+    pub scaling_up: u32,
+    /// Servers that are there.
+    pub active: u32,
+    /// How many more there may be; none for any number.
+    pub room: Option<u32>,
+}
+
+/// A request that was completed, as monitoring sees it. Times are in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Completion {
+    /// When.
+    pub end: SimTime,
+    /// Time to first token.
+    pub ttft: f64,
+    /// Mean time between tokens.
+    pub tbt: f64,
+    /// Arrival to last token.
+    pub e2e: f64,
+}
+
+impl RoleSnapshot {
+    /// No instances, nothing done.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self {
+            role,
+            starting: Vec::new(),
+            active: 0,
+            draining: 0,
+            load: Load::ZERO,
+            draining_load: Load::ZERO,
+            prompt_tokens: 0,
+            output_tokens: 0,
+            busy_s: 0.0,
+            up_s: 0.0,
+            prompt_capacity: 0.0,
+            instances: Vec::new(),
+        }
+    }
+
+    /// Instances that start up.
+    #[must_use]
+    pub fn scaling_up(&self) -> u32 {
+        u32::try_from(self.starting.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Instances that start up or are active: what a desired number is compared with.
+    #[must_use]
+    pub fn current(&self) -> u32 {
+        self.scaling_up().saturating_add(self.active)
+    }
+}
+
+impl Load {
+    /// Nothing at all.
+    pub const ZERO: Self = Self {
+        assigned: 0,
+        queued: 0,
+        running: 0,
+        pending_tokens: 0,
+        memory_used: 0,
+        memory: 0,
+        kv_used: 0,
+        kv: 0,
+    };
+
+    /// Share of the memory in use, weights included; 0 where there is none.
+    #[must_use]
+    pub fn memory_share(&self) -> f64 {
+        share(self.memory_used, self.memory)
+    }
+
+    /// Share of the KV cache in use; 0 where there is none.
+    #[must_use]
+    pub fn kv_share(&self) -> f64 {
+        share(self.kv_used, self.kv)
+    }
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, other: Self) {
+        self.assigned += other.assigned;
+        self.queued += other.queued;
+        self.running += other.running;
+        self.pending_tokens += other.pending_tokens;
+        self.memory_used = self.memory_used.saturating_add(other.memory_used);
+        self.memory = self.memory.saturating_add(other.memory);
+        self.kv_used = self.kv_used.saturating_add(other.kv_used);
+        self.kv = self.kv.saturating_add(other.kv);
+    }
+}
+
+impl Completion {
+    /// What monitoring sees of a request's record; none unless it was completed.
+    #[must_use]
+    pub fn of(record: &RequestRecord) -> Option<Self> {
+        Some(Self {
+            end: record.end?,
+            ttft: record.ttft()?.seconds(),
+            tbt: record.tbt()?.seconds(),
+            e2e: record.e2e()?.seconds(),
+        })
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}

@@ -1,0 +1,148 @@
+use std::fmt::Write as _;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
+
+use super::{Failure, print};
+use crate::autoscale::PolicyRegistry;
+use crate::catalog::Catalog;
+use crate::scenario::Scheduler;
+
+/// List what a scenario can name
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Of what
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Autoscaling policies, with their parameters and defaults
+    Policies,
+    /// Schedulers, with their parameters and defaults
+    Schedulers,
+    /// SKUs of the built-in catalog
+    Skus,
+    /// Models of the built-in catalog
+    Models,
+    /// Performance profiles of the built-in catalog
+    Profiles,
+}
+
+impl List {
+    pub(super) fn execute(self) -> Result<(), Failure> {
+        let catalog = Catalog::built_in();
+        print(&match self.what {
+            What::Policies => policies(),
+            What::Schedulers => schedulers(),
+            What::Skus => skus(&catalog),
+            What::Models => models(&catalog),
+            What::Profiles => profiles(&catalog),
+        })
+    }
+}
+
+fn policies() -> String {
+    let mut text = String::from("None\n    leaves the fleet as it is\n");
+    for policy in PolicyRegistry::built_in().policies() {
+        let _ = writeln!(text, "{}\n    {}", policy.name(), policy.summary());
+        parameters(&mut text, &policy.schema());
+    }
+    text
+}
+
+fn schedulers() -> String {
+    let schema = schemars::schema_for!(Scheduler).to_value();
+    let mut text = String::new();
+    for variant in schema["oneOf"].as_array().into_iter().flatten() {
+        let payload = variant["properties"].as_object();
+        let Some((name, payload)) = payload.and_then(|it| it.iter().next()) else {
+            entry(&mut text, variant["const"].as_str(), variant);
+            continue;
+        };
+        entry(&mut text, Some(name), variant);
+        parameters(&mut text, payload);
+    }
+    text
+}
+
+fn entry(text: &mut String, name: Option<&str>, schema: &Json) {
+    let about = sentence(schema);
+    let _ = writeln!(text, "{}\n    {about}", name.unwrap_or_default());
+}
+
+/// The fields of a struct, each with its default and what it is.
+fn parameters(text: &mut String, schema: &Json) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let default = match &field["default"] {
+            Json::Null => String::new(),
+            value => format!(" = {}", ron(value)),
+        };
+        let _ = writeln!(text, "    {name}{default}\n        {}", sentence(field));
+    }
+}
+
+/// A description on one line.
+fn sentence(schema: &Json) -> String {
+    let about = schema["description"].as_str().unwrap_or_default();
+    about.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A default as it would stand in a scenario. Objects are structs; the texts are all names of
+/// variants.
+fn ron(value: &Json) -> String {
+    match value {
+        Json::Null => "None".to_owned(),
+        Json::String(name) => name.clone(),
+        Json::Array(items) => {
+            let items: Vec<String> = items.iter().map(ron).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Json::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let fields: Vec<String> = fields.map(|(k, v)| format!("{k}: {}", ron(v))).collect();
+            format!("({})", fields.join(", "))
+        }
+        Json::Bool(_) | Json::Number(_) => value.to_string(),
+    }
+}
+
+fn skus(catalog: &Catalog) -> String {
+    let mut text = String::new();
+    for (name, sku) in &catalog.skus {
+        let price = sku.price_per_hour;
+        let price = price.map_or_else(String::new, |price| format!(", ${price} an hour"));
+        let (processors, kind) = (sku.processors, &sku.processor);
+        let _ = writeln!(text, "{name}\n    {processors} × {kind}{price}");
+    }
+    text
+}
+
+fn models(catalog: &Catalog) -> String {
+    let mut text = String::new();
+    for (name, model) in &catalog.models {
+        let (weights, token) = (model.weights_bytes, model.kv_bytes_per_token());
+        let _ = writeln!(
+            text,
+            "{name}\n    {weights} bytes of weights, {token} bytes of KV cache a token"
+        );
+    }
+    text
+}
+
+fn profiles(catalog: &Catalog) -> String {
+    let mut text = String::new();
+    for (key, profile) in &catalog.profiles {
+        let _ = writeln!(
+            text,
+            "{} on {} with tensor parallelism {}\n    {} knots of prompts, {} of tokens",
+            key.model,
+            key.processor,
+            key.tensor_parallelism,
+            profile.prompt.len(),
+            profile.token.len()
+        );
+    }
+    text
+}

@@ -1,0 +1,103 @@
+//! What a scenario says about what a policy sees and how its wishes are carried out.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+use crate::time::SimDuration;
+
+/// How old what a policy sees is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Signals {
+    /// Seconds between two looks at the application. Default 0: one for each decision.
+    pub scrape_interval: SimDuration,
+    /// Seconds until the policy learns of what was seen. Default 0: at once, so that a policy is
+    /// first judged by its rule and not by its monitoring.
+    pub scrape_delay: SimDuration,
+}
+
+/// How what a policy wants is carried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Actuator {
+    /// How few and how many `Prompt` instances there may be.
+    pub prompt: Limits,
+    /// How few and how many `Token` instances there may be.
+    pub token: Limits,
+    /// How few and how many `Mixed` instances there may be.
+    pub mixed: Limits,
+    /// Seconds from one addition to a role to the next. Default 0: most policies have a cool-down
+    /// of their own, and waiting twice would hide it.
+    pub up_cooldown: SimDuration,
+    /// Seconds from a change of a role, up or down, to the next removal from it. Default 0, for the
+    /// same reason.
+    pub down_cooldown: SimDuration,
+    /// The most instances of a role that one decision may add. Default: any number, the policy's
+    /// own arithmetic stands.
+    pub max_up: Option<u32>,
+    /// The most instances of a role that one decision may take away. Default: any number.
+    pub max_down: Option<u32>,
+    /// Which active instance goes first. Default `LeastLoaded`: it is gone soonest.
+    pub victim: Victim,
+    /// Which SKU new servers are of. Default `First`: what the scaling verbs take, too.
+    pub sku: SkuChoice,
+}
+
+impl Actuator {
+    /// The limits of a role.
+    #[must_use]
+    pub const fn limits(&self, role: Role) -> Limits {
+        match role {
+            Role::Prompt => self.prompt,
+            Role::Token => self.token,
+            Role::Mixed => self.mixed,
+        }
+    }
+}
+
+/// How few and how many instances of a role a policy may leave: those that start up or are active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// At least so many. Default 1: with 0, requests wait for a whole start-up after each pause.
+    pub min: u32,
+    /// At most so many. Default: no limit but that of the SKUs.
+    pub max: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { min: 1, max: None }
+    }
+}
+
+/// Which active instance is drained first; equals, the newest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Victim {
+    /// The one with the fewest pending tokens; of `Token` instances, with the least memory in use.
+    #[default]
+    LeastLoaded,
+    /// The one created last.
+    Newest,
+    /// The one whose share of its server's price is highest; equals, the least loaded. Every SKU of
+    /// the fleet needs a price.
+    Costliest,
+}
+
+/// Which SKU a new server is of: the best of those that can carry the instance and are not at their
+/// limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum SkuChoice {
+    /// The first in the order of the fleet.
+    #[default]
+    First,
+    /// The lowest price per hour; equals, the first. Every SKU of the fleet needs a price.
+    Cheapest,
+    /// The shortest iteration of a prompt of 1,024 tokens, of 32 token tasks or, for `Mixed`
+    /// instances, of both together; equals, the first.
+    Fastest,
+    /// This one, always.
+    Named(String),
+}

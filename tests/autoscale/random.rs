@@ -1,0 +1,106 @@
+//! Random policies under random loads: every invariant after every tick, and the same again with the
+//! same seed.
+
+use fleetsim::autoscale::Decision;
+use fleetsim::fleet::ScalingExt;
+use fleetsim::fleet::{FleetWorldExt, Service, check_invariants};
+use fleetsim::scenario::CheckedScenario;
+use fleetsim::simulation::Simulation;
+use proptest::prelude::*;
+
+use crate::support::*;
+
+fn policy() -> impl Strategy<Value = String> {
+    let interval = prop::sample::select(vec![1.0, 5.0, 7.5, 30.0]);
+    let policy = prop::sample::select(vec![
+        "Threshold(up: 0.1, down: 0.05",
+        "HeteroScale(target: 30, out_cooldown: 10, in_cooldown: 20",
+        "HpaGpu(target: 0.5",
+        "IndependentTps(token_target: 60",
+        "PureLatency(tbt: 0.03",
+        "LatencyBased(target: 0.2",
+        "Told(wants: [(0, 3), (20, 0), (50, 9), (60, 1), (90, 5)]",
+    ]);
+    (policy, interval).prop_map(|(policy, interval)| match policy.starts_with("Told") {
+        true => format!("{policy})"),
+        false => format!("{policy}, interval: {interval})"),
+    })
+}
+
+prop_compose! {
+    fn text()(
+        policy in policy(),
+        seed in 0_u64..1000,
+        min in 0_u32..3,
+        step in prop::sample::select(vec!["None", "1", "3"]),
+        cooldown in prop::sample::select(vec!["0", "12"]),
+        victim in prop::sample::select(vec!["LeastLoaded", "Newest"]),
+        sku in prop::sample::select(vec!["First", "Fastest"]),
+        scrape in prop::sample::select(vec!["0", "4"]),
+        delay in prop::sample::select(vec!["0", "9"]),
+        drain in prop::sample::select(vec!["Poll(1)", "OnIdle"]),
+        rate in 1.0..20.0_f64,
+    ) -> String {
+        format!(r#"(
+            name: "test", seed: {seed}, end: 150,
+            fleet: [(sku: "dgx-a100", count: 1, limit: 3), (sku: "dgx-h100", count: 2, limit: 5, provision_delay: Constant(5))],
+            applications: [(
+                name: "chat", model: "llama2-70b", scheduler: MixedPool(),
+                instances: [(role: Prompt, start: Servers(1)), (role: Token, start: Servers(2))],
+                scaling: (spin_up: Uniform(min: 0, max: 9), scale_up_delay: 3, drain: {drain}),
+                autoscaler: {policy},
+                signals: (scrape_interval: {scrape}, scrape_delay: {delay}),
+                actuator: (
+                    prompt: (min: {min}), token: (min: {min}, max: 6), max_up: {step}, max_down: {step},
+                    up_cooldown: {cooldown}, down_cooldown: {cooldown}, victim: {victim}, sku: {sku},
+                ),
+                workload: Synthetic(
+                    arrivals: Poisson(rate: {rate}), window: (0, 100),
+                    shape: Piecewise([(0, 1), (30, 3), (60, 0.1)]),
+                    prompt_tokens: LogNormal(median: 500, sigma: 1, max: 4000),
+                    output_tokens: Geometric(mean: 60),
+                ),
+            )],
+        )"#)
+    }
+}
+
+fn run(text: &str) -> Vec<Decision> {
+    let checked = CheckedScenario::from_ron(text, ".".as_ref()).unwrap();
+    let min = checked.scenario().applications[0].actuator.prompt.min;
+    let mut simulation = Simulation::with_policies(&checked, &registry()).unwrap();
+    while simulation.tick().unwrap() {
+        check_invariants(simulation.world_mut()).unwrap();
+    }
+    let world = simulation.world();
+    assert_eq!(world.now(), at(150.0));
+    let chat = world.application("chat").unwrap();
+    let counts = world.get::<Service>(chat).unwrap().0.counts();
+    let ended = counts.completed + counts.rejected;
+    assert_eq!(counts.arrived, ended + counts.waiting + counts.in_flight);
+    let decisions = simulation.take_decisions();
+    for row in &decisions {
+        let before = row.scaling_up + row.active;
+        assert!(row.started == 0 || row.cancelled + row.drained == 0);
+        let after = before + row.started - row.cancelled - row.drained;
+        assert!(after >= min.min(before), "{row:?}");
+        let asked = row.desired.abs_diff(before);
+        assert_eq!(
+            row.started + row.cancelled + row.drained + row.refused,
+            asked,
+            "{row:?}"
+        );
+    }
+    decisions
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_policy_keeps_every_invariant_and_decides_the_same_again(text in text()) {
+        let decisions = run(&text);
+        prop_assert!(!decisions.is_empty());
+        prop_assert_eq!(run(&text), decisions);
+    }
+}

@@ -1,0 +1,155 @@
+//! What a policy sees, and when.
+
+use bevy_ecs::component::Component;
+use fleetsim::autoscale::{
+    Completion, DesiredInstances, Latency, Policy, PolicyRegistry, Signals, Snapshot,
+};
+use fleetsim::simulation::Simulation;
+use fleetsim::time::SimDuration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::support::*;
+
+/// Writes down when it was asked and when what it saw was so.
+#[derive(Component, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Witness {
+    #[serde(skip)]
+    saw: Vec<(f64, f64, u64)>,
+}
+
+impl Policy for Witness {
+    const NAME: &'static str = "Witness";
+    const SUMMARY: &'static str = "sees and does nothing";
+
+    fn interval(&self) -> SimDuration {
+        seconds(30.0)
+    }
+
+    fn decide(&mut self, signals: &Signals, _: &mut DesiredInstances) {
+        let (now, time) = (signals.now().seconds(), signals.time().seconds());
+        self.saw.push((now, time, signals.snapshot().arrived));
+        assert!(signals.completed(SimDuration::MAX) as u64 <= signals.snapshot().arrived);
+    }
+}
+
+fn saw(signals: &str) -> Vec<(f64, f64, u64)> {
+    let fields = format!("autoscaler: Witness, signals: ({signals})");
+    let checked = scenario(r#"(sku: "dgx-h100", count: 1)"#, &fields).unwrap();
+    let mut registry = PolicyRegistry::default();
+    registry.register::<Witness>();
+    let mut simulation = Simulation::with_policies(&checked, &registry).unwrap();
+    while simulation.tick().unwrap() {}
+    let world = simulation.world_mut();
+    world.query::<&Witness>().single(world).unwrap().saw.clone()
+}
+
+#[test]
+fn fresh_signals_are_those_of_the_decision() {
+    let times: Vec<_> = saw("").iter().map(|it| (it.0, it.1)).collect();
+    assert_eq!(
+        times,
+        [30.0, 60.0, 90.0, 120.0, 150.0, 180.0].map(|t| (t, t))
+    );
+}
+
+#[test]
+fn delayed_signals_show_the_past() {
+    // Two requests a second arrive.
+    let fresh = saw("");
+    let late = saw("scrape_delay: 20");
+    for (fresh, late) in fresh.iter().zip(&late).take(4) {
+        assert_eq!((late.0, late.1), (fresh.0, fresh.0 - 20.0));
+        assert_eq!(late.2, fresh.2 - 40);
+    }
+    // With a delay longer than the interval, the first decision sees nothing and is not taken.
+    let later: Vec<_> = saw("scrape_delay: 40")
+        .iter()
+        .map(|it| (it.0, it.1))
+        .collect();
+    assert_eq!(
+        later,
+        [60.0, 90.0, 120.0, 150.0, 180.0].map(|t| (t, t - 40.0))
+    );
+}
+
+#[test]
+fn scraped_signals_are_as_old_as_the_last_scrape_that_arrived() {
+    let times: Vec<_> = saw("scrape_interval: 25, scrape_delay: 10")
+        .iter()
+        .map(|it| (it.0, it.1))
+        .collect();
+    assert_eq!(
+        times,
+        [
+            (30.0, 0.0),
+            (60.0, 50.0),
+            (90.0, 75.0),
+            (120.0, 100.0),
+            (150.0, 125.0),
+            (180.0, 150.0)
+        ]
+    );
+}
+
+#[test]
+fn stale_signals_make_a_policy_act_later() {
+    // Nothing is there at the start, so requests wait until the policy sees it.
+    let first = |signals: &str| {
+        let fields = format!(
+            "autoscaler: Threshold(interval: 10, up: 0.001, down: 0), signals: ({signals})"
+        );
+        let checked = scenario(r#"(sku: "dgx-h100", count: 1, limit: 5)"#, &fields).unwrap();
+        let (decisions, _) = decisions(&checked);
+        let start = decisions.iter().find(|it| it.started > 0);
+        start.unwrap().time.seconds()
+    };
+    assert_eq!(first(""), 10.0);
+    assert_eq!(first("scrape_delay: 25"), 30.0);
+}
+
+#[test]
+fn windows_take_what_completed_in_them_and_no_more() {
+    let mut signals = Signals::new(seconds(60.0), seconds(5.0));
+    for (time, arrived) in [(0.0, 0), (30.0, 30), (60.0, 90), (90.0, 390)] {
+        signals.scrape(Snapshot {
+            time: at(time),
+            arrived,
+            ..Snapshot::default()
+        });
+    }
+    for (end, ttft) in [
+        (5.0, 9.0),
+        (30.0, 1.0),
+        (31.0, 2.0),
+        (60.0, 4.0),
+        (61.0, 8.0),
+    ] {
+        let (end, tbt, e2e) = (at(end), 0.0, 0.0);
+        signals.complete(Completion {
+            end,
+            ttft,
+            tbt,
+            e2e,
+        });
+    }
+    assert!(!signals.clone().look(at(4.9)));
+    assert!(signals.look(at(94.9)));
+    assert_eq!(signals.time(), at(60.0));
+    assert_eq!(signals.arrivals_per_s(seconds(30.0)), 2.0);
+    assert_eq!(signals.arrivals_per_s(seconds(60.0)), 1.5);
+    assert_eq!(signals.mean(Latency::Ttft, seconds(30.0)), Some(3.0));
+    assert_eq!(
+        signals.percentile(Latency::Ttft, 50.0, seconds(60.0)),
+        Some(3.0)
+    );
+    assert_eq!(signals.completed(seconds(60.0)), 4);
+    assert!(signals.look(at(95.0)));
+    assert_eq!(signals.arrivals_per_s(seconds(30.0)), 10.0);
+    assert_eq!(
+        signals.percentile(Latency::Ttft, 100.0, seconds(30.0)),
+        Some(8.0)
+    );
+    assert_eq!(signals.mean(Latency::Ttft, seconds(1.0)), None);
+}
