@@ -7,7 +7,7 @@ use crate::fleet::{
     EngineHandle, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock, Templates,
 };
 use crate::scenario::{SkuChoice, Victim};
-use crate::serving::{EngineLoad, Role};
+use crate::serving::Role;
 
 /// Prompt tokens and token tasks by whose iteration the fastest SKU is told.
 const PROMPT: u64 = 1024;
@@ -65,7 +65,7 @@ pub(super) fn victims(
             .get::<EngineHandle>(instance)
             .map(EngineHandle::engine);
         let load = engine.map(|engine| service.0.load(engine, service.0.served()));
-        let load = load.unwrap_or_else(EngineLoad::default);
+        let load = load.unwrap_or_default();
         match role {
             Role::Token => load.memory_used,
             Role::Prompt | Role::Mixed => load.pending_tokens,

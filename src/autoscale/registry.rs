@@ -95,7 +95,7 @@ impl PolicyRegistry {
             let found = match self.find(checked, index) {
                 Ok(Some(policy)) => (policy.read)(checked, index),
                 Ok(None) => Ok(()),
-                Err(problem) => Err(problem.into()),
+                Err(problems) => Err(problems),
             };
             problems.extend(found.err().into_iter().flat_map(Diagnostics::into_problems));
         }
@@ -139,7 +139,7 @@ impl PolicyRegistry {
         &self,
         checked: &CheckedScenario,
         application: usize,
-    ) -> Result<Option<&PolicyKind>, Problem> {
+    ) -> Result<Option<&PolicyKind>, Diagnostics> {
         let of = checked.scenario().applications.get(application);
         let Some(raw) = of.and_then(|of| of.autoscaler.as_ref()) else {
             return Ok(None);
@@ -151,7 +151,7 @@ impl PolicyRegistry {
             let problem = checked.problem_at(&path, format!("unknown policy `{name}`"));
             let names = self.policies.iter().map(|policy| policy.name);
             let help = suggest(name, names, "the policies are");
-            Problem { help, ..problem }
+            Problem { help, ..problem }.into()
         })
     }
 }

@@ -205,10 +205,11 @@ impl Simulation {
     }
 
     /// When the run ended: the scenario's `end` or, without one, the last instant at which anything
-    /// happened.
+    /// happened. Where a policy was waited for in vain, the waiting counts.
     #[must_use]
     pub fn ended(&self) -> SimTime {
-        if self.end.is_some() || self.stopped.is_some() {
+        let waited = |since| self.now() >= since + PATIENCE;
+        if self.end.is_some() || self.stopped.is_some() || self.stalled.is_some_and(waited) {
             return self.now();
         }
         self.world.last_activity()
