@@ -79,7 +79,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`cli`] | the command line, one file a subcommand |
-//! | [`bench`] | benchmarks, and the baselines that they are compared with |
+//! | [`mod@bench`] | benchmarks, and the baselines that they are compared with |
 //! | [`report`] | writers: the results directory, the table on the terminal, progress |
 //! | [`simulation`] | from a scenario to a world, tick by tick to its end |
 //! | [`observe`] | recorders and statistics: requests, samples, usage, the summary |
