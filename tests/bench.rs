@@ -20,10 +20,9 @@ fn a_small_fleet_is_measured_and_fits_a_terminal() {
         "small MixedPool, 70 %",
         "small overloaded, 120 %",
     ] {
-        let row = text.lines().find(|row| row.contains(line));
-        let row = row.unwrap_or_else(|| panic!("no {line} in\n{text}"));
-        assert_eq!(row.split_whitespace().nth(5), Some("4"), "{row}");
+        assert!(text.contains(line), "no {line} in\n{text}");
     }
+    assert!(text.contains("4 servers, 2,000 requests"), "{text}");
     assert!(
         text.lines().all(|line| line.chars().count() <= 100),
         "{text}"

@@ -227,15 +227,14 @@ fn role_of(roles: &[(Role, u32)], instance: u64) -> Role {
     found.map_or(Role::Mixed, |&(role, _)| role)
 }
 
-/// One fleet with one application. No sample falls into a run but the first and the last: each
-/// costs in proportion to the fleet, and how often is the user's choice.
+/// One fleet with one application, sampled as often as a scenario is that does not say.
 pub(super) fn scenario(servers: u32, application: Application) -> Scenario {
     Scenario {
         name: "bench".to_owned(),
         seed: 0,
         end: None,
         max_tick: None,
-        sample_interval: SimDuration::saturating(1e9),
+        sample_interval: SimDuration::saturating(10.0),
         catalog: Vec::new(),
         fleet: vec![FleetEntry {
             sku: SKU.to_owned(),

@@ -23,18 +23,21 @@ pub struct TickTime {
     pub nanoseconds: f64,
 }
 
+/// Seconds from one sample of a fleet to the next: beyond what is measured.
+const NEVER: f64 = 1e9;
+
 /// A fleet in which nothing happens, stepped by a host a second at a time, at time zero.
 ///
 /// # Errors
 /// When there are more servers than a scenario may have.
 pub fn idle_fleet(servers: u32) -> Result<Simulation, BenchError> {
-    // The first arrival is beyond any horizon.
     let application = Application {
         instances: vec![template(Role::Mixed, Engine::default(), servers)],
-        ..application(arrivals_every(1e9))
+        ..application(arrival_after(NEVER))
     };
     let scenario = Scenario {
         max_tick: Some(SimDuration::saturating(1.0)),
+        sample_interval: SimDuration::saturating(NEVER),
         ..scenario(servers, application)
     };
     build(scenario)
@@ -52,7 +55,7 @@ pub fn draining_fleet(servers: u32) -> Result<Simulation, BenchError> {
             token_time: SimDuration::saturating(1e12),
         },
         instances: vec![template(Role::Mixed, Engine::Fcfs, servers)],
-        ..application(arrivals_every(1.0))
+        ..application(arrival_after(1.0))
     };
     let drain = Action {
         at: SimTime::saturating(2.0),
@@ -60,6 +63,7 @@ pub fn draining_fleet(servers: u32) -> Result<Simulation, BenchError> {
     };
     let scenario = Scenario {
         actions: vec![drain],
+        sample_interval: SimDuration::saturating(NEVER),
         ..scenario(servers, application)
     };
     let mut simulation = build(scenario)?;
@@ -96,7 +100,7 @@ pub fn measure_tick(servers: u32, ticks: u32) -> Result<TickTime, BenchError> {
 }
 
 /// One request, after so many seconds.
-fn arrivals_every(seconds: f64) -> Workload {
+fn arrival_after(seconds: f64) -> Workload {
     Workload::Synthetic {
         arrivals: Arrivals::Constant {
             rate: 1.0 / seconds,

@@ -18,7 +18,7 @@ const TICK_SERVERS: [u32; 3] = [10, 1_000, 100_000];
 const TICKS: u32 = 200_000;
 
 const LEGEND: &str = "\
-at its load   requests a second, as a share of the highest with which queues stay bounded
+load          requests a second, as a share of the highest with which queues stay bounded
 × bare queue  a pop and a push of a BinaryHeap with an entry for each server take 1
 speed         simulated seconds in a second of wall time
 ";
@@ -168,9 +168,7 @@ fn tell(what: &str) {
 
 fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
     let mut table = new_table(&[
-        "at its load",
-        "servers",
-        "requests",
+        "benchmark at its load",
         "build\ns",
         "run\ns",
         "requests\n/s",
@@ -181,12 +179,11 @@ fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
         "queued\np99 s",
         "peak\nMiB",
     ]);
+    let mut sizes: Vec<String> = Vec::new();
     for (name, bench, result) in measured {
         let mebibytes = |bytes: u64| grouped(bytes >> 20);
         table.add_row([
             format!("{name}, {:.0} %", 100.0 * bench.load),
-            grouped(bench.servers),
-            short(bench.requests as f64),
             format!("{:.2}", result.build.as_secs_f64()),
             format!("{:.2}", result.run.as_secs_f64()),
             short(result.requests_per_s()),
@@ -197,8 +194,17 @@ fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
             result.queue_p99_s.map_or("-".into(), |s| format!("{s:.2}")),
             result.peak_memory.map_or("-".into(), mebibytes),
         ]);
+        let size = format!(
+            "{:14}{} servers, {} requests\n",
+            name.split(' ').next().unwrap_or(name),
+            grouped(bench.servers),
+            grouped(bench.requests),
+        );
+        if sizes.last() != Some(&size) {
+            sizes.push(size);
+        }
     }
-    format!("{}\n{LEGEND}", table.trim_fmt())
+    format!("{}\n{}{LEGEND}", table.trim_fmt(), sizes.concat())
 }
 
 fn ticks_table(measured: &[TickTime]) -> String {
