@@ -82,6 +82,7 @@
 //! | [`mod@bench`] | benchmarks, and the baselines that they are compared with |
 //! | [`report`] | writers: the results directory, the table on the terminal, progress |
 //! | [`simulation`] | from a scenario to a world, tick by tick to its end |
+//! | [`autoscale`] | signals, policies, the actuator that carries out what they want |
 //! | [`observe`] | recorders and statistics: requests, samples, usage, the summary |
 //! | [`fleet`] | the control plane: entities, lifecycle, scaling verbs, accounts of time |
 //! | [`serving`] | the data plane: endpoints, batch engines, schedulers, KV transfers |

@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
 use super::{FleetBench, bare_queue, peak_memory, reset_peak_memory};
-use crate::fleet::{Roster, Service, TickError};
+use crate::fleet::{InstallError, Roster, Service, TickError};
 use crate::scenario::Diagnostics;
-use crate::simulation::{Simulation, SimulationError};
+use crate::simulation::Simulation;
 use crate::time::SimTime;
 
 /// The baseline is measured over at most so many events: beyond them it does not change.
@@ -20,8 +20,6 @@ pub struct Measurement {
     pub completed: u64,
     /// Events of the data plane, arrivals included.
     pub events: u64,
-    /// Ticks.
-    pub ticks: u64,
     /// When the run ended.
     pub end: SimTime,
     /// The 99th percentile of the seconds that a request waited for its first run: large where
@@ -73,7 +71,7 @@ pub enum BenchError {
     Scenario(#[from] Diagnostics),
     /// Its world cannot be built.
     #[error(transparent)]
-    Install(#[from] SimulationError),
+    Install(#[from] InstallError),
     /// It cannot be stepped.
     #[error(transparent)]
     Tick(#[from] TickError),
@@ -91,9 +89,7 @@ pub fn measure(bench: &FleetBench) -> Result<Measurement, BenchError> {
     let started = Instant::now();
     let mut simulation = Simulation::new(&bench.scenario()?)?;
     let build = started.elapsed();
-    let mut ticks = 1;
     while simulation.tick()? {
-        ticks += 1;
         simulation.take_rows();
         simulation.take_scaling();
     }
@@ -111,7 +107,6 @@ pub fn measure(bench: &FleetBench) -> Result<Measurement, BenchError> {
         run,
         completed,
         events,
-        ticks,
         end: summary.end_s,
         queue_p99_s,
         peak_memory,

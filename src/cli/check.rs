@@ -55,12 +55,9 @@ fn describe(file: &str, checked: &CheckedScenario) -> String {
             .count();
         let limit = entry
             .limit
-            .map_or_else(|| "any number".to_owned(), |limit| limit.to_string());
-        let _ = writeln!(
-            text,
-            "  {}: {count} servers at the start, {limit} at most",
-            entry.sku
-        );
+            .map_or_else(|| "no limit".to_owned(), |limit| format!("at most {limit}"));
+        let servers = counted(count, "server");
+        let _ = writeln!(text, "  {}: {servers} at the start, {limit}", entry.sku);
     }
     for (position, application) in scenario.applications.iter().enumerate() {
         let policy = application.autoscaler.as_ref();
@@ -73,17 +70,23 @@ fn describe(file: &str, checked: &CheckedScenario) -> String {
                 .iter()
                 .filter(|placed| (placed.application, placed.template) == (position, number))
                 .count();
-            let _ = writeln!(
-                text,
-                "    {count} {:?} instances at the start, {} processors each",
-                template.role,
-                template.processors()
-            );
+            let instances = counted(count, &format!("{:?} instance", template.role));
+            let processors = counted(template.processors() as usize, "processor");
+            let _ = writeln!(text, "    {instances} at the start, {processors} each");
         }
     }
     let (actions, faults) = (scenario.actions.len(), scenario.faults.len());
     if actions + faults > 0 {
-        let _ = writeln!(text, "  {actions} scripted actions, {faults} faults");
+        let (actions, faults) = (
+            counted(actions, "scripted action"),
+            counted(faults, "fault"),
+        );
+        let _ = writeln!(text, "  {actions}, {faults}");
     }
     text
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
