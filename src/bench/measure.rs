@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
 use super::{FleetBench, bare_queue, peak_memory, reset_peak_memory};
-use crate::fleet::{InstallError, Roster, Service, TickError};
+use crate::fleet::{Roster, Service, TickError};
 use crate::scenario::Diagnostics;
-use crate::simulation::Simulation;
+use crate::simulation::{Simulation, SimulationError};
 use crate::time::SimTime;
 
 /// The baseline is measured over at most so many events: beyond them it does not change.
@@ -71,7 +71,7 @@ pub enum BenchError {
     Scenario(#[from] Diagnostics),
     /// Its world cannot be built.
     #[error(transparent)]
-    Install(#[from] InstallError),
+    Install(#[from] SimulationError),
     /// It cannot be stepped.
     #[error(transparent)]
     Tick(#[from] TickError),
