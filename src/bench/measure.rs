@@ -20,8 +20,6 @@ pub struct Measurement {
     pub completed: u64,
     /// Events of the data plane, arrivals included.
     pub events: u64,
-    /// Ticks.
-    pub ticks: u64,
     /// When the run ended.
     pub end: SimTime,
     /// The 99th percentile of the seconds that a request waited for its first run: large where
@@ -91,9 +89,7 @@ pub fn measure(bench: &FleetBench) -> Result<Measurement, BenchError> {
     let started = Instant::now();
     let mut simulation = Simulation::new(&bench.scenario()?)?;
     let build = started.elapsed();
-    let mut ticks = 1;
     while simulation.tick()? {
-        ticks += 1;
         simulation.take_rows();
         simulation.take_scaling();
     }
@@ -111,7 +107,6 @@ pub fn measure(bench: &FleetBench) -> Result<Measurement, BenchError> {
         run,
         completed,
         events,
-        ticks,
         end: summary.end_s,
         queue_p99_s,
         peak_memory,
