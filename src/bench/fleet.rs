@@ -193,6 +193,9 @@ fn capacity(scheduler: &Scheduler, instances: u32) -> f64 {
             3.7 * instances
         }
         Scheduler::MixedPool { .. } => 3.6 * instances,
+        // `KvJsq` counts a request at its token instance only once its cache is there. With 1,000
+        // instances and more, what comes in the meantime goes to the same one, and transfers wait for
+        // memory and are tried again: many events a request, at any load worth its name.
         Scheduler::KvRoundRobin { .. } | Scheduler::KvJsq { .. } => 3.2 * instances,
         // The counts of the reference drift so that one pair gets nearly every request.
         Scheduler::KvTokenJsq { .. } => 5.0,
