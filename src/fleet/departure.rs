@@ -8,6 +8,7 @@ use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::world::{DeferredWorld, World};
 
 use crate::serving::EngineId;
+use crate::time::SimTime;
 
 use super::activation::request_flush;
 use super::log::record;
@@ -28,15 +29,8 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     let crashed = entity.get() != Some(&InstanceStatus::ScalingDown);
     let time = world.resource::<Clock>().now();
     if crashed {
-        record(
-            &mut world,
-            ScalingEvent {
-                time,
-                action: ScalingAction::Crash,
-                target: Target::Instance(number),
-                status: InstanceStatus::ScalingDown.name(),
-            },
-        );
+        let status = InstanceStatus::ScalingDown.name();
+        record_crash(&mut world, Target::Instance(number), status, time);
     }
     let mut ledger = world.resource_mut::<Ledger>();
     ledger.enter(number, InstanceStatus::ScalingDown, time);
@@ -49,6 +43,24 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     }
 }
 
+fn record_crash(
+    world: &mut DeferredWorld<'_>,
+    target: Target,
+    status: &'static str,
+    time: SimTime,
+) {
+    let action = ScalingAction::Crash;
+    record(
+        world,
+        ScalingEvent {
+            time,
+            action,
+            target,
+            status,
+        },
+    );
+}
+
 /// The hook on the removal of a [`Server`]. Its relationships despawn its processors and instances.
 pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext) {
     let entity = world.entity(context.entity);
@@ -58,15 +70,8 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     let crashed = entity.get() != Some(&ServerStatus::ScalingDown);
     let time = world.resource::<Clock>().now();
     if crashed {
-        record(
-            &mut world,
-            ScalingEvent {
-                time,
-                action: ScalingAction::Crash,
-                target: Target::Server(number),
-                status: ServerStatus::ScalingDown.name(),
-            },
-        );
+        let status = ServerStatus::ScalingDown.name();
+        record_crash(&mut world, Target::Server(number), status, time);
     }
     let mut ledger = world.resource_mut::<Ledger>();
     ledger.enter_server(number, ServerStatus::ScalingDown, time);

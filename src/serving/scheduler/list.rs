@@ -18,3 +18,29 @@ pub(in super::super) trait List: Debug + Send + Sync {
     fn pool_entered(&mut self, _engine: EngineId) {}
     fn pool_left(&mut self, _engine: EngineId) {}
 }
+
+/// Open engines in the order in which they joined.
+#[derive(Debug, Default)]
+pub(super) struct InOrder(Vec<EngineId>);
+
+impl InOrder {
+    pub(super) fn insert(&mut self, engine: EngineId) {
+        if let Err(place) = self.0.binary_search(&engine) {
+            self.0.insert(place, engine);
+        }
+    }
+
+    pub(super) fn remove(&mut self, engine: EngineId) {
+        if let Ok(place) = self.0.binary_search(&engine) {
+            self.0.remove(place);
+        }
+    }
+
+    pub(super) fn has(&self, mut holds: impl FnMut(EngineId) -> bool) -> bool {
+        self.0.iter().any(|&engine| holds(engine))
+    }
+
+    pub(super) fn as_slice(&self) -> &[EngineId] {
+        &self.0
+    }
+}
