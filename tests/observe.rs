@@ -60,6 +60,120 @@ fn statistics_are_those_of_numpy_and_scipy() {
     assert_eq!(cases, 12);
 }
 
+/// Ten million values of a log-logistic distribution at equal steps of probability: which value has
+/// which rank is known without sorting.
+#[test]
+fn a_sketch_of_ten_million_values_is_within_its_error() {
+    const COUNT: u64 = 10_000_000;
+    // 7,919 is prime to the count, so every n from 0 comes once, in a scattered order.
+    let place = |n: u64| (n * 7919 % COUNT) as f64 + 0.5;
+    let value = |place: f64| {
+        let share = place / COUNT as f64;
+        (0.6 * (share / (1.0 - share)).ln() - 2.0).exp()
+    };
+    let mut parts = [Distribution::default(), Distribution::default()];
+    for n in 0..COUNT {
+        parts[usize::from(n % 5 == 0)].record(value(place(n)));
+    }
+    let [mut all, fifth] = parts;
+    all.merge(&fifth);
+    let got = all.statistics();
+    assert_eq!(got.count, COUNT);
+    assert_eq!(got.percentile_error, Distribution::RELATIVE_ERROR);
+    for (percent, figure) in [
+        (50.0, got.p50),
+        (90.0, got.p90),
+        (95.0, got.p95),
+        (99.0, got.p99),
+        (99.9, got.p999),
+    ] {
+        let rank = (percent / 100.0 * (COUNT - 1) as f64).floor();
+        let (figure, want) = (figure.unwrap(), value(rank + 0.5));
+        let error = (figure - want).abs() / want;
+        assert!(
+            error <= got.percentile_error,
+            "p{percent} is {figure}, not {want}: off by {error}"
+        );
+    }
+    assert_eq!(got.min, Some(value(0.5)));
+    assert_eq!(got.max, Some(value(COUNT as f64 - 0.5)));
+    // The mean is exp(-2) Γ(1.6) Γ(0.4), the geometric mean exp(-2); a sum of midpoints comes near.
+    let gamma = 0.893_515_349_287_690 * 2.218_159_543_757_688;
+    let (mean, geomean) = ((-2.0_f64).exp() * gamma, (-2.0_f64).exp());
+    assert!((got.mean.unwrap() / mean - 1.0).abs() < 1e-2);
+    assert!((got.geomean.unwrap() / geomean - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn beyond_the_limit_only_percentiles_are_sketched() {
+    let value = |n: usize| 1.0 + (n * 7919 % 100_003) as f64 / 64.0;
+    let exactly = |limit: usize| {
+        let mut kept = Distribution::default();
+        (0..limit).for_each(|n| kept.record(value(n)));
+        kept
+    };
+    let exact = exactly(Distribution::EXACT);
+    assert_eq!(exact.statistics().percentile_error, 0.0);
+
+    // Ten values more, one by one, and merged in either order.
+    let ten: Vec<f64> = (Distribution::EXACT..Distribution::EXACT + 10)
+        .map(value)
+        .collect();
+    let mut few = Distribution::default();
+    ten.iter().for_each(|&value| few.record(value));
+    let mut one_by_one = exact.clone();
+    ten.iter().for_each(|&value| one_by_one.record(value));
+    let mut merged = exact.clone();
+    merged.merge(&few);
+    let mut turned = few.clone();
+    turned.merge(&one_by_one);
+    turned.merge(&one_by_one);
+    assert_eq!(turned.count(), 2 * one_by_one.count() + 10);
+
+    let values: Vec<f64> = (0..Distribution::EXACT + 10).map(value).collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let square = |value: &f64| (value - mean) * (value - mean);
+    let std = (values.iter().map(square).sum::<f64>() / values.len() as f64).sqrt();
+    for sketched in [&one_by_one, &merged] {
+        let figures = sketched.statistics();
+        assert_eq!(figures.percentile_error, Distribution::RELATIVE_ERROR);
+        assert!((figures.mean.unwrap() / mean - 1.0).abs() < 1e-12);
+        assert!((figures.std.unwrap() / std - 1.0).abs() < 1e-10);
+        assert_eq!(figures.min, exact.statistics().min);
+    }
+}
+
+#[test]
+fn merged_applications_count_and_measure_as_one() {
+    let limit = |seconds| Some(SimDuration::saturating(seconds));
+    let slo = Slo {
+        ttft: limit(2.0),
+        ..Slo::default()
+    };
+    let requests = [
+        completed(1.0, 3.0),
+        completed(3.0, 4.0),
+        completed(2.0, 9.0),
+        unserved(),
+    ];
+    let mut whole = ApplicationStatistics::new(slo);
+    let mut parts = [
+        ApplicationStatistics::new(slo),
+        ApplicationStatistics::new(slo),
+    ];
+    for (n, request) in requests.iter().enumerate() {
+        whole.record(request);
+        parts[n % 2].record(request);
+    }
+    let [mut one, other] = parts;
+    one.merge(&other);
+    let end = SimTime::saturating(10.0);
+    assert_eq!(one.counts(), whole.counts());
+    assert_eq!(one.slo(end), whole.slo(end));
+    assert_eq!(one.throughput(end), whole.throughput(end));
+    assert_eq!(one.metrics(), whole.metrics());
+}
+
 #[test]
 fn what_is_not_finite_has_no_figures() {
     let mut distribution = Distribution::default();

@@ -4,6 +4,7 @@ mod collect;
 mod requests;
 mod sample;
 mod scaling;
+mod sketch;
 mod statistics;
 mod summary;
 mod usage;

@@ -70,6 +70,23 @@ impl ApplicationStatistics {
         }
     }
 
+    /// Adds what `other` collected, of another application or another run. The objective stays.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.merge(&other.counts);
+        self.met_slo += other.met_slo;
+        self.prompt_tokens += other.prompt_tokens;
+        self.output_tokens += other.output_tokens;
+        for (ours, theirs) in [
+            (&mut self.queue, &other.queue),
+            (&mut self.ttft, &other.ttft),
+            (&mut self.tbt, &other.tbt),
+            (&mut self.e2e, &other.e2e),
+            (&mut self.second_token, &other.second_token),
+        ] {
+            ours.merge(theirs);
+        }
+    }
+
     /// Counts evictions: requests put out of memory, to be computed again.
     pub fn record_evictions(&mut self, evictions: u64) {
         self.counts.evicted += evictions;
@@ -156,6 +173,18 @@ pub struct RequestCounts {
 }
 
 impl RequestCounts {
+    fn merge(&mut self, other: &Self) {
+        self.arrived += other.arrived;
+        self.completed += other.completed;
+        self.in_flight += other.in_flight;
+        self.waiting += other.waiting;
+        for (reason, count) in &other.rejected {
+            *self.rejected.entry(reason.clone()).or_default() += count;
+        }
+        self.restarted += other.restarted;
+        self.evicted += other.evicted;
+    }
+
     /// Requests turned away for any reason.
     #[must_use]
     pub fn rejected_total(&self) -> u64 {

@@ -1,8 +1,10 @@
 use serde::{Deserialize, Serialize};
 
+use super::sketch::{RELATIVE_ERROR, Sketch};
 use crate::statistics::{Ascending, mean_of};
 
-/// Values of which to take [`Statistics`]. Every value is kept, so every figure is exact.
+/// Values of which to take [`Statistics`]: all of them, up to [`Self::EXACT`], and beyond that a sketch
+/// of constant size.
 ///
 /// ```
 /// use fleetsim::observe::Distribution;
@@ -15,49 +17,114 @@ use crate::statistics::{Ascending, mean_of};
 /// assert_eq!(statistics.p90, Some(3.6));
 /// assert_eq!(Distribution::default().statistics().mean, None);
 /// ```
-#[derive(Clone, Debug, Default)]
-pub struct Distribution {
-    values: Vec<f64>,
+#[derive(Clone, Debug)]
+pub struct Distribution(Kept);
+
+#[derive(Clone, Debug)]
+enum Kept {
+    All(Vec<f64>),
+    Sketch(Box<Sketch>),
+}
+
+impl Default for Distribution {
+    fn default() -> Self {
+        Self(Kept::All(Vec::new()))
+    }
 }
 
 impl Distribution {
+    /// So many values are kept, and every figure of them is exact. Of more, the percentiles are within
+    /// [`Self::RELATIVE_ERROR`]; the count, the mean, the standard deviation, the extremes and the
+    /// geometric mean remain exact but for rounding.
+    ///
+    /// A million: 8 MiB a metric.
+    pub const EXACT: usize = 1 << 20;
+
+    /// How far a percentile of more than [`Self::EXACT`] values is from the value of that rank, at the
+    /// most, as a share of it. Values of up to 10⁻⁹ count as 0 there.
+    pub const RELATIVE_ERROR: f64 = RELATIVE_ERROR;
+
     /// Adds a value. One that is not finite leaves the figures that it spoils without a value.
     pub fn record(&mut self, value: f64) {
-        self.values.push(value);
+        match &mut self.0 {
+            Kept::All(values) if values.len() < Self::EXACT => values.push(value),
+            Kept::All(values) => {
+                let mut sketch = Sketch::of(values);
+                sketch.record(value);
+                self.0 = Kept::Sketch(Box::new(sketch));
+            }
+            Kept::Sketch(sketch) => sketch.record(value),
+        }
     }
 
     /// Adds every value of `other`.
     pub fn merge(&mut self, other: &Self) {
-        self.values.extend_from_slice(&other.values);
+        match (&mut self.0, &other.0) {
+            (_, Kept::All(theirs)) => theirs.iter().for_each(|&value| self.record(value)),
+            (Kept::Sketch(ours), Kept::Sketch(theirs)) => ours.merge(theirs),
+            (Kept::All(ours), Kept::Sketch(theirs)) => {
+                let mut sum = theirs.clone();
+                ours.iter().for_each(|&value| sum.record(value));
+                self.0 = Kept::Sketch(sum);
+            }
+        }
     }
 
     /// How many values there are.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.values.len() as u64
+        match &self.0 {
+            Kept::All(values) => values.len() as u64,
+            Kept::Sketch(sketch) => sketch.count,
+        }
     }
 
-    /// The figures over all values, in time proportional to their number.
+    /// The figures over all values, in time proportional to those that are kept.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let count = self.count();
-        if count == 0 {
-            return Statistics::default();
+        match &self.0 {
+            Kept::All(values) if values.is_empty() => Statistics::default(),
+            Kept::All(values) => exact(values),
+            Kept::Sketch(sketch) => sketched(sketch),
         }
-        let mean = mean_of(&self.values, |value| value);
-        let variance = mean_of(&self.values, |value| (value - mean) * (value - mean));
-        let geomean = libm::exp(mean_of(&self.values, libm::log));
-        let mut order = Ascending::new(self.values.clone());
-        let min = order.nth(0);
-        let [p50, p90, p95, p99, p999] =
-            [50.0, 90.0, 95.0, 99.0, 99.9].map(|percent| order.percentile(percent));
-        let max = order.nth(self.values.len() - 1);
+    }
+}
 
+fn exact(values: &[f64]) -> Statistics {
+    let mean = mean_of(values, |value| value);
+    let variance = mean_of(values, |value| (value - mean) * (value - mean));
+    let geomean = libm::exp(mean_of(values, libm::log));
+    let mut order = Ascending::new(values.to_vec());
+    let min = order.nth(0);
+    let percentiles = PERCENTILES.map(|percent| order.percentile(percent));
+    let max = order.nth(values.len() - 1);
+    let moments = [mean, libm::sqrt(variance), min, max, geomean];
+    Statistics::new(values.len() as u64, moments, percentiles)
+}
+
+fn sketched(sketch: &Sketch) -> Statistics {
+    let std = libm::sqrt(sketch.variance());
+    let moments = [sketch.mean, std, sketch.min, sketch.max, sketch.geomean()];
+    let percentiles = PERCENTILES.map(|percent| sketch.percentile(percent));
+    Statistics {
+        percentile_error: RELATIVE_ERROR,
+        ..Statistics::new(sketch.count, moments, percentiles)
+    }
+}
+
+const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
+
+impl Statistics {
+    fn new(
+        count: u64,
+        [mean, std, min, max, geomean]: [f64; 5],
+        [p50, p90, p95, p99, p999]: [f64; 5],
+    ) -> Self {
         let finite = |figure: f64| Some(figure).filter(|figure| figure.is_finite());
-        Statistics {
+        Self {
             count,
             mean: finite(mean),
-            std: finite(libm::sqrt(variance)),
+            std: finite(std),
             min: finite(min),
             max: finite(max),
             p50: finite(p50),
@@ -65,6 +132,7 @@ impl Distribution {
             p95: finite(p95),
             p99: finite(p99),
             p999: finite(p999),
+            percentile_error: 0.0,
             geomean: finite(geomean),
         }
     }
@@ -96,6 +164,9 @@ pub struct Statistics {
     pub p99: Option<f64>,
     /// The 99.9th percentile.
     pub p999: Option<f64>,
+    /// How far a percentile may be off, as a share of it: 0 where every value was kept, otherwise
+    /// [`Distribution::RELATIVE_ERROR`].
+    pub percentile_error: f64,
     /// The geometric mean; 0 when any value is 0.
     pub geomean: Option<f64>,
 }
