@@ -250,12 +250,13 @@ fn the_summary_has_the_keys_of_the_contract() {
     for metric in chat["metrics"].as_object().unwrap().values() {
         keys(
             metric,
-            "count geomean max mean min p50 p90 p95 p99 p999 std",
+            "count geomean max mean min p50 p90 p95 p99 p999 percentile_error std",
         );
     }
     keys(
         &chat["instances"][0],
-        "active_s draining_s gpu_hours mean peak processors role scaling_up_s sku",
+        "active_s draining_s gpu_hours mean peak processors prompt_busy_s role scaling_up_s sku \
+         token_busy_s",
     );
     assert_eq!(chat["instances"][0]["role"], "Prompt");
     keys(
@@ -314,6 +315,8 @@ fn the_table_answers_in_order_and_fits() {
         "98.32 dollars",
         "mean 0.5000, peak 2",
         "scale_up_start 1",
+        "a request: 0.0 % queued, 33.3 % prompt, 16.7 % to its second token, 50.0 % tokens",
+        "Prompt instances on dgx-h100: 5.6 % prompts, 0.0 % tokens alone, 93.9 % idle, 0.6 %",
         "2 arrived: 1 completed",
         "(too_large 1)",
     ]

@@ -111,6 +111,8 @@ impl ApplicationRecord {
                     scaling_up_s: usage.scaling_up_s,
                     active_s: usage.active_s,
                     draining_s: usage.draining_s,
+                    prompt_busy_s: usage.prompt_busy_s,
+                    token_busy_s: usage.token_busy_s,
                     gpu_hours: usage.gpu_hours(),
                     peak: usage.peak,
                     mean: mean(usage.seconds(), end),
@@ -184,6 +186,10 @@ pub struct InstanceSummary {
     pub active_s: f64,
     /// Instance-seconds in which they finished their work.
     pub draining_s: f64,
+    /// Instance-seconds in which they ran a batch that had a prompt in it.
+    pub prompt_busy_s: f64,
+    /// Instance-seconds in which they ran a batch of tokens alone.
+    pub token_busy_s: f64,
     /// Hours of processors held.
     pub gpu_hours: f64,
     /// The most of them at any one time, in any status.

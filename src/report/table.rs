@@ -13,7 +13,7 @@ const NAME_WIDTH: u16 = 30;
 /// The table that a run ends with, at most 100 columns wide.
 ///
 /// It answers in order: did users get what they were promised, what did it cost, what happened to
-/// the fleet, where did the requests end.
+/// the fleet, where was the time spent, where did the requests end.
 #[must_use]
 pub fn summary_table(summary: &Summary) -> String {
     let mut table = Table::new();
@@ -34,6 +34,9 @@ pub fn summary_table(summary: &Summary) -> String {
     }
     add("cost", None, cost(&summary.fleet));
     add("fleet", None, fleet(summary));
+    for application in &summary.applications {
+        add("time", Some(&application.name), time(application));
+    }
     for application in &summary.applications {
         add("requests", Some(&application.name), requests(application));
     }
@@ -170,6 +173,55 @@ fn fleet(summary: &Summary) -> Vec<String> {
         events => events.join(", "),
     });
     lines
+}
+
+/// What the mean request waited for, and what its instances did.
+fn time(application: &ApplicationSummary) -> Vec<String> {
+    let metrics = &application.metrics;
+    let each = |of: &Statistics| of.mean.unwrap_or(0.0) * of.count as f64;
+    let completed = metrics.e2e_s.count.max(1) as f64;
+    let [queue, ttft, handover, e2e] = [
+        &metrics.queue_s,
+        &metrics.ttft_s,
+        &metrics.second_token_s,
+        &metrics.e2e_s,
+    ]
+    .map(|of| each(of) / completed);
+    let request = parts(
+        "a request",
+        e2e,
+        &[
+            ("queued", queue),
+            ("prompt", ttft - queue),
+            ("to its second token", handover),
+            ("tokens", e2e - ttft - handover),
+        ],
+    );
+    let instances = application.instances.iter().map(|it| {
+        let up = it.scaling_up_s + it.active_s + it.draining_s;
+        let busy = it.prompt_busy_s + it.token_busy_s;
+        parts(
+            &format!("{:?} instances on {}", it.role, it.sku),
+            up,
+            &[
+                ("prompts", it.prompt_busy_s),
+                ("tokens alone", it.token_busy_s),
+                ("idle", it.active_s + it.draining_s - busy),
+                ("starting", it.scaling_up_s),
+            ],
+        )
+    });
+    request.into_iter().chain(instances.flatten()).collect()
+}
+
+/// The shares of a whole; none where there is nothing to share.
+fn parts(of: &str, whole: f64, parts: &[(&str, f64)]) -> Option<String> {
+    let share = |(name, part): &(&str, f64)| {
+        let percent = (100.0 * part / whole).max(0.0);
+        format!("{percent:.1} % {name}")
+    };
+    let shares: Vec<_> = parts.iter().map(share).collect();
+    (whole > 0.0).then(|| format!("{of}: {}", shares.join(", ")))
 }
 
 fn kind(instances: &InstanceSummary) -> String {

@@ -1,6 +1,9 @@
 //! What is wrong with a policy is said at its place.
 
-use fleetsim::scenario::Diagnostics;
+use std::sync::Arc;
+
+use fleetsim::catalog::Catalog;
+use fleetsim::scenario::{CheckedScenario, Diagnostics};
 
 use crate::support::*;
 
@@ -59,14 +62,6 @@ fn parameters_are_checked_like_the_scenario_itself() {
             "error: at most 0 instances are fewer than at least 1",
         ),
         (
-            "actuator: (sku: Cheapest)",
-            "error: Cheapest needs prices, and `dgx-h100` has none",
-        ),
-        (
-            "actuator: (victim: Costliest)",
-            "error: Costliest needs prices",
-        ),
-        (
             "actuator: (sku: Named(\"dgx\"))",
             "error: unknown SKU of the fleet `dgx`",
         ),
@@ -82,5 +77,26 @@ fn parameters_are_checked_like_the_scenario_itself() {
         "actuator: (mixed: (min: 0, max: 0))",
     ] {
         assert_eq!(problems(fine), "", "{fine}");
+    }
+}
+
+#[test]
+fn choices_by_price_need_prices() {
+    let mut catalog = Catalog::built_in();
+    let sku = catalog.skus.get_mut("dgx-h100").unwrap();
+    Arc::make_mut(sku).price_per_hour = None;
+    for (fields, expected) in [
+        (
+            "actuator: (sku: Cheapest)",
+            "actuator.sku: Cheapest needs prices, and `dgx-h100` has none",
+        ),
+        (
+            "actuator: (victim: Costliest)",
+            "actuator.victim: Costliest needs prices",
+        ),
+    ] {
+        let priced = scenario(FLEET, fields).unwrap().scenario().clone();
+        let wrong = CheckedScenario::new(priced, catalog.clone(), ".").unwrap_err();
+        assert!(wrong.to_string().contains(expected), "{fields}: {wrong}");
     }
 }

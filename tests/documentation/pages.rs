@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) const PAGES: [&str; 4] = [
+pub(crate) const PAGES: [&str; 5] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/LIMITATIONS.md",
+    "docs/METRICS.md",
     "docs/SCENARIO.md",
 ];
 
