@@ -39,7 +39,7 @@ impl Packing {
     }
 
     /// A writer that compresses into `output`. [`Packer::finish`] has to be called at the end.
-    pub fn into<W: Write>(self, output: W) -> Packer<W> {
+    pub fn wrap<W: Write>(self, output: W) -> Packer<W> {
         Packer(match self {
             Self::Plain => Kind::Plain(output),
             Self::Gzip => Kind::Gzip(GzEncoder::new(output, flate2::Compression::default())),

@@ -134,7 +134,7 @@ fn bad_rows_are_refused_at_their_place() {
 }
 
 fn packed(packing: Packing, text: &[u8]) -> Vec<u8> {
-    let mut packer = packing.into(Vec::new());
+    let mut packer = packing.wrap(Vec::new());
     packer.write_all(text).unwrap();
     packer.finish().unwrap()
 }

@@ -83,7 +83,7 @@ impl Output {
         };
         let file = File::create(&target).map_err(refused)?;
         let mut written = Written::nothing(format, Some(self.out.clone()));
-        let packer = Packing::of(&self.out).into(file);
+        let packer = Packing::of(&self.out).wrap(file);
         let result = write_all(packer, format, arrivals, &mut written)
             .and_then(|packer| Ok(packer.finish().map(drop)?))
             .and_then(|()| match in_place {
