@@ -16,6 +16,9 @@ pub(super) fn format(file: &Path, input: Bytes) -> Result<(TraceFormat, Bytes), 
     let line = first_line(&mut input).map_err(|error| {
         WorkloadError::at(file, 1, 1, format!("cannot read the first line: {error}"))
     })?;
+    if line.trim_ascii().is_empty() {
+        return Err(WorkloadError::in_file(file, "the file is empty"));
+    }
     let Some(format) = of_line(&line) else {
         let message = "this is no header of a known trace; its columns have to be those of \
                        `Splitwise`, `Azure` or `BurstGpt`, or its lines JSON as in `Mooncake`; \

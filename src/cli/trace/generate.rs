@@ -79,9 +79,12 @@ impl Generate {
         let application = found.ok_or_else(|| {
             let names = scenario.applications.iter().map(|it| it.name.as_str());
             let names = names.collect::<Vec<_>>().join(", ");
-            let file = file.display();
+            let (file, name) = (
+                file.display(),
+                self.application.as_deref().unwrap_or_default(),
+            );
             Failure::Input(format!(
-                "{file}: there is no such application; its applications are {names}"
+                "{file}: there is no application `{name}`; its applications are {names}"
             ))
         })?;
         self.refuse_endless(&application.workload, scenario.end.is_some())?;
