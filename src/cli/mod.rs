@@ -2,8 +2,11 @@
 
 mod bench;
 mod check;
+mod completions;
 mod list;
 mod run;
+mod schema;
+mod trace;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -11,6 +14,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged where `RUST_LOG` says nothing: errors, and rows of traces that are left out.
+const DEFAULT_LOG: &str = "error,fleetsim::workload=warn";
 
 /// Simulates autoscaling fleets of GPU servers that serve large language models.
 #[derive(Debug, Parser)]
@@ -30,6 +37,14 @@ enum Command {
     Bench(bench::Bench),
     /// List what a scenario can name
     List(list::List),
+    /// Look at, convert and make traces of requests
+    Trace(trace::Trace),
+    /// Print the JSON Schema of a scenario, for editors
+    Schema(schema::Schema),
+    /// Print a script that completes the command line in a shell
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for each subcommand
+    Man(completions::Man),
 }
 
 /// Why a command failed, and with which exit status: the user's input was wrong (2), or something
@@ -63,7 +78,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_LOG.into()))
         .with_writer(io::stderr)
         .init();
     let result = match arguments.command {
@@ -71,6 +86,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Bench(bench) => bench.execute(),
         Command::List(list) => list.execute(),
+        Command::Trace(trace) => trace.execute(),
+        Command::Schema(schema) => schema.execute(),
+        Command::Completions(completions) => completions.execute(),
+        Command::Man(man) => man.execute(),
     };
     let (message, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -89,8 +108,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Writes to standard output. A reader that went away, as in `fleetsim … | head`, is not an error.
 fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Running(format!(
             "cannot write to standard output: {error}"
         ))),

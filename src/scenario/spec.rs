@@ -385,7 +385,7 @@ pub struct Slo {
 pub enum Workload {
     /// A recorded trace.
     Trace {
-        /// The file, relative to the scenario file. Required.
+        /// The file, relative to the scenario file, plain or compressed with gzip or zstd. Required.
         path: PathBuf,
         /// Its format. Required.
         format: TraceFormat,
@@ -446,13 +446,20 @@ fn unit_scale() -> f64 {
     1.0
 }
 
-/// The columns of a recorded trace.
+/// The columns of a recorded trace: its rows say when a request came, and its lengths in tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TraceFormat {
     /// `request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size`
     Splitwise,
     /// `TIMESTAMP,ContextTokens,GeneratedTokens`; time zero is the first row.
     Azure,
+    /// `Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type`;
+    /// timestamps are seconds from midnight before the first day. Rows with 0 response tokens are
+    /// requests that failed, and are left out.
+    BurstGpt,
+    /// Lines of JSON with `timestamp` in milliseconds, `input_length`, `output_length` and `hash_ids`;
+    /// time zero is the first row.
+    Mooncake,
 }
 
 /// When generated requests come. Rates are requests a second, before `shape`.

@@ -1,14 +1,16 @@
 //! The format of Azure's published LLM inference traces.
 
-use std::path::Path;
+use std::io::{self, Write};
 
+use super::lines::Lines;
 use super::table::Table;
-use super::timestamp::nanoseconds;
+use super::timestamp::{self, nanoseconds};
 use super::trace::TraceReader;
 use super::{Arrival, WorkloadError};
 use crate::time::SimTime;
 
-const COLUMNS: &[&str] = &["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
+pub(super) const COLUMNS: &[&str] = &["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
+pub(super) const HEADER: &str = "TIMESTAMP,ContextTokens,GeneratedTokens";
 const TIME: usize = 0;
 const PROMPT: usize = 1;
 const OUTPUT: usize = 2;
@@ -23,10 +25,9 @@ pub(super) struct Azure {
 }
 
 impl Azure {
-    pub(super) fn open(path: &Path) -> Result<Self, WorkloadError> {
-        let table = Table::open(path, COLUMNS)?;
+    pub(super) fn new(lines: Lines) -> Result<Self, WorkloadError> {
         Ok(Self {
-            table,
+            table: Table::new(lines, COLUMNS)?,
             rows: 0,
             origin: None,
         })
@@ -63,4 +64,13 @@ impl TraceReader for Azure {
     fn error_at_time(&self, message: String) -> WorkloadError {
         self.table.error_in(TIME, message)
     }
+}
+
+/// Writes a row, as if time zero were the start of the year 1970, to the nearest nanosecond.
+pub(super) fn write_row(out: &mut dyn Write, arrival: &Arrival) -> io::Result<()> {
+    let time = timestamp::after_1970(arrival.time.seconds()).ok_or_else(|| {
+        io::Error::other("the format `Azure` has no dates after the year 9999; shorten the trace")
+    })?;
+    let (prompt, output) = (arrival.prompt_tokens, arrival.output_tokens);
+    writeln!(out, "{time},{prompt},{output}")
 }

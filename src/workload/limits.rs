@@ -1,20 +1,54 @@
 //! What a scenario makes of a source, whichever it is: a part of it, faster or slower.
 
-use super::{Arrival, ArrivalStream, WorkloadError};
+use super::{Arrival, WorkloadError};
 use crate::time::SimTime;
 
 /// A window of time, a scale of time and a number of requests, applied in this order.
-pub(super) struct Limits {
-    pub(super) window: Option<(SimTime, SimTime)>,
-    pub(super) rate_scale: f64,
-    pub(super) requests: Option<u64>,
+///
+/// ```
+/// use fleetsim::time::SimTime;
+/// use fleetsim::workload::{Limits, TraceStream};
+/// let text = "Timestamp,Request tokens,Response tokens\n5,472,18\n45,12,7\n90,12,7\n";
+/// let trace = TraceStream::read("burst.csv".as_ref(), text.as_bytes(), None)?;
+/// let limits = Limits {
+///     window: Some((SimTime::saturating(40.0), SimTime::MAX)),
+///     rate_scale: 2.0,
+///     ..Limits::default()
+/// };
+/// let times: Result<Vec<_>, _> = limits.apply(trace)?.map(|it| it.map(|it| it.time.seconds())).collect();
+/// assert_eq!(times?, [2.5, 25.0]);
+/// # Ok::<(), fleetsim::workload::WorkloadError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Only arrivals from the first instant (kept) to the second (left out); time zero becomes the
+    /// first. `None`: all.
+    pub window: Option<(SimTime, SimTime)>,
+    /// Arrivals come this many times as fast.
+    pub rate_scale: f64,
+    /// At most so many requests. `None`: all.
+    pub requests: Option<u64>,
+}
+
+impl Default for Limits {
+    /// No limits.
+    fn default() -> Self {
+        Self {
+            window: None,
+            rate_scale: 1.0,
+            requests: None,
+        }
+    }
 }
 
 impl Limits {
     /// Applies them to a source that is in order of time.
-    pub(super) fn apply<I>(self, source: I) -> Result<ArrivalStream, WorkloadError>
+    ///
+    /// # Errors
+    /// The window is empty, or `rate_scale` is not a number above 0.
+    pub fn apply<I>(self, source: I) -> Result<Limited<I>, WorkloadError>
     where
-        I: Iterator<Item = Result<Arrival, WorkloadError>> + Send + Sync + 'static,
+        I: Iterator<Item = Result<Arrival, WorkloadError>>,
     {
         let rate_scale = self.rate_scale;
         let holds = rate_scale > 0.0 && rate_scale.is_finite();
@@ -22,23 +56,32 @@ impl Limits {
         let window = self.window.unwrap_or((SimTime::ZERO, SimTime::MAX));
         let (from, to) = window;
         WorkloadError::unless(from < to, "window", window, "an end after the start")?;
-        Ok(Box::new(Limited {
+        Ok(Limited {
             source,
             from,
             to,
             rate_scale,
             left: self.requests.unwrap_or(u64::MAX),
-        }))
+        })
     }
 }
 
-struct Limited<I> {
+/// A source within [`Limits`].
+#[derive(Clone, Debug)]
+pub struct Limited<I> {
     source: I,
     from: SimTime,
     to: SimTime,
     rate_scale: f64,
     /// Requests that may still come; zero for good after the end or an error.
     left: u64,
+}
+
+impl<I> Limited<I> {
+    /// What it takes from.
+    pub const fn source(&self) -> &I {
+        &self.source
+    }
 }
 
 impl<I: Iterator<Item = Result<Arrival, WorkloadError>>> Iterator for Limited<I> {

@@ -6,18 +6,26 @@
 //! scaled, and cut to a number of requests. Memory does not grow with the length of a workload.
 
 mod azure;
+mod burst_gpt;
 mod error;
+mod guess;
 mod lengths;
 mod limits;
+mod lines;
+mod mooncake;
 mod numbers;
+mod packing;
 mod reorder;
 mod repeat;
 mod shape;
+mod source;
 mod splitwise;
+mod statistics;
 mod synthetic;
 mod table;
 mod timestamp;
 mod trace;
+mod write;
 
 use std::path::Path;
 
@@ -26,9 +34,14 @@ use crate::scenario::Workload;
 use crate::time::SimTime;
 
 pub use error::WorkloadError;
-pub use splitwise::write_splitwise;
+pub use limits::{Limited, Limits};
+pub use packing::{Packer, Packing};
+pub use statistics::{
+    GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,
+};
+pub use trace::TraceStream;
+pub use write::{TraceWriter, write_splitwise};
 
-use limits::Limits;
 use repeat::Passes;
 use synthetic::Synthetic;
 use trace::Trace;
@@ -100,7 +113,7 @@ pub fn open(
                 rate_scale: *rate_scale,
                 requests: *requests,
             };
-            limits.apply(Passes::new(trace, *repeat)?)
+            Ok(Box::new(limits.apply(Passes::new(trace, *repeat)?)?))
         }
         Workload::Synthetic {
             arrivals,
@@ -117,13 +130,8 @@ pub fn open(
                 rate_scale: *rate_scale,
                 requests: *requests,
             };
-            limits.apply(Synthetic::new(
-                *arrivals,
-                shape,
-                prompt_tokens,
-                output_tokens,
-                stream,
-            )?)
+            let generator = Synthetic::new(*arrivals, shape, prompt_tokens, output_tokens, stream)?;
+            Ok(Box::new(limits.apply(generator)?))
         }
     }
 }

@@ -34,6 +34,11 @@ impl Reorder {
         }
     }
 
+    /// Rows read so far that are no requests to be served.
+    pub(super) fn left_out(&self) -> u64 {
+        self.reader.left_out()
+    }
+
     /// Reads one row and puts it in its place.
     fn hold_next(&mut self) {
         match self.reader.next_row() {

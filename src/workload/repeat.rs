@@ -1,7 +1,6 @@
 //! Plays a trace several times, end to end.
 
-use super::reorder::Reorder;
-use super::trace::Trace;
+use super::trace::{Trace, TraceStream};
 use super::{Arrival, WorkloadError};
 use crate::time::{SimDuration, SimTime};
 
@@ -12,7 +11,7 @@ use crate::time::{SimDuration, SimTime};
 /// totals of the first pass are kept; the file is read again for each pass.
 pub(super) struct Passes {
     trace: Trace,
-    rows: Reorder,
+    rows: TraceStream,
     pass: u32,
     passes: u32,
     first_pass: Totals,
@@ -21,6 +20,8 @@ pub(super) struct Passes {
     first_id: u64,
     /// The time of the last row handed out.
     reached: SimTime,
+    /// Whether it was said that rows are left out.
+    told: bool,
 }
 
 #[derive(Default)]
@@ -59,6 +60,7 @@ impl Passes {
             shift: SimDuration::ZERO,
             first_id: 0,
             reached: SimTime::ZERO,
+            told: false,
         })
     }
 
@@ -83,6 +85,19 @@ impl Passes {
         Ok(Arrival { id, time, ..row })
     }
 
+    /// Says once that rows are left out: a scenario has nowhere else to show it.
+    fn tell_left_out(&mut self) {
+        if !self.told && self.rows.left_out() > 0 {
+            self.told = true;
+            let file = self.trace.path.display();
+            tracing::warn!(
+                target: "fleetsim::workload",
+                "{file}: rows without response tokens are requests that failed, and are left out; \
+                 `fleetsim trace stats` counts them"
+            );
+        }
+    }
+
     fn out_of_ids(&self) -> WorkloadError {
         let message = "`repeat` runs out of request numbers; use smaller ones in the trace";
         WorkloadError::in_file(&self.trace.path, message)
@@ -94,7 +109,9 @@ impl Iterator for Passes {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.rows.next() {
+            let row = self.rows.next();
+            self.tell_left_out();
+            match row {
                 Some(Ok(row)) if self.pass == 0 => {
                     self.first_pass.add(&row);
                     self.reached = row.time;

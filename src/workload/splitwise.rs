@@ -1,18 +1,20 @@
 //! The Splitwise format, in and out.
 
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
+use super::lines::Lines;
 use super::table::Table;
 use super::trace::TraceReader;
 use super::{Arrival, WorkloadError};
 
-const COLUMNS: &[&str] = &[
+pub(super) const COLUMNS: &[&str] = &[
     "request_id",
     "arrival_timestamp",
     "prompt_size",
     "token_size",
 ];
+pub(super) const HEADER: &str =
+    "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size";
 const ID: usize = 0;
 const TIME: usize = 1;
 const PROMPT: usize = 2;
@@ -24,8 +26,8 @@ const OUTPUT: usize = 3;
 pub(super) struct Splitwise(Table);
 
 impl Splitwise {
-    pub(super) fn open(path: &Path) -> Result<Self, WorkloadError> {
-        Table::open(path, COLUMNS).map(Self)
+    pub(super) fn new(lines: Lines) -> Result<Self, WorkloadError> {
+        Table::new(lines, COLUMNS).map(Self)
     }
 }
 
@@ -36,7 +38,7 @@ impl TraceReader for Splitwise {
             return Ok(None);
         }
         Ok(Some(Arrival {
-            id: table.whole(ID)?,
+            id: table.whole(ID, "a request number")?,
             time: table.seconds(TIME)?,
             prompt_tokens: table.tokens(PROMPT)?,
             output_tokens: table.tokens(OUTPUT)?,
@@ -48,41 +50,13 @@ impl TraceReader for Splitwise {
     }
 }
 
-/// Writes a workload as a Splitwise trace, row by row, and returns the number of rows.
-///
-/// Times are written with the fewest digits that read back as the same bits.
-///
-/// ```
-/// use fleetsim::time::SimTime;
-/// use fleetsim::workload::{Arrival, write_splitwise};
-/// let arrival = Arrival { id: 0, time: SimTime::new(0.1)?, prompt_tokens: 374, output_tokens: 44 };
-/// let mut trace = Vec::new();
-/// assert_eq!(write_splitwise(&mut trace, [Ok(arrival)])?, 1);
-/// assert!(trace.ends_with(b"token_size\n0,2,0,0.1,1,374,44\n"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-/// The first error of the workload, or that of the writer.
-pub fn write_splitwise<W: Write>(
-    writer: W,
-    arrivals: impl IntoIterator<Item = Result<Arrival, WorkloadError>>,
-) -> Result<u64, WorkloadError> {
-    let failed = |error| WorkloadError::new(format!("cannot write the trace: {error}"));
-    let mut writer = BufWriter::new(writer);
-    let header = "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size";
-    writeln!(writer, "{header}").map_err(failed)?;
-    let mut rows = 0;
-    for arrival in arrivals {
-        let Arrival {
-            id,
-            time,
-            prompt_tokens,
-            output_tokens,
-        } = arrival?;
-        writeln!(writer, "{id},2,0,{time},1,{prompt_tokens},{output_tokens}").map_err(failed)?;
-        rows += 1;
-    }
-    writer.flush().map_err(failed)?;
-    Ok(rows)
+/// Writes a row of an application that has no number of its own.
+pub(super) fn write_row(out: &mut dyn Write, arrival: &Arrival) -> io::Result<()> {
+    let Arrival {
+        id,
+        time,
+        prompt_tokens,
+        output_tokens,
+    } = arrival;
+    writeln!(out, "{id},2,0,{time},1,{prompt_tokens},{output_tokens}")
 }

@@ -3,59 +3,39 @@
 //! Hand-written where the `csv` crate would do the splitting, because that one cannot say where a
 //! cell is: it has no columns, and its line numbers are off after a CRLF or an empty line.
 
-use std::borrow::Cow;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use super::WorkloadError;
+use super::lines::{self, Lines};
 use super::numbers::{decimal, whole};
 use crate::time::SimTime;
-
-/// Bounds the memory of a row, for instance of a file that is not text at all.
-const LONGEST_ROW: usize = 1 << 20;
-/// Characters of a bad cell that a message shows.
-const SHOWN: usize = 40;
 
 /// A table with a header and the row that was read last.
 ///
 /// Cells may be quoted as in RFC 4180, lines end in LF or CRLF, empty lines are skipped, blanks
 /// around a cell do not count. Columns that nobody asks for are not looked at.
 pub(super) struct Table {
-    input: BufReader<Box<dyn Read + Send + Sync>>,
-    file: PathBuf,
+    rows: Lines,
     columns: &'static [&'static str],
     /// Which cell of a row belongs to each of `columns`.
     cells: Vec<usize>,
     /// Cells in a row; zero until the header is known.
     width: usize,
-    /// Where the row starts.
-    line: u64,
-    next_line: u64,
-    text: Vec<u8>,
-    /// Where in `text` each cell ends.
+    /// Where in the row each cell ends.
     ends: Vec<usize>,
 }
 
 impl Table {
-    /// Opens a file and finds `columns` in its header, in any order and among others.
-    pub(super) fn open(
-        path: &Path,
+    /// Reads the header and finds `columns` in it, in any order and among others.
+    pub(super) fn new(
+        rows: Lines,
         columns: &'static [&'static str],
     ) -> Result<Self, WorkloadError> {
-        let file = File::open(path).map_err(|error| {
-            WorkloadError::in_file(path, format!("cannot open the trace: {error}"))
-        })?;
         let mut table = Self {
-            input: BufReader::with_capacity(1 << 16, Box::new(file)),
-            file: path.to_owned(),
+            rows,
             columns,
             cells: Vec::with_capacity(columns.len()),
             width: 0,
-            line: 1,
-            next_line: 1,
-            text: Vec::new(),
             ends: Vec::new(),
         };
         table.read_header()?;
@@ -66,7 +46,7 @@ impl Table {
         if !self.advance()? {
             let columns = self.columns.join(",");
             let message = format!("the file is empty; expected a header with {columns}");
-            return Err(WorkloadError::in_file(&self.file, message));
+            return Err(self.rows.error_in_file(message));
         }
         self.width = self.ends.len();
         for name in self.columns {
@@ -88,18 +68,8 @@ impl Table {
 
     /// Reads the next row; false at the end of the file.
     pub(super) fn advance(&mut self) -> Result<bool, WorkloadError> {
-        loop {
-            self.line = self.next_line;
-            self.text.clear();
-            if !self.read_line()? {
-                return Ok(false);
-            }
-            if self.line == 1 && self.text.starts_with(b"\xEF\xBB\xBF") {
-                self.text.drain(..3);
-            }
-            if !self.text.is_empty() {
-                break;
-            }
+        if !self.rows.advance()? {
+            return Ok(false);
         }
         self.split()?;
         let (width, found) = (self.width, self.ends.len());
@@ -108,42 +78,13 @@ impl Table {
         }
         let extra = (found > width).then(|| self.range(width).start);
         let message = format!("the row has {found} cells, but the header has {width}");
-        Err(self.error_at(extra.unwrap_or(self.text.len()), message))
-    }
-
-    /// Appends the next line, without its end, to the text; false at the end of the file.
-    fn read_line(&mut self) -> Result<bool, WorkloadError> {
-        let room = (LONGEST_ROW - self.text.len()) as u64;
-        let read = (&mut self.input)
-            .take(room)
-            .read_until(b'\n', &mut self.text)
-            .map_err(|error| {
-                WorkloadError::at(
-                    &self.file,
-                    self.next_line,
-                    1,
-                    format!("cannot read: {error}"),
-                )
-            })?;
-        if self.text.last() == Some(&b'\n') && read > 0 {
-            self.text.pop();
-            if self.text.last() == Some(&b'\r') {
-                self.text.pop();
-            }
-        } else if self.text.len() >= LONGEST_ROW {
-            let message = format!(
-                "a row of more than {LONGEST_ROW} bytes; is this CSV, is a quote left open?"
-            );
-            return Err(self.error_at(0, message));
-        }
-        self.next_line += 1;
-        Ok(read > 0)
+        Err(self.error_at(extra.unwrap_or(self.row().len()), message))
     }
 
     /// Finds the ends of the cells, eight bytes at a time.
     fn split(&mut self) -> Result<(), WorkloadError> {
         self.ends.clear();
-        let (words, rest) = self.text.as_chunks();
+        let (words, rest) = self.rows.text().as_chunks();
         let mut quotes = 0;
         for (n, word) in words.iter().enumerate() {
             let word = u64::from_le_bytes(*word);
@@ -163,7 +104,7 @@ impl Table {
         if quotes != 0 {
             return self.split_quoted();
         }
-        self.ends.push(self.text.len());
+        self.ends.push(self.row().len());
         Ok(())
     }
 
@@ -180,7 +121,7 @@ impl Table {
         let mut state = State::Start;
         let mut at = 0;
         loop {
-            while let Some(byte) = self.text.get(at) {
+            while let Some(byte) = self.rows.text().get(at) {
                 state = match (state, byte) {
                     (State::Start | State::Closed, b'"') => State::Quoted,
                     (State::Quoted, b'"') => State::Closed,
@@ -197,12 +138,15 @@ impl Table {
                 self.ends.push(at);
                 return Ok(());
             }
-            self.text.push(b'\n');
-            if !self.read_line()? {
+            if !self.rows.extend()? {
                 let start = self.ends.last().map_or(0, |end| end + 1);
                 return Err(self.error_at(start, "a quote is opened here and never closed".into()));
             }
         }
+    }
+
+    fn row(&self) -> &[u8] {
+        self.rows.text()
     }
 
     fn range(&self, cell: usize) -> Range<usize> {
@@ -215,7 +159,7 @@ impl Table {
     }
 
     fn cell(&self, cell: usize) -> &[u8] {
-        let text = self.text[self.range(cell)].trim_ascii();
+        let text = self.row()[self.range(cell)].trim_ascii();
         let quoted = text.strip_prefix(b"\"");
         quoted
             .and_then(|text| text.strip_suffix(b"\""))
@@ -227,15 +171,10 @@ impl Table {
         self.cell(self.cells[column])
     }
 
-    /// A whole number, not negative.
-    pub(super) fn whole(&self, column: usize) -> Result<u64, WorkloadError> {
-        whole(self.text(column)).ok_or_else(|| {
-            self.error(
-                column,
-                "a request number",
-                "a whole number from 0 to 18446744073709551615",
-            )
-        })
+    /// A whole number, not negative: `what` it stands for.
+    pub(super) fn whole(&self, column: usize, what: &str) -> Result<u64, WorkloadError> {
+        let expected = "a whole number from 0 to 18446744073709551615";
+        whole(self.text(column)).ok_or_else(|| self.error(column, what, expected))
     }
 
     /// A number of tokens, at least 1.
@@ -274,34 +213,18 @@ impl Table {
     /// An error with words of its own, at the cell in one of the columns asked for.
     pub(super) fn error_in(&self, column: usize, message: String) -> WorkloadError {
         let range = self.range(self.cells[column]);
-        let blanks =
-            self.text[range.clone()].len() - self.text[range.clone()].trim_ascii_start().len();
+        let cell = &self.row()[range.clone()];
+        let blanks = cell.len() - cell.trim_ascii_start().len();
         self.error_at(range.start + blanks, message)
     }
 
     fn error_at(&self, offset: usize, message: String) -> WorkloadError {
-        let before = &self.text[..offset];
-        let lines = before.iter().filter(|byte| **byte == b'\n').count();
-        let start = before
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-        WorkloadError::at(&self.file, self.line + lines as u64, column as u64, message)
+        self.rows.error_at(offset, message)
     }
 
     /// The start of a cell's text, printable.
     fn shown(&self, cell: usize) -> String {
-        let text: Cow<'_, str> = String::from_utf8_lossy(self.cell(cell));
-        let mut shown: String = text
-            .chars()
-            .take(SHOWN)
-            .flat_map(char::escape_debug)
-            .collect();
-        if text.chars().nth(SHOWN).is_some() {
-            shown.push('…');
-        }
-        shown
+        lines::shown(self.cell(cell))
     }
 }
 

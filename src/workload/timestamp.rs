@@ -57,6 +57,36 @@ fn fraction_of_second(text: &[u8]) -> Option<u64> {
     (digits.len()..9).try_fold(whole(digits)?, |value, _| value.checked_mul(10))
 }
 
+/// The date and time so many seconds after the start of the year 1970, as [`nanoseconds`] reads it;
+/// `None` beyond the year 9999.
+pub(super) fn after_1970(seconds: f64) -> Option<String> {
+    const SECOND: u64 = 1_000_000_000;
+    const LAST_YEAR: u64 = 9_999;
+    // Apart, because a product with the whole seconds would round to more than a nanosecond.
+    let whole = seconds.floor();
+    let nanoseconds = libm::round((seconds - whole) * 1e9) as u64;
+    let seconds = (whole as u64).checked_add(nanoseconds / SECOND)?;
+    let fraction = nanoseconds % SECOND;
+    let (mut day, second) = (seconds / 86_400 + days(1970, 1, 1)?, seconds % 86_400);
+    if day > days(LAST_YEAR, 12, 31)? {
+        return None;
+    }
+    // Never too late: no year has more days.
+    let mut year = day / 366 + 1;
+    while days(year + 1, 1, 1)? <= day {
+        year += 1;
+    }
+    let month = (1..=12)
+        .rev()
+        .find(|month| days(year, *month, 1).is_some_and(|first| first <= day))?;
+    day -= days(year, month, 1)?;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    Some(format!(
+        "{year:04}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02}.{fraction:09}",
+        day + 1
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +121,26 @@ mod tests {
             between("2023-11-16 18:17:03", "2023-11-16 18:17:03.5+00:00"),
             500_000_000
         );
+    }
+
+    #[test]
+    fn dates_are_written_as_they_are_read() {
+        let origin = nanoseconds(b"1970-01-01 00:00:00").unwrap();
+        for (seconds, want) in [
+            (0.0, "1970-01-01 00:00:00.000000000"),
+            (59.02004, "1970-01-01 00:00:59.020040000"),
+            (951_782_399.5, "2000-02-28 23:59:59.500000000"),
+            (951_782_400.0, "2000-02-29 00:00:00.000000000"),
+            (978_307_199.0, "2000-12-31 23:59:59.000000000"),
+            (253_402_300_799.0, "9999-12-31 23:59:59.000000000"),
+        ] {
+            let text = after_1970(seconds).unwrap();
+            assert_eq!(text, want);
+            let read = nanoseconds(text.as_bytes()).unwrap() - origin;
+            assert!((read as f64 / 1e9 - seconds).abs() < 1e-4, "{want}");
+        }
+        assert_eq!(after_1970(253_402_300_800.0), None);
+        assert_eq!(after_1970(f64::MAX), None);
     }
 
     #[test]

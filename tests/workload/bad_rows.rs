@@ -1,6 +1,6 @@
 //! Every bad row is refused with its exact place; nothing in a file can panic.
 
-use fleetsim::scenario::TraceFormat::{self, Azure, Splitwise};
+use fleetsim::scenario::TraceFormat::{self, Azure, BurstGpt, Mooncake, Splitwise};
 use proptest::prelude::*;
 
 use super::{HEADER, drain, drain_text, trace};
@@ -197,6 +197,8 @@ fn nearly_a_trace() -> impl Strategy<Value = Vec<u8>> {
         b"-1",
         b"1e999",
         b"7",
+        b"{\"timestamp\": 7, \"input_length\": 0",
+        b", \"output_length\": 5.5}",
         b"\xff\x00",
         " ä ".as_bytes(),
     ];
@@ -207,13 +209,16 @@ fn nearly_a_trace() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in nearly_a_trace(), noise in any::<Vec<u8>>()) {
-        for format in [Splitwise, Azure] {
-            let header = match format {
-                Splitwise => HEADER,
-                Azure => "TIMESTAMP,ContextTokens,GeneratedTokens\n",
-            };
+        for (format, header) in [
+            (Splitwise, HEADER),
+            (Azure, "TIMESTAMP,ContextTokens,GeneratedTokens\n"),
+            (BurstGpt, "Timestamp,Request tokens,Response tokens\n"),
+            (Mooncake, "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1}\n"),
+        ] {
             drain_text([header.as_bytes(), &bytes].concat(), format);
             drain_text([&noise, &bytes[..]].concat(), format);
+            drain_text([b"\x28\xB5\x2F\xFD", &noise[..]].concat(), format);
+            drain_text([b"\x1F\x8B", &noise[..]].concat(), format);
         }
     }
 }

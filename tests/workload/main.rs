@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod bad_rows;
+mod formats;
 mod limits;
 mod order;
 mod synthetic;

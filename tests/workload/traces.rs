@@ -11,7 +11,7 @@ use super::{HEADER, all, drain_text, ids, seconds, trace};
 
 /// The folder of published traces, which are not part of this repository.
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn shared_traces() -> Option<PathBuf> {
+pub(crate) fn shared_traces() -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let shared = std::env::var_os("FLEETSIM_SHARED").map_or_else(beside, PathBuf::from);
     let traces = shared.join("traces");

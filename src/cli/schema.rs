@@ -1,0 +1,79 @@
+use clap::Args;
+use serde_json::{Map, Value as Json, json};
+
+use super::{Failure, print};
+use crate::autoscale::PolicyRegistry;
+use crate::scenario::json_schema;
+
+/// Print the JSON Schema of a scenario, for editors
+///
+/// RON's structs are objects in it; a variant with a payload is an object with one field, its name.
+#[derive(Debug, Args)]
+pub(super) struct Schema {}
+
+impl Schema {
+    pub(super) fn execute(self) -> Result<(), Failure> {
+        let Self {} = self;
+        let schema = with_policies(json_schema(), &PolicyRegistry::built_in());
+        let text = serde_json::to_string_pretty(&schema)
+            .map_err(|error| Failure::Running(format!("cannot write the schema: {error}")))?;
+        print(&(text + "\n"))
+    }
+}
+
+/// The schema of a scenario whose `autoscaler` is one of the policies.
+///
+/// What a policy defines for itself gets the policy's name before its own, so that two policies
+/// never mean the same definition.
+fn with_policies(mut scenario: Json, registry: &PolicyRegistry) -> Json {
+    let mut definitions = Map::new();
+    let mut terms = vec![json!({ "const": "None", "description": "Leaves the fleet as it is." })];
+    for policy in registry.policies() {
+        let name = policy.name();
+        let mut schema = policy.schema();
+        rename_references(&mut schema, name);
+        if let Some(fields) = schema.as_object_mut() {
+            fields.remove("$schema");
+            let own = fields.remove("$defs");
+            for (definition, schema) in own.as_ref().and_then(Json::as_object).into_iter().flatten()
+            {
+                definitions.insert(format!("{name}.{definition}"), schema.clone());
+            }
+        }
+        terms.push(json!({ "const": name, "description": policy.summary() }));
+        terms.push(json!({
+            "type": "object",
+            "description": policy.summary(),
+            "properties": { name: schema },
+            "required": [name],
+            "additionalProperties": false,
+        }));
+    }
+    let autoscaler = &mut scenario["$defs"]["Application"]["properties"]["autoscaler"];
+    let description = autoscaler["description"].take();
+    *autoscaler = json!({ "description": description, "default": null, "anyOf": terms });
+    if let Some(all) = scenario["$defs"].as_object_mut() {
+        all.extend(definitions);
+    }
+    scenario
+}
+
+/// Puts a policy's name before the definitions that its schema refers to.
+fn rename_references(schema: &mut Json, policy: &str) {
+    match schema {
+        Json::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Json::String(target) if key == "$ref" => {
+                        *target = target.replace("#/$defs/", &format!("#/$defs/{policy}."));
+                    }
+                    _ => rename_references(value, policy),
+                }
+            }
+        }
+        Json::Array(items) => items
+            .iter_mut()
+            .for_each(|item| rename_references(item, policy)),
+        _ => {}
+    }
+}
