@@ -12,7 +12,7 @@ use fleetsim::observe::{
     ServerUsage, Summary,
 };
 use fleetsim::report::{
-    RequestsWriter, ResultsDirectory, ScalingWriter, TimelineWriter, summary_table, write_summary,
+    CsvWriter, Requests, ResultsDirectory, Scaling, Timeline, summary_table, write_summary,
 };
 use fleetsim::scenario::{Role, Slo};
 use fleetsim::serving::{Outcome, Rejection, RequestRecord};
@@ -21,8 +21,8 @@ use serde_json::Value;
 
 #[test]
 fn requests_are_rows_with_empty_cells_for_what_is_absent() {
-    let mut writer = RequestsWriter::new(Vec::new(), "requests.csv").unwrap();
-    writer.write("chat", &completed()).unwrap();
+    let mut writer = CsvWriter::<Requests, _>::new(Vec::new(), "requests.csv").unwrap();
+    writer.write(("chat", &completed())).unwrap();
     let one_token = RequestRecord {
         id: 8,
         output_tokens: 1,
@@ -31,7 +31,7 @@ fn requests_are_rows_with_empty_cells_for_what_is_absent() {
         token_instance: None,
         ..completed()
     };
-    writer.write("say \"hi\", twice", &one_token).unwrap();
+    writer.write(("say \"hi\", twice", &one_token)).unwrap();
     let in_flight = RequestRecord {
         end: None,
         token_start: None,
@@ -40,10 +40,10 @@ fn requests_are_rows_with_empty_cells_for_what_is_absent() {
         outcome: Outcome::InFlight,
         ..completed()
     };
-    writer.write("chat", &in_flight).unwrap();
-    writer.write("chat", &unserved(Outcome::Waiting)).unwrap();
+    writer.write(("chat", &in_flight)).unwrap();
+    writer.write(("chat", &unserved(Outcome::Waiting))).unwrap();
     let rejected = unserved(Outcome::Rejected(Rejection::TooLarge));
-    writer.write("chat", &rejected).unwrap();
+    writer.write(("chat", &rejected)).unwrap();
     assert_eq!(
         text(writer.finish().unwrap()),
         "request_id,application,arrival_s,prompt_tokens,output_tokens,queue_s,ttft_s,tbt_s,e2e_s,\
@@ -58,7 +58,7 @@ fn requests_are_rows_with_empty_cells_for_what_is_absent() {
 
 #[test]
 fn scaling_events_are_rows() {
-    let mut writer = ScalingWriter::new(Vec::new(), "scaling.csv").unwrap();
+    let mut writer = CsvWriter::<Scaling, _>::new(Vec::new(), "scaling.csv").unwrap();
     for (seconds, action, target, status) in [
         (
             0.5,
@@ -95,7 +95,7 @@ fn scaling_events_are_rows() {
 
 #[test]
 fn samples_are_rows() {
-    let mut writer = TimelineWriter::new(Vec::new(), "timeline.csv").unwrap();
+    let mut writer = CsvWriter::<Timeline, _>::new(Vec::new(), "timeline.csv").unwrap();
     writer
         .write(&Sample {
             time: SimTime::saturating(30.0),
@@ -113,13 +113,16 @@ fn samples_are_rows() {
             utilisation: f64::NAN,
             memory_used_bytes: 8,
             memory_bytes: 687_194_767_360,
+            kv_used_bytes: 3,
+            kv_bytes: 687_194_767_355,
         })
         .unwrap();
     assert_eq!(
         text(writer.finish().unwrap()),
         "time,application,role,scaling_up,active,draining,servers,waiting,queued,running,\
-         prompt_tokens_per_s,output_tokens_per_s,utilisation,memory_used_bytes,memory_bytes\n\
-         30,chat,Token,1,2,3,4,5,6,7,0,812.5,,8,687194767360\n"
+         prompt_tokens_per_s,output_tokens_per_s,utilisation,memory_used_bytes,memory_bytes,\
+         kv_used_bytes,kv_bytes\n\
+         30,chat,Token,1,2,3,4,5,6,7,0,812.5,,8,687194767360,3,687194767355\n"
     );
 }
 
@@ -128,9 +131,9 @@ fn a_directory_in_use_is_refused_and_only_results_are_overwritten() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("results").join("run");
     let results = ResultsDirectory::create(&path, false).unwrap();
-    results.requests().unwrap().finish().unwrap();
-    results.scaling().unwrap().finish().unwrap();
-    results.timeline().unwrap().finish().unwrap();
+    results.csv::<Requests>().unwrap().finish().unwrap();
+    results.csv::<Scaling>().unwrap().finish().unwrap();
+    results.csv::<Timeline>().unwrap().finish().unwrap();
     results.write_summary(&run("chat").summarise()).unwrap();
     fs::write(path.join("notes.txt"), "mine").unwrap();
     assert_eq!(fs::read_dir(results.path()).unwrap().count(), 5);
@@ -164,7 +167,7 @@ fn what_is_in_the_way_is_named() {
 
     let results = ResultsDirectory::create(parent.path().join("run"), false).unwrap();
     fs::create_dir(results.path().join("scaling.csv")).unwrap();
-    let error = results.scaling().unwrap_err().to_string();
+    let error = results.csv::<Scaling>().unwrap_err().to_string();
     assert!(error.contains("scaling.csv: cannot create"), "{error}");
     let error = ResultsDirectory::create(results.path(), true)
         .unwrap_err()
@@ -196,12 +199,12 @@ fn a_full_disk_is_an_error_that_names_the_file() {
         assert!(error.starts_with("out/file: cannot write:"), "{error}");
         assert!(error.contains("free some space"), "{error}");
     };
-    let mut writer = RequestsWriter::new(Disk(500_000), "out/file").unwrap();
-    let failed = (0..100_000).find_map(|_| writer.write("chat", &completed()).err());
+    let mut writer = CsvWriter::<Requests, _>::new(Disk(500_000), "out/file").unwrap();
+    let failed = (0..100_000).find_map(|_| writer.write(("chat", &completed())).err());
     complains(failed.expect("the disk is too small").to_string());
 
-    let mut writer = RequestsWriter::new(Disk(100), "out/file").unwrap();
-    writer.write("chat", &completed()).unwrap();
+    let mut writer = CsvWriter::<Requests, _>::new(Disk(100), "out/file").unwrap();
+    writer.write(("chat", &completed())).unwrap();
     complains(
         writer
             .finish()

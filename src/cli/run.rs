@@ -7,8 +7,8 @@ use crate::autoscale::Decision;
 use crate::fleet::ScalingEvent;
 use crate::observe::{Rows, Summary};
 use crate::report::{
-    DecisionsWriter, Progress, ReportError, RequestsWriter, ResultsDirectory, ScalingWriter,
-    TimelineWriter, summary_table,
+    CsvWriter, Decisions, Progress, ReportError, Requests, ResultsDirectory, Scaling, Timeline,
+    summary_table,
 };
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, Simulation};
@@ -118,11 +118,11 @@ fn render(summary: &Summary, format: Format) -> Result<String, Failure> {
 /// The tables of a results directory, being written.
 struct Writers {
     names: Vec<String>,
-    requests: RequestsWriter,
-    scaling: ScalingWriter,
-    timeline: TimelineWriter,
+    requests: CsvWriter<Requests>,
+    scaling: CsvWriter<Scaling>,
+    timeline: CsvWriter<Timeline>,
     /// Only where an application has a policy.
-    decisions: Option<DecisionsWriter>,
+    decisions: Option<CsvWriter<Decisions>>,
 }
 
 impl Writers {
@@ -131,16 +131,16 @@ impl Writers {
         let decides = applications.iter().any(|of| of.autoscaler.is_some());
         Ok(Self {
             names: applications.iter().map(|of| of.name.clone()).collect(),
-            requests: results.requests()?,
-            scaling: results.scaling()?,
-            timeline: results.timeline()?,
-            decisions: decides.then(|| results.decisions()).transpose()?,
+            requests: results.csv()?,
+            scaling: results.csv()?,
+            timeline: results.csv()?,
+            decisions: decides.then(|| results.csv()).transpose()?,
         })
     }
 
     fn write(&mut self, rows: &Rows, scaling: &[ScalingEvent]) -> Result<(), ReportError> {
         for (application, request) in &rows.requests {
-            self.requests.write(&self.names[*application], request)?;
+            self.requests.write((&self.names[*application], request))?;
         }
         for event in scaling {
             self.scaling.write(event)?;
@@ -162,7 +162,7 @@ impl Writers {
         self.requests.finish()?;
         self.scaling.finish()?;
         self.timeline.finish()?;
-        self.decisions.map(DecisionsWriter::finish).transpose()?;
+        self.decisions.map(CsvWriter::finish).transpose()?;
         Ok(())
     }
 }

@@ -221,9 +221,12 @@ impl Sampler {
                 utilisation: 0.0,
                 memory_used_bytes: 0,
                 memory_bytes: 0,
+                kv_used_bytes: 0,
+                kv_bytes: 0,
             };
             let mut now = service.0.departed(role);
             let mut servers = BTreeSet::new();
+            let mut weights = 0;
             for (of_role, status, server, engine) in members.iter().flat_map(|i| instances.get(i)) {
                 if of_role.role() != role {
                     continue;
@@ -237,6 +240,7 @@ impl Sampler {
                 servers.insert(server.get());
                 if let Some(engine) = engine {
                     now += service.0.load(engine.engine(), at);
+                    weights += service.0.weights_bytes();
                 }
             }
             row.servers = u32::try_from(servers.len()).unwrap_or(u32::MAX);
@@ -244,6 +248,8 @@ impl Sampler {
             row.running = now.running;
             row.memory_used_bytes = now.memory_used;
             row.memory_bytes = now.memory;
+            row.kv_used_bytes = now.memory_used.saturating_sub(weights);
+            row.kv_bytes = now.memory.saturating_sub(weights);
             row.prompt_tokens_per_s = rate(now.prompt_tokens - before.prompt_tokens);
             row.output_tokens_per_s = rate(now.output_tokens - before.output_tokens);
             let busy = |load: &EngineLoad| load.prompt_busy_s + load.token_busy_s;

@@ -36,4 +36,8 @@ pub struct Sample {
     pub memory_used_bytes: u64,
     /// Bytes that these instances have.
     pub memory_bytes: u64,
+    /// Bytes of the KV cache in use on these instances: memory in use less the weights.
+    pub kv_used_bytes: u64,
+    /// Bytes that these instances have for the KV cache.
+    pub kv_bytes: u64,
 }

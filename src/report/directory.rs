@@ -2,25 +2,22 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{
-    DecisionsWriter, ReportError, RequestsWriter, ScalingWriter, TimelineWriter, write_summary,
-};
+#[cfg(feature = "parquet")]
+use super::ParquetWriter;
+use super::{CsvWriter, Exposition, JsonLinesWriter, ReportError, Table, write_summary};
 use crate::observe::Summary;
 
 const SUMMARY: &str = "summary.json";
-const REQUESTS: &str = "requests.csv";
-const SCALING: &str = "scaling.csv";
-const TIMELINE: &str = "timeline.csv";
-const DECISIONS: &str = "decisions.csv";
+const METRICS: &str = "metrics.prom";
 
 /// The directory that a run leaves its results in.
 ///
 /// ```
-/// use fleetsim::report::ResultsDirectory;
+/// use fleetsim::report::{Requests, ResultsDirectory};
 /// # let parent = tempfile::tempdir()?;
 /// # let path = parent.path().join("results/quickstart");
 /// let results = ResultsDirectory::create(&path, false)?;
-/// results.requests()?.finish()?;
+/// results.csv::<Requests>()?.finish()?;
 ///
 /// let refused = ResultsDirectory::create(&path, false).unwrap_err();
 /// assert!(refused.to_string().contains("--overwrite"));
@@ -34,12 +31,18 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 7] = [
+    pub const FILES: [&str; 13] = [
         SUMMARY,
-        REQUESTS,
-        SCALING,
-        TIMELINE,
-        DECISIONS,
+        "requests.csv",
+        "scaling.csv",
+        "timeline.csv",
+        "decisions.csv",
+        "requests.jsonl",
+        "requests.parquet",
+        "scaling.parquet",
+        "timeline.parquet",
+        "decisions.parquet",
+        METRICS,
         "report.html",
         "trace.json",
     ];
@@ -76,40 +79,41 @@ impl ResultsDirectory {
         &self.path
     }
 
-    /// Starts `requests.csv`.
+    /// Starts a table as comma-separated values.
     ///
     /// # Errors
     /// [`ReportError::Io`] when the file cannot be created.
-    pub fn requests(&self) -> Result<RequestsWriter, ReportError> {
-        let (file, path) = self.create_file(REQUESTS)?;
-        RequestsWriter::new(file, path)
+    pub fn csv<T: Table>(&self) -> Result<CsvWriter<T>, ReportError> {
+        let (file, path) = self.create_file(&format!("{}.csv", T::NAME))?;
+        CsvWriter::new(file, path)
     }
 
-    /// Starts `scaling.csv`.
+    /// Starts a table as JSON Lines.
     ///
     /// # Errors
     /// [`ReportError::Io`] when the file cannot be created.
-    pub fn scaling(&self) -> Result<ScalingWriter, ReportError> {
-        let (file, path) = self.create_file(SCALING)?;
-        ScalingWriter::new(file, path)
+    pub fn json_lines<T: Table>(&self) -> Result<JsonLinesWriter<T>, ReportError> {
+        let (file, path) = self.create_file(&format!("{}.jsonl", T::NAME))?;
+        Ok(JsonLinesWriter::new(file, path))
     }
 
-    /// Starts `timeline.csv`.
+    /// Starts a table as Parquet.
     ///
     /// # Errors
     /// [`ReportError::Io`] when the file cannot be created.
-    pub fn timeline(&self) -> Result<TimelineWriter, ReportError> {
-        let (file, path) = self.create_file(TIMELINE)?;
-        TimelineWriter::new(file, path)
+    #[cfg(feature = "parquet")]
+    pub fn parquet<T: Table>(&self) -> Result<ParquetWriter<T>, ReportError> {
+        let (file, path) = self.create_file(&format!("{}.parquet", T::NAME))?;
+        ParquetWriter::new(file, path)
     }
 
-    /// Starts `decisions.csv`.
+    /// Writes `metrics.prom`.
     ///
     /// # Errors
-    /// [`ReportError::Io`] when the file cannot be created.
-    pub fn decisions(&self) -> Result<DecisionsWriter, ReportError> {
-        let (file, path) = self.create_file(DECISIONS)?;
-        DecisionsWriter::new(file, path)
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    pub fn write_metrics(&self, metrics: &Exposition) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(METRICS)?;
+        metrics.write(file, &path)
     }
 
     /// Writes `summary.json`.

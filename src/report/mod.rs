@@ -1,25 +1,23 @@
 //! What a user reads: the results directory, the table on the terminal, the progress bar.
 //!
-//! The writers stream: they take rows as the run makes them and keep none. Floats are the shortest
-//! text that reads back as the same bits; values that are absent are empty cells.
+//! The writers stream: they take rows as the run makes them and keep none, or a bounded number.
 
-mod decisions;
 mod directory;
 mod error;
+mod exposition;
 mod progress;
-mod requests;
-mod rows;
-mod scaling;
 mod summary;
 mod table;
-mod timeline;
+mod tables;
 
-pub use decisions::DecisionsWriter;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
+pub use exposition::Exposition;
 pub use progress::Progress;
-pub use requests::RequestsWriter;
-pub use scaling::ScalingWriter;
 pub use summary::write_summary;
 pub use table::summary_table;
-pub use timeline::TimelineWriter;
+#[cfg(feature = "parquet")]
+pub use tables::ParquetWriter;
+pub use tables::{
+    Cells, Column, CsvWriter, Decisions, JsonLinesWriter, Kind, Requests, Scaling, Table, Timeline,
+};

@@ -484,6 +484,12 @@ impl Endpoint {
         self.arrivals.error.as_ref()
     }
 
+    /// Bytes of the model's weights on each engine.
+    #[must_use]
+    pub const fn weights_bytes(&self) -> u64 {
+        self.config.weights_bytes
+    }
+
     /// How many requests stand where.
     #[must_use]
     pub const fn counts(&self) -> Counts {

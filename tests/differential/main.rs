@@ -22,7 +22,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fleetsim::fleet::{Roster, Service};
-use fleetsim::report::{RequestsWriter, ScalingWriter};
+use fleetsim::report::{CsvWriter, Requests, Scaling};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::Simulation;
 use fleetsim::time::SimTime;
@@ -181,13 +181,13 @@ fn write_as_expected(case: &Case, run: &Run, folder: &Path) {
         (fs::File::create(&path).unwrap(), path)
     };
     let (file, path) = create("expected.csv");
-    let mut requests = RequestsWriter::new(file, path).unwrap();
+    let mut requests = CsvWriter::<Requests, _>::new(file, path).unwrap();
     for request in &run.requests {
-        requests.write("app", request).unwrap();
+        requests.write(("app", request)).unwrap();
     }
     requests.finish().unwrap();
     let (file, path) = create("expected_scaling.csv");
-    let mut scaling = ScalingWriter::new(file, path).unwrap();
+    let mut scaling = CsvWriter::<Scaling, _>::new(file, path).unwrap();
     for event in &run.scaling {
         scaling.write(event).unwrap();
     }

@@ -1,0 +1,320 @@
+//! A run as Prometheus would have scraped it.
+
+mod histogram;
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use self::histogram::{DEFINITIONS, Histogram};
+use super::ReportError;
+use crate::observe::{Rows, Sample};
+use crate::scenario::{Role, Scenario};
+use crate::serving::{Outcome, RequestRecord};
+use crate::time::SimTime;
+
+/// Scrapes that are kept: a day of them every 20 s.
+const MOST: usize = 4096;
+
+/// A run as Prometheus would have scraped it from its instances, in the OpenMetrics text format, with
+/// vLLM's names for what vLLM has, so that dashboards and alert rules made for vLLM can be tried on a
+/// simulated fleet.
+///
+/// There is a scrape at each sample, its time stamp the simulated seconds. `promtool tsdb
+/// create-blocks-from openmetrics metrics.prom` makes a database of it. Gauges and counters are of an
+/// application's instances of one role together, histograms of an application's requests.
+///
+/// It takes constant memory: of more than 4,096 scrapes every other one is left out, and so on.
+#[derive(Clone, Debug)]
+pub struct Exposition {
+    applications: Vec<Exposed>,
+    times: Vec<SimTime>,
+    /// Of so many samples, the first is kept.
+    stride: usize,
+    sampled: usize,
+}
+
+/// One application.
+#[derive(Clone, Debug)]
+struct Exposed {
+    labels: String,
+    roles: Vec<ExposedRole>,
+    now: Served,
+    /// By scrape.
+    kept: Vec<Served>,
+}
+
+/// What an application had done.
+#[derive(Clone, Debug)]
+struct Served {
+    waiting: u64,
+    completed: u64,
+    /// In the order of [`DEFINITIONS`].
+    histograms: Vec<Histogram>,
+}
+
+/// The instances of one role.
+#[derive(Clone, Debug)]
+struct ExposedRole {
+    role: Role,
+    labels: String,
+    last: SimTime,
+    now: [f64; FAMILIES.len()],
+    /// By scrape.
+    kept: Vec<[f64; FAMILIES.len()]>,
+}
+
+/// A gauge or counter of the instances of a role.
+struct Family {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Family {
+    let kind = "gauge";
+    Family { name, kind, help }
+}
+
+const fn counter(name: &'static str, help: &'static str) -> Family {
+    let kind = "counter";
+    Family { name, kind, help }
+}
+
+const FAMILIES: [Family; 8] = [
+    counter("vllm:prompt_tokens", "Prompt tokens processed"),
+    counter("vllm:generation_tokens", "Output tokens generated"),
+    gauge("vllm:num_requests_running", "Requests in batches"),
+    gauge(
+        "vllm:num_requests_waiting",
+        "Requests queued or preempted on instances",
+    ),
+    gauge(
+        "vllm:kv_cache_usage_perc",
+        "KV cache in use, 1 for all of it",
+    ),
+    gauge("fleetsim:instances_scaling_up", "Instances that start up"),
+    gauge("fleetsim:instances_active", "Instances that take requests"),
+    gauge(
+        "fleetsim:instances_draining",
+        "Instances that finish their work",
+    ),
+];
+
+impl Exposition {
+    /// Nothing scraped yet of a scenario's applications.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let exposed = scenario.applications.iter().map(|application| Exposed {
+            labels: format!(
+                "application=\"{}\",model_name=\"{}\"",
+                escaped(&application.name),
+                escaped(&application.model)
+            ),
+            roles: Vec::new(),
+            now: Served {
+                waiting: 0,
+                completed: 0,
+                histograms: DEFINITIONS.iter().map(Histogram::new).collect(),
+            },
+            kept: Vec::new(),
+        });
+        Self {
+            applications: exposed.collect(),
+            times: Vec::new(),
+            stride: 1,
+            sampled: 0,
+        }
+    }
+
+    /// Adds what ended and what was sampled since the last call. `applications` are their names, in
+    /// the order of the scenario.
+    pub fn add(&mut self, rows: &Rows, applications: &[String]) {
+        let mut requests = rows.requests.iter().peekable();
+        let ended = |request: &RequestRecord| request.end.unwrap_or(request.arrival);
+        for samples in rows.samples.chunk_by(|a, b| a.time == b.time) {
+            let time = samples[0].time;
+            while let Some((application, request)) = requests.next_if(|it| ended(&it.1) <= time) {
+                self.applications[*application].now.add(request);
+            }
+            for sample in samples {
+                let of = applications
+                    .iter()
+                    .position(|name| **name == *sample.application);
+                if let Some(application) = of {
+                    self.applications[application].sample(sample);
+                }
+            }
+            self.scrape(time);
+        }
+        for (application, request) in requests {
+            self.applications[*application].now.add(request);
+        }
+    }
+
+    fn scrape(&mut self, time: SimTime) {
+        self.sampled += 1;
+        if !(self.sampled - 1).is_multiple_of(self.stride) {
+            return;
+        }
+        self.times.push(time);
+        for application in &mut self.applications {
+            application.kept.push(application.now.clone());
+            for role in &mut application.roles {
+                role.kept.push(role.now);
+            }
+        }
+        if self.times.len() > MOST {
+            self.stride *= 2;
+            every_other(&mut self.times);
+            for application in &mut self.applications {
+                every_other(&mut application.kept);
+                for role in &mut application.roles {
+                    every_other(&mut role.kept);
+                }
+            }
+        }
+    }
+
+    /// Writes everything to `out`; errors will name `path`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when `out` fails.
+    pub fn write(&self, out: impl Write, path: &Path) -> Result<(), ReportError> {
+        let mut out = BufWriter::new(out);
+        self.expose(&mut out)
+            .and_then(|()| out.flush())
+            .map_err(ReportError::io(path, "write"))
+    }
+
+    fn expose(&self, out: &mut impl Write) -> io::Result<()> {
+        for (position, family) in FAMILIES.iter().enumerate() {
+            head(out, family)?;
+            let suffix = if family.kind == "counter" {
+                "_total"
+            } else {
+                ""
+            };
+            for role in self.applications.iter().flat_map(|it| &it.roles) {
+                for (time, values) in self.times.iter().zip(&role.kept) {
+                    let (name, labels, value) = (family.name, &role.labels, values[position]);
+                    writeln!(out, "{name}{suffix}{{{labels}}} {value} {time}")?;
+                }
+            }
+        }
+        let waiting = gauge(
+            "fleetsim:requests_waiting",
+            "Requests that wait for an instance",
+        );
+        head(out, &waiting)?;
+        self.each(|labels, time, served| {
+            let (name, value) = (waiting.name, served.waiting);
+            writeln!(out, "{name}{{{labels}}} {value} {time}")
+        })?;
+        let success = counter("vllm:request_success", "Requests completed");
+        head(out, &success)?;
+        self.each(|labels, time, served| {
+            let (name, value) = (success.name, served.completed);
+            writeln!(
+                out,
+                "{name}_total{{finished_reason=\"stop\",{labels}}} {value} {time}"
+            )
+        })?;
+        for (position, of) in DEFINITIONS.iter().enumerate() {
+            let (name, help, kind) = (of.name, of.help, "histogram");
+            head(out, &Family { name, kind, help })?;
+            self.each(|labels, time, served| {
+                let Histogram { counts, sum } = &served.histograms[position];
+                let mut total = 0;
+                for (place, count) in counts.iter().enumerate() {
+                    total += count;
+                    let bound = of.bounds.get(place);
+                    let bound = bound.map_or_else(|| "+Inf".to_owned(), |it| format!("{it:?}"));
+                    writeln!(
+                        out,
+                        "{name}_bucket{{le=\"{bound}\",{labels}}} {total} {time}"
+                    )?;
+                }
+                writeln!(out, "{name}_count{{{labels}}} {total} {time}")?;
+                writeln!(out, "{name}_sum{{{labels}}} {sum} {time}")
+            })?;
+        }
+        writeln!(out, "# EOF")
+    }
+
+    fn each(
+        &self,
+        mut line: impl FnMut(&str, SimTime, &Served) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for application in &self.applications {
+            for (time, served) in self.times.iter().zip(&application.kept) {
+                line(&application.labels, *time, served)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn head(out: &mut impl Write, family: &Family) -> io::Result<()> {
+    let Family { name, kind, help } = family;
+    writeln!(out, "# TYPE {name} {kind}\n# HELP {name} {help}.")
+}
+
+impl Served {
+    fn add(&mut self, request: &RequestRecord) {
+        if request.outcome != Outcome::Completed {
+            return;
+        }
+        self.completed += 1;
+        for (histogram, of) in self.histograms.iter_mut().zip(&DEFINITIONS) {
+            histogram.observe(of, request);
+        }
+    }
+}
+
+impl Exposed {
+    fn sample(&mut self, sample: &Sample) {
+        self.now.waiting = sample.waiting;
+        let found = self.roles.iter().position(|it| it.role == sample.role);
+        let position = found.unwrap_or_else(|| {
+            self.roles.push(ExposedRole {
+                role: sample.role,
+                labels: format!("{},role=\"{:?}\"", self.labels, sample.role),
+                last: sample.time,
+                now: [0.0; FAMILIES.len()],
+                kept: Vec::new(),
+            });
+            self.roles.len() - 1
+        });
+        let role = &mut self.roles[position];
+        let passed = (sample.time - role.last).seconds();
+        role.last = sample.time;
+        let [prompt_tokens, output_tokens, ..] = role.now;
+        // Rates are whole numbers of tokens over the time passed.
+        let kv = sample.kv_used_bytes as f64 / (sample.kv_bytes.max(1)) as f64;
+        role.now = [
+            prompt_tokens + (sample.prompt_tokens_per_s * passed).round(),
+            output_tokens + (sample.output_tokens_per_s * passed).round(),
+            sample.running as f64,
+            sample.queued as f64,
+            kv,
+            sample.scaling_up.into(),
+            sample.active.into(),
+            sample.draining.into(),
+        ];
+    }
+}
+
+fn every_other<T>(values: &mut Vec<T>) {
+    let mut place = 0;
+    values.retain(|_| {
+        place += 1;
+        place % 2 == 1
+    });
+}
+
+/// The value of a label.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}

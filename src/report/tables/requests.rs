@@ -1,0 +1,64 @@
+use super::{Cells, Column, Table, float, integer, text};
+use crate::serving::{Outcome, RequestRecord};
+
+/// `requests.csv`: one row a request, with its application's name.
+///
+/// Times are in seconds. `queue_s` is the first run of the prompt − arrival, `ttft_s` the first
+/// token − arrival, `e2e_s` the last token − arrival, `tbt_s` (e2e − ttft) / output tokens, and
+/// `second_token_s` the start of the token phase − the end of the prompt phase. A cell is empty
+/// where a request did not get that far; a request of one output token has a `tbt_s` of 0, no
+/// `second_token_s`, and its prompt instance as its token instance. `outcome` is `completed`,
+/// `in_flight`, `waiting` or `rejected:<reason>`.
+#[derive(Debug)]
+pub struct Requests;
+
+impl Table for Requests {
+    type Row<'a> = (&'a str, &'a RequestRecord);
+
+    const NAME: &'static str = "requests";
+
+    const COLUMNS: &'static [Column] = &[
+        integer("request_id"),
+        text("application"),
+        float("arrival_s"),
+        integer("prompt_tokens"),
+        integer("output_tokens"),
+        float("queue_s"),
+        float("ttft_s"),
+        float("tbt_s"),
+        float("e2e_s"),
+        float("second_token_s"),
+        integer("prompt_instance"),
+        integer("token_instance"),
+        text("outcome"),
+        integer("restarts"),
+    ];
+
+    fn cells((application, request): Self::Row<'_>, cells: &mut impl Cells) {
+        let token_instance = match request.token_instance {
+            None if request.output_tokens == 1 => request.prompt_instance,
+            instance => instance,
+        };
+        cells.integer(request.id);
+        cells.text(application);
+        cells.float(request.arrival.seconds());
+        cells.integer(request.prompt_tokens.into());
+        cells.integer(request.output_tokens.into());
+        cells.optional_float(request.queue());
+        cells.optional_float(request.ttft());
+        cells.optional_float(request.tbt());
+        cells.optional_float(request.e2e());
+        cells.optional_float(request.second_token());
+        cells.optional_integer(request.prompt_instance);
+        cells.optional_integer(token_instance);
+        match request.outcome {
+            Outcome::Completed => cells.text("completed"),
+            Outcome::InFlight => cells.text("in_flight"),
+            Outcome::Waiting => cells.text("waiting"),
+            Outcome::Rejected(rejection) => {
+                cells.text(&format!("rejected:{}", rejection.reason()));
+            }
+        }
+        cells.integer(request.restarts.into());
+    }
+}
