@@ -58,6 +58,8 @@ pub(crate) fn with_latency(now: f64, roles: Vec<RoleSnapshot>, ttft: f64, tbt: f
         ttft,
         tbt,
         e2e,
+        prompt_tokens: 1000,
+        output_tokens: 200,
     });
     signals
 }
