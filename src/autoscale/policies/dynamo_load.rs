@@ -16,8 +16,8 @@ use token_times::TokenTimes;
 /// One instance more or fewer at a time by what each instance has to do: the load mode of Dynamo's
 /// planner.
 ///
-/// With the aim `Throughput` or `Latency`, one more if any instance is above the upper threshold, one
-/// fewer if all are below the lower one:
+/// With the aim `Throughput` or `Latency`, one more if any instance is above the upper threshold; one
+/// fewer, but not the last, if all are below the lower one:
 ///
 /// | role | what | `Throughput` | `Latency` |
 /// |---|---|---|---|
@@ -176,6 +176,7 @@ impl DynamoLoad {
             }
         };
         let highest = level.into_iter().fold(0.0, f64::max);
+        let down = down && work.len() > 1;
         (towards(up, down), format!("highest load {highest:.3}"))
     }
 

@@ -2,9 +2,10 @@
 //!
 //! `autoscaler: None`, or no `autoscaler` at all, is the policy that does nothing.
 //!
-//! In all of them, the current number of instances is that of those that start up or are active, and a
-//! desired number is kept within the policy's `min` and `max` before the actuator's own limits apply.
-//! The first decision is one interval after the start.
+//! Unless its table says otherwise, a policy's current number of instances is that of those that start
+//! up or are active; a desired number is kept within the policy's `min` and `max` before the actuator's
+//! own limits apply. The first decision is one interval after the start. Policies that let a scenario
+//! choose what they measure share one list, [`Metric`].
 
 mod aibrix_apa;
 mod chiron;
