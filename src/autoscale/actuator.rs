@@ -1,16 +1,17 @@
 //! From what a policy wants to scaling verbs. Nothing else in fleetsim scales on a policy's behalf.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use super::choice::{best_sku, victims};
+use super::choice::{best_sku, places, room, victims};
 use super::{Decider, Decision, DecisionLog, Desire};
 use crate::fleet::{
-    Agenda, Application, Clock, Instance, InstanceStatus, Ledger, ScaleUpFull, ScalingExt, TickSet,
+    Agenda, Application, Clock, Instance, InstanceStatus, Ledger, ScaleUpFull, ScaleUpInstance,
+    ScalingExt, TickSet,
 };
 use crate::scenario;
 use crate::serving::Role;
@@ -181,17 +182,28 @@ impl Actuator {
     }
 }
 
+/// Starts instances on free processors, and only then on new servers.
 fn start(world: &mut World, application: Entity, row: &mut Decision, count: u32) {
-    let choice = match world.get::<Actuator>(application) {
-        Some(actuator) => actuator.settings.sku.clone(),
+    let (choice, role) = match world.get::<Actuator>(application) {
+        Some(actuator) => (actuator.settings.sku.clone(), row.role),
         None => return,
     };
+    let mut places = VecDeque::from(places(world, application, role, &choice, count as usize));
     while row.started < count {
-        let request = ScaleUpFull {
-            sku: best_sku(world, application, row.role, &choice),
-            ..ScaleUpFull::new(application, row.role)
+        let started = if let Some(server) = places.pop_front() {
+            let request = ScaleUpInstance::new(application, role, server);
+            world.scale_up_instance(&request).map(|_| ())
+        } else {
+            let request = ScaleUpFull {
+                sku: best_sku(world, application, role, &choice),
+                ..ScaleUpFull::new(application, role)
+            };
+            world.scale_up_full(&request).map(|new| {
+                let left = room(world, application, role, new.server);
+                places.extend(std::iter::repeat_n(new.server, left));
+            })
         };
-        if let Err(error) = world.scale_up_full(&request) {
+        if let Err(error) = started {
             row.refused += count - row.started;
             row.reason = format!("{}; {error}", row.reason);
             return;

@@ -1,10 +1,12 @@
-//! Which SKU is added, and which instance goes.
+//! Where an instance is added, and which one goes.
 
 use bevy_ecs::entity::Entity;
+use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use crate::fleet::{
-    EngineHandle, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock, Templates,
+    EngineHandle, HostedOn, Instance, Ledger, Processors, ScalingExt, Server, ServerSku,
+    ServerStatus, Service, Stock, Templates, UsedBy,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
@@ -24,29 +26,83 @@ pub(super) fn best_sku(
     if let SkuChoice::Named(name) = choice {
         return Some(name.clone());
     }
-    let templates = world.get::<Templates>(application)?;
     let (stock, ledger) = (world.resource::<Stock>(), world.resource::<Ledger>());
-    let cost = |position: usize| {
-        let performance = templates.performance(role, position)?;
-        let sku = stock.kinds()[position].sku();
-        Some(match choice {
-            SkuChoice::First | SkuChoice::Named(_) => 0.0,
-            SkuChoice::Cheapest => sku.price_per_hour.unwrap_or(f64::INFINITY),
-            SkuChoice::Fastest => match role {
-                Role::Prompt => performance.iteration(PROMPT, 0),
-                Role::Token => performance.iteration(0, TASKS),
-                Role::Mixed => performance.iteration(PROMPT, TASKS),
-            },
-        })
-    };
     let full = |position: usize| {
         let servers = ledger.servers_of(position).total();
         let limit = stock.kinds()[position].limit();
         limit.is_some_and(|limit| servers >= limit)
     };
-    let fitting = (0..stock.kinds().len()).filter_map(|it| Some((it, cost(it)?)));
+    let rank = |position| rank(world, application, role, choice, position);
+    let fitting = (0..stock.kinds().len()).filter_map(|it| Some((it, rank(it)?)));
     let best = fitting.min_by(|(a, x), (b, y)| full(*a).cmp(&full(*b)).then(x.total_cmp(y)));
     best.map(|(position, _)| stock.kinds()[position].sku().name.clone())
+}
+
+/// How far down a choice a SKU is for a role: the lowest is best, equals in the order of the fleet.
+/// None if it cannot carry the role or is not the one that was named.
+fn rank(
+    world: &World,
+    application: Entity,
+    role: Role,
+    choice: &SkuChoice,
+    position: usize,
+) -> Option<f64> {
+    let templates = world.get::<Templates>(application)?;
+    let performance = templates.performance(role, position)?;
+    let sku = world.resource::<Stock>().kinds().get(position)?.sku();
+    match choice {
+        SkuChoice::First => Some(0.0),
+        SkuChoice::Named(name) => (*name == sku.name).then_some(0.0),
+        SkuChoice::Cheapest => Some(sku.price_per_hour.unwrap_or(f64::INFINITY)),
+        SkuChoice::Fastest => Some(match role {
+            Role::Prompt => performance.iteration(PROMPT, 0),
+            Role::Token => performance.iteration(0, TASKS),
+            Role::Mixed => performance.iteration(PROMPT, TASKS),
+        }),
+    }
+}
+
+/// At most `count` places for instances of a role on servers that are there or provisioned, a server
+/// once for each: those that are there first, then by SKU, then by number.
+pub(super) fn places(
+    world: &mut World,
+    application: Entity,
+    role: Role,
+    choice: &SkuChoice,
+    count: usize,
+) -> Vec<Entity> {
+    let mut servers = world.query::<(Entity, &Server, &ServerSku, &ServerStatus)>();
+    let world = &*world;
+    let mut places = Vec::new();
+    for (server, number, sku, status) in servers.iter(world) {
+        let room = room(world, application, role, server);
+        if room > 0
+            && let Some(rank) = rank(world, application, role, choice, sku.position())
+        {
+            let provisioned = *status != ServerStatus::Active;
+            let key = (provisioned, rank, sku.position(), number.number());
+            places.extend(std::iter::repeat_n((key, server), room.min(count)));
+        }
+    }
+    places.sort_by(|((a, x, i, m), _), ((b, y, j, n), _)| {
+        a.cmp(b).then(x.total_cmp(y)).then((i, m).cmp(&(j, n)))
+    });
+    places.truncate(count);
+    places.into_iter().map(|it| it.1).collect()
+}
+
+/// How many instances of a role fit on a server's free processors.
+pub(super) fn room(world: &World, application: Entity, role: Role, server: Entity) -> usize {
+    let templates = world.get::<Templates>(application);
+    let needed = templates.and_then(|templates| templates.processors(role));
+    let processors = world.get::<Processors>(server);
+    let free = |&it: &Entity| world.get::<UsedBy>(it).is_none();
+    match (needed, processors) {
+        (Some(needed), Some(all)) if needed > 0 => {
+            all.iter().filter(free).count() / needed as usize
+        }
+        _ => 0,
+    }
 }
 
 /// The active instances that go first, at most `count`, in order.

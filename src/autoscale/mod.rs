@@ -10,7 +10,8 @@
 //! - keeps a role within its limits, and waits out its cool-downs;
 //! - gives up start-ups, the newest first, before it drains what is active;
 //! - drains the least loaded first, unless told otherwise;
-//! - adds servers of the first SKU that has room, unless told otherwise;
+//! - starts instances on free processors of servers that are there, then of those being provisioned,
+//!   and only then on new servers, of the first SKU that has room, unless told otherwise;
 //! - writes down what it did not do, and why.
 //!
 //! [`Policy`] is the door for policies, the built-in ones in [`policies`] and a user's own. See

@@ -4,7 +4,7 @@ use bevy_ecs::world::World;
 
 use super::decide::decide;
 use super::policies;
-use super::sense::{Scraper, listen, scrape};
+use super::sense::{ModelMemory, Scraper, listen, scrape};
 use super::{Actuator, Decider, DecisionLog, Policy, Signals, actuator};
 use crate::document::suggest;
 use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
@@ -194,11 +194,15 @@ fn install<P: Policy>(
     let first = decider.next();
     let delay = of.signals.scrape_delay;
     let models = &checked.catalog().models;
-    let weights_bytes = models.get(&of.model).map_or(0, |model| model.weights_bytes);
+    let memory = models.get(&of.model).map(|model| ModelMemory {
+        weights: model.weights_bytes,
+        token: model.kv_bytes_per_token(),
+    });
+    let memory = memory.unwrap_or_default();
     world.entity_mut(entity).insert((
         policy,
         Signals::new(window, delay).with_slo(of.slo),
-        Scraper::new(of.signals.scrape_interval, delay, interval, weights_bytes),
+        Scraper::new(of.signals.scrape_interval, delay, interval, memory),
         decider,
         Actuator::new(of.actuator.clone()),
     ));

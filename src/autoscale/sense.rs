@@ -6,6 +6,7 @@ use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, Instance, InstanceRole, InstanceStatus, Instances,
     Ledger, Service, StartUp, Stock, Templates, TickSet,
 };
+use crate::scenario::Engine;
 use crate::serving::{EngineLoad, Role};
 use crate::time::{SimDuration, SimTime};
 
@@ -20,10 +21,17 @@ pub(super) struct Scraper {
     /// So long before a whole number of intervals.
     lead: SimDuration,
     taken: u32,
-    /// Bytes of the model's weights on each instance.
-    weights_bytes: u64,
+    memory: ModelMemory,
     /// Requests that had ended when it was last asked.
     ended: u64,
+}
+
+/// What a model takes on an instance, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ModelMemory {
+    pub(super) weights: u64,
+    /// For each token in the KV cache.
+    pub(super) token: u64,
 }
 
 impl Scraper {
@@ -32,14 +40,14 @@ impl Scraper {
         scrape_interval: SimDuration,
         delay: SimDuration,
         decisions: SimDuration,
-        weights_bytes: u64,
+        memory: ModelMemory,
     ) -> Self {
         let fresh = scrape_interval == SimDuration::ZERO;
         Self {
             interval: if fresh { decisions } else { scrape_interval },
             lead: if fresh { delay } else { SimDuration::ZERO },
             taken: 0,
-            weights_bytes,
+            memory,
             ended: 0,
         }
     }
@@ -110,7 +118,10 @@ pub(super) fn scrape(
         let counts = service.0.counts();
         let mut roles: Vec<RoleSnapshot> = templates
             .roles()
-            .map(|role| begin(role, application, service, templates, &ledger, &stock))
+            .map(|role| RoleSnapshot {
+                kv_bytes_per_token: scraper.memory.token,
+                ..begin(role, application, service, templates, &ledger, &stock)
+            })
             .collect();
         for (instance, of_role, status, start, engine) in
             members.iter().flat_map(|it| instances.get(it))
@@ -128,7 +139,7 @@ pub(super) fn scrape(
                     instance.number(),
                     *status,
                     &load,
-                    scraper.weights_bytes,
+                    scraper.memory.weights,
                 );
             }
         }
@@ -162,7 +173,19 @@ fn begin(
         let performance = templates.performance(role, sku)?;
         Some(FULL_PROMPT as f64 / performance.iteration(FULL_PROMPT, 0))
     };
+    let (max_batch_size, max_batch_tokens) = match templates.engine(role) {
+        Some(Engine::Splitwise {
+            max_batch_size,
+            max_batch_tokens,
+            ..
+        }) => (Some(max_batch_size), Some(max_batch_tokens)),
+        Some(Engine::Orca { max_batch_size }) => (Some(max_batch_size), None),
+        Some(Engine::Fcfs) => (Some(1), None),
+        None => (None, None),
+    };
     RoleSnapshot {
+        max_batch_size,
+        max_batch_tokens,
         active: counts.active,
         draining: counts.draining,
         prompt_tokens: gone.prompt_tokens,

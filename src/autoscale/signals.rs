@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 
 use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Completion, RoleSnapshot, Snapshot};
 use crate::scenario::Slo;
@@ -9,7 +11,7 @@ use crate::statistics::{Ascending, mean_of};
 use crate::time::{SimDuration, SimTime};
 
 /// The most completions kept, the latest: enough for percentiles of any window, and a bound on memory
-/// (8 MiB an application).
+/// (10 MiB an application).
 const MOST_COMPLETIONS: usize = 1 << 18;
 
 /// What a policy sees of its application: the latest snapshot that has reached it, those before it as
@@ -52,9 +54,10 @@ pub struct Signals {
 }
 
 /// What is measured of a completed request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Latency {
     /// Time to first token.
+    #[default]
     Ttft,
     /// Mean time between tokens.
     Tbt,
@@ -151,7 +154,7 @@ impl Signals {
     /// The instances of a role; none if the application has no such role.
     #[must_use]
     pub fn role(&self, role: Role) -> Option<&RoleSnapshot> {
-        self.roles().find(|it| it.role == role)
+        self.snapshot().role(role)
     }
 
     /// Instances of a role that start up or are active.
@@ -188,6 +191,36 @@ impl Signals {
         } else {
             0.0
         }
+    }
+
+    /// The mean of a figure over the snapshots within the window, the latest at least.
+    #[must_use]
+    pub fn mean_over(&self, window: SimDuration, figure: impl Fn(&Snapshot) -> f64) -> f64 {
+        let begin = self.begin(window);
+        let known = self.snapshots.iter().take(self.latest + 1).rev();
+        let within = known.take_while(|it| it.time > begin);
+        let (sum, count) = within.fold((0.0, 0_u32), |(sum, count), it| {
+            (sum + figure(it), count + 1)
+        });
+        if count > 0 {
+            sum / f64::from(count)
+        } else {
+            figure(self.snapshot())
+        }
+    }
+
+    /// Mean prompt tokens and output tokens of the requests completed within the window; none if there
+    /// are none.
+    #[must_use]
+    pub fn mean_tokens(&self, window: SimDuration) -> Option<(f64, f64)> {
+        let (mut prompt, mut output, mut count) = (0_u64, 0_u64, 0_u64);
+        for it in self.within(window) {
+            prompt += u64::from(it.prompt_tokens);
+            output += u64::from(it.output_tokens);
+            count += 1;
+        }
+        let mean = |sum: u64| sum as f64 / count as f64;
+        (count > 0).then(|| (mean(prompt), mean(output)))
     }
 
     /// The mean over the requests completed within the window, in seconds; none if there are none.
@@ -257,6 +290,5 @@ impl Signals {
 }
 
 fn of(snapshot: &Snapshot, role: Role, figure: impl Fn(&RoleSnapshot) -> f64) -> f64 {
-    let found = snapshot.roles.iter().find(|it| it.role == role);
-    found.map_or(0.0, figure)
+    snapshot.role(role).map_or(0.0, figure)
 }

@@ -47,6 +47,12 @@ pub struct RoleSnapshot {
     /// Prompt tokens a second that one instance processes, flat out, as its performance model has it;
     /// the highest of the fleet's SKUs, 0 where none can carry one.
     pub prompt_capacity: f64,
+    /// Bytes that a token takes in the KV cache; 0 where it is not known.
+    pub kv_bytes_per_token: u64,
+    /// The most requests in an instance's batch; none for any number.
+    pub max_batch_size: Option<u32>,
+    /// The most tokens in an instance's iteration; none for any number.
+    pub max_batch_tokens: Option<u64>,
     /// Each instance that has joined. Of the latest snapshot only: older ones keep the sums.
     pub instances: Vec<InstanceSnapshot>,
 }
@@ -107,6 +113,25 @@ pub struct Completion {
     pub tbt: f64,
     /// Arrival to last token.
     pub e2e: f64,
+    /// Tokens of its prompt.
+    pub prompt_tokens: u32,
+    /// Tokens generated for it.
+    pub output_tokens: u32,
+}
+
+impl Snapshot {
+    /// The instances of a role; none if the application has no such role.
+    #[must_use]
+    pub fn role(&self, role: Role) -> Option<&RoleSnapshot> {
+        self.roles.iter().find(|it| it.role == role)
+    }
+
+    /// Requests at the application that wait for an instance of a role: all that wait there, if none
+    /// is active.
+    #[must_use]
+    pub const fn waiting_for(&self, of: &RoleSnapshot) -> u64 {
+        if of.active == 0 { self.waiting } else { 0 }
+    }
 }
 
 impl RoleSnapshot {
@@ -125,6 +150,9 @@ impl RoleSnapshot {
             busy_s: 0.0,
             up_s: 0.0,
             prompt_capacity: 0.0,
+            kv_bytes_per_token: 0,
+            max_batch_size: None,
+            max_batch_tokens: None,
             instances: Vec::new(),
         }
     }
@@ -133,6 +161,12 @@ impl RoleSnapshot {
     #[must_use]
     pub fn scaling_up(&self) -> u32 {
         u32::try_from(self.starting.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of the KV cache as tokens; 0 where the bytes of a token are not known.
+    #[must_use]
+    pub fn kv_tokens(&self, bytes: u64) -> f64 {
+        share(bytes, self.kv_bytes_per_token)
     }
 
     /// Instances that start up or are active: what a desired number is compared with.
@@ -154,6 +188,13 @@ impl Load {
         kv_used: 0,
         kv: 0,
     };
+
+    /// Requests that are in no batch: one whose prompt and token phase are both queued counts once, one
+    /// whose KV cache is still on its way here does not count.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.queued.min(self.assigned.saturating_sub(self.running))
+    }
 
     /// Share of the memory in use, weights included; 0 where there is none.
     #[must_use]
@@ -190,6 +231,8 @@ impl Completion {
             ttft: record.ttft()?.seconds(),
             tbt: record.tbt()?.seconds(),
             e2e: record.e2e()?.seconds(),
+            prompt_tokens: record.prompt_tokens,
+            output_tokens: record.output_tokens,
         })
     }
 }

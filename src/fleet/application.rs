@@ -143,6 +143,12 @@ impl Templates {
         Some(self.get(self.first_of(role)?).processors)
     }
 
+    /// How an instance of a role batches, of the template that scale-up uses.
+    #[must_use]
+    pub fn engine(&self, role: Role) -> Option<Engine> {
+        Some(self.get(self.first_of(role)?).engine)
+    }
+
     /// The performance of an instance of a role on the SKU at this position of the fleet, of the
     /// template that scale-up uses; none where it cannot be.
     #[must_use]

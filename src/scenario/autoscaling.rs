@@ -30,8 +30,8 @@ pub struct Actuator {
     /// Seconds from one addition to a role to the next. Default 0: most policies have a cool-down
     /// of their own, and waiting twice would hide it.
     pub up_cooldown: SimDuration,
-    /// Seconds from a change of a role, up or down, to the next removal from it. Default 0, for the
-    /// same reason.
+    /// Seconds from a change of a role, up or down, to the next removal from it; a start-up given up is
+    /// a removal, what scripts and crashes change does not count. Default 0, for the same reason.
     pub down_cooldown: SimDuration,
     /// The most instances of a role that one decision may add. Default: any number, the policy's
     /// own arithmetic stands.
@@ -40,7 +40,8 @@ pub struct Actuator {
     pub max_down: Option<u32>,
     /// Which active instance goes first. Default `LeastLoaded`: it is gone soonest.
     pub victim: Victim,
-    /// Which SKU new servers are of. Default `First`: what the scaling verbs take, too.
+    /// Which SKU new servers are of, where no server has enough free processors. Default `First`: what
+    /// the scaling verbs take, too.
     pub sku: SkuChoice,
 }
 
@@ -87,6 +88,9 @@ pub enum Victim {
 
 /// Which SKU a new server is of: the best of those that can carry the instance and are not at their
 /// limit.
+///
+/// Before there is a new server, the free processors of servers that are there are used, then those of
+/// servers being provisioned, in the same order of SKUs; where a SKU is named, of that one alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum SkuChoice {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use fleetsim::catalog::Catalog;
-use fleetsim::fleet::{FleetWorldExt, InstanceStatus, Ledger, ScalingExt, Service};
+use fleetsim::fleet::{
+    FleetWorldExt, InstanceStatus, Ledger, ScalingExt, Service, check_invariants,
+};
 use fleetsim::scenario::{CheckedScenario, Victim};
 use fleetsim::simulation::Simulation;
 use fleetsim::workload::Arrival;
@@ -151,4 +153,44 @@ fn new_servers_are_of_the_sku_that_was_asked_for() {
     assert_eq!(skus("Fastest"), [0, 1, 1, 1]);
     assert_eq!(skus("Named(\"dgx-h100\")"), [0, 1, 1, 1]);
     assert_eq!(skus("Named(\"dgx-a100\")"), [0, 0]);
+}
+
+/// The servers of all instances there ever were, in the order of their creation.
+fn servers(fleet: &str, template: &str, wants: &str, actuator: &str) -> Vec<u64> {
+    let fields = format!("autoscaler: Told(wants: {wants}), actuator: ({actuator})");
+    let checked = scenario_of(fleet, template, &fields).unwrap();
+    let mut simulation = Simulation::with_policies(&checked, &registry()).unwrap();
+    while simulation.tick().unwrap() {
+        check_invariants(simulation.world_mut()).unwrap();
+    }
+    let ledger = simulation.world().resource::<Ledger>();
+    ledger.instances().iter().map(|it| it.server).collect()
+}
+
+#[test]
+fn servers_that_are_there_and_idle_come_before_new_ones() {
+    let idle = r#"(sku: "dgx-h100", count: 3, limit: 4)"#;
+    let on = servers(idle, "start: Servers(1)", "[(10, 5)]", "");
+    assert_eq!(on, [0, 1, 2, 3]);
+    let mixed = r#"(sku: "dgx-a100", count: 2, limit: 2), (sku: "dgx-h100", limit: 2)"#;
+    let on = |sku: &str| servers(mixed, "start: Servers(1)", "[(10, 3)]", sku);
+    assert_eq!(on(""), [0, 1, 2]);
+    assert_eq!(on("sku: Fastest"), [0, 1, 2]);
+    assert_eq!(on("sku: Named(\"dgx-h100\")"), [0, 2, 3]);
+}
+
+#[test]
+fn the_rest_of_a_server_is_used_be_it_there_or_on_its_way() {
+    let fleet = r#"(sku: "dgx-h100", count: 1, limit: 4, provision_delay: Constant(30))"#;
+    let halves = "tensor_parallelism: 4, start: Servers(1)";
+    let on = servers(fleet, halves, "[(10, 5), (20, 7)]", "");
+    assert_eq!(on, [0, 0, 1, 1, 2, 2, 3]);
+    // One that drained leaves half of a server that is there, and that comes before the one on its way.
+    let on = servers(
+        fleet,
+        halves,
+        "[(10, 1), (60, 3), (70, 4)]",
+        "victim: Newest",
+    );
+    assert_eq!(on, [0, 0, 0, 1, 1]);
 }

@@ -19,6 +19,17 @@ fn policy() -> impl Strategy<Value = String> {
         "IndependentTps(token_target: 60",
         "PureLatency(tbt: 0.03",
         "LatencyBased(target: 0.2",
+        "KubernetesHpa(metrics: [(metric: Waiting, target: 2), (metric: Kv, target: 0.3, role: Token)], scale_down: (stabilization: 15)",
+        "KubernetesHpa(metrics: [(metric: Latency(of: Ttft), target: 0.3)], starting: Missing, min: 0",
+        "KnativeKpa(target: 10, stable_window: 20, scale_to_zero_grace: 5",
+        "AibrixApa(target: 0.1, down_cooldown: 30",
+        "SaturationV1(kv_threshold: 0.2, kv_spare: 0.05, peak_window: 10",
+        "SaturationV2(kv_threshold: 0.2, window: 20",
+        "DynamoLoad(aim: Throughput, context_length: 500",
+        "DynamoLoad(aim: Latency",
+        "DynamoLoad(aim: Sla, ttft: 0.2, tbt: 0.03",
+        "SageServeReactive(up: 0.3, down: 0.28, min: 1",
+        "Chiron(min: 1",
         "Told(wants: [(0, 3), (20, 0), (50, 9), (60, 1), (90, 5)]",
     ]);
     (policy, interval).prop_map(|(policy, interval)| match policy.starts_with("Told") {
@@ -40,13 +51,17 @@ prop_compose! {
         delay in prop::sample::select(vec!["0", "9"]),
         drain in prop::sample::select(vec!["Poll(1)", "OnIdle"]),
         rate in 1.0..20.0_f64,
+        parallelism in prop::sample::select(vec![4, 8]),
     ) -> String {
         format!(r#"(
             name: "test", seed: {seed}, end: 150,
             fleet: [(sku: "dgx-a100", count: 1, limit: 3), (sku: "dgx-h100", count: 2, limit: 5, provision_delay: Constant(5))],
             applications: [(
                 name: "chat", model: "llama2-70b", scheduler: MixedPool(),
-                instances: [(role: Prompt, start: Servers(1)), (role: Token, start: Servers(2))],
+                instances: [
+                    (role: Prompt, start: Servers(1), tensor_parallelism: {parallelism}),
+                    (role: Token, start: Servers(2), tensor_parallelism: {parallelism}),
+                ],
                 scaling: (spin_up: Uniform(min: 0, max: 9), scale_up_delay: 3, drain: {drain}),
                 autoscaler: {policy},
                 signals: (scrape_interval: {scrape}, scrape_delay: {delay}),
@@ -95,7 +110,7 @@ fn run(text: &str) -> Vec<Decision> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_policy_keeps_every_invariant_and_decides_the_same_again(text in text()) {

@@ -132,6 +132,8 @@ fn windows_take_what_completed_in_them_and_no_more() {
             ttft,
             tbt,
             e2e,
+            prompt_tokens: 10,
+            output_tokens: end.seconds() as u32,
         });
     }
     assert!(!signals.clone().look(at(4.9)));
@@ -145,6 +147,12 @@ fn windows_take_what_completed_in_them_and_no_more() {
         Some(3.0)
     );
     assert_eq!(signals.completed(seconds(60.0)), 4);
+    // A window is open at its begin: of 30 s, those at 31 s and at 60 s.
+    assert_eq!(signals.mean_tokens(seconds(30.0)), Some((10.0, 45.5)));
+    let arrived = |it: &Snapshot| it.arrived as f64;
+    assert_eq!(signals.mean_over(seconds(30.0), arrived), 90.0);
+    assert_eq!(signals.mean_over(seconds(31.0), arrived), 60.0);
+    assert_eq!(signals.mean_over(seconds(0.0), arrived), 90.0);
     assert!(signals.look(at(95.0)));
     assert_eq!(signals.arrivals_per_s(seconds(30.0)), 10.0);
     assert_eq!(

@@ -58,6 +58,8 @@ pub(crate) fn with_latency(now: f64, roles: Vec<RoleSnapshot>, ttft: f64, tbt: f
         ttft,
         tbt,
         e2e,
+        prompt_tokens: 1000,
+        output_tokens: 200,
     });
     signals
 }
@@ -101,6 +103,15 @@ pub(crate) fn registry() -> PolicyRegistry {
 
 /// A chat service on `dgx-h100` servers that runs for 200 s; `fields` are the application's own.
 pub(crate) fn scenario(fleet: &str, fields: &str) -> Result<CheckedScenario, Diagnostics> {
+    scenario_of(fleet, "start: AllServers", fields)
+}
+
+/// The same; `template` are the fields of its instances' template.
+pub(crate) fn scenario_of(
+    fleet: &str,
+    template: &str,
+    fields: &str,
+) -> Result<CheckedScenario, Diagnostics> {
     let text = format!(
         r#"(
     name: "test",
@@ -109,7 +120,7 @@ pub(crate) fn scenario(fleet: &str, fields: &str) -> Result<CheckedScenario, Dia
     applications: [(
         name: "chat",
         model: "llama2-70b",
-        instances: [(role: Mixed, start: AllServers)],
+        instances: [(role: Mixed, {template})],
         scaling: (scale_up_delay: 25),
         {fields},
         workload: Synthetic(

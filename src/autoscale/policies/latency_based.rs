@@ -12,7 +12,7 @@ use crate::time::SimDuration;
 ///
 /// | | |
 /// |---|---|
-/// | inputs | mean TTFT or TBT of the requests completed; with none, nothing changes |
+/// | inputs | mean TTFT, TBT or E2E of the requests completed; with none, nothing changes |
 /// | window | one interval |
 /// | current | starting up and active |
 /// | rounding | up on the way up, down on the way down |
@@ -25,8 +25,8 @@ pub struct LatencyBased {
     /// Seconds between decisions. Default 30, as for HeteroScale.
     #[schemars(range(min = 0.001))]
     pub interval: SimDuration,
-    /// Which latency. Default `Ttft`.
-    pub metric: Metric,
+    /// The mean of which latency. Default `Ttft`.
+    pub metric: Latency,
     /// Its target, in seconds. Default 1.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub target: f64,
@@ -36,21 +36,11 @@ pub struct LatencyBased {
     pub max: u32,
 }
 
-/// The latency that [`LatencyBased`] goes by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Metric {
-    /// The mean time to first token.
-    #[default]
-    Ttft,
-    /// The mean time between tokens.
-    Tbt,
-}
-
 impl Default for LatencyBased {
     fn default() -> Self {
         Self {
             interval: SimDuration::saturating(30.0),
-            metric: Metric::Ttft,
+            metric: Latency::Ttft,
             target: 1.0,
             min: 1,
             max: 100,
@@ -71,11 +61,7 @@ impl Policy for LatencyBased {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let latency = match self.metric {
-            Metric::Ttft => Latency::Ttft,
-            Metric::Tbt => Latency::Tbt,
-        };
-        let measured = signals.mean(latency, self.interval);
+        let measured = signals.mean(self.metric, self.interval);
         let reason = match measured {
             Some(value) => format!("{:?} {value:.4} s", self.metric),
             None => "nothing completed".to_owned(),

@@ -2,24 +2,44 @@
 //!
 //! `autoscaler: None`, or no `autoscaler` at all, is the policy that does nothing.
 //!
-//! In all of them, the current number of instances is that of those that start up or are active, and a
-//! desired number is kept within the policy's `min` and `max` before the actuator's own limits apply.
-//! The first decision is one interval after the start.
+//! Unless its table says otherwise, a policy's current number of instances is that of those that start
+//! up or are active; a desired number is kept within the policy's `min` and `max` before the actuator's
+//! own limits apply. The first decision is one interval after the start. Policies that let a scenario
+//! choose what they measure share one list, [`Metric`].
 
+mod aibrix_apa;
+mod chiron;
+mod dynamo_load;
 mod hetero_scale;
 mod hpa_gpu;
 mod independent_tps;
+mod knative_kpa;
+mod kubernetes_hpa;
 mod latency_based;
+mod metric;
 mod periodic;
 mod pure_latency;
+mod sage_serve_reactive;
+mod saturation_v1;
+mod saturation_v2;
 mod threshold;
+mod wishes;
 
+pub use aibrix_apa::AibrixApa;
+pub use chiron::Chiron;
+pub use dynamo_load::{Aim, DynamoLoad};
 pub use hetero_scale::HeteroScale;
 pub use hpa_gpu::HpaGpu;
 pub use independent_tps::IndependentTps;
-pub use latency_based::{LatencyBased, Metric};
+pub use knative_kpa::KnativeKpa;
+pub use kubernetes_hpa::{Behaviour, KubernetesHpa, RateLimit, Select, Starting};
+pub use latency_based::LatencyBased;
+pub use metric::{Metric, MetricTarget};
 pub use periodic::{Counts, Period, Periodic};
 pub use pure_latency::PureLatency;
+pub use sage_serve_reactive::SageServeReactive;
+pub use saturation_v1::SaturationV1;
+pub use saturation_v2::SaturationV2;
 pub use threshold::Threshold;
 
 use super::{InvalidParameter, PolicyRegistry};
@@ -33,7 +53,15 @@ pub(super) fn register(registry: &mut PolicyRegistry) {
         .register::<IndependentTps>()
         .register::<PureLatency>()
         .register::<LatencyBased>()
-        .register::<Periodic>();
+        .register::<Periodic>()
+        .register::<KubernetesHpa>()
+        .register::<KnativeKpa>()
+        .register::<AibrixApa>()
+        .register::<SaturationV1>()
+        .register::<SaturationV2>()
+        .register::<DynamoLoad>()
+        .register::<SageServeReactive>()
+        .register::<Chiron>();
 }
 
 /// Rounds a number of instances up; what a product of decimal fractions is too much by does not count.
@@ -48,5 +76,15 @@ fn check_limits(min: u32, max: u32) -> Result<(), InvalidParameter> {
     Err(InvalidParameter {
         field: "max",
         message: format!("at most {max} instances are fewer than at least {min}"),
+    })
+}
+
+fn check_band(up: f64, down: f64) -> Result<(), InvalidParameter> {
+    if down <= up {
+        return Ok(());
+    }
+    Err(InvalidParameter {
+        field: "down",
+        message: format!("{down} is above `up`, {up}"),
     })
 }

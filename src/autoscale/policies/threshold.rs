@@ -2,7 +2,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check_limits;
+use super::{check_band, check_limits};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -66,12 +66,7 @@ impl Policy for Threshold {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        if self.down > self.up {
-            return Err(InvalidParameter {
-                field: "down",
-                message: format!("{} is above `up`, {}", self.down, self.up),
-            });
-        }
+        check_band(self.up, self.down)?;
         check_limits(self.min, self.max)
     }
 

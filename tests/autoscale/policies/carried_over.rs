@@ -1,38 +1,13 @@
-//! From signals to desired numbers, at each policy's thresholds and on both sides of them.
+//! The policies of the version that fleetsim carries over.
 
 use fleetsim::autoscale::policies::{
     HeteroScale, HpaGpu, IndependentTps, LatencyBased, Periodic, PureLatency, Threshold,
 };
-use fleetsim::autoscale::{Desire, DesiredInstances, Load, Policy, RoleSnapshot};
-use fleetsim::serving::Role::{self, Mixed, Prompt, Token};
+use fleetsim::autoscale::{Desire, Load, Policy, RoleSnapshot};
+use fleetsim::serving::Role::{Mixed, Prompt, Token};
 
+use super::*;
 use crate::support::*;
-
-fn exactly(desired: &DesiredInstances, of: Role) -> u32 {
-    match desired.of(of).unwrap().0 {
-        Desire::Exactly(count) => count,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn both(desired: &DesiredInstances) -> (u32, u32) {
-    (exactly(desired, Prompt), exactly(desired, Token))
-}
-
-fn pending(pending_tokens: u64) -> Load {
-    Load {
-        pending_tokens,
-        ..Load::ZERO
-    }
-}
-
-fn memory(memory_used: u64) -> Load {
-    Load {
-        memory_used,
-        memory: 1000,
-        ..Load::ZERO
-    }
-}
 
 #[test]
 fn threshold_moves_by_one_outside_its_band() {

@@ -1,0 +1,96 @@
+use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::check_limits;
+use crate::autoscale::{DesiredInstances, InstanceSnapshot, InvalidParameter, Policy, Signals};
+use crate::fleet::InstanceStatus;
+use crate::time::SimDuration;
+
+/// Keeps a share of a role's instances without requests, as room for what comes: Chiron's global
+/// autoscaler for interactive requests.
+///
+/// The interactive backpressure is the share of the active instances that have requests. Above
+/// `backpressure`, one more; where it would not be above it with one fewer, one fewer; while one starts
+/// up, nothing.
+///
+/// | | |
+/// |---|---|
+/// | inputs | which of the active instances have a request |
+/// | window | the instant of the decision |
+/// | current | active; while one starts up, nothing changes |
+/// | rounding | none: steps of one |
+/// | first decision | one interval after the start |
+///
+/// Source: "Chiron" (arXiv 2501.08090). The threshold, the steps of one and one action at a time were
+/// read from code that follows the paper, `ChironArbiter` in `arbiter.py` of the SageServe simulator.
+/// That code removes one whenever the threshold is not exceeded, which takes it away and adds it again
+/// for ever; here it stays where its removal would exceed the threshold.
+///
+/// What is simplified: fleetsim has no batch requests, so all are interactive and there are no batch
+/// instances to add for a deadline. Interactive and mixed instances are those of one role, each role by
+/// itself. The local autoscaler, which sets the size of the batch by the backpressure of latency, is
+/// not there: a batch is as large as the instance's engine has it. A scheduler that spreads requests
+/// over all instances makes every one of them busy; the share is only telling under one that packs
+/// them, or with few requests for each instance.
+#[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chiron {
+    /// Seconds between decisions. Default 5: the code decides on every arrival, the paper gives none.
+    #[schemars(range(min = 0.001))]
+    pub interval: SimDuration,
+    /// The share of instances with requests to stay below. Default 0.6, of the code.
+    #[schemars(range(min = 0.01, max = 1))]
+    pub backpressure: f64,
+    /// At least so many instances of a role. Default 2, below which the code never goes.
+    pub min: u32,
+    /// At most so many instances of a role. Default 100.
+    pub max: u32,
+}
+
+impl Default for Chiron {
+    fn default() -> Self {
+        Self {
+            interval: SimDuration::saturating(5.0),
+            backpressure: 0.6,
+            min: 2,
+            max: 100,
+        }
+    }
+}
+
+impl Policy for Chiron {
+    const NAME: &'static str = "Chiron";
+    const SUMMARY: &'static str = "a share of the instances without requests, as room";
+
+    fn interval(&self) -> SimDuration {
+        self.interval
+    }
+
+    fn check(&self) -> Result<(), InvalidParameter> {
+        check_limits(self.min, self.max)
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        for of in signals.roles() {
+            let busy = |it: &&InstanceSnapshot| {
+                it.status == InstanceStatus::Active && it.load.assigned > 0
+            };
+            let busy = of.instances.iter().filter(busy).count() as f64;
+            let waiting = signals.snapshot().waiting_for(of) > 0;
+            let exceeded = |of: u32| busy > self.backpressure * f64::from(of) + 1e-9;
+            let by = if of.scaling_up() > 0 {
+                0
+            } else if exceeded(of.active) || waiting {
+                1
+            } else if of.active > 0 && !exceeded(of.active - 1) {
+                -1
+            } else {
+                0
+            };
+            let count = of.current().saturating_add_signed(by);
+            let reason = format!("{busy} of {} have requests", of.active);
+            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{check_band, check_limits};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
+use crate::time::SimDuration;
+
+/// One instance more or fewer as the memory in use of a role leaves a band, one action at a time: the
+/// reactive policy that SageServe is compared with.
+///
+/// | | |
+/// |---|---|
+/// | inputs | memory in use and memory of the active instances, weights included |
+/// | window | the instant of the decision |
+/// | current | starting up and active; while one starts up, nothing changes |
+/// | rounding | none: steps of one |
+/// | first decision | one interval after the start |
+///
+/// Source: `BasicArbiter.scale` in `arbiter.py` of the SageServe simulator. There it runs on every
+/// arrival, and an action is in flight for as long as it takes: 155 s to spin up, 65 s to reclaim a
+/// spot instance, 0 to spin down. Here an addition is in flight while it starts up, however long the
+/// scenario makes that, and a removal is over at once. Spot instances are not simulated.
+#[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SageServeReactive {
+    /// Seconds between decisions. Default 5: there is no figure in the source, which decides on every
+    /// arrival.
+    #[schemars(range(min = 0.001))]
+    pub interval: SimDuration,
+    /// One more above this share of the memory. Default 0.5.
+    #[schemars(range(min = 0, max = 1))]
+    pub up: f64,
+    /// One fewer below this share of the memory. Default 0.25.
+    #[schemars(range(min = 0, max = 1))]
+    pub down: f64,
+    /// At least so many instances of a role. Default 2, below which the source never goes.
+    pub min: u32,
+    /// At most so many instances of a role. Default 100.
+    pub max: u32,
+}
+
+impl Default for SageServeReactive {
+    fn default() -> Self {
+        Self {
+            interval: SimDuration::saturating(5.0),
+            up: 0.5,
+            down: 0.25,
+            min: 2,
+            max: 100,
+        }
+    }
+}
+
+impl Policy for SageServeReactive {
+    const NAME: &'static str = "SageServeReactive";
+    const SUMMARY: &'static str = "one more or fewer by the memory in use, one action at a time";
+
+    fn interval(&self) -> SimDuration {
+        self.interval
+    }
+
+    fn check(&self) -> Result<(), InvalidParameter> {
+        check_band(self.up, self.down)?;
+        check_limits(self.min, self.max)
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        for of in signals.roles() {
+            let share = of.load.memory_share();
+            let by = if of.scaling_up() > 0 {
+                0
+            } else if share > self.up {
+                1
+            } else if share < self.down {
+                -1
+            } else {
+                0
+            };
+            let flight = if of.scaling_up() > 0 {
+                ", in flight"
+            } else {
+                ""
+            };
+            let count = of.current().saturating_add_signed(by);
+            let reason = format!("memory {share:.3}{flight}");
+            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+        }
+    }
+}

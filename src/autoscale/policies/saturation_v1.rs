@@ -1,0 +1,187 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::check_limits;
+use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
+use crate::fleet::InstanceStatus;
+use crate::time::{SimDuration, SimTime};
+
+/// One instance more while those that are not saturated have too little to spare, one fewer where they
+/// would still have enough: the first saturation analyser of llm-d's variant autoscaler.
+///
+/// An instance is saturated with `kv_threshold` of its KV cache in use or `queue_threshold` requests
+/// waiting. What the others have to spare up to those thresholds is averaged. Below `kv_spare` or
+/// `queue_spare`, or with none left, one more. One fewer if, with the load of n spread over n − 1, both
+/// are still spare, n being those that are not saturated and at least 2. While any instance of the role
+/// starts up, nothing changes.
+///
+/// | | |
+/// |---|---|
+/// | inputs | KV cache in use and requests waiting, of each active instance, at their peak |
+/// | window | `peak_window`, a look at each decision |
+/// | current | active; while one starts up, nothing changes |
+/// | rounding | none: steps of one |
+/// | first decision | one interval after the start |
+///
+/// Source: `docs/saturation-analyzer.md` and the sample configuration of
+/// llm-d/llm-d-workload-variant-autoscaler. There the cheapest variant of a model grows and the dearest
+/// shrinks; here that is `actuator: (sku: Cheapest, victim: Costliest)`, and each role is a model of its
+/// own. Where none is there and requests wait, one is wanted at the next decision; the source looks
+/// every 100 ms.
+#[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SaturationV1 {
+    /// Seconds between decisions. Default 30, as in BLIS (15 to 30); the source's 60 would make the
+    /// peak of a minute a single look.
+    #[schemars(range(min = 0.001))]
+    pub interval: SimDuration,
+    /// An instance with this share of its KV cache in use is saturated. Default 0.8.
+    #[schemars(range(min = 0.01, max = 1))]
+    pub kv_threshold: f64,
+    /// An instance with so many requests waiting is saturated. Default 5.
+    #[schemars(range(min = 0))]
+    pub queue_threshold: f64,
+    /// The share of the KV cache to have to spare. Default 0.1.
+    #[schemars(range(min = 0, max = 1))]
+    pub kv_spare: f64,
+    /// The requests waiting to have to spare. Default 3.
+    #[schemars(range(min = 0))]
+    pub queue_spare: f64,
+    /// Seconds over which the highest value counts. Default 60, its `max_over_time[1m]`.
+    pub peak_window: SimDuration,
+    /// At least so many instances of a role. Default 1.
+    pub min: u32,
+    /// At most so many instances of a role. Default 100.
+    pub max: u32,
+    #[serde(skip)]
+    looks: BTreeMap<u64, VecDeque<Look>>,
+}
+
+/// An instance as it was once seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Look {
+    time: SimTime,
+    kv: f64,
+    queue: f64,
+}
+
+/// What the instances that are not saturated have to spare, on average.
+struct Spare {
+    instances: f64,
+    kv: f64,
+    queue: f64,
+}
+
+impl Default for SaturationV1 {
+    fn default() -> Self {
+        Self {
+            interval: SimDuration::saturating(30.0),
+            kv_threshold: 0.8,
+            queue_threshold: 5.0,
+            kv_spare: 0.1,
+            queue_spare: 3.0,
+            peak_window: SimDuration::saturating(60.0),
+            min: 1,
+            max: 100,
+            looks: BTreeMap::new(),
+        }
+    }
+}
+
+impl Policy for SaturationV1 {
+    const NAME: &'static str = "SaturationV1";
+    const SUMMARY: &'static str = "one more or fewer by what unsaturated instances have to spare";
+
+    fn interval(&self) -> SimDuration {
+        self.interval
+    }
+
+    fn check(&self) -> Result<(), InvalidParameter> {
+        check_limits(self.min, self.max)
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        self.look(signals);
+        for of in signals.roles() {
+            let spare = self.spare(of);
+            let by = if of.current() == 0 {
+                i32::from(signals.snapshot().waiting > 0)
+            } else if of.scaling_up() > 0 {
+                0
+            } else if self.is_short(&spare) {
+                1
+            } else if self.can_do_with_fewer(&spare) {
+                -1
+            } else {
+                0
+            };
+            let count = of.current().saturating_add_signed(by);
+            let reason = match of.scaling_up() {
+                0 => format!("spare KV {:.3}, queue {:.2}", spare.kv, spare.queue),
+                starting => format!("{starting} still start up"),
+            };
+            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+        }
+    }
+}
+
+impl SaturationV1 {
+    /// Adds what is seen now, and forgets what is too old and who is gone.
+    fn look(&mut self, signals: &Signals) {
+        let (time, window) = (signals.time(), self.peak_window);
+        let mut before = std::mem::take(&mut self.looks);
+        for it in signals.roles().flat_map(|of| &of.instances) {
+            let mut looks = before.remove(&it.number).unwrap_or_default();
+            looks.retain(|look| time < look.time + window);
+            looks.push_back(Look {
+                time,
+                kv: it.load.kv_share(),
+                queue: it.load.waiting() as f64,
+            });
+            self.looks.insert(it.number, looks);
+        }
+    }
+
+    fn spare(&self, of: &RoleSnapshot) -> Spare {
+        let active = of.instances.iter();
+        let active = active.filter(|it| it.status == InstanceStatus::Active);
+        let mut sum = Spare {
+            instances: 0.0,
+            kv: 0.0,
+            queue: 0.0,
+        };
+        for looks in active.filter_map(|it| self.looks.get(&it.number)) {
+            let peak = |figure: fn(&Look) -> f64| looks.iter().map(figure).fold(0.0, f64::max);
+            let kv = self.kv_threshold - peak(|it| it.kv);
+            let queue = self.queue_threshold - peak(|it| it.queue);
+            if kv > 0.0 && queue > 0.0 {
+                sum.instances += 1.0;
+                sum.kv += kv;
+                sum.queue += queue;
+            }
+        }
+        let count = sum.instances.max(1.0);
+        Spare {
+            kv: sum.kv / count,
+            queue: sum.queue / count,
+            ..sum
+        }
+    }
+
+    fn is_short(&self, spare: &Spare) -> bool {
+        spare.kv < self.kv_spare - 1e-9 || spare.queue < self.queue_spare - 1e-9
+    }
+
+    fn can_do_with_fewer(&self, spare: &Spare) -> bool {
+        let more = spare.instances / (spare.instances - 1.0);
+        let left = Spare {
+            instances: spare.instances - 1.0,
+            kv: self.kv_threshold - (self.kv_threshold - spare.kv) * more,
+            queue: self.queue_threshold - (self.queue_threshold - spare.queue) * more,
+        };
+        spare.instances >= 2.0 && !self.is_short(&left)
+    }
+}

@@ -1,0 +1,34 @@
+use std::collections::VecDeque;
+
+use crate::time::{SimDuration, SimTime};
+
+/// How many instances were wanted of late, in order of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Wishes(VecDeque<(SimTime, u32)>);
+
+impl Wishes {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds one and forgets those that are `keep` old or older.
+    pub(super) fn add(&mut self, now: SimTime, count: u32, keep: SimDuration) {
+        self.0.retain(|&(then, _)| now < then + keep);
+        self.0.push_back((now, count));
+    }
+
+    /// The highest of the last `window`; one as old as that is none of them.
+    pub(super) fn highest(&self, now: SimTime, window: SimDuration) -> Option<u32> {
+        self.within(now, window).max()
+    }
+
+    /// The lowest of the last `window`.
+    pub(super) fn lowest(&self, now: SimTime, window: SimDuration) -> Option<u32> {
+        self.within(now, window).min()
+    }
+
+    fn within(&self, now: SimTime, window: SimDuration) -> impl Iterator<Item = u32> {
+        let recent = self.0.iter().filter(move |(then, _)| now < *then + window);
+        recent.map(|&(_, count)| count)
+    }
+}
