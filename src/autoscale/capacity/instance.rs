@@ -145,8 +145,10 @@ impl InstanceModel {
         let length = mix.weighted_prompt_tokens;
         let most = (self.tokens as f64 / length).min(self.tasks as f64);
         let most = most.min(self.kv_tokens as f64 / (length + 1.0)) as u64;
+        let most = most.max(1);
         let doubling = std::iter::successors(Some(1_u64), |tasks| tasks.checked_mul(2));
-        let tasks = doubling.take_while(move |&tasks| tasks == 1 || tasks <= most);
+        let tasks = doubling.take_while(move |&tasks| tasks < most);
+        let tasks = tasks.chain([most]);
         let batches = tasks.map(move |tasks| Prompts {
             requests: tasks as f64 * length / mix.prompt_tokens,
             tasks,

@@ -6,8 +6,8 @@
 //! prompt that a token is part of (`p`, if all are alike):
 //!
 //! - **Prompts alone.** An iteration of `k` prompts of length `l` takes `P(k·l)` seconds and is worth
-//!   `n = k·l / p` requests: `n / P(k·l)` requests a second at most. `k` is 1, 2, 4… up to what batch
-//!   and tokens of an iteration allow, whichever is best. Prompts of length `l` stand for all, since
+//!   `n = k·l / p` requests: `n / P(k·l)` requests a second at most. `k` is 1, 2, 4… or what batch and
+//!   tokens of an iteration allow, whichever is best. Prompts of length `l` stand for all, since
 //!   work is in proportion to tokens, and what a token costs depends on the prompt that it is in.
 //! - **Tokens alone.** An iteration of `b` tasks takes `D(b)` and gives each a token. A request takes
 //!   `o − 1` of them (its first token is the prompt's), so `b / (D(b)·(o − 1))` requests a second. `b`
