@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use bevy_ecs::component::Component;
 
-use super::{CapacityModel, Completion, Demand, RoleSnapshot, Snapshot};
+use super::{CapacityModel, Completion, Demand, Mix, RoleSnapshot, Snapshot};
 use crate::scenario::Slo;
 use crate::serving::Role;
 use crate::statistics::{Ascending, mean_of};
@@ -180,15 +180,21 @@ impl Signals {
         self.rate(window, |snapshot| snapshot.arrived as f64)
     }
 
-    /// What users asked for within the window: the requests that arrived, at the mean lengths of those
-    /// completed within it or, if none were, ever. None before any was.
+    /// The mean lengths of the requests completed within the window or, if none were, ever; none before
+    /// any was.
     #[must_use]
-    pub fn demand(&self, window: SimDuration) -> Option<Demand> {
+    pub fn mix(&self, window: SimDuration) -> Option<Mix> {
         let completed = &self.snapshot().completed;
         let before = self.before(self.begin(window))?;
         let recent = completed.since(&before.completed).mix();
-        let mix = recent.or_else(|| completed.mix())?;
-        Some(mix.at(self.arrivals_per_s(window)))
+        recent.or_else(|| completed.mix())
+    }
+
+    /// What users asked for within the window: the requests that arrived, at the [mean
+    /// lengths](Self::mix) of those completed. None before any was.
+    #[must_use]
+    pub fn demand(&self, window: SimDuration) -> Option<Demand> {
+        Some(self.mix(window)?.at(self.arrivals_per_s(window)))
     }
 
     /// Prompt tokens a second that instances of a role processed within the window.

@@ -153,12 +153,10 @@ fn dynamo_divides_the_next_intervals_tokens_by_those_of_an_instance() {
     assert_eq!(wanted(&split(), Prompt, &[1080, 1081]), [3, 4]);
     assert_eq!(wanted(&split(), Token, &[1080, 1081]), [3, 4]);
     // A rising series is carried on by Holt's method: 1, 3 and then 2 + 2 × 1.
-    let mut rising = DynamoSla {
-        predictor: Method::Holt {
-            level: 1.0,
-            trend: 0.5,
-        },
-        ..DynamoSla::default()
+    let mut rising = DynamoSla::default();
+    rising.predictor = Method::Holt {
+        level: 1.0,
+        trend: 0.5,
     };
     let wanted = Looks::new(&mixed(), 180.0).wanted(&mut rising, Mixed, &[180, 540]);
     assert_eq!(wanted, [1, 4]);
@@ -180,9 +178,10 @@ fn token_velocity_goes_by_what_arrived_in_its_window() {
 #[test]
 fn a_forecast_orders_one_start_up_ahead() {
     // At 70 % an instance takes 0.7 requests a second. 55 s and the next decision are three intervals.
-    let policy = |method| Forecast {
-        method,
-        ..Forecast::default()
+    let policy = |method| {
+        let mut policy = Forecast::default();
+        policy.method = method;
+        policy
     };
     let wanted = |method, arrivals: &[u64]| {
         Looks::new(&mixed(), 30.0).wanted(&mut policy(method), Mixed, arrivals)

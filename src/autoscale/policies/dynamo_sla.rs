@@ -81,15 +81,14 @@ impl Policy for DynamoSla {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let Some(observed) = signals.demand(self.interval) else {
+        let Some(mix) = signals.mix(self.interval) else {
             return keep_all(signals, desired, "nothing completed yet");
         };
         let (predictor, interval) = (self.predictor, self.interval);
         let make = || std::array::from_fn(|_| predictor.forecaster(interval));
         let predictors = self.predictors.get_or_insert_with(make);
-        let mix = observed.mix();
         let values = [
-            observed.requests_per_s,
+            signals.arrivals_per_s(interval),
             mix.prompt_tokens,
             mix.output_tokens,
         ];

@@ -83,7 +83,7 @@ impl Policy for Forecast {
         let observed = signals.arrivals_per_s(interval);
         let rate = self.rate.get_or_insert_with(|| method.forecaster(interval));
         rate.observe(observed);
-        let Some(demand) = signals.demand(interval) else {
+        let Some(mix) = signals.mix(interval) else {
             return keep_all(signals, desired, "nothing completed yet");
         };
         let capacity = signals.capacity();
@@ -92,7 +92,7 @@ impl Policy for Forecast {
             let steps = ahead.ceil() as usize + 1;
             let expected = (1..=steps).filter_map(|step| rate.forecast(step));
             let highest = expected.fold(observed, f64::max);
-            let needed = capacity.needed(of.role, &demand.mix().at(highest), self.utilisation);
+            let needed = capacity.needed(of.role, &mix.at(highest), self.utilisation);
             let reason = format!("{highest:.2} requests/s within {steps} intervals");
             let count = round_up(needed).clamp(self.min, self.max);
             desired.exactly(of.role, count, reason);
