@@ -199,7 +199,8 @@ impl Actuator {
             (allowed, Some(limit))
         };
         // What is missing from the minimum waits for nothing.
-        let done = done.max(limits.min.saturating_sub(current).min(wanted));
+        let missing = limits.min.min(desired).saturating_sub(current);
+        let done = done.max(missing);
         let refused = wanted - done.min(wanted);
         let (up, down) = if desired > current {
             (done, 0)
