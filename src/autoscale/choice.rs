@@ -4,16 +4,13 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
+use super::Signals;
 use crate::fleet::{
     EngineHandle, HostedOn, Instance, Ledger, Processors, ScalingExt, Server, ServerSku,
     ServerStatus, Service, Stock, Templates, UsedBy,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
-
-/// Prompt tokens and token tasks by whose iteration the fastest SKU is told.
-const PROMPT: u64 = 1024;
-const TASKS: u64 = 32;
 
 /// The SKU for the next server, of those that can carry the role and have room; the first that could
 /// carry it if none has room, so that the refusal says so.
@@ -26,40 +23,17 @@ pub(super) fn best_sku(
     if let SkuChoice::Named(name) = choice {
         return Some(name.clone());
     }
+    let capacity = world.get::<Signals>(application)?.capacity();
     let (stock, ledger) = (world.resource::<Stock>(), world.resource::<Ledger>());
     let full = |position: usize| {
         let servers = ledger.servers_of(position).total();
         let limit = stock.kinds()[position].limit();
         limit.is_some_and(|limit| servers >= limit)
     };
-    let rank = |position| rank(world, application, role, choice, position);
-    let fitting = (0..stock.kinds().len()).filter_map(|it| Some((it, rank(it)?)));
+    let rank = |position| Some((position, capacity.rank(role, position, choice)?));
+    let fitting = (0..stock.kinds().len()).filter_map(rank);
     let best = fitting.min_by(|(a, x), (b, y)| full(*a).cmp(&full(*b)).then(x.total_cmp(y)));
     best.map(|(position, _)| stock.kinds()[position].sku().name.clone())
-}
-
-/// How far down a choice a SKU is for a role: the lowest is best, equals in the order of the fleet.
-/// None if it cannot carry the role or is not the one that was named.
-fn rank(
-    world: &World,
-    application: Entity,
-    role: Role,
-    choice: &SkuChoice,
-    position: usize,
-) -> Option<f64> {
-    let templates = world.get::<Templates>(application)?;
-    let performance = templates.performance(role, position)?;
-    let sku = world.resource::<Stock>().kinds().get(position)?.sku();
-    match choice {
-        SkuChoice::First => Some(0.0),
-        SkuChoice::Named(name) => (*name == sku.name).then_some(0.0),
-        SkuChoice::Cheapest => Some(sku.price_per_hour.unwrap_or(f64::INFINITY)),
-        SkuChoice::Fastest => Some(match role {
-            Role::Prompt => performance.iteration(PROMPT, 0),
-            Role::Token => performance.iteration(0, TASKS),
-            Role::Mixed => performance.iteration(PROMPT, TASKS),
-        }),
-    }
 }
 
 /// At most `count` places for instances of a role on servers that are there or provisioned, a server
@@ -73,11 +47,14 @@ pub(super) fn places(
 ) -> Vec<Entity> {
     let mut servers = world.query::<(Entity, &Server, &ServerSku, &ServerStatus)>();
     let world = &*world;
+    let Some(capacity) = world.get::<Signals>(application).map(Signals::capacity) else {
+        return Vec::new();
+    };
     let mut places = Vec::new();
     for (server, number, sku, status) in servers.iter(world) {
         let room = room(world, application, role, server);
         if room > 0
-            && let Some(rank) = rank(world, application, role, choice, sku.position())
+            && let Some(rank) = capacity.rank(role, sku.position(), choice)
         {
             let provisioned = *status != ServerStatus::Active;
             let key = (provisioned, rank, sku.position(), number.number());

@@ -5,7 +5,7 @@ use bevy_ecs::world::World;
 use super::decide::decide;
 use super::policies;
 use super::sense::{ModelMemory, Scraper, listen, scrape};
-use super::{Actuator, Decider, DecisionLog, Policy, Signals, actuator};
+use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator};
 use crate::document::suggest;
 use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
 use crate::scenario::{CheckedScenario, Diagnostics, Problem};
@@ -110,7 +110,7 @@ impl PolicyRegistry {
     /// the [`Tick`] schedule the systems for them. With no policy in the scenario, does nothing.
     ///
     /// # Errors
-    /// As [`Self::check`]; the world is then as it was.
+    /// As [`Self::check`], and the world is then as it was; or what a policy finds as it prepares.
     pub fn install(&self, world: &mut World, checked: &CheckedScenario) -> Result<(), Diagnostics> {
         self.check(checked)?;
         let applications = world.resource::<Roster>().applications().to_vec();
@@ -187,7 +187,8 @@ fn install<P: Policy>(
     checked: &CheckedScenario,
     application: usize,
 ) -> Result<(), Diagnostics> {
-    let policy = read::<P>(checked, application)?;
+    let mut policy = read::<P>(checked, application)?;
+    policy.prepare(checked, application)?;
     let of = &checked.scenario().applications[application];
     let (interval, window) = (policy.interval(), policy.window());
     let decider = Decider::new(P::NAME, interval);
@@ -201,7 +202,9 @@ fn install<P: Policy>(
     let memory = memory.unwrap_or_default();
     world.entity_mut(entity).insert((
         policy,
-        Signals::new(window, delay).with_slo(of.slo),
+        Signals::new(window, delay)
+            .with_slo(of.slo)
+            .with_capacity(CapacityModel::new(checked, application)),
         Scraper::new(of.signals.scrape_interval, delay, interval, memory),
         decider,
         Actuator::new(of.actuator.clone()),

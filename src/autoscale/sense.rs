@@ -1,7 +1,9 @@
 use bevy_ecs::component::Component;
 use bevy_ecs::prelude::{Query, Res, ResMut};
 
-use super::{Completion, InstanceSnapshot, Load, RoleSnapshot, Signals, SkuSnapshot, Snapshot};
+use super::{
+    Amount, Completion, InstanceSnapshot, Load, RoleSnapshot, Signals, SkuSnapshot, Snapshot,
+};
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, Instance, InstanceRole, InstanceStatus, Instances,
     Ledger, Service, StartUp, Stock, Templates, TickSet,
@@ -24,6 +26,8 @@ pub(super) struct Scraper {
     memory: ModelMemory,
     /// Requests that had ended when it was last asked.
     ended: u64,
+    /// Those of them that were completed.
+    completed: Amount,
 }
 
 /// What a model takes on an instance, in bytes.
@@ -49,6 +53,7 @@ impl Scraper {
             taken: 0,
             memory,
             ended: 0,
+            completed: Amount::default(),
         }
     }
 
@@ -74,8 +79,12 @@ pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &m
             let records = service.0.ended();
             let new = usize::try_from(ended - scraper.ended).unwrap_or(usize::MAX);
             let new = &records[records.len().saturating_sub(new)..];
-            let completions = new.iter().filter_map(Completion::of);
-            completions.for_each(|completion| signals.complete(completion));
+            for record in new {
+                if let Some(completion) = Completion::of(record) {
+                    signals.complete(completion);
+                    scraper.completed += Amount::one(record.prompt_tokens, record.output_tokens);
+                }
+            }
             scraper.ended = ended;
         }
     }
@@ -150,6 +159,7 @@ pub(super) fn scrape(
             time: now,
             arrived: counts.arrived,
             waiting: counts.waiting,
+            completed: scraper.completed,
             roles,
             skus: skus(&ledger, &stock),
         });

@@ -57,7 +57,8 @@ impl Actuator {
     }
 }
 
-/// How few and how many instances of a role a policy may leave: those that start up or are active.
+/// How few and how many instances of a role there are to be: those that start up or are active. Where
+/// there are fewer, as after a crash, the policy's next decision restores them, whatever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -102,6 +103,10 @@ pub enum SkuChoice {
     /// The shortest iteration of a prompt of 1,024 tokens, of 32 token tasks or, for `Mixed`
     /// instances, of both together; equals, the first.
     Fastest,
+    /// The most requests a second for the price or, where a SKU of the fleet has none, for the power
+    /// drawn meanwhile: requests of 1,024 prompt and 128 output tokens, flat out, on a server that is
+    /// full of such instances; equals, the first.
+    MostEfficient,
     /// This one, always.
     Named(String),
 }

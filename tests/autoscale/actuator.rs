@@ -6,7 +6,7 @@ use fleetsim::catalog::Catalog;
 use fleetsim::fleet::{
     FleetWorldExt, InstanceStatus, Ledger, ScalingExt, Service, check_invariants,
 };
-use fleetsim::scenario::{CheckedScenario, Victim};
+use fleetsim::scenario::{CheckedScenario, Fault, FaultKind, Victim};
 use fleetsim::simulation::Simulation;
 use fleetsim::workload::Arrival;
 
@@ -193,4 +193,31 @@ fn the_rest_of_a_server_is_used_be_it_there_or_on_its_way() {
         "victim: Newest",
     );
     assert_eq!(on, [0, 0, 0, 1, 1]);
+}
+
+#[test]
+fn what_is_missing_from_the_minimum_is_restored() {
+    // From the start, although the policy says nothing and a cool-down would hold.
+    let changes_of = |fields: &str| changes(&decisions(&scenario(FLEET, fields).unwrap()).0);
+    let fields = "autoscaler: Told(), actuator: (mixed: (min: 4), max_up: 1, up_cooldown: 99)";
+    assert_eq!(changes_of(fields), ["10: 4 +2 ~0 -0 !0"]);
+    // And after a crash.
+    let mut crash = scenario(FLEET, "autoscaler: Told(), actuator: (mixed: (min: 2))")
+        .unwrap()
+        .scenario()
+        .clone();
+    crash.faults.push(Fault {
+        at: at(25.0),
+        fault: FaultKind::InstanceCrash { instance: 0 },
+    });
+    let checked = CheckedScenario::new(crash, Catalog::built_in(), ".").unwrap();
+    let (decisions, _) = decisions(&checked);
+    assert_eq!(changes(&decisions), ["30: 2 +1 ~0 -0 !0"]);
+    assert_eq!(
+        decisions[0].reason,
+        "nothing was said of it; fewer than the minimum of 2"
+    );
+    // A policy that asks for even fewer is told so.
+    let changes = told("[(10, 1)]", "mixed: (min: 3)");
+    assert_eq!(changes[0], "10: 3 +1 ~0 -0 !0");
 }

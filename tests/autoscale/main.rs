@@ -5,7 +5,12 @@
 )]
 
 mod actuator;
+mod bound;
+mod capacity;
+mod clairvoyant;
 mod errors;
+mod forecast;
+mod planners;
 mod policies;
 mod random;
 mod signals;

@@ -30,6 +30,11 @@ fn policy() -> impl Strategy<Value = String> {
         "DynamoLoad(aim: Sla, ttft: 0.2, tbt: 0.03",
         "SageServeReactive(up: 0.3, down: 0.28, min: 1",
         "Chiron(min: 1",
+        "DynamoSla(predictor: Holt()",
+        "TokenVelocity(window: 10",
+        "Forecast(method: HoltWinters(season: 40)",
+        "Forecast(method: SeasonalNaive(season: 15)",
+        "Clairvoyant(window: 10",
         "Told(wants: [(0, 3), (20, 0), (50, 9), (60, 1), (90, 5)]",
     ]);
     (policy, interval).prop_map(|(policy, interval)| match policy.starts_with("Told") {
@@ -46,7 +51,7 @@ prop_compose! {
         step in prop::sample::select(vec!["None", "1", "3"]),
         cooldown in prop::sample::select(vec!["0", "12"]),
         victim in prop::sample::select(vec!["LeastLoaded", "Newest"]),
-        sku in prop::sample::select(vec!["First", "Fastest"]),
+        sku in prop::sample::select(vec!["First", "Fastest", "MostEfficient"]),
         scrape in prop::sample::select(vec!["0", "4"]),
         delay in prop::sample::select(vec!["0", "9"]),
         drain in prop::sample::select(vec!["Poll(1)", "OnIdle"]),
@@ -99,6 +104,10 @@ fn run(text: &str) -> Vec<Decision> {
         assert!(row.started == 0 || row.cancelled + row.drained == 0);
         let after = before + row.started - row.cancelled - row.drained;
         assert!(after >= min.min(before), "{row:?}");
+        assert!(
+            row.desired >= min.min(before + 1) || before >= min,
+            "{row:?}"
+        );
         let asked = row.desired.abs_diff(before);
         assert_eq!(
             row.started + row.cancelled + row.drained + row.refused,

@@ -9,7 +9,10 @@
 
 mod aibrix_apa;
 mod chiron;
+mod clairvoyant;
 mod dynamo_load;
+mod dynamo_sla;
+mod forecast;
 mod hetero_scale;
 mod hpa_gpu;
 mod independent_tps;
@@ -23,11 +26,15 @@ mod sage_serve_reactive;
 mod saturation_v1;
 mod saturation_v2;
 mod threshold;
+mod token_velocity;
 mod wishes;
 
 pub use aibrix_apa::AibrixApa;
 pub use chiron::Chiron;
+pub use clairvoyant::Clairvoyant;
 pub use dynamo_load::{Aim, DynamoLoad};
+pub use dynamo_sla::DynamoSla;
+pub use forecast::Forecast;
 pub use hetero_scale::HeteroScale;
 pub use hpa_gpu::HpaGpu;
 pub use independent_tps::IndependentTps;
@@ -41,6 +48,7 @@ pub use sage_serve_reactive::SageServeReactive;
 pub use saturation_v1::SaturationV1;
 pub use saturation_v2::SaturationV2;
 pub use threshold::Threshold;
+pub use token_velocity::TokenVelocity;
 
 use super::{InvalidParameter, PolicyRegistry};
 
@@ -61,7 +69,11 @@ pub(super) fn register(registry: &mut PolicyRegistry) {
         .register::<SaturationV2>()
         .register::<DynamoLoad>()
         .register::<SageServeReactive>()
-        .register::<Chiron>();
+        .register::<Chiron>()
+        .register::<DynamoSla>()
+        .register::<TokenVelocity>()
+        .register::<Forecast>()
+        .register::<Clairvoyant>();
 }
 
 /// Rounds a number of instances up; what a product of decimal fractions is too much by does not count.
