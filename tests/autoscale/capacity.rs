@@ -197,11 +197,9 @@ fn a_real_instance_carries_what_the_model_says_and_not_much_more() {
 fn the_most_efficient_sku_is_chosen_by_price_or_by_power() {
     let added = |prices: Option<[f64; 2]>| {
         let mut catalog = Catalog::built_in();
-        for (name, price) in ["dgx-a100", "dgx-h100"]
-            .into_iter()
-            .zip(prices.into_iter().flatten())
-        {
-            Arc::make_mut(catalog.skus.get_mut(name).unwrap()).price_per_hour = Some(price);
+        for (place, name) in ["dgx-a100", "dgx-h100"].into_iter().enumerate() {
+            let sku = Arc::make_mut(catalog.skus.get_mut(name).unwrap());
+            sku.price_per_hour = prices.map(|prices| prices[place]);
         }
         let fleet = r#"(sku: "dgx-a100", count: 1), (sku: "dgx-h100")"#;
         let mut scenario = scenario(fleet, "autoscaler: Told(wants: [(10, 2)])")
