@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use bevy_ecs::component::Component;
 
-use super::{Completion, RoleSnapshot, Snapshot};
+use super::{CapacityModel, Completion, RoleSnapshot, Snapshot};
 use crate::scenario::Slo;
 use crate::serving::Role;
 use crate::statistics::{Ascending, mean_of};
@@ -42,6 +42,7 @@ pub struct Signals {
     window: SimDuration,
     delay: SimDuration,
     slo: Slo,
+    capacity: CapacityModel,
     now: SimTime,
     /// In order of time; those behind `latest` have not reached the policy yet.
     snapshots: VecDeque<Snapshot>,
@@ -77,6 +78,12 @@ impl Signals {
     #[must_use]
     pub fn with_slo(self, slo: Slo) -> Self {
         Self { slo, ..self }
+    }
+
+    /// The same, with what instances can carry and how long they take to start up.
+    #[must_use]
+    pub fn with_capacity(self, capacity: CapacityModel) -> Self {
+        Self { capacity, ..self }
     }
 
     /// Adds a snapshot, not older than the one before.
@@ -135,6 +142,13 @@ impl Signals {
     #[must_use]
     pub const fn slo(&self) -> Slo {
         self.slo
+    }
+
+    /// What instances of the application can carry, and how long they take to start up; empty in
+    /// signals made by hand, unless given.
+    #[must_use]
+    pub const fn capacity(&self) -> &CapacityModel {
+        &self.capacity
     }
 
     /// The latest that is known.
