@@ -12,10 +12,6 @@ use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News, Simulation};
 
 /// Run a scenario under several policies and compare what each costs and what users feel
-///
-/// The policies take over the applications that have an `autoscaler` in the scenario or, where none
-/// has one, all applications. The others stay as the scenario has them. Every contender gets the same
-/// arrivals.
 #[derive(Debug, Args)]
 pub(super) struct Compare {
     #[command(flatten)]

@@ -29,6 +29,10 @@ enum Command {
     /// Run a scenario to its end and write what happened
     Run(run::Run),
     /// Run a scenario under several policies and compare what each costs and what users feel
+    ///
+    /// The policies take over the applications that have an `autoscaler` in the scenario or, where none
+    /// has one, all applications; the others stay as the scenario has them. Every contender gets the
+    /// same arrivals. Results: comparison.json and comparison.csv.
     Compare(compare::Compare),
     /// Check scenarios without running them
     Check(check::Check),

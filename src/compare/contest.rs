@@ -7,8 +7,10 @@ use std::thread;
 
 use super::contender::{Contender, applications, contenders};
 use super::flapping::Directions;
+use super::provision::{self, Need};
 use super::{Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;
+use crate::fleet::Ledger;
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::simulation::Simulation;
 
@@ -56,6 +58,8 @@ impl<'a> Contest<'a> {
     /// as they are.
     #[must_use]
     pub fn run(&self, jobs: NonZero<usize>, follower: &dyn Follower) -> Comparison {
+        let taken_over = applications(self.scenario);
+        let needs = provision::needs(self.scenario, &taken_over);
         let next = AtomicUsize::new(0);
         let done: Vec<OnceLock<Standing>> = vec![OnceLock::new(); self.contenders.len()];
         let work = || {
@@ -63,7 +67,7 @@ impl<'a> Contest<'a> {
                 && let Some(place) = done.get(position)
             {
                 // Whatever else comes of it, each place is filled once.
-                _ = place.set(self.stand(position, follower));
+                _ = place.set(self.stand(position, needs.as_deref(), follower));
             }
         };
         thread::scope(|scope| {
@@ -73,13 +77,13 @@ impl<'a> Contest<'a> {
             work();
         });
         let scenario = self.scenario.scenario();
-        let taken_over = applications(self.scenario).into_iter();
         let mut comparison = Comparison {
             scenario: scenario.name.clone(),
             hash: self.scenario.hash().to_owned(),
             seed: scenario.seed,
             fleetsim_version: env!("CARGO_PKG_VERSION").to_owned(),
             applications: taken_over
+                .into_iter()
                 .map(|index| scenario.applications[index].name.clone())
                 .collect(),
             basis: None,
@@ -91,13 +95,18 @@ impl<'a> Contest<'a> {
     }
 
     /// How the contender at a position did, whatever happened to it.
-    fn stand(&self, position: usize, follower: &dyn Follower) -> Standing {
-        let run = AssertUnwindSafe(|| self.figures(position, follower));
+    fn stand(&self, position: usize, needs: Option<&[Need]>, follower: &dyn Follower) -> Standing {
+        let run = AssertUnwindSafe(|| self.figures(position, needs, follower));
         let result = catch_unwind(run).unwrap_or_else(|panic| Err(said(&*panic)));
         Standing::new(self.contenders[position].label.clone(), result)
     }
 
-    fn figures(&self, position: usize, follower: &dyn Follower) -> Result<Figures, String> {
+    fn figures(
+        &self,
+        position: usize,
+        needs: Option<&[Need]>,
+        follower: &dyn Follower,
+    ) -> Result<Figures, String> {
         let scenario = &self.contenders[position].scenario;
         let mut watch = follower.begin(position, scenario)?;
         let simulation = Simulation::with_policies(scenario, self.registry);
@@ -107,12 +116,15 @@ impl<'a> Contest<'a> {
             directions.note(&news.decisions);
             watch.see(simulation, &news)
         })?;
+        let ledger = simulation.world().resource::<Ledger>();
+        let end = simulation.ended();
+        let short = needs.map(|needs| provision::under_provisioned(needs, ledger, end));
         let finished = simulation.finish();
         watch.end(&finished)?;
         ran.map_err(|error| error.to_string())?;
         match finished.record.stopped {
             Some(reason) => Err(reason),
-            None => Ok(Figures::new(&finished.record, directions)),
+            None => Ok(Figures::new(&finished.record, directions, short)),
         }
     }
 }

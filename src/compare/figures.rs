@@ -35,6 +35,11 @@ pub struct Figures {
     pub cost: Option<f64>,
     /// Energy in kWh; `None` when a SKU in use has no power figures.
     pub energy_kwh: Option<f64>,
+    /// Share of the run in which some role that a policy took over had fewer active instances than
+    /// the requests of the minute take, 0 to 1: the under-provisioning timeshare of SPEC RG. Demand is
+    /// by the [`CapacityModel`](crate::autoscale::CapacityModel), instances used to the full. `None`
+    /// when the workload could not be read ahead.
+    pub under_provisioned: Option<f64>,
     /// Start-ups begun, start-ups given up and drains begun, by whatever asked for them.
     pub scaling_actions: u64,
     /// How often the scaling turned round.
@@ -54,7 +59,11 @@ pub struct Percentiles {
 }
 
 impl Figures {
-    pub(super) fn new(record: &RunRecord, directions: Directions) -> Self {
+    pub(super) fn new(
+        record: &RunRecord,
+        directions: Directions,
+        under_provisioned: Option<f64>,
+    ) -> Self {
         let applications = || record.applications.iter().map(|of| &of.statistics);
         let promised: Vec<(u64, u64)> = applications()
             .filter_map(|of| Some((of.met_slo()?, of.counts().arrived)))
@@ -82,6 +91,7 @@ impl Figures {
             gpu_hours: fleet.gpu_hours,
             cost: fleet.cost,
             energy_kwh: fleet.energy_kwh,
+            under_provisioned,
             scaling_actions: actions.map(|it| record.scaling.count(it)).iter().sum(),
             flapping: directions.flapping(record.end),
         }

@@ -44,6 +44,7 @@ mod figures;
 mod flapping;
 mod follow;
 mod judge;
+mod provision;
 
 pub use comparison::{Basis, Comparison, Regret, Skipped, Standing};
 pub use contest::Contest;

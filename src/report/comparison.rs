@@ -8,11 +8,11 @@ use crate::compare::{Comparison, Figures, Standing};
 
 const HEADER: &str = "policy,error,frontier,end_s,arrived,completed,slo_misses,attainment,\
                       goodput_per_s,ttft_p50_s,ttft_p90_s,ttft_p99_s,tbt_p50_s,tbt_p90_s,tbt_p99_s,\
-                      gpu_hours,cost,energy_kwh,scaling_actions,direction_changes_per_h,\
+                      gpu_hours,cost,energy_kwh,under_provisioned,scaling_actions,direction_changes_per_h,\
                       regret_cost,regret_gpu_hours,regret_relative,regret_slo_misses";
 
 /// Columns of the header that hold figures: from `end_s` to `direction_changes_per_h`.
-const FIGURES: usize = 17;
+const FIGURES: usize = 18;
 
 /// Writes `comparison.json` to `out`, indented; errors will name `path`.
 ///
@@ -86,6 +86,7 @@ fn figures(row: &mut Row, of: &Figures) {
     row.float(of.gpu_hours);
     row.optional_float(of.cost);
     row.optional_float(of.energy_kwh);
+    row.optional_float(of.under_provisioned);
     row.integer(of.scaling_actions);
     row.float(of.flapping.per_hour);
 }

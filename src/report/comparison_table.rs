@@ -29,6 +29,7 @@ pub fn comparison_table(comparison: &Comparison) -> String {
         "TTFT\np99 s",
         "TBT\np99 s",
         cost,
+        "short\n%",
         "ac-\ntions",
         "turns\nper h",
     ];
@@ -94,8 +95,10 @@ fn row(standing: &Standing, basis: Option<Basis>, regrets: bool) -> Vec<String> 
     cells
 }
 
-fn cells_of(figures: &Figures, basis: Basis) -> [String; 7] {
+fn cells_of(figures: &Figures, basis: Basis) -> [String; 8] {
     let met = figures.attainment.map(|met| format!("{:.2}", met * 100.0));
+    let short = figures.under_provisioned;
+    let short = short.map(|share| format!("{:.1}", share * 100.0));
     let seconds = |figure: Option<f64>| or_dash(figure.map(number));
     [
         or_dash(met),
@@ -103,6 +106,7 @@ fn cells_of(figures: &Figures, basis: Basis) -> [String; 7] {
         seconds(figures.ttft_s.p99),
         seconds(figures.tbt_s.p99),
         number(basis.of(figures)),
+        or_dash(short),
         grouped(figures.scaling_actions),
         number(figures.flapping.per_hour),
     ]
