@@ -42,7 +42,9 @@ pub(super) struct InstanceModel {
 
 /// Iterations in which so many prompts take part.
 struct Prompts {
-    count: f64,
+    /// Requests whose prompts one such iteration does.
+    requests: f64,
+    tasks: u64,
     tokens: u64,
 }
 
@@ -86,7 +88,7 @@ impl InstanceModel {
     fn tokens_alone(&self, mix: Mix, slo: Slo) -> Capacity {
         let decode = decode_tokens(mix);
         let seconds = |tasks: u64| self.performance.iteration(0, tasks);
-        let most = self.most_tasks(mix, 0.0);
+        let most = self.most_tasks(mix, 0);
         let tasks = most_within(most, slo.tbt, seconds);
         let requests_per_s = tasks as f64 / (seconds(tasks) * decode);
         Capacity {
@@ -102,25 +104,25 @@ impl InstanceModel {
         let decode = if both { decode_tokens(mix) } else { 0.0 };
         // Token tasks that get a token in an iteration with prompts: what the prompts leave room for.
         let places = self.tokens.saturating_sub(prompts.tokens);
-        let places = places.min(self.tasks.saturating_sub(prompts.count as u64));
+        let places = places.min(self.tasks.saturating_sub(prompts.tasks));
         let beside = |tasks: u64| tasks.min(places);
         let first = |tasks: u64| self.performance.iteration(prompts.tokens, beside(tasks));
         // Seconds of the instance that a request takes.
         let service = |tasks: u64| {
-            let alone = (decode - beside(tasks) as f64 / prompts.count).max(0.0);
+            let alone = (decode - beside(tasks) as f64 / prompts.requests).max(0.0);
             let token = match alone > 0.0 {
                 true => alone * self.performance.iteration(0, tasks) / tasks as f64,
                 false => 0.0,
             };
-            first(tasks) / prompts.count + token
+            first(tasks) / prompts.requests + token
         };
         let tasks = if both {
             let tbt = |tasks: u64| tasks as f64 * service(tasks) / decode;
-            most_within(self.most_tasks(mix, prompts.count), slo.tbt, tbt)
+            most_within(self.most_tasks(mix, prompts.tasks), slo.tbt, tbt)
         } else {
             0
         };
-        let each = first(tasks) / prompts.count;
+        let each = first(tasks) / prompts.requests;
         let busiest = slo.ttft.map_or(1.0, |ttft| {
             let slack = ttft.seconds() - first(tasks);
             match slack > 0.0 {
@@ -140,23 +142,25 @@ impl InstanceModel {
 
     /// One, two, four… prompts an iteration, as many as it takes and the first token may wait for.
     fn batches(&self, mix: Mix, slo: Slo) -> impl Iterator<Item = Prompts> + '_ {
-        let most = (self.tokens as f64 / mix.prompt_tokens).min(self.tasks as f64);
-        let most = most.min(self.kv_tokens as f64 / (mix.prompt_tokens + 1.0));
-        let doubling = std::iter::successors(Some(1.0), |count| Some(count * 2.0));
-        let counts = doubling.take_while(move |&count| count == 1.0 || count <= most.floor());
-        let batches = counts.map(move |count| Prompts {
-            count,
-            tokens: whole(count * mix.prompt_tokens),
+        let length = mix.weighted_prompt_tokens;
+        let most = (self.tokens as f64 / length).min(self.tasks as f64);
+        let most = most.min(self.kv_tokens as f64 / (length + 1.0)) as u64;
+        let doubling = std::iter::successors(Some(1_u64), |tasks| tasks.checked_mul(2));
+        let tasks = doubling.take_while(move |&tasks| tasks == 1 || tasks <= most);
+        let batches = tasks.map(move |tasks| Prompts {
+            requests: tasks as f64 * length / mix.prompt_tokens,
+            tasks,
+            tokens: whole(tasks as f64 * length),
         });
         batches.take_while(move |it| {
             let seconds = self.performance.iteration(it.tokens, 0);
-            it.count == 1.0 || slo.ttft.is_none_or(|limit| seconds <= limit.seconds())
+            it.tasks == 1 || slo.ttft.is_none_or(|limit| seconds <= limit.seconds())
         })
     }
 
     /// The most token tasks that batch and memory hold beside so many prompts.
-    fn most_tasks(&self, mix: Mix, prompts: f64) -> u64 {
-        let free = self.kv_tokens as f64 - prompts * (mix.prompt_tokens + 1.0);
+    fn most_tasks(&self, mix: Mix, prompts: u64) -> u64 {
+        let free = self.kv_tokens as f64 - prompts as f64 * (mix.weighted_prompt_tokens + 1.0);
         let held = mix.prompt_tokens + mix.output_tokens;
         let fit = (free / held).min(self.tasks as f64).min(self.tokens as f64);
         (fit as u64).max(1)

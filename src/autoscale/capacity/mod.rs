@@ -2,28 +2,29 @@
 //!
 //! A model of means, so that a policy can ask it at each decision: it knows how long iterations take,
 //! how the engine batches and how much memory there is, and nothing of queues in detail. With the mean
-//! prompt `p` and output `o` of the requests, in tokens:
+//! prompt `p` and output `o` of the requests, in tokens, and the mean length `l = E[p²] / E[p]` of the
+//! prompt that a token is part of (`p`, if all are alike):
 //!
-//! - **Prompts alone.** An iteration of `k` prompts takes `P(k·p)` seconds, so `k / P(k·p)` requests a
-//!   second at most. `k` is 1, 2, 4… up to what batch and tokens of an iteration allow, whichever is
-//!   best.
+//! - **Prompts alone.** An iteration of `k` prompts of length `l` takes `P(k·l)` seconds and is worth
+//!   `n = k·l / p` requests: `n / P(k·l)` requests a second at most. `k` is 1, 2, 4… up to what batch
+//!   and tokens of an iteration allow, whichever is best. Prompts of length `l` stand for all, since
+//!   work is in proportion to tokens, and what a token costs depends on the prompt that it is in.
 //! - **Tokens alone.** An iteration of `b` tasks takes `D(b)` and gives each a token. A request takes
 //!   `o − 1` of them (its first token is the prompt's), so `b / (D(b)·(o − 1))` requests a second. `b`
 //!   is the most that the batch holds, that the KV cache holds at `p + o` tokens each (Splitwise and
 //!   Orca reserve the whole request), and whose `D(b)` is within the objective of TBT.
-//! - **Both on one instance.** An iteration of `k` prompts beside `b` token tasks takes `M(k·p + b)`
-//!   and gives each of those tasks a token, too. A request therefore takes
-//!   `M / k + (o − 1 − b / k)·D(b) / b` seconds of the instance. By Little's law the mean TBT is `b`
-//!   times that over `o − 1`, and `b` is the most for which it is within the objective. Where prompts
-//!   leave fewer places in an iteration than there are tasks, only those get a token in it.
-//! - **TTFT.** The mean of an M/D/1 queue (Pollaczek–Khinchine) with service time `s` at load ρ waits
-//!   `ρ·s / (2(1 − ρ))`; with the iteration of the prompt itself it is to be within the objective, so
-//!   ρ is at most `2w / (s + 2w)` with `w` the objective less that iteration.
+//! - **Both on one instance.** An iteration of `k` prompts beside `c` token tasks takes `M(k·l + c)`
+//!   and gives each of those tasks a token, too; `c` is `b`, or as many as the prompts leave places for
+//!   in the iteration. A request therefore takes `M / n + (o − 1 − c / n)·D(b) / b` seconds of the
+//!   instance. By Little's law the mean TBT is `b` times that over `o − 1`, and `b` is the most for
+//!   which it is within the objective.
+//! - **TTFT.** A prompt in an M/D/1 queue (Pollaczek–Khinchine) with service time `s` at load ρ waits
+//!   `ρ·s / (2(1 − ρ))` on average; with the iteration of the prompt itself that is to be within the
+//!   objective, so ρ is at most `2w / (s + 2w)` with `w` the objective less that iteration.
 //!
-//! An objective that not even one request alone would get is left out of account. E2E is not taken into
-//! account. Iteration times are those of the engine's own performance model, with which the means go
-//! through a curve that is not straight, so that requests of very different lengths take more than the
-//! model says: that, and chance, are what a target utilisation below 1 is for.
+//! An objective that not even one request alone would get is left out of account, and so is that of
+//! E2E. Since means are to be within the objective, half of the requests may be beyond it at full
+//! capacity: a target utilisation below 1 is for them.
 
 mod demand;
 mod instance;
@@ -41,12 +42,10 @@ use crate::serving::{Performance, Role};
 use crate::time::SimDuration;
 
 /// Lengths by which SKUs are compared: those by which `Fastest` compares them, too.
-const USUAL: Mix = Mix {
-    prompt_tokens: 1024.0,
-    output_tokens: 128.0,
-};
+const USUAL: Mix = Mix::even(1024.0, 128.0);
 /// Token tasks by whose iteration the fastest SKU is told.
 const TASKS: u64 = 32;
+const GIB: f64 = 1_073_741_824.0;
 
 /// What instances of an application can carry, by role and SKU. Cheap to clone.
 ///
@@ -75,7 +74,7 @@ const TASKS: u64 = 32;
 ///     ".".as_ref(),
 /// )?;
 /// let model = CapacityModel::new(&checked, 0);
-/// let mix = Mix { prompt_tokens: 100.0, output_tokens: 11.0 };
+/// let mix = Mix::even(100.0, 11.0);
 /// // One request at a time: 0.5 s for its prompt and 10 × 0.05 s for the other tokens.
 /// assert_eq!(model.of(Role::Mixed, mix).unwrap().requests_per_s, 1.0);
 /// // 3 requests a second at 80 %: 3 ÷ 0.8.
@@ -85,6 +84,7 @@ const TASKS: u64 = 32;
 #[derive(Clone, Debug, Default)]
 pub struct CapacityModel {
     slo: Slo,
+    transfer_tokens_per_s: Option<f64>,
     roles: Arc<[RoleModel]>,
 }
 
@@ -174,8 +174,15 @@ impl CapacityModel {
             }
             Some(model)
         });
+        let model = checked.catalog().models.get(&of.model);
+        let bandwidth = of.scheduler.transfer_gib_per_s();
+        let transfer = |gib_per_s: f64| {
+            let bytes = model?.kv_bytes_per_token();
+            (bytes > 0).then(|| gib_per_s * GIB / bytes as f64)
+        };
         Self {
             slo: of.slo,
+            transfer_tokens_per_s: bandwidth.and_then(transfer),
             roles: models.collect(),
         }
     }
@@ -185,7 +192,7 @@ impl CapacityModel {
     pub fn with_slo(&self, slo: Slo) -> Self {
         Self {
             slo,
-            roles: Arc::clone(&self.roles),
+            ..self.clone()
         }
     }
 
@@ -193,6 +200,12 @@ impl CapacityModel {
     #[must_use]
     pub const fn slo(&self) -> Slo {
         self.slo
+    }
+
+    /// Tokens a second whose KV cache a link between two instances carries; none where nothing is sent.
+    #[must_use]
+    pub const fn transfer_tokens_per_s(&self) -> Option<f64> {
+        self.transfer_tokens_per_s
     }
 
     /// The roles that the application has templates of.
