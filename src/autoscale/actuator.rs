@@ -8,9 +8,10 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use super::choice::{best_sku, victims};
-use super::{Decider, Decision, DecisionLog, Desire};
+use super::{Decider, Decision, DecisionLog, Desire, DesiredInstances};
 use crate::fleet::{
-    Agenda, Application, Clock, Instance, InstanceStatus, Ledger, ScaleUpFull, ScalingExt, TickSet,
+    Agenda, Application, Clock, Instance, InstanceStatus, Ledger, ScaleUpFull, ScalingExt,
+    Templates, TickSet,
 };
 use crate::scenario;
 use crate::serving::Role;
@@ -64,10 +65,34 @@ pub(super) fn act(world: &mut World) {
         let next = decider.next();
         let mut agenda = world.resource_mut::<Agenda>();
         agenda.wake(TickSet::Decide, next, application);
-        for (role, desire, reason) in decided.iter().flat_map(|it| it.iter()) {
+        let Some(decided) = decided else {
+            continue;
+        };
+        for (role, desire, reason) in decided.iter() {
             carry_out(world, application, policy, role, desire, reason);
         }
+        for role in unmentioned(world, application, &decided) {
+            let reason = "nothing was said of it";
+            carry_out(world, application, policy, role, Desire::Keep, reason);
+        }
     }
+}
+
+/// The roles that a policy said nothing of, and that have fewer instances than their minimum.
+fn unmentioned(world: &World, application: Entity, decided: &DesiredInstances) -> Vec<Role> {
+    let (Some(of), Some(actuator), Some(templates)) = (
+        world.get::<Application>(application),
+        world.get::<Actuator>(application),
+        world.get::<Templates>(application),
+    ) else {
+        return Vec::new();
+    };
+    let below = |role: &Role| {
+        let counts = world.resource::<Ledger>().counts_of(of.index(), *role);
+        counts.scaling_up + counts.active < actuator.settings.limits(*role).min
+    };
+    let silent = templates.roles().filter(|it| decided.of(*it).is_none());
+    silent.filter(below).collect()
 }
 
 fn carry_out(
@@ -93,6 +118,10 @@ fn carry_out(
         Desire::Exactly(count) => count,
         Desire::Change(by) => current.saturating_add_signed(by),
     };
+    let least = actuator.settings.limits(role).min;
+    let below = current < least;
+    let raised = below && desired < least;
+    let desired = if below { desired.max(least) } else { desired };
     let plan = actuator.plan(role, current, desired, now);
     let mut row = Decision {
         time: now,
@@ -109,8 +138,11 @@ fn carry_out(
         refused: plan.refused,
         reason: reason.to_owned(),
     };
+    if raised {
+        row.reason = format!("{}; fewer than the minimum of {least}", row.reason);
+    }
     if let Some(because) = plan.because {
-        row.reason = format!("{reason}; {because}");
+        row.reason = format!("{}; {because}", row.reason);
     }
     if plan.up > 0 {
         start(world, application, &mut row, plan.up);
@@ -166,6 +198,8 @@ impl Actuator {
         } else {
             (allowed, Some(limit))
         };
+        // What is missing from the minimum waits for nothing.
+        let done = done.max(limits.min.saturating_sub(current).min(wanted));
         let refused = wanted - done.min(wanted);
         let (up, down) = if desired > current {
             (done, 0)
@@ -265,5 +299,17 @@ mod tests {
         assert_eq!(plan(steps.clone(), 3, 9), (2, 0, 4));
         assert_eq!(plan(steps.clone(), 9, 3), (0, 1, 5));
         assert_eq!(plan(steps, 3, 5), (2, 0, 0));
+    }
+
+    #[test]
+    fn the_minimum_waits_for_no_step_and_no_cooldown() {
+        let mut settings = limits(3, 9);
+        settings.max_up = Some(1);
+        settings.up_cooldown = SimDuration::saturating(60.0);
+        assert_eq!(plan(settings.clone(), 0, 5), (3, 0, 2));
+        let mut actuator = Actuator::new(settings);
+        actuator.changed.entry(Role::Mixed).or_default().up = Some(SimTime::ZERO);
+        let plan = actuator.plan(Role::Mixed, 1, 3, SimTime::ZERO);
+        assert_eq!((plan.up, plan.refused), (2, 0));
     }
 }

@@ -22,7 +22,8 @@ pub struct Decision {
     pub active: u32,
     /// Instances that drained, before it was carried out.
     pub draining: u32,
-    /// How many the policy wanted to start up or be active.
+    /// How many the policy wanted to start up or be active; the minimum where there were fewer and it
+    /// wanted no more.
     pub desired: u32,
     /// Start-ups begun.
     pub started: u32,

@@ -8,6 +8,7 @@
 //!
 //! The actuator
 //! - keeps a role within its limits, and waits out its cool-downs;
+//! - restores what is missing from a role's minimum, whatever the policy says;
 //! - gives up start-ups, the newest first, before it drains what is active;
 //! - drains the least loaded first, unless told otherwise;
 //! - adds servers of the first SKU that has room, unless told otherwise;
@@ -20,6 +21,7 @@ mod actuator;
 pub mod capacity;
 mod choice;
 mod decide;
+pub mod forecast;
 mod log;
 pub mod policies;
 mod policy;
@@ -29,7 +31,7 @@ mod signals;
 mod snapshot;
 
 pub use actuator::Actuator;
-pub use capacity::{Amount, Capacity, CapacityModel, Demand, Mix, StartUp};
+pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, Mix, StartUp};
 pub use decide::Decider;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Policy};

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::Signals;
+use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::serving::Role;
 use crate::time::SimDuration;
 
@@ -44,6 +45,20 @@ pub trait Policy:
     /// # Errors
     /// The parameter that is wrong, and why.
     fn check(&self) -> Result<(), InvalidParameter> {
+        Ok(())
+    }
+
+    /// Is told once, before the run, which application of which scenario it is for. Default: nothing is
+    /// done about it. A policy that needs more than its signals, such as the workload to come, takes it
+    /// from here.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] when the scenario is not one that it can decide for; the run does not begin.
+    fn prepare(
+        &mut self,
+        _checked: &CheckedScenario,
+        _application: usize,
+    ) -> Result<(), Diagnostics> {
         Ok(())
     }
 

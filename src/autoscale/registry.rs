@@ -110,7 +110,7 @@ impl PolicyRegistry {
     /// the [`Tick`] schedule the systems for them. With no policy in the scenario, does nothing.
     ///
     /// # Errors
-    /// As [`Self::check`]; the world is then as it was.
+    /// As [`Self::check`], and the world is then as it was; or what a policy finds as it prepares.
     pub fn install(&self, world: &mut World, checked: &CheckedScenario) -> Result<(), Diagnostics> {
         self.check(checked)?;
         let applications = world.resource::<Roster>().applications().to_vec();
@@ -187,7 +187,8 @@ fn install<P: Policy>(
     checked: &CheckedScenario,
     application: usize,
 ) -> Result<(), Diagnostics> {
-    let policy = read::<P>(checked, application)?;
+    let mut policy = read::<P>(checked, application)?;
+    policy.prepare(checked, application)?;
     let of = &checked.scenario().applications[application];
     let (interval, window) = (policy.interval(), policy.window());
     let decider = Decider::new(P::NAME, interval);

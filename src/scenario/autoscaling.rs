@@ -56,7 +56,8 @@ impl Actuator {
     }
 }
 
-/// How few and how many instances of a role a policy may leave: those that start up or are active.
+/// How few and how many instances of a role there are to be: those that start up or are active. Where
+/// there are fewer, as after a crash, the policy's next decision restores them, whatever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {

@@ -26,11 +26,13 @@
 //! E2E. Since means are to be within the objective, half of the requests may be beyond it at full
 //! capacity: a target utilisation below 1 is for them.
 
+mod bound;
 mod demand;
 mod instance;
 
 use std::sync::Arc;
 
+pub use bound::CostBound;
 pub use demand::{Amount, Demand, Mix};
 pub use instance::Capacity;
 use instance::{InstanceModel, Part};
@@ -129,6 +131,8 @@ struct Fit {
     instance: InstanceModel,
     sku: Arc<Sku>,
     processor: Arc<Processor>,
+    /// Processors of an instance.
+    processors: u32,
     /// Instances that a server has room for.
     per_server: u32,
 }
@@ -143,8 +147,7 @@ impl CapacityModel {
             return Self::default();
         };
         let has = |role| of.instances.iter().any(|template| template.role == role);
-        let price = |sku: &String| checked.catalog().skus.get(sku)?.price_per_hour;
-        let priced = scenario.fleet.iter().all(|it| price(&it.sku).is_some());
+        let priced = is_priced(checked);
         let roles = [Role::Prompt, Role::Token, Role::Mixed];
         let models = roles.into_iter().filter_map(|role| {
             let template = of.instances.iter().find(|it| it.role == role)?;
@@ -274,6 +277,13 @@ impl CapacityModel {
     }
 }
 
+/// Whether every SKU of the fleet has a price.
+fn is_priced(checked: &CheckedScenario) -> bool {
+    let price = |sku: &String| checked.catalog().skus.get(sku)?.price_per_hour;
+    let mut fleet = checked.scenario().fleet.iter();
+    fleet.all(|entry| price(&entry.sku).is_some())
+}
+
 impl RoleModel {
     fn rank(&self, sku: usize, choice: &SkuChoice) -> Option<f64> {
         let fit = self.on.get(sku)?.as_ref()?;
@@ -342,6 +352,7 @@ impl Fit {
             instance,
             sku: Arc::clone(sku),
             processor: Arc::clone(processor),
+            processors,
             per_server,
         })
     }

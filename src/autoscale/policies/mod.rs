@@ -6,6 +6,9 @@
 //! desired number is kept within the policy's `min` and `max` before the actuator's own limits apply.
 //! The first decision is one interval after the start.
 
+mod clairvoyant;
+mod dynamo_sla;
+mod forecast;
 mod hetero_scale;
 mod hpa_gpu;
 mod independent_tps;
@@ -13,7 +16,11 @@ mod latency_based;
 mod periodic;
 mod pure_latency;
 mod threshold;
+mod token_velocity;
 
+pub use clairvoyant::Clairvoyant;
+pub use dynamo_sla::DynamoSla;
+pub use forecast::Forecast;
 pub use hetero_scale::HeteroScale;
 pub use hpa_gpu::HpaGpu;
 pub use independent_tps::IndependentTps;
@@ -21,6 +28,7 @@ pub use latency_based::{LatencyBased, Metric};
 pub use periodic::{Counts, Period, Periodic};
 pub use pure_latency::PureLatency;
 pub use threshold::Threshold;
+pub use token_velocity::TokenVelocity;
 
 use super::{InvalidParameter, PolicyRegistry};
 
@@ -33,7 +41,11 @@ pub(super) fn register(registry: &mut PolicyRegistry) {
         .register::<IndependentTps>()
         .register::<PureLatency>()
         .register::<LatencyBased>()
-        .register::<Periodic>();
+        .register::<Periodic>()
+        .register::<DynamoSla>()
+        .register::<TokenVelocity>()
+        .register::<Forecast>()
+        .register::<Clairvoyant>();
 }
 
 /// Rounds a number of instances up; what a product of decimal fractions is too much by does not count.

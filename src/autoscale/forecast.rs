@@ -1,0 +1,239 @@
+//! What comes next in a series of equally spaced values.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::SimDuration;
+
+/// Learns from a series of equally spaced values, and says what comes next.
+pub trait Forecaster: Debug + Send + Sync {
+    /// The next value of the series.
+    fn observe(&mut self, value: f64);
+
+    /// The value `steps` after the last one (1 is the next); none before anything was observed.
+    fn forecast(&self, steps: usize) -> Option<f64>;
+}
+
+/// The forecasters that come with fleetsim.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Method {
+    /// What was last, again.
+    Last,
+    /// What was a season ago; before a season has passed, what was last.
+    SeasonalNaive {
+        /// Seconds. Default 86,400, a day.
+        #[serde(default = "day")]
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        season: SimDuration,
+    },
+    /// A level and a trend, smoothed exponentially.
+    Holt {
+        /// Weight of the latest value in the level. Default 0.5.
+        #[serde(default = "half")]
+        #[schemars(range(min = 0, max = 1))]
+        level: f64,
+        /// Weight of the latest change in the trend. Default 0.1.
+        #[serde(default = "tenth")]
+        #[schemars(range(min = 0, max = 1))]
+        trend: f64,
+    },
+    /// A level, a trend and a season that is added to them; `Holt` before a season has passed.
+    HoltWinters {
+        /// Weight of the latest value in the level. Default 0.5.
+        #[serde(default = "half")]
+        #[schemars(range(min = 0, max = 1))]
+        level: f64,
+        /// Weight of the latest change in the trend. Default 0.1.
+        #[serde(default = "tenth")]
+        #[schemars(range(min = 0, max = 1))]
+        trend: f64,
+        /// Weight of the latest value in the season. Default 0.1.
+        #[serde(default = "tenth")]
+        #[schemars(range(min = 0, max = 1))]
+        seasonal: f64,
+        /// Seconds. Default 86,400, a day.
+        #[serde(default = "day")]
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        season: SimDuration,
+    },
+}
+
+fn day() -> SimDuration {
+    SimDuration::saturating(86_400.0)
+}
+
+fn half() -> f64 {
+    0.5
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+impl Method {
+    /// A forecaster of a series with a value every `interval`.
+    #[must_use]
+    pub fn forecaster(self, interval: SimDuration) -> Box<dyn Forecaster> {
+        let steps = |season: SimDuration| {
+            let steps = (season.seconds() / interval.seconds()).round();
+            (steps as usize).max(1)
+        };
+        match self {
+            Self::Last => Box::new(SeasonalNaive::new(1)),
+            Self::SeasonalNaive { season } => Box::new(SeasonalNaive::new(steps(season))),
+            Self::Holt { level, trend } => Box::new(Holt::new(level, trend)),
+            Self::HoltWinters {
+                level,
+                trend,
+                seasonal,
+                season,
+            } => Box::new(HoltWinters::new(level, trend, seasonal, steps(season))),
+        }
+    }
+}
+
+/// What was a season ago; before a whole season has passed, what was last.
+#[derive(Clone, Debug)]
+pub struct SeasonalNaive {
+    season: usize,
+    /// The last season, the oldest first.
+    values: VecDeque<f64>,
+}
+
+impl SeasonalNaive {
+    /// With a season of so many values, at least 1.
+    #[must_use]
+    pub fn new(season: usize) -> Self {
+        Self {
+            season: season.max(1),
+            values: VecDeque::new(),
+        }
+    }
+}
+
+impl Forecaster for SeasonalNaive {
+    fn observe(&mut self, value: f64) {
+        if self.values.len() == self.season {
+            self.values.pop_front();
+        }
+        self.values.push_back(value);
+    }
+
+    fn forecast(&self, steps: usize) -> Option<f64> {
+        if self.values.len() < self.season {
+            return self.values.back().copied();
+        }
+        let ahead = (steps.max(1) - 1) % self.season;
+        self.values.get(ahead).copied()
+    }
+}
+
+/// Holt's linear trend: `l' = α·y + (1 − α)(l + b)`, `b' = β(l' − l) + (1 − β)·b`, forecast `l + h·b`.
+///
+/// The first value is the first level, with no trend (Holt 1957; Hyndman and Athanasopoulos,
+/// "Forecasting: Principles and Practice", section 8.2).
+#[derive(Clone, Copy, Debug)]
+pub struct Holt {
+    alpha: f64,
+    beta: f64,
+    state: Option<(f64, f64)>,
+}
+
+impl Holt {
+    /// With the weights of the latest value in the level and of the latest change in the trend.
+    #[must_use]
+    pub const fn new(alpha: f64, beta: f64) -> Self {
+        Self {
+            alpha,
+            beta,
+            state: None,
+        }
+    }
+}
+
+impl Forecaster for Holt {
+    fn observe(&mut self, value: f64) {
+        self.state = Some(match self.state {
+            None => (value, 0.0),
+            Some((level, trend)) => smooth(self.alpha, self.beta, level, trend, value),
+        });
+    }
+
+    fn forecast(&self, steps: usize) -> Option<f64> {
+        let (level, trend) = self.state?;
+        Some(level + steps as f64 * trend)
+    }
+}
+
+/// Holt and Winters' method with an additive season of `m` values: with `s` the season's value of `m`
+/// steps ago, `l' = α(y − s) + (1 − α)(l + b)`, `b' = β(l' − l) + (1 − β)·b`,
+/// `s' = γ(y − l − b) + (1 − γ)·s`, forecast `l + h·b + s`.
+///
+/// When a whole season has been seen, its mean is the level, each value's distance from it the season,
+/// and there is no trend; until then it is [`Holt`] (Winters 1960; Hyndman and Athanasopoulos, section
+/// 8.3).
+#[derive(Clone, Debug)]
+pub struct HoltWinters {
+    gamma: f64,
+    first: Holt,
+    level: f64,
+    trend: f64,
+    season: usize,
+    /// In the first season its values; then what the season adds, the next step first.
+    seasonal: VecDeque<f64>,
+}
+
+impl HoltWinters {
+    /// With the weights of the latest value in the level, of the latest change in the trend and of the
+    /// latest value in the season, which has so many values, at least 1.
+    #[must_use]
+    pub fn new(alpha: f64, beta: f64, gamma: f64, season: usize) -> Self {
+        Self {
+            gamma,
+            first: Holt::new(alpha, beta),
+            level: 0.0,
+            trend: 0.0,
+            season: season.max(1),
+            seasonal: VecDeque::new(),
+        }
+    }
+}
+
+impl Forecaster for HoltWinters {
+    fn observe(&mut self, value: f64) {
+        if self.seasonal.len() < self.season {
+            self.first.observe(value);
+            self.seasonal.push_back(value);
+            if self.seasonal.len() == self.season {
+                self.level = self.seasonal.iter().sum::<f64>() / self.season as f64;
+                let level = self.level;
+                self.seasonal.iter_mut().for_each(|it| *it -= level);
+            }
+        } else if let Some(seasonal) = self.seasonal.pop_front() {
+            let (level, trend) = (self.level, self.trend);
+            let Holt { alpha, beta, .. } = self.first;
+            (self.level, self.trend) = smooth(alpha, beta, level, trend, value - seasonal);
+            let latest = self.gamma * (value - level - trend) + (1.0 - self.gamma) * seasonal;
+            self.seasonal.push_back(latest);
+        }
+    }
+
+    fn forecast(&self, steps: usize) -> Option<f64> {
+        if self.seasonal.len() < self.season {
+            return self.first.forecast(steps);
+        }
+        let ahead = (steps.max(1) - 1) % self.season;
+        let seasonal = self.seasonal.get(ahead)?;
+        Some(self.level + steps as f64 * self.trend + seasonal)
+    }
+}
+
+/// The level and the trend after one more value.
+fn smooth(alpha: f64, beta: f64, level: f64, trend: f64, value: f64) -> (f64, f64) {
+    let next = alpha * value + (1.0 - alpha) * (level + trend);
+    (next, beta * (next - level) + (1.0 - beta) * trend)
+}

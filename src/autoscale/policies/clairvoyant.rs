@@ -1,0 +1,159 @@
+use std::collections::BTreeMap;
+
+use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{check_limits, round_up};
+use crate::autoscale::{
+    Amount, CapacityModel, DesiredInstances, InvalidParameter, Policy, Signals,
+};
+use crate::scenario::{CheckedScenario, Diagnostics};
+use crate::serving::Role;
+use crate::time::{SimDuration, SimTime};
+use crate::workload;
+
+/// As many instances as the requests that are going to arrive will need: a plan that knows the
+/// workload.
+///
+/// The workload is read once beforehand, and counted in bins of one interval. What the requests of a
+/// window need, by the [capacity model](crate::autoscale::capacity), is needed from its begin to its
+/// end, and a window begins with every bin. At each decision a role gets the most that is needed from
+/// now until an instance ordered at the next decision would be active. That orders each instance just
+/// in time, and it drains exactly those that pay: one that is not needed for a time `g` costs `g` to
+/// keep, and a start-up `s` to replace in time. For `g ≤ s` keeping is no dearer, and then it is needed
+/// within `s` and stays; for `g > s` it goes.
+///
+/// It is a plan that can be carried out, with the actuator and the start-up times of every other
+/// policy, and not a bound: chance within a window, the lengths of single requests and the first
+/// start-up are beyond it. For a bound on cost see
+/// [`CostBound`](crate::autoscale::capacity::CostBound).
+///
+/// | | |
+/// |---|---|
+/// | inputs | the workload itself; the longest usual start-up time |
+/// | window | `window`, of arrivals to come |
+/// | current | not used |
+/// | rounding | up |
+/// | first decision | one interval after the start |
+///
+/// Source: fleetsim's own; other policies are compared with it.
+#[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Clairvoyant {
+    /// Seconds between decisions, and of a bin. Default 10.
+    #[schemars(range(min = 0.001))]
+    pub interval: SimDuration,
+    /// Seconds of arrivals that are served together. Default 30: about as long as a request stays, so
+    /// that what arrived in it is there together.
+    #[schemars(range(min = 0.001))]
+    pub window: SimDuration,
+    /// Share of its capacity to which an instance is to be used. Default 0.65, at which nearly all
+    /// requests of the shipped scenarios get what was promised; see `scenarios/`.
+    #[schemars(range(min = 0.01, max = 1))]
+    pub utilisation: f64,
+    /// At least so many instances of a role. Default 1.
+    pub min: u32,
+    /// At most so many instances of a role. Default 100,000: as many as it takes.
+    pub max: u32,
+    /// What the window that begins with a bin needs, for bins in which anything arrives.
+    #[serde(skip)]
+    needs: BTreeMap<u64, Vec<(Role, f64)>>,
+}
+
+impl Default for Clairvoyant {
+    fn default() -> Self {
+        Self {
+            interval: SimDuration::saturating(10.0),
+            window: SimDuration::saturating(30.0),
+            utilisation: 0.65,
+            min: 1,
+            max: 100_000,
+            needs: BTreeMap::new(),
+        }
+    }
+}
+
+impl Policy for Clairvoyant {
+    const NAME: &'static str = "Clairvoyant";
+    const SUMMARY: &'static str = "what the requests to come will need, just in time";
+
+    fn interval(&self) -> SimDuration {
+        self.interval
+    }
+
+    fn check(&self) -> Result<(), InvalidParameter> {
+        check_limits(self.min, self.max)
+    }
+
+    /// Reads the workload. What cannot be read ends the run itself, too, and is not reported here.
+    fn prepare(
+        &mut self,
+        checked: &CheckedScenario,
+        application: usize,
+    ) -> Result<(), Diagnostics> {
+        let bins = self.count(checked, application);
+        let capacity = CapacityModel::new(checked, application);
+        let length = self.bins(self.window);
+        self.needs = bins
+            .keys()
+            .map(|&first| {
+                let mut arrived = Amount::default();
+                let window = bins.range(first..first.saturating_add(length));
+                window.for_each(|(_, bin)| arrived += *bin);
+                let demand = arrived.over(self.interval * length as f64);
+                let needed = |role| (role, capacity.needed(role, &demand, self.utilisation));
+                (first, capacity.roles().map(needed).collect())
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        let now = self.bin(signals.now());
+        for of in signals.roles() {
+            let start_up = signals.capacity().start_up(of.role).longest;
+            let ahead = self.bins(start_up + self.interval);
+            let first = now.saturating_sub(self.bins(self.window) - 1);
+            let windows = self.needs.range(first..=now.saturating_add(ahead));
+            let of_role = windows.flat_map(|(_, needs)| needs);
+            let needs = of_role.filter(|(role, _)| *role == of.role);
+            let needed = needs.fold(0.0, |most, (_, needed)| f64::max(most, *needed));
+            let until = (now + ahead) as f64 * self.interval.seconds();
+            let reason = format!("{needed:.2} instances needed by {until} s");
+            let count = round_up(needed).clamp(self.min, self.max);
+            desired.exactly(of.role, count, reason);
+        }
+    }
+}
+
+impl Clairvoyant {
+    /// The bin that an instant is in.
+    fn bin(&self, time: SimTime) -> u64 {
+        // An instant that is a whole number of intervals is in the bin that it begins.
+        (time.seconds() / self.interval.seconds() + 1e-9) as u64
+    }
+
+    /// Bins that a time spans, at least 1.
+    fn bins(&self, time: SimDuration) -> u64 {
+        ((time.seconds() / self.interval.seconds() - 1e-9).ceil() as u64).max(1)
+    }
+
+    /// What arrives in each bin until the run ends.
+    fn count(&self, checked: &CheckedScenario, application: usize) -> BTreeMap<u64, Amount> {
+        let scenario = checked.scenario();
+        let end = scenario.end.unwrap_or(SimTime::MAX);
+        let of = scenario.applications.get(application);
+        let arrivals = of.and_then(|of| {
+            let directory = checked.directory();
+            workload::open(&of.workload, directory, scenario.seed, &of.name).ok()
+        });
+        let mut bins: BTreeMap<u64, Amount> = BTreeMap::new();
+        let readable = arrivals.into_iter().flatten().map_while(Result::ok);
+        for it in readable.take_while(|it| it.time <= end) {
+            *bins.entry(self.bin(it.time)).or_default() +=
+                Amount::one(it.prompt_tokens, it.output_tokens);
+        }
+        bins
+    }
+}

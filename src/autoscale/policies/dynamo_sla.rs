@@ -1,0 +1,120 @@
+use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::forecast::keep_all;
+use super::{check_limits, round_up};
+use crate::autoscale::forecast::{Forecaster, Method};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
+use crate::scenario::Slo;
+use crate::time::SimDuration;
+
+/// As many instances as the next interval's tokens take at the throughput that an instance has within
+/// an objective: Dynamo's throughput planner.
+///
+/// A predictor each for requests, prompt length and output length gives the next interval's demand.
+/// `Prompt` instances = prompt tokens a second ÷ those that one can process within the objective of
+/// TTFT; `Token` instances = output tokens a second ÷ those that one can generate within the objective
+/// of TBT; `Mixed` instances, both at once. What one can do comes from the
+/// [capacity model](crate::autoscale::capacity), where Dynamo interpolates a profile made beforehand.
+///
+/// | | |
+/// |---|---|
+/// | inputs | requests that arrived; lengths of the requests completed |
+/// | window | one interval |
+/// | current | not used |
+/// | rounding | up |
+/// | first decision | one interval after the start; nothing changes before a request was completed |
+///
+/// Source: NVIDIA Dynamo, planner configuration reference: throughput mode. There its answer is the
+/// floor of the load mode where both are on; here it stands alone. Its limit by a budget of GPUs is the
+/// actuator's and the fleet's; of its predictors, `Last` is "constant", and ARIMA, Kalman and Prophet
+/// are not there. It does not look ahead by the time that a start-up takes.
+#[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DynamoSla {
+    /// Seconds between decisions. Default 180, the source's throughput interval.
+    #[schemars(range(min = 0.001))]
+    pub interval: SimDuration,
+    /// The predictor. Default `Last`, the source's "constant".
+    pub predictor: Method,
+    /// The objective of TTFT, in seconds. Default 0.5, the source's.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub ttft: SimDuration,
+    /// The objective of TBT, in seconds. Default 0.05, the source's ITL.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub tbt: SimDuration,
+    /// At least so many instances of a role. Default 1, the source's.
+    pub min: u32,
+    /// At most so many instances of a role. Default 100.
+    pub max: u32,
+    #[serde(skip)]
+    #[schemars(skip)]
+    predictors: Option<[Box<dyn Forecaster>; 3]>,
+}
+
+impl Default for DynamoSla {
+    fn default() -> Self {
+        Self {
+            interval: SimDuration::saturating(180.0),
+            predictor: Method::Last,
+            ttft: SimDuration::saturating(0.5),
+            tbt: SimDuration::saturating(0.05),
+            min: 1,
+            max: 100,
+            predictors: None,
+        }
+    }
+}
+
+impl Policy for DynamoSla {
+    const NAME: &'static str = "DynamoSla";
+    const SUMMARY: &'static str =
+        "the predicted tokens over what an instance does within an objective";
+
+    fn interval(&self) -> SimDuration {
+        self.interval
+    }
+
+    fn check(&self) -> Result<(), InvalidParameter> {
+        check_limits(self.min, self.max)
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        let Some(observed) = signals.demand(self.interval) else {
+            return keep_all(signals, desired, "nothing completed yet");
+        };
+        let (predictor, interval) = (self.predictor, self.interval);
+        let make = || std::array::from_fn(|_| predictor.forecaster(interval));
+        let predictors = self.predictors.get_or_insert_with(make);
+        let mix = observed.mix();
+        let values = [
+            observed.requests_per_s,
+            mix.prompt_tokens,
+            mix.output_tokens,
+        ];
+        let mut next = values;
+        for ((predictor, value), next) in predictors.iter_mut().zip(values).zip(&mut next) {
+            predictor.observe(value);
+            *next = predictor.forecast(1).unwrap_or(value).max(0.0);
+        }
+        let [requests_per_s, prompt_tokens, output_tokens] = next;
+        let uneven = mix.weighted_prompt_tokens / mix.prompt_tokens;
+        let next = Mix {
+            prompt_tokens,
+            output_tokens,
+            weighted_prompt_tokens: prompt_tokens * uneven,
+        };
+        let capacity = signals.capacity().with_slo(Slo {
+            ttft: Some(self.ttft),
+            tbt: Some(self.tbt),
+            e2e: None,
+        });
+        for of in signals.roles() {
+            let needed = capacity.needed(of.role, &next.at(requests_per_s), 1.0);
+            let reason = format!("{needed:.2} instances for {requests_per_s:.2} requests/s");
+            let count = round_up(needed).clamp(self.min, self.max);
+            desired.exactly(of.role, count, reason);
+        }
+    }
+}

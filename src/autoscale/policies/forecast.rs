@@ -1,0 +1,108 @@
+use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{check_limits, round_up};
+use crate::autoscale::forecast::{Forecaster, Method};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
+use crate::time::SimDuration;
+
+/// As many instances as the requests will need that a forecaster expects, one start-up ahead.
+///
+/// At each decision the forecaster learns the requests a second of the interval. It is asked for every
+/// interval until an instance ordered at the next decision would be active; the highest of these rates,
+/// and the one just seen, goes through the [capacity model](crate::autoscale::capacity) at the mean
+/// lengths of the requests completed. So an instance is ordered when it will be needed one start-up
+/// later, and goes only when it will not be needed again before a new one could be there: until then
+/// keeping it costs no more.
+///
+/// | | |
+/// |---|---|
+/// | inputs | requests that arrived; lengths of the requests completed; the mean start-up time |
+/// | window | one interval |
+/// | current | not used |
+/// | rounding | up |
+/// | first decision | one interval after the start; nothing changes before a request was completed |
+///
+/// Source: the usual form of predictive scaling, with the forecasters of the literature (see
+/// [`Method`]); no published system is meant.
+#[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Forecast {
+    /// Seconds between decisions, and between two values of the series. Default 30, as for
+    /// HeteroScale.
+    #[schemars(range(min = 0.001))]
+    pub interval: SimDuration,
+    /// The forecaster. Default `HoltWinters()`: traffic has a trend and a day.
+    pub method: Method,
+    /// Share of its capacity to which an instance is to be used. Default 0.7: the rest is for chance
+    /// and for requests longer than the mean.
+    #[schemars(range(min = 0.01, max = 1))]
+    pub utilisation: f64,
+    /// At least so many instances of a role. Default 1.
+    pub min: u32,
+    /// At most so many instances of a role. Default 100.
+    pub max: u32,
+    #[serde(skip)]
+    #[schemars(skip)]
+    rate: Option<Box<dyn Forecaster>>,
+}
+
+impl Default for Forecast {
+    fn default() -> Self {
+        Self {
+            interval: SimDuration::saturating(30.0),
+            method: Method::HoltWinters {
+                level: 0.5,
+                trend: 0.1,
+                seasonal: 0.1,
+                season: SimDuration::saturating(86_400.0),
+            },
+            utilisation: 0.7,
+            min: 1,
+            max: 100,
+            rate: None,
+        }
+    }
+}
+
+impl Policy for Forecast {
+    const NAME: &'static str = "Forecast";
+    const SUMMARY: &'static str = "what a forecaster expects, one start-up ahead";
+
+    fn interval(&self) -> SimDuration {
+        self.interval
+    }
+
+    fn check(&self) -> Result<(), InvalidParameter> {
+        check_limits(self.min, self.max)
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        let (interval, method) = (self.interval, self.method);
+        let observed = signals.arrivals_per_s(interval);
+        let rate = self.rate.get_or_insert_with(|| method.forecaster(interval));
+        rate.observe(observed);
+        let Some(demand) = signals.demand(interval) else {
+            return keep_all(signals, desired, "nothing completed yet");
+        };
+        let capacity = signals.capacity();
+        for of in signals.roles() {
+            let ahead = capacity.start_up(of.role).mean.seconds() / interval.seconds();
+            let steps = ahead.ceil() as usize + 1;
+            let expected = (1..=steps).filter_map(|step| rate.forecast(step));
+            let highest = expected.fold(observed, f64::max);
+            let needed = capacity.needed(of.role, &demand.mix().at(highest), self.utilisation);
+            let reason = format!("{highest:.2} requests/s within {steps} intervals");
+            let count = round_up(needed).clamp(self.min, self.max);
+            desired.exactly(of.role, count, reason);
+        }
+    }
+}
+
+/// Leaves every role as it is.
+pub(super) fn keep_all(signals: &Signals, desired: &mut DesiredInstances, reason: &'static str) {
+    for of in signals.roles() {
+        desired.keep(of.role, reason);
+    }
+}

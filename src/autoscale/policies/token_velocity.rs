@@ -1,0 +1,92 @@
+use bevy_ecs::component::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::forecast::keep_all;
+use super::{check_limits, round_up};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
+use crate::serving::Role;
+use crate::time::SimDuration;
+
+/// Arriving tokens over the velocity at which each stage lets them go.
+///
+/// `Prompt` instances = arriving prompt tokens a second ÷ the lower of `V_P`, what one processes, and
+/// `V_N`, what its link carries away. `Token` instances = arriving tokens a second, prompts and outputs,
+/// ÷ `V_D`, the tokens (prompt and output) of the requests that one lets go a second: those in its batch
+/// over the time that they stay. `Mixed` instances = arriving requests ÷ those that one completes. The
+/// velocities come from the [capacity model](crate::autoscale::capacity), at the mean lengths seen.
+///
+/// | | |
+/// |---|---|
+/// | inputs | requests that arrived; lengths of the requests completed |
+/// | window | `window` |
+/// | current | not used |
+/// | rounding | up |
+/// | first decision | one interval after the start; nothing changes before a request was completed |
+///
+/// Source: "TokenScale" (arXiv 2512.03416). Its velocities within the application's objective are meant;
+/// it predicts the output length of each request, here the mean of those completed counts. Its
+/// convertible decoders, which take prefill in a burst, are not modelled; `MixedPool` lends instances in
+/// a like manner.
+#[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenVelocity {
+    /// Seconds between decisions. Default 5: velocities are there to react within seconds.
+    #[schemars(range(min = 0.001))]
+    pub interval: SimDuration,
+    /// Seconds over which arrivals are counted. Default 30: at 6 requests a second, chance then moves
+    /// the count by less than a tenth.
+    #[schemars(range(min = 0.001))]
+    pub window: SimDuration,
+    /// At least so many instances of a role. Default 1.
+    pub min: u32,
+    /// At most so many instances of a role. Default 100.
+    pub max: u32,
+}
+
+impl Default for TokenVelocity {
+    fn default() -> Self {
+        Self {
+            interval: SimDuration::saturating(5.0),
+            window: SimDuration::saturating(30.0),
+            min: 1,
+            max: 100,
+        }
+    }
+}
+
+impl Policy for TokenVelocity {
+    const NAME: &'static str = "TokenVelocity";
+    const SUMMARY: &'static str = "arriving tokens over the velocity of each stage";
+
+    fn interval(&self) -> SimDuration {
+        self.interval
+    }
+
+    fn window(&self) -> SimDuration {
+        self.window
+    }
+
+    fn check(&self) -> Result<(), InvalidParameter> {
+        check_limits(self.min, self.max)
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        let Some(demand) = signals.demand(self.window) else {
+            return keep_all(signals, desired, "nothing completed yet");
+        };
+        let capacity = signals.capacity();
+        for of in signals.roles() {
+            let mut needed = capacity.needed(of.role, &demand, 1.0);
+            if let (Role::Prompt, Some(link)) = (of.role, capacity.transfer_tokens_per_s()) {
+                needed = needed.max(demand.prompt_tokens_per_s / link);
+            }
+            let reason = format!(
+                "{needed:.2} instances at {:.2} requests/s",
+                demand.requests_per_s
+            );
+            let count = round_up(needed).clamp(self.min, self.max);
+            desired.exactly(of.role, count, reason);
+        }
+    }
+}
