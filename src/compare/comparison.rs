@@ -18,6 +18,9 @@ pub struct Comparison {
     /// What the frontier and the relative regret are reckoned in. `None` where every contender
     /// failed.
     pub basis: Option<Basis>,
+    /// What any run costs at the very least that completes every request: of all applications, by
+    /// [`CostBound`](crate::autoscale::capacity::CostBound). `None` when a workload cannot be read.
+    pub lower_bound: Option<Bound>,
     /// Every contender, in the order in which they were named.
     pub contenders: Vec<Standing>,
     /// Policies that `all` stands for and that could not take part.
@@ -32,6 +35,15 @@ pub enum Basis {
     Dollars,
     /// Hours of processors: some SKU in use has no price.
     GpuHours,
+}
+
+/// A proven lower bound on cost. It keeps no promise to users.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Hours of processors.
+    pub gpu_hours: f64,
+    /// Dollars; `None` when a SKU of the fleet has no price.
+    pub cost: Option<f64>,
 }
 
 /// How one contender did.

@@ -8,8 +8,9 @@ use std::thread;
 use super::contender::{Contender, applications, contenders};
 use super::flapping::Directions;
 use super::provision::{self, Need};
-use super::{Comparison, Figures, Follower, Skipped, Standing, judge};
+use super::{Bound, Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;
+use crate::autoscale::capacity::CostBound;
 use crate::fleet::Ledger;
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::simulation::Simulation;
@@ -87,6 +88,7 @@ impl<'a> Contest<'a> {
                 .map(|index| scenario.applications[index].name.clone())
                 .collect(),
             basis: None,
+            lower_bound: bound(self.scenario),
             contenders: done.into_iter().filter_map(OnceLock::into_inner).collect(),
             skipped: self.skipped.clone(),
         };
@@ -127,6 +129,21 @@ impl<'a> Contest<'a> {
             None => Ok(Figures::new(&finished.record, directions, short)),
         }
     }
+}
+
+/// The bounds of all applications together.
+fn bound(scenario: &CheckedScenario) -> Option<Bound> {
+    let nothing = Bound {
+        gpu_hours: 0.0,
+        cost: Some(0.0),
+    };
+    (0..scenario.scenario().applications.len()).try_fold(nothing, |sum, index| {
+        let of = CostBound::of_application(scenario, index).ok()?;
+        Some(Bound {
+            gpu_hours: sum.gpu_hours + of.gpu_hours,
+            cost: sum.cost.zip(of.cost).map(|(sum, of)| sum + of),
+        })
+    })
 }
 
 /// What a panic said.

@@ -46,7 +46,7 @@ mod follow;
 mod judge;
 mod provision;
 
-pub use comparison::{Basis, Comparison, Regret, Skipped, Standing};
+pub use comparison::{Basis, Bound, Comparison, Regret, Skipped, Standing};
 pub use contest::Contest;
 pub use figures::{Figures, Percentiles};
 pub use flapping::{Flapping, RoleFlapping};

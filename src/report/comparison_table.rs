@@ -23,7 +23,8 @@ pub fn comparison_table(comparison: &Comparison) -> String {
         _ => ("GPU\nhours", "regret\nhours"),
     };
     let mut header = vec![
-        " \npolicy",
+        "",
+        "policy",
         "SLO\nmet %",
         "TTFT\np50 s",
         "TTFT\np99 s",
@@ -41,14 +42,17 @@ pub fn comparison_table(comparison: &Comparison) -> String {
     for standing in &comparison.contenders {
         table.add_row(row(standing, comparison.basis, regrets));
     }
-    for column in table.column_iter_mut().skip(1) {
+    for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut widths = vec![ColumnConstraint::ContentWidth; columns];
-    widths[0] = ColumnConstraint::UpperBoundary(Width::Fixed(NAME_WIDTH));
+    widths[1] = ColumnConstraint::UpperBoundary(Width::Fixed(NAME_WIDTH));
     table.set_constraints(widths);
     text += &table.trim_fmt();
     text += "\n* on the frontier: no other contender is as good in cost and SLO and better in one";
+    if let Some(bound) = bound(comparison) {
+        text += &format!("\nno run that completes every request takes less than {bound}");
+    }
     let skipped = comparison.skipped.iter();
     let skipped = skipped.map(|it| ["skipped", it.policy.as_str(), it.reason.as_str()]);
     let failed = comparison.failed();
@@ -60,6 +64,14 @@ pub fn comparison_table(comparison: &Comparison) -> String {
         text += &absent.trim_fmt();
     }
     text
+}
+
+fn bound(comparison: &Comparison) -> Option<String> {
+    let bound = comparison.lower_bound?;
+    match comparison.basis? {
+        Basis::Dollars => Some(format!("{} dollars", number(bound.cost?))),
+        Basis::GpuHours => Some(format!("{} GPU-hours", number(bound.gpu_hours))),
+    }
 }
 
 /// A table without lines.
@@ -76,9 +88,9 @@ fn row(standing: &Standing, basis: Option<Basis>, regrets: bool) -> Vec<String> 
     let mark = if standing.frontier == Some(true) {
         "*"
     } else {
-        " "
+        ""
     };
-    let mut cells = vec![format!("{mark} {}", standing.policy)];
+    let mut cells = vec![mark.to_owned(), standing.policy.clone()];
     match standing.figures.as_ref().zip(basis) {
         Some((figures, basis)) => cells.extend(cells_of(figures, basis)),
         None => cells.push("failed".to_owned()),
