@@ -44,6 +44,10 @@ pub fn comparison_table(comparison: &Comparison) -> String {
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
+        column.set_padding((1, 0));
+    }
+    if let Some(mark) = table.column_mut(0) {
+        mark.set_padding((0, 0));
     }
     let mut widths = vec![ColumnConstraint::ContentWidth; columns];
     widths[1] = ColumnConstraint::UpperBoundary(Width::Fixed(NAME_WIDTH));
