@@ -257,7 +257,7 @@ fn all_leaves_out_what_the_scenario_has_no_instances_for() {
     assert!(skipped.unwrap().reason.contains("`Prompt`"));
     assert!(!names.contains(&"HeteroScale"));
     let table = bench.read("out/comparison.csv");
-    assert!(table.contains("\nHeteroScale,skipped: "), "{table}");
+    assert!(table.contains("\nHeteroScale,\"skipped: "), "{table}");
     assert!(comparison.failed().next().is_none());
 }
 
