@@ -1,11 +1,21 @@
-//! A policy of one's own: as many instances as there are requests for, eight to each.
+//! A policy of one's own, compared with built-in ones: as many instances as there are requests for.
 //!
 //!     cargo run --example custom_policy
+//!
+//! With arguments it is the whole command line of fleetsim with that policy beside the built-in ones:
+//!
+//!     cargo run --release --example custom_policy -- list policies
+//!     cargo run --release --example custom_policy -- \
+//!         compare scenarios/flash_crowd.ron --policies 'all, Concurrency(target: 16)'
+
+use std::process::ExitCode;
+use std::thread;
 
 use bevy_ecs::component::Component;
 use fleetsim::autoscale::{DesiredInstances, Policy, PolicyRegistry, Signals};
-use fleetsim::scenario::CheckedScenario;
-use fleetsim::simulation::Simulation;
+use fleetsim::compare::Contest;
+use fleetsim::report::comparison_table;
+use fleetsim::scenario::{CheckedScenario, Diagnostics};
 use fleetsim::time::SimDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +24,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 struct Concurrency {
     /// Requests for each instance. Default 8.
+    #[schemars(range(min = 1))]
     target: u64,
 }
 
@@ -47,8 +58,8 @@ const SCENARIO: &str = r#"(
         name: "chat",
         model: "llama2-70b",
         instances: [(role: Mixed, start: AllServers)],
-        autoscaler: Concurrency(target: 10),
         actuator: (mixed: (max: 6), down_cooldown: 60),
+        slo: (ttft: 1, tbt: 0.1),
         workload: Synthetic(
             arrivals: Poisson(rate: 4),
             shape: Piecewise([(0, 1), (120, 4), (300, 1)]),
@@ -59,28 +70,30 @@ const SCENARIO: &str = r#"(
     )],
 )"#;
 
-#[expect(clippy::print_stdout, reason = "the result is for the reader")]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let scenario = CheckedScenario::from_ron(SCENARIO, ".".as_ref())?;
+fn main() -> ExitCode {
     let mut policies = PolicyRegistry::built_in();
     policies.register::<Concurrency>();
-
-    let mut simulation = Simulation::with_policies(&scenario, &policies)?;
-    while simulation.tick()? {
-        for decision in simulation.take_decisions() {
-            if decision.started + decision.cancelled + decision.drained > 0 {
-                println!(
-                    "{:5} s: {} active, {} wanted ({})",
-                    decision.time.seconds(),
-                    decision.active,
-                    decision.desired,
-                    decision.reason
-                );
-            }
-        }
+    if std::env::args_os().len() > 1 {
+        return fleetsim::cli::main_with(std::env::args_os(), &policies);
     }
-    let summary = simulation.finish().record.summarise();
-    let requests = &summary.applications[0].requests;
-    println!("{} requests completed", requests.completed);
+    match compare(&policies) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problems) => fail(&problems),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is for the reader")]
+fn compare(policies: &PolicyRegistry) -> Result<(), Diagnostics> {
+    let scenario = CheckedScenario::from_ron(SCENARIO, ".".as_ref())?;
+    let contenders = "None, Threshold, HpaGpu, Concurrency, Concurrency(target: 32)";
+    let contest = Contest::new(&scenario, policies, contenders)?;
+    let jobs = thread::available_parallelism().unwrap_or(std::num::NonZero::<usize>::MIN);
+    println!("{}", comparison_table(&contest.run(jobs, &())));
     Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "what is wrong is for the reader")]
+fn fail(problems: &Diagnostics) -> ExitCode {
+    eprintln!("{problems}");
+    ExitCode::from(2)
 }

@@ -12,9 +12,9 @@ use crate::scenario::json_schema;
 pub(super) struct Schema {}
 
 impl Schema {
-    pub(super) fn execute(self) -> Result<(), Failure> {
+    pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let Self {} = self;
-        let schema = with_policies(json_schema(), &PolicyRegistry::built_in());
+        let schema = with_policies(json_schema(), policies);
         let text = serde_json::to_string_pretty(&schema)
             .map_err(|error| Failure::Running(format!("cannot write the schema: {error}")))?;
         print(&(text + "\n"))

@@ -4,11 +4,17 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
-use super::{CsvWriter, Exposition, JsonLinesWriter, ReportError, Table, write_summary};
+use super::{
+    CsvWriter, Exposition, JsonLinesWriter, ReportError, Table, write_comparison_csv,
+    write_comparison_json, write_summary,
+};
+use crate::compare::Comparison;
 use crate::observe::Summary;
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";
+const COMPARISON_JSON: &str = "comparison.json";
+const COMPARISON_CSV: &str = "comparison.csv";
 
 /// The directory that a run leaves its results in.
 ///
@@ -31,7 +37,7 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 13] = [
+    pub const FILES: [&str; 16] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
@@ -43,6 +49,9 @@ impl ResultsDirectory {
         "timeline.parquet",
         "decisions.parquet",
         METRICS,
+        COMPARISON_JSON,
+        COMPARISON_CSV,
+        "comparison.html",
         "report.html",
         "trace.json",
     ];
@@ -123,6 +132,18 @@ impl ResultsDirectory {
     pub fn write_summary(&self, summary: &Summary) -> Result<(), ReportError> {
         let (file, path) = self.create_file(SUMMARY)?;
         write_summary(file, &path, summary)
+    }
+
+    /// Writes `comparison.json` and `comparison.csv`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when a file cannot be created or written.
+    pub fn write_comparison(&self, comparison: &Comparison) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(COMPARISON_JSON)?;
+        write_comparison_json(file, &path, comparison)?;
+        let (file, path) = self.create_file(COMPARISON_CSV)?;
+        write_comparison_csv(file, path, comparison)?;
+        Ok(())
     }
 
     fn create_file(&self, name: &str) -> Result<(File, PathBuf), ReportError> {

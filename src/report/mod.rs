@@ -2,22 +2,31 @@
 //!
 //! The writers stream: they take rows as the run makes them and keep none, or a bounded number.
 
+mod comparison;
+mod comparison_progress;
+mod comparison_table;
 mod directory;
 mod error;
 mod exposition;
+mod outputs;
 mod progress;
 mod summary;
 mod table;
 mod tables;
 
+pub use comparison::{write_comparison_csv, write_comparison_json};
+pub use comparison_progress::ComparisonProgress;
+pub use comparison_table::comparison_table;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
 pub use exposition::Exposition;
+pub use outputs::{Format, Outputs};
 pub use progress::Progress;
 pub use summary::write_summary;
 pub use table::summary_table;
 #[cfg(feature = "parquet")]
 pub use tables::ParquetWriter;
 pub use tables::{
-    Cells, Column, CsvWriter, Decisions, JsonLinesWriter, Kind, Requests, Scaling, Table, Timeline,
+    Cells, Column, Contender, Contenders, CsvWriter, Decisions, JsonLinesWriter, Kind, Requests,
+    Scaling, Table, Timeline,
 };

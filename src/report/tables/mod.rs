@@ -1,5 +1,6 @@
 //! Tables: what their columns are, once, and the formats that they are written in.
 
+mod contenders;
 mod csv;
 mod decisions;
 mod json_lines;
@@ -9,6 +10,7 @@ mod requests;
 mod scaling;
 mod timeline;
 
+pub use contenders::{Contender, Contenders};
 pub use csv::CsvWriter;
 pub use decisions::Decisions;
 pub use json_lines::JsonLinesWriter;

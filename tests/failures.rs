@@ -1,0 +1,260 @@
+//! The scenarios of classic failures: what they say about themselves is true, the policy that fails does,
+//! and the one that claims to avoid it does, too.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use fleetsim::autoscale::{Decision, PolicyRegistry};
+use fleetsim::compare::{Comparison, Contest, Figures};
+use fleetsim::scenario::CheckedScenario;
+use fleetsim::serving::{RequestRecord, Role};
+use fleetsim::simulation::Simulation;
+
+/// The head of the table in a scenario's comments; a row for each policy follows.
+const HEAD: &str = "//     SLO met   GPU-hours   turns/h   policy\n";
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.ron"))
+}
+
+fn load(name: &str, overrides: &[String]) -> CheckedScenario {
+    CheckedScenario::load(&path(name), overrides).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn compare(scenario: &CheckedScenario, policies: &[&str]) -> Comparison {
+    let registry = PolicyRegistry::built_in();
+    let contest = Contest::new(scenario, &registry, &policies.join(", "));
+    let contest = contest.unwrap_or_else(|problems| panic!("{problems}"));
+    let jobs = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    contest.run(jobs, &())
+}
+
+/// Runs a scenario under the policies of the table in its comments, and holds each row against what came
+/// out.
+fn told(name: &str) -> Comparison {
+    let text = fs::read_to_string(path(name)).unwrap();
+    let (_, table) = text
+        .split_once(HEAD)
+        .unwrap_or_else(|| panic!("{name} has no table"));
+    let rows = table.lines().take_while(|line| line.starts_with("//     "));
+    let rows: Vec<&str> = rows.collect();
+    let policies: Vec<&str> = rows
+        .iter()
+        .map(|row| row[HEAD.len() - 7..].trim())
+        .collect();
+    let comparison = compare(&load(name, &[]), &policies);
+    let written: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    let true_rows: Vec<String> = comparison
+        .contenders
+        .iter()
+        .map(|of| row(&of.policy, of.figures.as_ref().unwrap()))
+        .collect();
+    assert_eq!(
+        written,
+        true_rows,
+        "{name} should say\n{}",
+        true_rows.join("\n")
+    );
+    comparison
+}
+
+fn row(policy: &str, figures: &Figures) -> String {
+    format!(
+        "//     {:>5.2} %{:>12.1}{:>10.1}   {policy}",
+        figures.attainment.unwrap() * 100.0,
+        figures.gpu_hours,
+        figures.flapping.per_hour
+    )
+}
+
+fn figures(comparison: &Comparison, place: usize) -> &Figures {
+    comparison.contenders[place].figures.as_ref().unwrap()
+}
+
+fn met(comparison: &Comparison, place: usize) -> f64 {
+    figures(comparison, place).attainment.unwrap()
+}
+
+fn turns(comparison: &Comparison, place: usize) -> f64 {
+    figures(comparison, place).flapping.per_hour
+}
+
+/// A run under one policy: what it decided, and its requests.
+fn run(scenario: &CheckedScenario, policy: &str) -> (Vec<Decision>, Vec<RequestRecord>) {
+    let scenario = scenario.with_policy(&[0], policy).unwrap();
+    let mut simulation = Simulation::new(&scenario).unwrap();
+    let (mut decisions, mut requests) = (Vec::new(), Vec::new());
+    let mut keep = |rows: fleetsim::observe::Rows| {
+        requests.extend(rows.requests.into_iter().map(|(_, record)| record));
+    };
+    let ran = simulation.run(|_, news| {
+        decisions.extend(news.decisions);
+        keep(news.rows);
+        Ok::<(), ()>(())
+    });
+    ran.unwrap().unwrap();
+    keep(simulation.finish().rows);
+    (decisions, requests)
+}
+
+/// Share of the requests that arrived between two instants whose first token came within a second.
+fn prompt_answers(requests: &[RequestRecord], from: f64, to: f64) -> f64 {
+    let arrived: Vec<_> = requests
+        .iter()
+        .filter(|it| (from..to).contains(&it.arrival.seconds()))
+        .collect();
+    let met = arrived
+        .iter()
+        .filter(|it| it.ttft().is_some_and(|ttft| ttft.seconds() <= 1.0));
+    met.count() as f64 / arrived.len() as f64
+}
+
+#[test]
+fn a_flash_crowd_is_over_before_a_policy_that_reacts_has_caught_up() {
+    let comparison = told("flash_crowd");
+    let scenario = load("flash_crowd", &[]);
+    let [_, hpa, threshold, periodic] =
+        [0, 1, 2, 3].map(|place| &comparison.contenders[place].policy);
+    for policy in [hpa, threshold] {
+        let (_, requests) = run(&scenario, policy);
+        assert!(prompt_answers(&requests, 0.0, 600.0) > 0.98, "{policy}");
+        assert!(prompt_answers(&requests, 620.0, 680.0) < 0.6, "{policy}");
+        assert!(prompt_answers(&requests, 1000.0, 1800.0) > 0.98, "{policy}");
+    }
+    let (_, requests) = run(&scenario, periodic);
+    assert!(prompt_answers(&requests, 600.0, 900.0) > 0.99);
+    assert!(met(&comparison, 3) > met(&comparison, 2) && met(&comparison, 2) > met(&comparison, 0));
+}
+
+#[test]
+fn a_start_up_as_long_as_the_surge_is_a_cliff() {
+    let comparison = told("cliff");
+    let hpa = comparison.contenders[1].policy.as_str();
+    let (none, none_hours) = (met(&comparison, 0), figures(&comparison, 0).gpu_hours);
+    let text = fs::read_to_string(path("cliff")).unwrap();
+    let with_delay = |delay: u32, policy: &str| {
+        let set = format!("fleet[0].provision_delay=Constant({delay})");
+        let comparison = compare(&load("cliff", &[set]), &[policy]);
+        figures(&comparison, 0).clone()
+    };
+    let mut shares = Vec::new();
+    for delay in [0, 60, 100, 120, 180] {
+        let figures = with_delay(delay, hpa);
+        let share = figures.attainment.unwrap();
+        let line = format!(
+            "//{delay:>8} s{:>8.2} %{:>12.1}\n",
+            share * 100.0,
+            figures.gpu_hours
+        );
+        assert!(text.contains(&line), "cliff should say\n{line}");
+        assert!(figures.gpu_hours > 1.15 * none_hours, "{delay}");
+        shares.push(share);
+    }
+    let [at_once, in_time, late, cliff, over] = shares[..] else {
+        panic!("five delays");
+    };
+    assert!(at_once > 0.99);
+    assert!(in_time > none + 0.1);
+    assert!(late > none + 0.02);
+    assert!((cliff - none).abs() < 0.01 && (over - none).abs() < 0.01);
+
+    let in_hand = comparison.contenders[2].policy.as_str();
+    for delay in [60, 180] {
+        let figures = with_delay(delay, in_hand);
+        assert!(figures.attainment.unwrap() > 0.99, "{delay}");
+    }
+}
+
+#[test]
+fn a_policy_that_ignores_what_starts_up_orders_four_too_many() {
+    let comparison = told("ignored_start_ups");
+    let scenario = load("ignored_start_ups", &[]);
+    let [_, threshold, hpa] = [0, 1, 2].map(|place| &comparison.contenders[place].policy);
+
+    let (_, requests) = run(
+        &load("ignored_start_ups", &["fleet[0].count=3".into()]),
+        "None",
+    );
+    assert!(
+        prompt_answers(&requests, 0.0, 900.0) > 0.99,
+        "one more is enough"
+    );
+
+    let (decisions, _) = run(&scenario, threshold);
+    let ordered: u32 = decisions.iter().map(|it| it.started).sum();
+    let first = decisions.iter().find(|it| it.started > 0).unwrap().time;
+    let before_any_is_active = decisions.iter().take_while(|it| it.active == 2);
+    let before: u32 = before_any_is_active.map(|it| it.started).sum();
+    assert_eq!((first.seconds(), ordered, before), (315.0, 5, 5));
+
+    let (decisions, _) = run(&scenario, hpa);
+    assert!(decisions.iter().any(|it| it.started > 0));
+    let on_their_way = decisions.iter().map(|it| it.scaling_up + it.started);
+    assert!(on_their_way.max() <= Some(2));
+}
+
+#[test]
+fn latency_says_nothing_on_a_slow_ramp() {
+    let comparison = told("slow_ramp");
+    for by_latency in [1, 2] {
+        assert!(met(&comparison, by_latency) < 0.8);
+        assert!(turns(&comparison, by_latency) >= 10.0);
+        assert!(figures(&comparison, by_latency).under_provisioned > Some(0.25));
+    }
+    assert!(met(&comparison, 3) > 0.99);
+    assert!(turns(&comparison, 3) <= 1.0);
+    assert!(figures(&comparison, 3).under_provisioned < Some(0.15));
+}
+
+#[test]
+fn pure_latency_flaps_with_every_change_of_the_load() {
+    let comparison = told("on_off");
+    // Twelve changes of load an hour, and it turns round at each.
+    assert_eq!(turns(&comparison, 1), 12.0);
+    assert!(turns(&comparison, 2) < 4.0);
+    let actions = |place| figures(&comparison, place).scaling_actions;
+    assert!(actions(1) > 10 * actions(2));
+    assert!(met(&comparison, 2) > met(&comparison, 1));
+    assert!(figures(&comparison, 2).gpu_hours < figures(&comparison, 1).gpu_hours);
+}
+
+#[test]
+fn a_pool_by_memory_in_use_never_shrinks() {
+    let comparison = told("idle_memory");
+    let scenario = load("idle_memory", &[]);
+    let tokens = |policy: &str| {
+        let (decisions, _) = run(&scenario, policy);
+        let mut tokens = decisions;
+        tokens.retain(|it| it.role == Role::Token);
+        tokens
+    };
+    let [_, stuck, by_default, by_tokens] =
+        [0, 1, 2, 3].map(|place| comparison.contenders[place].policy.as_str());
+    let of_stuck = tokens(stuck);
+    assert!(of_stuck.iter().any(|it| it.started > 0));
+    assert!(of_stuck.iter().all(|it| it.drained + it.cancelled == 0));
+    let last = |policy| tokens(policy).last().unwrap().active;
+    assert!(of_stuck.last().unwrap().active > 6);
+    assert_eq!(last(by_default), 3);
+    assert_eq!(last(by_tokens), 2);
+    assert!(figures(&comparison, 3).gpu_hours < 0.5 * figures(&comparison, 1).gpu_hours);
+}
+
+#[test]
+fn a_day_is_served_by_a_fleet_that_breathes() {
+    let comparison = told("day_night");
+    let none = figures(&comparison, 0);
+    assert!(
+        (380_000..420_000).contains(&none.arrived),
+        "{}",
+        none.arrived
+    );
+    let best = comparison.contenders.len() - 1;
+    assert!(met(&comparison, best) > met(&comparison, 0));
+}
