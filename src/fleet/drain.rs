@@ -1,5 +1,7 @@
 //! From `Active` to gone: an instance takes nothing new, finishes what it has, and retires.
 
+use std::collections::BTreeMap;
+
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::query::With;
@@ -21,11 +23,20 @@ use super::{
 /// The instances of an application that retire at the very instant at which they are idle. While
 /// there are any, no tick goes beyond the application's next event.
 #[derive(Component, Debug, Default)]
-pub(super) struct IdleDrains(Vec<(Entity, EngineId)>);
+pub(super) struct IdleDrains {
+    /// By engine, which the endpoint watches: the instance, and the number of its drain.
+    watched: BTreeMap<EngineId, (u64, Entity)>,
+    begun: u64,
+}
 
 impl IdleDrains {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.watched.is_empty()
+    }
+
+    fn watch(&mut self, engine: EngineId, instance: Entity) {
+        self.watched.insert(engine, (self.begun, instance));
+        self.begun += 1;
     }
 }
 
@@ -84,8 +95,11 @@ fn wait(
             agenda.lifecycle.push(check, Timer::DrainCheck(instance));
         }
         Drain::OnIdle => {
-            if let Some(mut watched) = world.get_mut::<IdleDrains>(application) {
-                watched.0.push((instance, engine));
+            if let Some(mut drains) = world.get_mut::<IdleDrains>(application) {
+                drains.watch(engine, instance);
+            }
+            if let Some(mut service) = world.get_mut::<Service>(application) {
+                service.0.watch(engine);
             }
         }
     }
@@ -168,30 +182,30 @@ pub(super) fn retire_idle(world: &mut World) {
     }
 }
 
-/// Takes those that are idle off an application's list, each with the instant since when, and drops
-/// those that are gone.
+/// Takes those that are idle off an application's list, each with the instant since when, in the order
+/// in which their drains began. Those that are gone, after a crash or a timeout, are dropped.
 fn take_idle(world: &mut World, application: Entity) -> Vec<(Entity, SimTime)> {
-    let mut watched = world
-        .get_mut::<IdleDrains>(application)
-        .map(|mut it| std::mem::take(&mut it.0))
+    let engines = world
+        .get_mut::<Service>(application)
+        .map(|mut service| service.0.take_idle())
         .unwrap_or_default();
-    let mut idle = Vec::new();
-    if let Some(service) = world.get::<Service>(application) {
-        watched.retain(|&(instance, engine)| {
-            let Some(timer) = world.get::<DrainTimer>(instance) else {
-                return false;
-            };
-            let Some(since) = service.0.idle_since(engine) else {
-                return true;
-            };
-            idle.push((instance, since.max(timer.started)));
-            false
-        });
+    let mut found: Vec<(u64, Entity, EngineId)> = Vec::new();
+    if !engines.is_empty()
+        && let Some(mut drains) = world.get_mut::<IdleDrains>(application)
+    {
+        found.extend(engines.into_iter().filter_map(|engine| {
+            let (number, instance) = drains.watched.remove(&engine)?;
+            Some((number, instance, engine))
+        }));
     }
-    if let Some(mut it) = world.get_mut::<IdleDrains>(application) {
-        it.0 = watched;
-    }
-    idle
+    found.sort_unstable_by_key(|&(number, ..)| number);
+    let service = world.get::<Service>(application);
+    let idle = |(_, instance, engine)| {
+        let timer = world.get::<DrainTimer>(instance)?;
+        let since = service?.0.idle_since(engine)?;
+        Some((instance, since.max(timer.started)))
+    };
+    found.into_iter().filter_map(idle).collect()
 }
 
 /// Removes a draining instance that has no work, and its server if that was asked for and it is empty.

@@ -2,7 +2,7 @@
 //! more. The latest to arrive is evicted, and begins again once the engine has made progress.
 
 use super::batching::Batching;
-use super::request::{RequestId, Stage, Task};
+use super::request::{RequestId, Stage};
 use super::{Endpoint, EngineId};
 
 impl Endpoint {
@@ -19,16 +19,15 @@ impl Endpoint {
 
     /// The same for an engine that is told of memory only when the head of its queue fits.
     pub(super) fn evict_and_begin_if_deadlocked(&mut self, engine: EngineId) {
-        let state = &self.engines[engine.index()];
+        let state = &mut self.engines[engine.index()];
         if state.run.is_some() || !state.has_waiting() || state.removed.is_some() {
             return;
         }
         self.selection.clear();
-        state
-            .rule
-            .select(state, &mut self.requests, &mut self.selection);
-        for task in &self.selection.joined {
-            self.requests[task.request()].selected = false;
+        let rule = state.rule;
+        rule.select(state, &mut self.selection);
+        for &task in &self.selection.joined {
+            state.pool.member_mut(task).selected = false;
         }
         if self.selection.is_empty() && self.evict_if_deadlocked(engine) {
             self.begin(engine);
@@ -77,10 +76,12 @@ impl Endpoint {
     }
 
     fn evict_latest_waiting(&mut self, engine: EngineId) -> bool {
-        let latest = self.engines[engine.index()]
+        let pool = &self.engines[engine.index()].pool;
+        let latest = pool
             .waiting()
+            .iter()
             .rev()
-            .map(Task::request)
+            .map(|&task| pool.member(task).request)
             .find(|&id| self.requests[id].held > 0);
         latest.is_some_and(|id| self.evict(engine, id))
     }
@@ -120,6 +121,7 @@ impl Endpoint {
                 self.wait_in_order(id);
             }
         }
+        self.tell_if_idle(engine);
     }
 
     /// When nothing is due and nothing comes any more: engines that were not told of room that they

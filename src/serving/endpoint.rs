@@ -7,11 +7,13 @@ use super::arrivals::Arrivals;
 use super::batching::{Selection, usable_memory};
 use super::engine::{Admission, Engine};
 use super::events::{Event, Events};
-use super::request::{Phase, Request, RequestId, Requests, Stage, Task};
+use super::request::{Request, RequestId, Requests, Stage};
+use super::run::Finished;
 use super::scheduler::{AnyScheduler, Choice, Engines, Scheduler, Shape};
+use super::task::Phase;
 use super::{
-    Counts, EndpointConfig, EngineBusy, EngineId, EngineLoad, EngineSpec, LateArrival, Outcome,
-    Rejection, RequestRecord, Role,
+    Counts, EndpointConfig, EngineId, EngineLoad, LateArrival, Outcome, Rejection, RequestRecord,
+    Role,
 };
 
 /// The data plane of one application: its requests, batch engines, scheduler and events, in dense
@@ -68,9 +70,11 @@ pub struct Endpoint {
     pub(super) now: SimTime,
     pub(super) last_event: SimTime,
     pub(super) selection: Selection,
-    pub(super) finished: Vec<Task>,
+    pub(super) finished: Vec<Finished>,
     /// By role: what the engines taken out did.
-    departed: [EngineLoad; 3],
+    pub(super) departed: [EngineLoad; 3],
+    /// Watched engines that have become idle.
+    pub(super) idle: Vec<EngineId>,
     /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
     largest: (u64, u64),
 }
@@ -128,94 +132,8 @@ impl Endpoint {
             selection: Selection::default(),
             finished: Vec::new(),
             departed: [EngineLoad::default(); 3],
+            idle: Vec::new(),
         }
-    }
-
-    /// Adds an engine. The scheduler leaves it alone until it is opened.
-    pub fn add_engine(&mut self, spec: EngineSpec) -> EngineId {
-        let id = EngineId(u32::try_from(self.engines.len()).expect("under 2^32 engines ever"));
-        self.scheduler.join(id, spec.role);
-        let config = &self.config;
-        self.engines.push(Engine::new(
-            spec,
-            config.weights_bytes,
-            config.kv_bytes_per_token,
-            self.now,
-        ));
-        id
-    }
-
-    /// Lets the scheduler choose the engine, unless it was closed or taken out. Follow with
-    /// [`Self::flush`] once all that open at the same instant are open.
-    pub fn open(&mut self, engine: EngineId) {
-        let state = &mut self.engines[engine.index()];
-        if state.admission == Admission::Joined {
-            state.admission = Admission::Open;
-            let role = state.role;
-            let engines = Engines {
-                engines: &self.engines,
-                weights_bytes: self.config.weights_bytes,
-            };
-            self.scheduler.open(engine, role, &engines);
-        }
-    }
-
-    /// Stops the scheduler from choosing the engine, for good; what it has it finishes.
-    pub fn close(&mut self, engine: EngineId) {
-        let state = &mut self.engines[engine.index()];
-        if state.admission == Admission::Open {
-            self.scheduler.close(engine);
-        }
-        state.admission = Admission::Closed;
-    }
-
-    /// Whether no request is assigned to the engine, transfers from and to it included.
-    #[must_use]
-    pub fn is_idle(&self, engine: EngineId) -> bool {
-        self.engines[engine.index()].unfinished() == 0
-    }
-
-    /// Since when it has been idle, if it is: its last request's end, or when it joined if it never had any.
-    #[must_use]
-    pub fn idle_since(&self, engine: EngineId) -> Option<SimTime> {
-        self.is_idle(engine)
-            .then(|| self.engines[engine.index()].idle_since)
-    }
-
-    /// Takes an idle engine out.
-    ///
-    /// # Errors
-    /// [`EngineBusy`] while a request is assigned to it.
-    pub fn remove(&mut self, engine: EngineId) -> Result<(), EngineBusy> {
-        let assigned = self.engines[engine.index()].unfinished();
-        if assigned > 0 {
-            return Err(EngineBusy { assigned });
-        }
-        self.close(engine);
-        self.retire(engine);
-        Ok(())
-    }
-
-    /// Lets an engine go; what it did is kept.
-    pub(super) fn retire(&mut self, engine: EngineId) {
-        self.events.cancel_run(engine);
-        let did = self.load(engine, self.now);
-        let state = &mut self.engines[engine.index()];
-        self.departed[state.role as usize] += EngineLoad {
-            prompt_tokens: did.prompt_tokens,
-            output_tokens: did.output_tokens,
-            prompt_busy_s: did.prompt_busy_s,
-            token_busy_s: did.token_busy_s,
-            up_s: did.up_s,
-            ..EngineLoad::default()
-        };
-        state.retire(self.config.weights_bytes, self.now);
-    }
-
-    /// What the engines of a role that were taken out did, all together.
-    #[must_use]
-    pub const fn departed(&self, role: Role) -> EngineLoad {
-        self.departed[role as usize]
     }
 
     /// Hands over a request, from a host that makes its own.
@@ -264,7 +182,7 @@ impl Endpoint {
     }
 
     fn handle_event(&mut self) {
-        match self.events.pop() {
+        match self.events.next() {
             Some(Event::Run(engine)) => self.complete(engine),
             Some(Event::Transfer(id, event)) if self.requests.transfer_stands(id, event) => {
                 self.move_transfer(id);
@@ -303,16 +221,12 @@ impl Endpoint {
     }
 
     pub(super) fn shape(&self, request: &Request) -> Shape {
-        let bytes = |phase| {
-            self.config
-                .kv_bytes_per_token
-                .saturating_mul(request.tokens_held(phase))
-        };
+        let bytes = |tokens: u64| self.config.kv_bytes_per_token.saturating_mul(tokens);
         Shape {
             prompt_tokens: request.prompt_tokens,
             output_tokens: request.output_tokens,
-            prompt_bytes: bytes(Phase::Prompt),
-            token_bytes: bytes(Phase::Token),
+            prompt_bytes: bytes(u64::from(request.prompt_tokens) + 1),
+            token_bytes: bytes(u64::from(request.decode_tokens())),
         }
     }
 
@@ -345,26 +259,11 @@ impl Endpoint {
         } else {
             self.assign(token, decode_tokens);
         }
-        self.arrive(prompt, Task::prompt(id));
+        self.arrive(prompt, id, Phase::Prompt);
         if prompt == token && has_token_phase {
-            self.arrive(token, Task::token(id));
+            self.arrive(token, id, Phase::Token);
         }
         true
-    }
-
-    fn assign(&mut self, engine: EngineId, tokens: u64) {
-        let engine = &mut self.engines[engine.index()];
-        engine.assigned += 1;
-        engine.totals.pending_tokens += tokens;
-    }
-
-    pub(super) fn unassign(&mut self, engine: EngineId) {
-        let now = self.now;
-        let engine = &mut self.engines[engine.index()];
-        engine.assigned -= 1;
-        if engine.assigned == 0 {
-            engine.idle_since = now;
-        }
     }
 
     /// Schedules what waits at the application, in order of arrival, as far as engines are open to it.
@@ -381,72 +280,6 @@ impl Endpoint {
                 self.waiting.push_back(id);
             }
         }
-    }
-
-    pub(super) fn record(
-        &self,
-        request: &Request,
-        outcome: Outcome,
-        end: Option<SimTime>,
-    ) -> RequestRecord {
-        let instance = |engine: EngineId| Some(self.engines[engine.index()].instance);
-        let (prompt_instance, token_instance) = match request.stage {
-            Stage::Ended | Stage::Waiting | Stage::Parked(_) => (None, None),
-            _ => (
-                instance(request.prompt_engine),
-                instance(request.token_engine),
-            ),
-        };
-        RequestRecord {
-            id: request.id,
-            arrival: request.arrival,
-            prompt_tokens: request.prompt_tokens,
-            output_tokens: request.output_tokens,
-            prompt_start: request.prompt_start,
-            first_token: request.first_token,
-            token_start: request.token_start,
-            end,
-            prompt_instance,
-            token_instance,
-            restarts: request.restarts,
-            outcome,
-        }
-    }
-
-    /// Takes the records of what ended since the last call, in the order of ending. A request that is
-    /// turned away ends when it arrives.
-    pub fn take_ended(&mut self) -> std::vec::Drain<'_, RequestRecord> {
-        self.ended.drain(..)
-    }
-
-    /// The records of what ended since the last [`Self::take_ended`], in the order of ending.
-    #[must_use]
-    pub fn ended(&self) -> &[RequestRecord] {
-        &self.ended
-    }
-
-    /// Whether anything ended since the last [`Self::take_ended`].
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        !self.ended.is_empty()
-    }
-
-    /// The records of everything that has not ended, by arrival.
-    #[must_use]
-    pub fn outstanding(&self) -> Vec<RequestRecord> {
-        let mut live: Vec<(u64, RequestRecord)> = self
-            .requests
-            .iter()
-            .map(|(_, request)| {
-                let outcome = match request.stage {
-                    Stage::Waiting => Outcome::Waiting,
-                    _ => Outcome::InFlight,
-                };
-                (request.sequence, self.record(request, outcome, None))
-            })
-            .collect();
-        live.sort_unstable_by_key(|&(sequence, _)| sequence);
-        live.into_iter().map(|(_, record)| record).collect()
     }
 
     /// The instant of the next event, arrivals included.
@@ -494,28 +327,6 @@ impl Endpoint {
     #[must_use]
     pub const fn counts(&self) -> Counts {
         self.counts
-    }
-
-    /// What an engine holds and did by `at`, an instant not before the last event served and not after
-    /// the next.
-    #[must_use]
-    pub fn load(&self, engine: EngineId, at: SimTime) -> EngineLoad {
-        let engine = &self.engines[engine.index()];
-        let (tokens, prompt_s, token_s) = engine.progress(at);
-        let totals = &engine.totals;
-        EngineLoad {
-            queued: engine.waiting_len() as u64,
-            running: engine.batch().len() as u64,
-            assigned: engine.assigned,
-            pending_tokens: totals.pending_tokens.saturating_sub(tokens),
-            memory_used: engine.used(),
-            memory: engine.memory(),
-            prompt_tokens: totals.prompt_tokens,
-            output_tokens: totals.output_tokens + tokens,
-            prompt_busy_s: totals.prompt_busy_s + prompt_s,
-            token_busy_s: totals.token_busy_s + token_s,
-            up_s: engine.up(at).seconds(),
-        }
     }
 }
 

@@ -79,27 +79,26 @@ impl Events {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Event> {
-        let run = self.runs.least().map(|run| (run.key, run.order));
+    /// What is due first. A run stays until it is set anew, which is how nearly every one ends, or
+    /// cancelled; a transfer's step is taken out.
+    pub(super) fn next(&mut self) -> Option<Event> {
+        let run = self.runs.least();
         let transfer = self
             .transfers
             .peek()
             .map(|Reverse(transfer)| (transfer.time, transfer.number));
-        let run_first = match (run, transfer) {
-            (Some(run), Some(transfer)) => run < transfer,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if run_first {
-            let engine = self.runs.least()?.engine;
-            self.runs.remove(engine);
-            Some(Event::Run(engine))
-        } else {
-            let Reverse(transfer) = self.transfers.pop()?;
-            Some(Event::Transfer(
-                RequestId::at(transfer.request),
-                transfer.number,
-            ))
+        match (run, transfer) {
+            (Some(run), None) => Some(Event::Run(run.engine)),
+            (Some(run), Some(transfer)) if (run.key, run.order) < transfer => {
+                Some(Event::Run(run.engine))
+            }
+            _ => {
+                let Reverse(transfer) = self.transfers.pop()?;
+                Some(Event::Transfer(
+                    RequestId::at(transfer.request),
+                    transfer.number,
+                ))
+            }
         }
     }
 }

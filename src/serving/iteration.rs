@@ -3,25 +3,28 @@
 use crate::time::SimTime;
 
 use super::batching::Batching;
-use super::request::{Phase, RequestId, Stage, Task};
+use super::request::{RequestId, Stage};
+use super::run::Finished;
 use super::scheduler::Scheduler;
+use super::task::{Phase, Task};
 use super::{Endpoint, EngineId, Outcome};
 
 impl Endpoint {
-    /// A task comes to an engine: its request's next one, or a token task right behind its prompt.
-    pub(super) fn arrive(&mut self, engine: EngineId, task: Task) {
+    /// A request's next phase comes to an engine, or its token phase right behind its prompt.
+    pub(super) fn arrive(&mut self, engine: EngineId, id: RequestId, phase: Phase) {
         let state = &mut self.engines[engine.index()];
-        if self.requests[task.request()].is_first(task.phase()) {
-            state.enter_pool(&mut self.requests, task);
+        let request = &mut self.requests[id];
+        if request.is_first(phase) {
+            request.slot = state.pool.enter(id, request, phase);
             self.scheduler.pool_entered(engine);
         }
-        state.enqueue(&self.requests, task);
+        let task = Task::new(request.slot, phase);
+        state.enqueue(task);
         if state.run.is_none() {
-            let bytes = state.bytes(&self.requests[task.request()], task.phase());
-            if state.fits(bytes) {
+            if state.fits(state.bytes(task)) {
                 self.begin(engine);
             }
-        } else if state.rule.interrupts(state, &self.requests, task) {
+        } else if state.rule.interrupts(state, task) {
             self.pause(engine);
         }
     }
@@ -32,10 +35,10 @@ impl Endpoint {
             let state = &mut self.engines[engine.index()];
             self.selection.clear();
             let rule = state.rule;
-            rule.select(state, &mut self.requests, &mut self.selection);
+            rule.select(state, &mut self.selection);
             state.rebatch(&mut self.requests, &self.selection, self.now);
-            if !state.batch().is_empty() {
-                let ends = state.start_run(&self.requests, self.now);
+            if !state.batch.is_empty() {
+                let ends = state.start_run(self.now);
                 self.events.run_ends(engine, ends);
                 return;
             }
@@ -53,14 +56,13 @@ impl Endpoint {
     /// Cuts the run of token iterations short at the next boundary, once a run.
     pub(super) fn pause(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        let prompts = state.batch_prompts();
+        let prompts = state.batch.prompts();
         let Some(run) = &mut state.run else { return };
         if run.paused || prompts > 0 {
             return;
         }
         run.paused = true;
-        let start = run.ends.seconds() - run.duration * run.iterations as f64;
-        let elapsed = self.now.seconds() - start;
+        let elapsed = self.now.seconds() - run.start();
         let iterations =
             (floor_divide(elapsed, run.duration) + 1.0).clamp(0.0, run.iterations as f64);
         let left = run.duration * iterations - elapsed;
@@ -69,7 +71,6 @@ impl Endpoint {
             run.ends = SimTime::saturating(self.now.seconds() + left);
             self.events.run_ends(engine, run.ends);
         } else {
-            self.events.cancel_run(engine);
             self.complete(engine);
         }
     }
@@ -79,16 +80,16 @@ impl Endpoint {
         let mut finished = std::mem::take(&mut self.finished);
         let state = &mut self.engines[engine.index()];
         let before = (state.totals.prompt_tokens, state.totals.output_tokens);
-        state.finish_run(&self.requests, &mut finished);
+        state.finish_run(&mut finished);
         self.counts.prompt_tokens += state.totals.prompt_tokens - before.0;
         self.counts.output_tokens += state.totals.output_tokens - before.1;
         let mut progressed = false;
-        for task in finished.drain(..) {
-            match task.phase() {
-                Phase::Prompt => self.finish_prompt(engine, task.request()),
-                Phase::Token => self.finish_request(engine, task.request()),
+        for Finished { request, phase } in finished.drain(..) {
+            match phase {
+                Phase::Prompt => self.finish_prompt(engine, request),
+                Phase::Token => self.finish_request(engine, request),
             }
-            progressed |= !task.is_prompt();
+            progressed |= phase == Phase::Token;
         }
         self.finished = finished;
         if progressed {
@@ -96,6 +97,9 @@ impl Endpoint {
         }
         if self.engines[engine.index()].run.is_none() {
             self.begin(engine);
+        }
+        if self.engines[engine.index()].run.is_none() {
+            self.events.cancel_run(engine);
         }
     }
 
@@ -107,11 +111,13 @@ impl Endpoint {
             self.finish_request(engine, id);
         } else if request.token_engine == engine {
             request.stage = Stage::Token;
-            self.engines[engine.index()].follow_up(&mut self.requests, Task::token(id));
+            self.engines[engine.index()].pool.follow_up(request.slot);
         } else {
             request.stage = Stage::Blocked;
             self.scheduler.pool_left(engine);
-            self.engines[engine.index()].outgoing += 1;
+            let state = &mut self.engines[engine.index()];
+            state.pool.leave(request.slot);
+            state.outgoing += 1;
             self.start_transfer(id);
         }
     }
@@ -120,11 +126,13 @@ impl Endpoint {
         self.scheduler.request_done(engine);
         self.scheduler.pool_left(engine);
         let request = &self.requests[id];
-        let held = request.held;
+        let (held, slot) = (request.held, request.slot);
         let record = self.record(request, Outcome::Completed, Some(self.now));
         self.ended.push(record);
         self.requests.remove(id);
-        self.engines[engine.index()].give_back(held);
+        let state = &mut self.engines[engine.index()];
+        state.pool.leave(slot);
+        state.give_back(held);
         self.scheduler.memory_released(engine, held);
         self.unassign(engine);
         self.counts.in_flight -= 1;

@@ -5,6 +5,7 @@
 //! close it to new work, ask whether it is idle, remove it; serve up to an instant; read what ended.
 
 mod arrivals;
+mod batch;
 mod batching;
 mod deadlock;
 mod endpoint;
@@ -12,11 +13,17 @@ mod engine;
 mod events;
 mod index;
 mod iteration;
+mod membership;
 mod performance;
+mod pool;
+mod queue;
+mod reading;
 mod record;
 mod recount;
 mod request;
+mod run;
 pub mod scheduler;
+mod task;
 mod transfer;
 mod types;
 mod withdrawal;

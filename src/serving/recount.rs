@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::engine::Admission;
-use super::request::{Stage, Task};
+use super::request::Stage;
 use super::{Endpoint, EngineId};
 
 /// What an engine should hold according to the requests.
@@ -28,7 +28,7 @@ impl Endpoint {
             act(engines.entry(engine.index()).or_default());
         };
         let (mut waiting, mut in_flight) = (0, 0);
-        for (id, request) in self.requests.iter() {
+        for (_, request) in self.requests.iter() {
             let (prompt, token) = (request.prompt_engine, request.token_engine);
             let (prompt_left, held) = (u64::from(request.prompt_tokens) + 1, request.held);
             let decode_left = u64::from(request.decode_tokens());
@@ -69,7 +69,7 @@ impl Endpoint {
                 }
                 Stage::Token => {
                     let state = &self.engines[token.index()];
-                    let left = state.iterations_left(request, Task::token(id));
+                    let left = state.iterations_left(request);
                     expected(token, &|e| {
                         e.assigned += 1;
                         e.used += held;
@@ -86,7 +86,7 @@ impl Endpoint {
                 used: engine.used() - self.config.weights_bytes,
                 outgoing: engine.outgoing,
                 incoming: engine.incoming,
-                pool: (engine.waiting_len() + engine.batch().len()) as u64,
+                pool: (engine.pool.waiting().len() + engine.batch.len()) as u64,
                 pending_tokens: engine.totals.pending_tokens,
             };
             if got != want {

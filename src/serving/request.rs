@@ -4,6 +4,7 @@ use crate::time::SimTime;
 use crate::workload::Arrival;
 
 use super::EngineId;
+use super::task::{Phase, Slot};
 
 /// A request that has not ended, by its place in [`Requests`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,45 +17,6 @@ impl RequestId {
 
     pub(super) const fn at(place: u32) -> Self {
         Self(place)
-    }
-}
-
-/// The two halves of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The whole prompt in one iteration, which yields the first token.
-    Prompt,
-    /// The other tokens, one an iteration.
-    Token,
-}
-
-/// One phase of one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Task(u32);
-
-impl Task {
-    pub(super) const fn prompt(request: RequestId) -> Self {
-        Self(request.0 << 1)
-    }
-
-    pub(super) const fn token(request: RequestId) -> Self {
-        Self(request.0 << 1 | 1)
-    }
-
-    pub(super) const fn request(self) -> RequestId {
-        RequestId(self.0 >> 1)
-    }
-
-    pub(super) const fn phase(self) -> Phase {
-        if self.0 & 1 == 0 {
-            Phase::Prompt
-        } else {
-            Phase::Token
-        }
-    }
-
-    pub(super) const fn is_prompt(self) -> bool {
-        matches!(self.phase(), Phase::Prompt)
     }
 }
 
@@ -92,17 +54,8 @@ pub(super) struct Request {
     pub(super) token_engine: EngineId,
     /// Bytes of KV cache that it holds (during a transfer: on each side).
     pub(super) held: u64,
-    /// In the batch: how often its first task was passed over. Waiting: the engine's iteration count
-    /// less that number, so that it grows by itself.
-    pub(super) passed_over: u64,
-    /// Its place among requests of equal arrival in the engine's pool.
-    pub(super) pool_order: u64,
-    /// Token iterations left when its token task last left the batch.
-    pub(super) remaining: u32,
-    /// Its token task was preempted: it keeps its memory.
-    pub(super) preempted: bool,
-    /// Taken in the selection under way.
-    pub(super) selected: bool,
+    /// Its place in the pool of its engine; meaningless where it is in none.
+    pub(super) slot: Slot,
     /// The event that will move its transfer on.
     pub(super) transfer_event: u64,
     pub(super) restarts: u32,
@@ -129,23 +82,6 @@ impl Request {
             Phase::Token => self.stage == Stage::Token,
         }
     }
-
-    /// Tokens that `phase` adds to the batch of one iteration.
-    pub(super) fn tokens_per_iteration(&self, phase: Phase) -> u64 {
-        match phase {
-            Phase::Prompt => u64::from(self.prompt_tokens),
-            Phase::Token => 1,
-        }
-    }
-
-    /// Tokens whose KV cache `phase` takes room for when it first runs: the prompt and the token
-    /// that it yields; then the rest.
-    pub(super) fn tokens_held(&self, phase: Phase) -> u64 {
-        match phase {
-            Phase::Prompt => u64::from(self.prompt_tokens) + 1,
-            Phase::Token => u64::from(self.decode_tokens()),
-        }
-    }
 }
 
 /// All requests that have not ended, in dense storage whose places are used again.
@@ -168,11 +104,7 @@ impl Requests {
             prompt_engine: EngineId(0),
             token_engine: EngineId(0),
             held: 0,
-            passed_over: 0,
-            pool_order: 0,
-            remaining: 0,
-            preempted: false,
-            selected: false,
+            slot: Slot::at(0),
             transfer_event: 0,
             restarts: 0,
             prompt_start: None,

@@ -3,8 +3,9 @@
 use crate::time::{SimDuration, SimTime};
 
 use super::batching::Batching;
-use super::request::{RequestId, Stage, Task};
+use super::request::{RequestId, Stage};
 use super::scheduler::Scheduler;
+use super::task::Phase;
 use super::{Endpoint, EngineId};
 
 /// A destination without room is tried again after so many seconds (the reference's interval).
@@ -55,7 +56,7 @@ impl Endpoint {
         self.scheduler.memory_released(source, held);
         self.unassign(source);
         self.engines[destination.index()].incoming -= 1;
-        self.arrive(destination, Task::token(id));
+        self.arrive(destination, id, Phase::Token);
         self.evict_and_begin_if_deadlocked(destination);
         self.room_was_made(source);
         self.evict_and_begin_if_deadlocked(source);
@@ -64,12 +65,11 @@ impl Endpoint {
     /// Lets an engine look at the head of its queue, now that memory was given back.
     pub(super) fn room_was_made(&mut self, engine: EngineId) {
         let state = &self.engines[engine.index()];
-        let Some(&head) = state.pending().first() else {
+        let Some(&head) = state.pool.pending().first() else {
             return;
         };
         if state.run.is_none() {
-            let request = &self.requests[head.request()];
-            if state.fits(state.bytes(request, head.phase())) {
+            if state.fits(state.bytes(head)) {
                 self.begin(engine);
             }
         } else if state.rule.has_room(state) {

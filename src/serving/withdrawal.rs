@@ -2,7 +2,7 @@
 
 use crate::time::SimTime;
 
-use super::request::{RequestId, Stage, Task};
+use super::request::{RequestId, Stage};
 use super::scheduler::{Choice, Scheduler, Withdrawn};
 use super::{Endpoint, EngineId};
 
@@ -97,10 +97,9 @@ impl Endpoint {
                 self.unassign(prompt);
             }
             Stage::Token => {
-                let task = Task::token(id);
-                let left = self.engines[token.index()].iterations_left(&self.requests[id], task);
-                self.engines[token.index()].drop_request(&self.requests, id);
-                self.engines[token.index()].totals.pending_tokens -= left;
+                let state = &mut self.engines[token.index()];
+                state.totals.pending_tokens -= state.iterations_left(&self.requests[id]);
+                state.drop_request(&self.requests, id);
                 self.scheduler.pool_left(token);
                 release(self, token);
                 token_untaken -= held;
@@ -118,7 +117,6 @@ impl Endpoint {
         });
         let request = &mut self.requests[id];
         request.held = 0;
-        request.preempted = false;
         request.transfer_event = 0;
     }
 }

@@ -9,7 +9,7 @@ use orca::Orca;
 use splitwise::Splitwise;
 
 use super::engine::Engine;
-use super::request::{Requests, Task};
+use super::task::Task;
 use crate::scenario;
 
 /// The rule by which an engine makes its batches, one iteration at a time.
@@ -18,10 +18,10 @@ use crate::scenario;
 pub(super) trait Batching {
     /// Chooses the next batch: how much of the old one stays, and which tasks join it in which order.
     /// Marks the requests that it takes as selected.
-    fn select(&self, engine: &Engine, requests: &mut Requests, selection: &mut Selection);
+    fn select(&self, engine: &mut Engine, selection: &mut Selection);
 
     /// Whether `task`, which has just arrived, may cut short the run under way.
-    fn interrupts(&self, engine: &Engine, requests: &Requests, task: Task) -> bool;
+    fn interrupts(&self, engine: &Engine, task: Task) -> bool;
 
     /// Whether the batch has room for more, as counted when it was selected.
     fn has_room(&self, engine: &Engine) -> bool;
@@ -96,19 +96,19 @@ pub(super) fn usable_memory(spec: scenario::Engine, memory_bytes: u64) -> u64 {
 }
 
 impl Batching for BatchEngine {
-    fn select(&self, engine: &Engine, requests: &mut Requests, selection: &mut Selection) {
+    fn select(&self, engine: &mut Engine, selection: &mut Selection) {
         match self {
-            Self::Splitwise(rule) => rule.select(engine, requests, selection),
-            Self::Orca(rule) => rule.select(engine, requests, selection),
-            Self::Fcfs(rule) => rule.select(engine, requests, selection),
+            Self::Splitwise(rule) => rule.select(engine, selection),
+            Self::Orca(rule) => rule.select(engine, selection),
+            Self::Fcfs(rule) => rule.select(engine, selection),
         }
     }
 
-    fn interrupts(&self, engine: &Engine, requests: &Requests, task: Task) -> bool {
+    fn interrupts(&self, engine: &Engine, task: Task) -> bool {
         match self {
-            Self::Splitwise(rule) => rule.interrupts(engine, requests, task),
-            Self::Orca(rule) => rule.interrupts(engine, requests, task),
-            Self::Fcfs(rule) => rule.interrupts(engine, requests, task),
+            Self::Splitwise(rule) => rule.interrupts(engine, task),
+            Self::Orca(rule) => rule.interrupts(engine, task),
+            Self::Fcfs(rule) => rule.interrupts(engine, task),
         }
     }
 

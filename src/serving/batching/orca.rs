@@ -1,4 +1,4 @@
-use super::{Batching, Engine, Requests, Selection, Task};
+use super::{Batching, Engine, Selection, Task};
 
 /// The old batch, then the pool in order of arrival as far as it fits (Yu et al., "Orca", OSDI 2022,
 /// as the reference simulator does it). Nothing is preempted.
@@ -8,29 +8,29 @@ pub(in super::super) struct Orca {
 }
 
 impl Batching for Orca {
-    fn select(&self, engine: &Engine, requests: &mut Requests, selection: &mut Selection) {
-        selection.kept = engine.batch().len();
+    fn select(&self, engine: &mut Engine, selection: &mut Selection) {
+        selection.kept = engine.batch.len();
         let mut used = engine.used();
-        for task in engine.waiting() {
+        for place in 0..engine.pool.waiting().len() {
             if selection.len() == self.max_batch_size {
                 return;
             }
-            let request = &mut requests[task.request()];
-            let bytes = engine.bytes_to_run(request, task.phase());
+            let task = engine.pool.waiting()[place];
+            let bytes = engine.bytes_to_run(task);
             if bytes > engine.memory().saturating_sub(used) {
                 return;
             }
             used += bytes;
-            request.selected = true;
+            engine.pool.member_mut(task).selected = true;
             selection.joined.push(task);
         }
     }
 
-    fn interrupts(&self, engine: &Engine, _: &Requests, _: Task) -> bool {
+    fn interrupts(&self, engine: &Engine, _: Task) -> bool {
         self.has_room(engine)
     }
 
     fn has_room(&self, engine: &Engine) -> bool {
-        engine.batch().len() < self.max_batch_size
+        engine.batch.len() < self.max_batch_size
     }
 }

@@ -1,5 +1,4 @@
-use super::{Batching, Engine, Requests, Selection, Task};
-use crate::serving::request::Request;
+use super::{Batching, Engine, Selection, Task};
 
 /// Prompts first within a budget of tokens; token tasks that fall out are preempted and age until
 /// they go first (Patel et al., "Splitwise", ISCA 2024, as the reference simulator does it).
@@ -23,8 +22,7 @@ enum Offer {
 /// A selection under way.
 struct Builder<'a> {
     rule: Splitwise,
-    engine: &'a Engine,
-    requests: &'a mut Requests,
+    engine: &'a mut Engine,
     selection: &'a mut Selection,
     used: u64,
 }
@@ -37,11 +35,12 @@ impl Builder<'_> {
     }
 
     fn tokens(&self, task: Task) -> u64 {
-        self.requests[task.request()].tokens_per_iteration(task.phase())
+        let member = self.engine.pool.member(task);
+        member.tokens_per_iteration(task.phase())
     }
 
     fn is_selected(&self, task: Task) -> bool {
-        self.requests[task.request()].selected
+        self.engine.pool.member(task).selected
     }
 
     /// Steps 1 to 3: a full batch ends the step, even at a request already taken.
@@ -56,29 +55,25 @@ impl Builder<'_> {
     }
 
     fn join(&mut self, task: Task) -> Offer {
-        let request: &mut Request = &mut self.requests[task.request()];
-        let bytes = self.engine.bytes_to_run(request, task.phase());
+        let bytes = self.engine.bytes_to_run(task);
         if bytes > self.engine.memory().saturating_sub(self.used) {
             return Offer::NoMemory;
         }
-        request.selected = true;
+        self.engine.pool.member_mut(task).selected = true;
         self.used += bytes;
-        self.selection.tokens += request.tokens_per_iteration(task.phase());
+        self.selection.tokens += self.tokens(task);
         self.selection.joined.push(task);
         Offer::Passed
     }
 
     /// Step 1: whatever at the front of the list was passed over too often.
     fn overdue(&mut self) {
-        for &task in self.engine.pending() {
-            if self
-                .engine
-                .passed_over(&self.requests[task.request()], task)
-                < self.rule.max_preemptions
-            {
+        for place in 0..self.engine.pool.pending().len() {
+            let task = self.engine.pool.pending()[place];
+            if self.engine.pool.passed_over(task) < self.rule.max_preemptions {
                 return;
             }
-            if !self.requests[task.request()].is_first(task.phase()) {
+            if !self.engine.pool.is_next(task) {
                 continue;
             }
             if let Offer::Full = self.offer(task) {
@@ -89,7 +84,8 @@ impl Builder<'_> {
 
     /// Step 2: prompts in the order of queueing.
     fn prompts(&mut self) {
-        for &task in self.engine.prompts() {
+        for place in 0..self.engine.pool.prompts().len() {
+            let task = self.engine.pool.prompts()[place];
             if !matches!(self.offer(task), Offer::Passed) {
                 return;
             }
@@ -98,7 +94,8 @@ impl Builder<'_> {
 
     /// Step 3: preempted token tasks in the order of preemption.
     fn preempted(&mut self) {
-        for &task in self.engine.preempted() {
+        for place in 0..self.engine.pool.preempted().len() {
+            let task = self.engine.pool.preempted()[place];
             if let Offer::Full = self.offer(task) {
                 return;
             }
@@ -114,7 +111,7 @@ impl Builder<'_> {
             .saturating_sub(self.selection.tokens);
         let kept = self
             .engine
-            .batch()
+            .batch
             .len()
             .min(places)
             .min(usize::try_from(tokens).unwrap_or(usize::MAX));
@@ -124,7 +121,8 @@ impl Builder<'_> {
 
     /// Step 5: the rest of the pool in order of arrival.
     fn pool(&mut self) {
-        for task in self.engine.waiting() {
+        for place in 0..self.engine.pool.waiting().len() {
+            let task = self.engine.pool.waiting()[place];
             if self.selection.len() >= self.rule.max_batch_size {
                 return;
             }
@@ -139,16 +137,16 @@ impl Builder<'_> {
 }
 
 impl Batching for Splitwise {
-    fn select(&self, engine: &Engine, requests: &mut Requests, selection: &mut Selection) {
+    fn select(&self, engine: &mut Engine, selection: &mut Selection) {
         let used = engine.used();
+        let anyone_waits = engine.has_waiting();
         let mut builder = Builder {
             rule: *self,
             engine,
-            requests,
             selection,
             used,
         };
-        if engine.has_waiting() {
+        if anyone_waits {
             builder.overdue();
             builder.prompts();
             builder.preempted();
@@ -159,13 +157,13 @@ impl Batching for Splitwise {
         }
     }
 
-    fn interrupts(&self, engine: &Engine, requests: &Requests, task: Task) -> bool {
-        let counted = engine.batch_tokens();
-        let tokens = requests[task.request()].tokens_per_iteration(task.phase());
+    fn interrupts(&self, engine: &Engine, task: Task) -> bool {
+        let counted = engine.batch.tokens;
+        let tokens = engine.pool.member(task).tokens_per_iteration(task.phase());
         let joins =
-            engine.batch().len() < self.max_batch_size && counted + tokens <= self.max_batch_tokens;
+            engine.batch.len() < self.max_batch_size && counted + tokens <= self.max_batch_tokens;
         let replaces_tokens = || {
-            let token_tasks = engine.token_tasks() as u64;
+            let token_tasks = engine.batch.token_tasks() as u64;
             task.is_prompt()
                 && token_tasks > 0
                 && counted.saturating_sub(token_tasks) + tokens <= self.max_batch_tokens
@@ -174,7 +172,7 @@ impl Batching for Splitwise {
     }
 
     fn has_room(&self, engine: &Engine) -> bool {
-        engine.batch().len() < self.max_batch_size && engine.batch_tokens() < self.max_batch_tokens
+        engine.batch.len() < self.max_batch_size && engine.batch.tokens < self.max_batch_tokens
     }
 
     fn sorts_pending(&self) -> bool {

@@ -143,14 +143,14 @@ impl Engines<'_> {
     /// Whether anything is queued or preempted on an engine.
     #[must_use]
     pub fn has_pending(&self, engine: EngineId) -> bool {
-        !self.engines[engine.index()].pending().is_empty()
+        !self.engines[engine.index()].pool.pending().is_empty()
     }
 
     /// Requests queued or preempted on an engine, and requests in its batch.
     #[must_use]
     pub fn queued_and_running(&self, engine: EngineId) -> (usize, usize) {
         let engine = &self.engines[engine.index()];
-        (engine.waiting_len(), engine.batch().len())
+        (engine.pool.waiting().len(), engine.batch.len())
     }
 
     /// Tokens still to be processed for the requests assigned to an engine, runs under way not

@@ -1,0 +1,145 @@
+use super::task::{Phase, Task};
+
+/// The tasks that run together on an engine, in the order in which they joined.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    running: Vec<Running>,
+    /// Prompts in it; they stand behind the token tasks that stayed.
+    prompts: usize,
+    /// Where the tasks of the last selection begin.
+    joined: usize,
+    /// Tokens of one iteration, as the last selection counted them.
+    pub(super) tokens: u64,
+    /// Token iterations completed: the clock that `Running::finish` is read against. It wraps, which
+    /// does no harm: no task asks for 2^32 iterations and no run goes beyond the next finish.
+    clock: u32,
+    /// The next `finish` of the token tasks, if there is one.
+    next_finish: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    task: Task,
+    /// The clock when it is done.
+    finish: u32,
+}
+
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub(super) const fn prompts(&self) -> usize {
+        self.prompts
+    }
+
+    pub(super) fn token_tasks(&self) -> usize {
+        self.running.len() - self.prompts
+    }
+
+    /// The tasks that the last selection added.
+    pub(super) fn joined(&self) -> impl Iterator<Item = Task> + '_ {
+        self.running[self.joined..].iter().map(|it| it.task)
+    }
+
+    const fn left(&self, finish: u32) -> u32 {
+        finish.wrapping_sub(self.clock)
+    }
+
+    /// Token iterations that a task still needs, if it is here.
+    pub(super) fn iterations_left(&self, task: Task) -> Option<u32> {
+        let running = self.running.iter().find(|it| it.task == task)?;
+        Some(self.left(running.finish))
+    }
+
+    /// How many iterations run as one: one when a prompt is in it, else as many as pass until the
+    /// first task is done.
+    pub(super) const fn contiguous(&self) -> u64 {
+        if self.prompts > 0 {
+            1
+        } else {
+            self.left(self.next_finish) as u64
+        }
+    }
+
+    /// Keeps as many tasks from the front. Gives each of the others, with its iterations left.
+    pub(super) fn keep(&mut self, count: usize, mut falls_out: impl FnMut(Task, u32)) {
+        if count < self.running.len() {
+            for it in &self.running[count..] {
+                falls_out(it.task, self.left(it.finish));
+            }
+            self.running.truncate(count);
+            self.find_next_finish();
+        }
+        self.joined = self.running.len();
+    }
+
+    pub(super) fn join(&mut self, task: Task, iterations: u32) {
+        let finish = self.clock.wrapping_add(iterations);
+        match task.phase() {
+            Phase::Prompt => self.prompts += 1,
+            Phase::Token => {
+                if self.token_tasks() == 0 || iterations < self.left(self.next_finish) {
+                    self.next_finish = finish;
+                }
+            }
+        }
+        self.running.push(Running { task, finish });
+    }
+
+    /// Lets as many iterations pass, at most as many as are contiguous. Takes out the tasks that are
+    /// done and gives them in the order of the batch.
+    pub(super) fn advance(&mut self, iterations: u64, mut done: impl FnMut(Task)) {
+        let tokens = self.token_tasks() > 0;
+        self.clock = self.clock.wrapping_add(iterations as u32);
+        let tokens_finish = tokens && self.next_finish == self.clock;
+        if !tokens_finish && self.prompts == 0 {
+            return;
+        }
+        let from = if tokens_finish { 0 } else { self.joined };
+        let (clock, running) = (self.clock, &mut self.running[from..]);
+        let (mut kept, mut least) = (0, u32::MAX);
+        for place in 0..running.len() {
+            let it = running[place];
+            if it.finish == clock {
+                done(it.task);
+            } else {
+                running[kept] = it;
+                kept += 1;
+                least = least.min(it.finish.wrapping_sub(clock));
+            }
+        }
+        self.running.truncate(from + kept);
+        self.prompts = 0;
+        if tokens_finish {
+            self.next_finish = clock.wrapping_add(least);
+        }
+    }
+
+    /// Takes a task out, wherever it is. False when it is not here.
+    pub(super) fn remove(&mut self, task: Task) -> bool {
+        let Some(place) = self.running.iter().position(|it| it.task == task) else {
+            return false;
+        };
+        self.running.remove(place);
+        if place < self.joined {
+            self.joined -= 1;
+        }
+        match task.phase() {
+            Phase::Prompt => self.prompts -= 1,
+            Phase::Token => self.find_next_finish(),
+        }
+        true
+    }
+
+    fn find_next_finish(&mut self) {
+        let tokens = self.running.iter().filter(|it| !it.task.is_prompt());
+        if let Some(least) = tokens.map(|it| self.left(it.finish)).min() {
+            self.next_finish = self.clock.wrapping_add(least);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Engines that come and go.
+
+use super::engine::{Admission, Engine};
+use super::scheduler::{Engines, Scheduler};
+use super::{Endpoint, EngineBusy, EngineId, EngineLoad, EngineSpec, Role};
+use crate::time::SimTime;
+
+impl Endpoint {
+    /// Adds an engine. The scheduler leaves it alone until it is opened.
+    pub fn add_engine(&mut self, spec: EngineSpec) -> EngineId {
+        let id = EngineId(u32::try_from(self.engines.len()).expect("under 2^32 engines ever"));
+        self.scheduler.join(id, spec.role);
+        let config = &self.config;
+        self.engines.push(Engine::new(
+            spec,
+            config.weights_bytes,
+            config.kv_bytes_per_token,
+            self.now,
+        ));
+        id
+    }
+
+    /// Lets the scheduler choose the engine, unless it was closed or taken out. Follow with
+    /// [`Self::flush`] once all that open at the same instant are open.
+    pub fn open(&mut self, engine: EngineId) {
+        let state = &mut self.engines[engine.index()];
+        if state.admission == Admission::Joined {
+            state.admission = Admission::Open;
+            let role = state.role;
+            let engines = Engines {
+                engines: &self.engines,
+                weights_bytes: self.config.weights_bytes,
+            };
+            self.scheduler.open(engine, role, &engines);
+        }
+    }
+
+    /// Stops the scheduler from choosing the engine, for good; what it has it finishes.
+    pub fn close(&mut self, engine: EngineId) {
+        let state = &mut self.engines[engine.index()];
+        if state.admission == Admission::Open {
+            self.scheduler.close(engine);
+        }
+        state.admission = Admission::Closed;
+    }
+
+    /// Whether no request is assigned to the engine, transfers from and to it included.
+    #[must_use]
+    pub fn is_idle(&self, engine: EngineId) -> bool {
+        self.engines[engine.index()].unfinished() == 0
+    }
+
+    /// Since when it has been idle, if it is: its last request's end, or when it joined if it never had any.
+    #[must_use]
+    pub fn idle_since(&self, engine: EngineId) -> Option<SimTime> {
+        self.is_idle(engine)
+            .then(|| self.engines[engine.index()].idle_since)
+    }
+
+    /// Takes an idle engine out.
+    ///
+    /// # Errors
+    /// [`EngineBusy`] while a request is assigned to it.
+    pub fn remove(&mut self, engine: EngineId) -> Result<(), EngineBusy> {
+        let assigned = self.engines[engine.index()].unfinished();
+        if assigned > 0 {
+            return Err(EngineBusy { assigned });
+        }
+        self.close(engine);
+        self.retire(engine);
+        Ok(())
+    }
+
+    /// Lets an engine go; what it did is kept.
+    pub(super) fn retire(&mut self, engine: EngineId) {
+        self.events.cancel_run(engine);
+        let did = self.load(engine, self.now);
+        let state = &mut self.engines[engine.index()];
+        self.departed[state.role as usize] += EngineLoad {
+            prompt_tokens: did.prompt_tokens,
+            output_tokens: did.output_tokens,
+            prompt_busy_s: did.prompt_busy_s,
+            token_busy_s: did.token_busy_s,
+            up_s: did.up_s,
+            ..EngineLoad::default()
+        };
+        state.retire(self.config.weights_bytes, self.now);
+        self.tell_if_idle(engine);
+    }
+
+    /// Has [`Self::take_idle`] give the engine once it is idle or taken out.
+    pub fn watch(&mut self, engine: EngineId) {
+        self.engines[engine.index()].watched = true;
+        self.tell_if_idle(engine);
+    }
+
+    /// Notes an engine that is watched and has become idle.
+    pub(super) fn tell_if_idle(&mut self, engine: EngineId) {
+        let state = &self.engines[engine.index()];
+        if state.watched && state.unfinished() == 0 {
+            self.idle.push(engine);
+        }
+    }
+
+    /// Takes the watched engines that have become idle since the last call, in the order in which they
+    /// did. They are not watched any longer.
+    pub fn take_idle(&mut self) -> Vec<EngineId> {
+        let mut idle = std::mem::take(&mut self.idle);
+        idle.retain(|engine| {
+            let state = &mut self.engines[engine.index()];
+            let tell = state.watched && state.unfinished() == 0;
+            state.watched &= !tell;
+            tell
+        });
+        idle
+    }
+
+    /// What the engines of a role that were taken out did, all together.
+    #[must_use]
+    pub const fn departed(&self, role: Role) -> EngineLoad {
+        self.departed[role as usize]
+    }
+
+    pub(super) fn assign(&mut self, engine: EngineId, tokens: u64) {
+        let engine = &mut self.engines[engine.index()];
+        engine.assigned += 1;
+        engine.totals.pending_tokens += tokens;
+    }
+
+    pub(super) fn unassign(&mut self, id: EngineId) {
+        let now = self.now;
+        let engine = &mut self.engines[id.index()];
+        engine.assigned -= 1;
+        if engine.assigned == 0 {
+            engine.idle_since = now;
+        }
+        self.tell_if_idle(id);
+    }
+}

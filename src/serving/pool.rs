@@ -1,0 +1,271 @@
+use super::index::Key;
+use super::queue::Queue;
+use super::request::{Request, RequestId};
+use super::task::{Phase, Slot, Task};
+
+/// Every request with a task on an engine: those whose next task is in the batch, and those that wait.
+///
+/// What batching asks of a request stands here, side by side with its fellows; the request itself is
+/// elsewhere in memory and is left alone.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    members: Vec<Member>,
+    /// A chain of places in `members` to be used again, through `Member::left`.
+    free: Option<Slot>,
+    /// Numbers the requests as they enter.
+    entered: u64,
+    /// Selections made: the clock that `Member::passed_over` is read against.
+    selections: u64,
+
+    /// Queued and preempted tasks, token tasks that stand behind their prompts included.
+    pending: Queue<Task>,
+    /// The prompts among `pending`, in the order of queueing.
+    prompts: Queue<Task>,
+    /// The preempted tasks among `pending`, in the order of preemption.
+    preempted: Queue<Task>,
+    /// The next tasks of requests that are not in the batch, in the order of `Member::rank`.
+    waiting: Queue<Task>,
+}
+
+/// What a pool knows of one of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    /// Arrival, then order of entering the pool, as one wide number that compares without a branch.
+    rank: u128,
+    /// In the batch: how often its next task was passed over. Waiting: the selections made less that
+    /// number, so that it grows by itself.
+    passed_over: u64,
+    pub(super) request: RequestId,
+    pub(super) prompt_tokens: u32,
+    pub(super) decode_tokens: u32,
+    /// Preempted: the token iterations left. Of a free place: the next one.
+    left: u32,
+    /// The phase to be served next or being served.
+    next: Phase,
+    /// Its token task was preempted: it keeps its memory.
+    pub(super) preempted: bool,
+    /// Taken in the selection under way.
+    pub(super) selected: bool,
+}
+
+impl Member {
+    /// Tokens that `phase` adds to the batch of one iteration.
+    pub(super) fn tokens_per_iteration(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Prompt => u64::from(self.prompt_tokens),
+            Phase::Token => 1,
+        }
+    }
+
+    /// Tokens whose KV cache `phase` takes room for when it first runs: the prompt and the token
+    /// that it yields; then the rest.
+    pub(super) fn tokens_held(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Prompt => u64::from(self.prompt_tokens) + 1,
+            Phase::Token => u64::from(self.decode_tokens),
+        }
+    }
+
+    /// Token iterations that it needs when it does not run.
+    pub(super) const fn iterations(&self) -> u32 {
+        if self.preempted {
+            self.left
+        } else {
+            self.decode_tokens
+        }
+    }
+}
+
+impl Pool {
+    pub(super) fn pending(&self) -> &[Task] {
+        &self.pending
+    }
+
+    pub(super) fn prompts(&self) -> &[Task] {
+        &self.prompts
+    }
+
+    pub(super) fn preempted(&self) -> &[Task] {
+        &self.preempted
+    }
+
+    pub(super) fn waiting(&self) -> &[Task] {
+        &self.waiting
+    }
+
+    pub(super) fn member(&self, task: Task) -> &Member {
+        &self.members[task.slot().index()]
+    }
+
+    pub(super) fn member_mut(&mut self, task: Task) -> &mut Member {
+        &mut self.members[task.slot().index()]
+    }
+
+    /// Whether a task is the one of its request to be served next or being served.
+    pub(super) fn is_next(&self, task: Task) -> bool {
+        self.member(task).next == task.phase()
+    }
+
+    /// How often a pending task was passed over; a token task behind its prompt never was.
+    pub(super) fn passed_over(&self, task: Task) -> u64 {
+        let member = self.member(task);
+        if member.next == task.phase() {
+            self.selections - member.passed_over
+        } else {
+            0
+        }
+    }
+
+    /// Lets a request in that waits for this phase, behind those that arrived no later.
+    pub(super) fn enter(&mut self, id: RequestId, request: &Request, phase: Phase) -> Slot {
+        let member = Member {
+            rank: u128::from(request.arrival.rank()) << 64 | u128::from(self.entered),
+            passed_over: self.selections,
+            request: id,
+            prompt_tokens: request.prompt_tokens,
+            decode_tokens: request.decode_tokens(),
+            left: 0,
+            next: phase,
+            preempted: false,
+            selected: false,
+        };
+        self.entered += 1;
+        let slot = if let Some(slot) = self.free {
+            let place = &mut self.members[slot.index()];
+            self.free = (place.left != NO_SLOT).then(|| Slot::at(place.left as usize));
+            *place = member;
+            slot
+        } else {
+            self.members.push(member);
+            Slot::at(self.members.len() - 1)
+        };
+        self.wait(Task::new(slot, phase));
+        slot
+    }
+
+    /// Lets a request go that neither waits nor is in the batch.
+    pub(super) fn leave(&mut self, slot: Slot) {
+        let next = self.free.map_or(NO_SLOT, |slot| slot.index() as u32);
+        self.members[slot.index()].left = next;
+        self.free = Some(slot);
+    }
+
+    /// Lets a request that stays wait with its token task, now that its prompt is done.
+    pub(super) fn follow_up(&mut self, slot: Slot) {
+        let member = &mut self.members[slot.index()];
+        member.next = Phase::Token;
+        member.passed_over = self.selections;
+        self.wait(Task::token(slot));
+    }
+
+    fn wait(&mut self, task: Task) {
+        let place = self.place(self.member(task).rank);
+        self.waiting.insert(place, task);
+    }
+
+    /// Where in `waiting` a rank stands or belongs.
+    fn place(&self, rank: u128) -> usize {
+        let rank_of = |task: &Task| self.member(*task).rank;
+        match self.waiting.last() {
+            Some(last) if rank <= rank_of(last) => {
+                self.waiting.partition_point(|task| rank_of(task) < rank)
+            }
+            _ => self.waiting.len(),
+        }
+    }
+
+    /// Puts a task into the pending list: at its end, or where its rank is looked for.
+    pub(super) fn enqueue(&mut self, task: Task, sorted: bool) {
+        if sorted {
+            let place = self.pending_place(task);
+            self.pending.insert(place, task);
+        } else {
+            self.pending.push(task);
+        }
+        if task.is_prompt() {
+            self.prompts.push(task);
+        }
+    }
+
+    /// Binary search to the right of equals by (passed over, arrival) over the list as it stands. The
+    /// list need not be sorted: counts change after insertion, and results depend on these very probes.
+    fn pending_place(&self, task: Task) -> usize {
+        let key = |task: Task| {
+            let arrival = self.member(task).rank >> 64;
+            u128::from(self.passed_over(task)) << 64 | arrival
+        };
+        let wanted = key(task);
+        let (mut low, mut high) = (0, self.pending.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if wanted < key(self.pending[middle]) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
+    /// Takes a task back from the batch with so many token iterations left.
+    pub(super) fn preempt(&mut self, task: Task, left: u32, sorted: bool) {
+        let selections = self.selections;
+        let member = self.member_mut(task);
+        member.preempted = true;
+        member.left = left;
+        member.passed_over = selections - member.passed_over;
+        self.wait(task);
+        self.enqueue(task, sorted);
+        self.preempted.push(task);
+    }
+
+    /// Takes the selected tasks, which are these, off every list.
+    pub(super) fn take_selected(&mut self, tasks: &[Task]) {
+        let (mut prompts, mut preempted) = (0, 0);
+        for &task in tasks {
+            prompts += usize::from(task.is_prompt());
+            preempted += usize::from(self.member(task).preempted);
+        }
+        let members = &self.members;
+        let selected = |task: Task| {
+            let member = &members[task.slot().index()];
+            member.selected && member.next == task.phase()
+        };
+        self.pending.take_out(tasks.len(), selected);
+        self.waiting.take_out(tasks.len(), selected);
+        self.prompts.take_out(prompts, selected);
+        self.preempted.take_out(preempted, selected);
+    }
+
+    /// Marks a task, which is off the lists, as one of the batch. Gives what it was.
+    pub(super) fn start(&mut self, task: Task) -> Member {
+        let selections = self.selections;
+        let member = self.member_mut(task);
+        let before = *member;
+        member.selected = false;
+        member.preempted = false;
+        member.passed_over = selections - member.passed_over;
+        before
+    }
+
+    /// Ends a selection: whatever still waits was passed over once more.
+    pub(super) fn count_selection(&mut self) {
+        self.selections += 1;
+    }
+
+    /// Takes a waiting task off every list.
+    pub(super) fn drop_waiting(&mut self, task: Task) {
+        self.pending.remove(task);
+        self.waiting.remove(task);
+        self.prompts.remove(task);
+        self.preempted.remove(task);
+    }
+
+    /// Takes a token task out that stands behind its prompt, if it does.
+    pub(super) fn drop_behind_prompt(&mut self, slot: Slot) {
+        self.pending.remove(Task::token(slot));
+    }
+}
+
+/// Ends the chain of free places.
+const NO_SLOT: u32 = u32::MAX;

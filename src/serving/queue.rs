@@ -1,0 +1,145 @@
+use std::ops::Deref;
+
+/// A list that is mostly taken from at its front, and is a slice all the same: places can be probed.
+/// What stands behind the first does not move when that leaves.
+#[derive(Clone, Debug)]
+pub(super) struct Queue<T: Copy> {
+    /// The list, behind `gone` places that are out of use.
+    items: Vec<T>,
+    gone: usize,
+}
+
+impl<T: Copy> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            gone: 0,
+        }
+    }
+}
+
+impl<T: Copy> Deref for Queue<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.items[self.gone..]
+    }
+}
+
+impl<T: Copy> Queue<T> {
+    pub(super) fn push(&mut self, item: T) {
+        // Half of the places are out of use, so that moving the others is paid for by those that went.
+        if self.items.len() == self.items.capacity() && self.gone * 2 >= self.items.len() {
+            self.items.drain(..self.gone);
+            self.gone = 0;
+        }
+        self.items.push(item);
+    }
+
+    /// Puts `item` at `place`, in front of those from there on.
+    pub(super) fn insert(&mut self, place: usize, item: T) {
+        let len = self.len();
+        if place == len {
+            self.push(item);
+        } else if self.gone > 0 && place < len / 2 {
+            let from = self.gone;
+            self.items.copy_within(from..from + place, from - 1);
+            self.gone -= 1;
+            self.items[self.gone + place] = item;
+        } else {
+            self.items.insert(self.gone + place, item);
+        }
+    }
+
+    /// Takes out the first `count` that `goes` is true of; there are as many. The time it takes does
+    /// not depend on what stands behind the last of them.
+    pub(super) fn take_out(&mut self, count: usize, goes: impl Fn(T) -> bool) {
+        let items = &mut self.items[..];
+        let (mut kept, mut place, mut left) = (self.gone, self.gone, count);
+        while left > 0 {
+            let item = items[place];
+            items[kept] = item;
+            let stays = usize::from(!goes(item));
+            kept += stays;
+            left -= 1 - stays;
+            place += 1;
+        }
+        self.close(kept, place);
+    }
+
+    /// Closes the gap from `start` to `end` by moving whatever is shorter, the part before it or the
+    /// part behind it.
+    fn close(&mut self, start: usize, end: usize) {
+        let width = end - start;
+        if start - self.gone < self.items.len() - end {
+            self.items.copy_within(self.gone..start, self.gone + width);
+            self.gone += width;
+        } else {
+            self.items.copy_within(end.., start);
+            self.items.truncate(self.items.len() - width);
+        }
+        if self.gone == self.items.len() {
+            self.items.clear();
+            self.gone = 0;
+        }
+    }
+}
+
+impl<T: Copy + PartialEq> Queue<T> {
+    /// Takes out the first that equals `item`, if any does.
+    pub(super) fn remove(&mut self, item: T) {
+        if let Some(place) = self.iter().position(|&other| other == item) {
+            let place = self.gone + place;
+            self.close(place, place + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_as_a_vector(steps in prop::collection::vec((0u8..8, any::<u16>()), 1..300)) {
+            let mut queue = Queue::default();
+            let mut model: Vec<u16> = Vec::new();
+            for (what, item) in steps {
+                match what {
+                    0 | 1 => {
+                        queue.push(item);
+                        model.push(item);
+                    }
+                    2..5 => {
+                        let place = usize::from(item) % (model.len() + 1);
+                        queue.insert(place, item);
+                        model.insert(place, item);
+                    }
+                    5 if !model.is_empty() => {
+                        let gone = model.remove(usize::from(item) % model.len().min(3));
+                        model.insert(0, gone);
+                        queue.remove(gone);
+                        queue.insert(0, gone);
+                        model.remove(0);
+                        queue.remove(gone);
+                    }
+                    6 => {
+                        let goes = |it: u16| it % 3 == item % 3;
+                        let count = model.iter().filter(|&&it| goes(it)).count().min(4);
+                        queue.take_out(count, goes);
+                        for _ in 0..count {
+                            let first = model.iter().position(|&it| goes(it)).unwrap();
+                            model.remove(first);
+                        }
+                    }
+                    _ => {
+                        model.truncate(0);
+                        queue.take_out(queue.len(), |_| true);
+                    }
+                }
+                prop_assert_eq!(&*queue, &model[..]);
+            }
+        }
+    }
+}

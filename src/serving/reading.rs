@@ -1,0 +1,95 @@
+//! What an endpoint tells of its requests and engines.
+
+use super::request::{Request, Stage};
+use super::{Endpoint, EngineId, EngineLoad, Outcome, RequestRecord};
+use crate::time::SimTime;
+
+impl Endpoint {
+    pub(super) fn record(
+        &self,
+        request: &Request,
+        outcome: Outcome,
+        end: Option<SimTime>,
+    ) -> RequestRecord {
+        let instance = |engine: EngineId| Some(self.engines[engine.index()].instance);
+        let (prompt_instance, token_instance) = match request.stage {
+            Stage::Ended | Stage::Waiting | Stage::Parked(_) => (None, None),
+            _ => (
+                instance(request.prompt_engine),
+                instance(request.token_engine),
+            ),
+        };
+        RequestRecord {
+            id: request.id,
+            arrival: request.arrival,
+            prompt_tokens: request.prompt_tokens,
+            output_tokens: request.output_tokens,
+            prompt_start: request.prompt_start,
+            first_token: request.first_token,
+            token_start: request.token_start,
+            end,
+            prompt_instance,
+            token_instance,
+            restarts: request.restarts,
+            outcome,
+        }
+    }
+
+    /// Takes the records of what ended since the last call, in the order of ending. A request that is
+    /// turned away ends when it arrives.
+    pub fn take_ended(&mut self) -> std::vec::Drain<'_, RequestRecord> {
+        self.ended.drain(..)
+    }
+
+    /// The records of what ended since the last [`Self::take_ended`], in the order of ending.
+    #[must_use]
+    pub fn ended(&self) -> &[RequestRecord] {
+        &self.ended
+    }
+
+    /// Whether anything ended since the last [`Self::take_ended`].
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// The records of everything that has not ended, by arrival.
+    #[must_use]
+    pub fn outstanding(&self) -> Vec<RequestRecord> {
+        let mut live: Vec<(u64, RequestRecord)> = self
+            .requests
+            .iter()
+            .map(|(_, request)| {
+                let outcome = match request.stage {
+                    Stage::Waiting => Outcome::Waiting,
+                    _ => Outcome::InFlight,
+                };
+                (request.sequence, self.record(request, outcome, None))
+            })
+            .collect();
+        live.sort_unstable_by_key(|&(sequence, _)| sequence);
+        live.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// What an engine holds and did by `at`, an instant not before the last event served and not after
+    /// the next.
+    #[must_use]
+    pub fn load(&self, engine: EngineId, at: SimTime) -> EngineLoad {
+        let engine = &self.engines[engine.index()];
+        let (tokens, prompt_s, token_s) = engine.progress(at);
+        let totals = &engine.totals;
+        EngineLoad {
+            queued: engine.pool.waiting().len() as u64,
+            running: engine.batch.len() as u64,
+            assigned: engine.assigned,
+            pending_tokens: totals.pending_tokens.saturating_sub(tokens),
+            memory_used: engine.used(),
+            memory: engine.memory(),
+            prompt_tokens: totals.prompt_tokens,
+            output_tokens: totals.output_tokens + tokens,
+            prompt_busy_s: totals.prompt_busy_s + prompt_s,
+            token_busy_s: totals.token_busy_s + token_s,
+            up_s: engine.up(at).seconds(),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// The two halves of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The whole prompt in one iteration, which yields the first token.
+    Prompt,
+    /// The other tokens, one an iteration.
+    Token,
+}
+
+/// The place of a request in the pool of its engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(u32);
+
+impl Slot {
+    pub(super) fn at(index: usize) -> Self {
+        assert!(index < 1 << 31, "under 2^31 requests in a pool");
+        Self(index as u32)
+    }
+
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One phase of one request in a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Task(u32);
+
+impl Task {
+    pub(super) const fn new(slot: Slot, phase: Phase) -> Self {
+        match phase {
+            Phase::Prompt => Self::prompt(slot),
+            Phase::Token => Self::token(slot),
+        }
+    }
+
+    pub(super) const fn prompt(slot: Slot) -> Self {
+        Self(slot.0 << 1)
+    }
+
+    pub(super) const fn token(slot: Slot) -> Self {
+        Self(slot.0 << 1 | 1)
+    }
+
+    pub(super) const fn slot(self) -> Slot {
+        Slot(self.0 >> 1)
+    }
+
+    pub(super) const fn phase(self) -> Phase {
+        if self.0 & 1 == 0 {
+            Phase::Prompt
+        } else {
+            Phase::Token
+        }
+    }
+
+    pub(super) const fn is_prompt(self) -> bool {
+        matches!(self.phase(), Phase::Prompt)
+    }
+}
