@@ -1,9 +1,11 @@
+use smallvec::SmallVec;
+
 use super::task::{Phase, Task};
 
 /// The tasks that run together on an engine, in the order in which they joined.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    running: Vec<Running>,
+    running: SmallVec<[Running; 4]>,
     /// Prompts in it; they stand behind the token tasks that stayed.
     prompts: usize,
     /// Where the tasks of the last selection begin.

@@ -1,3 +1,5 @@
+use smallvec::SmallVec;
+
 use super::index::Key;
 use super::queue::Queue;
 use super::request::{Request, RequestId};
@@ -9,7 +11,7 @@ use super::task::{Phase, Slot, Task};
 /// elsewhere in memory and is left alone.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    members: Vec<Member>,
+    members: SmallVec<[Member; 4]>,
     /// A chain of places in `members` to be used again, through `Member::left`.
     free: Option<Slot>,
     /// Numbers the requests as they enter.
