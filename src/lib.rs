@@ -81,6 +81,7 @@
 //! | [`cli`] | the command line, one file a subcommand |
 //! | [`mod@bench`] | benchmarks, and the baselines that they are compared with |
 //! | [`report`] | writers: the results directory, the table on the terminal, progress |
+//! | [`compare`] | one scenario under many policies, side by side |
 //! | [`simulation`] | from a scenario to a world, tick by tick to its end |
 //! | [`autoscale`] | signals, policies, the actuator that carries out what they want |
 //! | [`observe`] | recorders and statistics: requests, samples, usage, the summary |
@@ -106,6 +107,7 @@ pub mod autoscale;
 pub mod bench;
 pub mod catalog;
 pub mod cli;
+pub mod compare;
 pub mod document;
 pub mod fleet;
 pub mod observe;

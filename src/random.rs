@@ -111,6 +111,25 @@ impl Delay {
     /// No time at all.
     pub const ZERO: Self = Self::Constant(SimDuration::ZERO);
 
+    /// The mean; of a normal one, that before it is cut at zero.
+    #[must_use]
+    pub fn mean(&self) -> SimDuration {
+        match *self {
+            Self::Constant(mean) | Self::Normal { mean, .. } | Self::Exponential { mean } => mean,
+            Self::Uniform { min, max } => (min + max) * 0.5,
+        }
+    }
+
+    /// What it hardly ever exceeds: once in a thousand times, or never.
+    #[must_use]
+    pub fn longest(&self) -> SimDuration {
+        match *self {
+            Self::Constant(longest) | Self::Uniform { max: longest, .. } => longest,
+            Self::Normal { mean, std } => mean + std * 3.09,
+            Self::Exponential { mean } => mean * 6.91,
+        }
+    }
+
     /// Draws one duration. A constant draws nothing from the stream.
     pub fn draw(&self, stream: &mut Stream) -> SimDuration {
         match *self {
@@ -167,6 +186,30 @@ mod tests {
             (1.0, 0.25),
         );
         near(mean_and_variance(200_000, || stream.gamma(0.5)), (1.0, 2.0));
+    }
+
+    #[test]
+    fn a_delay_is_its_mean_on_average_and_hardly_ever_longer_than_its_longest() {
+        let seconds = SimDuration::saturating;
+        for delay in [
+            Delay::Constant(seconds(3.0)),
+            Delay::Uniform {
+                min: seconds(2.0),
+                max: seconds(5.0),
+            },
+            Delay::Normal {
+                mean: seconds(9.0),
+                std: seconds(1.0),
+            },
+            Delay::Exponential { mean: seconds(4.0) },
+        ] {
+            let mut stream = Stream::new(1, "delay");
+            let drawn: Vec<SimDuration> = (0..100_000).map(|_| delay.draw(&mut stream)).collect();
+            let longer = drawn.iter().filter(|it| **it > delay.longest()).count();
+            assert!(longer < 130, "{delay:?}: {longer}");
+            let mean = drawn.iter().map(|it| it.seconds()).sum::<f64>() / drawn.len() as f64;
+            assert!((mean - delay.mean().seconds()).abs() < 0.05, "{delay:?}");
+        }
     }
 
     #[test]

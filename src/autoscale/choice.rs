@@ -3,15 +3,12 @@
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
+use super::Signals;
 use crate::fleet::{
-    EngineHandle, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock, Templates,
+    EngineHandle, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
-
-/// Prompt tokens and token tasks by whose iteration the fastest SKU is told.
-const PROMPT: u64 = 1024;
-const TASKS: u64 = 32;
 
 /// The SKU for the next server, of those that can carry the role and have room; the first that could
 /// carry it if none has room, so that the refusal says so.
@@ -24,27 +21,15 @@ pub(super) fn best_sku(
     if let SkuChoice::Named(name) = choice {
         return Some(name.clone());
     }
-    let templates = world.get::<Templates>(application)?;
+    let capacity = world.get::<Signals>(application)?.capacity();
     let (stock, ledger) = (world.resource::<Stock>(), world.resource::<Ledger>());
-    let cost = |position: usize| {
-        let performance = templates.performance(role, position)?;
-        let sku = stock.kinds()[position].sku();
-        Some(match choice {
-            SkuChoice::First | SkuChoice::Named(_) => 0.0,
-            SkuChoice::Cheapest => sku.price_per_hour.unwrap_or(f64::INFINITY),
-            SkuChoice::Fastest => match role {
-                Role::Prompt => performance.iteration(PROMPT, 0),
-                Role::Token => performance.iteration(0, TASKS),
-                Role::Mixed => performance.iteration(PROMPT, TASKS),
-            },
-        })
-    };
     let full = |position: usize| {
         let servers = ledger.servers_of(position).total();
         let limit = stock.kinds()[position].limit();
         limit.is_some_and(|limit| servers >= limit)
     };
-    let fitting = (0..stock.kinds().len()).filter_map(|it| Some((it, cost(it)?)));
+    let rank = |position| Some((position, capacity.rank(role, position, choice)?));
+    let fitting = (0..stock.kinds().len()).filter_map(rank);
     let best = fitting.min_by(|(a, x), (b, y)| full(*a).cmp(&full(*b)).then(x.total_cmp(y)));
     best.map(|(position, _)| stock.kinds()[position].sku().name.clone())
 }

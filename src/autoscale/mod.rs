@@ -17,6 +17,7 @@
 //! `examples/custom_policy.rs`.
 
 mod actuator;
+pub mod capacity;
 mod choice;
 mod decide;
 mod log;
@@ -28,6 +29,7 @@ mod signals;
 mod snapshot;
 
 pub use actuator::Actuator;
+pub use capacity::{Amount, Capacity, CapacityModel, Demand, Mix, StartUp};
 pub use decide::Decider;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Policy};

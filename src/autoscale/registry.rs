@@ -5,7 +5,7 @@ use bevy_ecs::world::World;
 use super::decide::decide;
 use super::policies;
 use super::sense::{Scraper, listen, scrape};
-use super::{Actuator, Decider, DecisionLog, Policy, Signals, actuator};
+use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator};
 use crate::document::suggest;
 use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
 use crate::scenario::{CheckedScenario, Diagnostics, Problem};
@@ -197,7 +197,9 @@ fn install<P: Policy>(
     let weights_bytes = models.get(&of.model).map_or(0, |model| model.weights_bytes);
     world.entity_mut(entity).insert((
         policy,
-        Signals::new(window, delay).with_slo(of.slo),
+        Signals::new(window, delay)
+            .with_slo(of.slo)
+            .with_capacity(CapacityModel::new(checked, application)),
         Scraper::new(of.signals.scrape_interval, delay, interval, weights_bytes),
         decider,
         Actuator::new(of.actuator.clone()),

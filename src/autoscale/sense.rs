@@ -1,7 +1,9 @@
 use bevy_ecs::component::Component;
 use bevy_ecs::prelude::{Query, Res, ResMut};
 
-use super::{Completion, InstanceSnapshot, Load, RoleSnapshot, Signals, SkuSnapshot, Snapshot};
+use super::{
+    Amount, Completion, InstanceSnapshot, Load, RoleSnapshot, Signals, SkuSnapshot, Snapshot,
+};
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, Instance, InstanceRole, InstanceStatus, Instances,
     Ledger, Service, StartUp, Stock, Templates, TickSet,
@@ -24,6 +26,8 @@ pub(super) struct Scraper {
     weights_bytes: u64,
     /// Requests that had ended when it was last asked.
     ended: u64,
+    /// Those of them that were completed.
+    completed: Amount,
 }
 
 impl Scraper {
@@ -41,6 +45,7 @@ impl Scraper {
             taken: 0,
             weights_bytes,
             ended: 0,
+            completed: Amount::default(),
         }
     }
 
@@ -66,8 +71,12 @@ pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &m
             let records = service.0.ended();
             let new = usize::try_from(ended - scraper.ended).unwrap_or(usize::MAX);
             let new = &records[records.len().saturating_sub(new)..];
-            let completions = new.iter().filter_map(Completion::of);
-            completions.for_each(|completion| signals.complete(completion));
+            for record in new {
+                if let Some(completion) = Completion::of(record) {
+                    signals.complete(completion);
+                    scraper.completed += Amount::one(record.prompt_tokens, record.output_tokens);
+                }
+            }
             scraper.ended = ended;
         }
     }
@@ -139,6 +148,7 @@ pub(super) fn scrape(
             time: now,
             arrived: counts.arrived,
             waiting: counts.waiting,
+            completed: scraper.completed,
             roles,
             skus: skus(&ledger, &stock),
         });

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use bevy_ecs::component::Component;
 
-use super::{Completion, RoleSnapshot, Snapshot};
+use super::{CapacityModel, Completion, Demand, RoleSnapshot, Snapshot};
 use crate::scenario::Slo;
 use crate::serving::Role;
 use crate::statistics::{Ascending, mean_of};
@@ -42,6 +42,7 @@ pub struct Signals {
     window: SimDuration,
     delay: SimDuration,
     slo: Slo,
+    capacity: CapacityModel,
     now: SimTime,
     /// In order of time; those behind `latest` have not reached the policy yet.
     snapshots: VecDeque<Snapshot>,
@@ -77,6 +78,12 @@ impl Signals {
     #[must_use]
     pub fn with_slo(self, slo: Slo) -> Self {
         Self { slo, ..self }
+    }
+
+    /// The same, with what instances can carry and how long they take to start up.
+    #[must_use]
+    pub fn with_capacity(self, capacity: CapacityModel) -> Self {
+        Self { capacity, ..self }
     }
 
     /// Adds a snapshot, not older than the one before.
@@ -137,6 +144,13 @@ impl Signals {
         self.slo
     }
 
+    /// What instances of the application can carry, and how long they take to start up; empty in
+    /// signals made by hand, unless given.
+    #[must_use]
+    pub const fn capacity(&self) -> &CapacityModel {
+        &self.capacity
+    }
+
     /// The latest that is known.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
@@ -164,6 +178,17 @@ impl Signals {
     #[must_use]
     pub fn arrivals_per_s(&self, window: SimDuration) -> f64 {
         self.rate(window, |snapshot| snapshot.arrived as f64)
+    }
+
+    /// What users asked for within the window: the requests that arrived, at the mean lengths of those
+    /// completed within it or, if none were, ever. None before any was.
+    #[must_use]
+    pub fn demand(&self, window: SimDuration) -> Option<Demand> {
+        let completed = &self.snapshot().completed;
+        let before = self.before(self.begin(window))?;
+        let recent = completed.since(&before.completed).mix();
+        let mix = recent.or_else(|| completed.mix())?;
+        Some(mix.at(self.arrivals_per_s(window)))
     }
 
     /// Prompt tokens a second that instances of a role processed within the window.
@@ -237,13 +262,16 @@ impl Signals {
         SimTime::saturating(self.time().seconds() - window.seconds())
     }
 
-    /// How fast a figure grew from the last snapshot at or before the window's begin (the first that
-    /// there is, if none is) to the latest.
-    fn rate(&self, window: SimDuration, figure: impl Fn(&Snapshot) -> f64) -> f64 {
-        let begin = self.begin(window);
+    /// The last snapshot at or before an instant; the first that there is, if none is.
+    fn before(&self, begin: SimTime) -> Option<&Snapshot> {
         let known = self.snapshots.iter().take(self.latest + 1);
         let before = known.take_while(|it| it.time <= begin).last();
-        let Some(before) = before.or_else(|| self.snapshots.front()) else {
+        before.or_else(|| self.snapshots.front())
+    }
+
+    /// How fast a figure grew from the last snapshot before the window to the latest.
+    fn rate(&self, window: SimDuration, figure: impl Fn(&Snapshot) -> f64) -> f64 {
+        let Some(before) = self.before(self.begin(window)) else {
             return 0.0;
         };
         let latest = self.snapshot();

@@ -1,6 +1,7 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
+use super::Amount;
 use crate::catalog::Sku;
 use crate::fleet::InstanceStatus;
 use crate::serving::{RequestRecord, Role};
@@ -15,6 +16,8 @@ pub struct Snapshot {
     pub arrived: u64,
     /// Requests that waited at the application for an instance.
     pub waiting: u64,
+    /// Requests that had been completed by then.
+    pub completed: Amount,
     /// Each role that the application has a template of.
     pub roles: Vec<RoleSnapshot>,
     /// Each SKU of the fleet, in its order.

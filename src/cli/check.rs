@@ -19,10 +19,10 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn execute(self) -> Result<(), Failure> {
+    pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let mut wrong = String::new();
         for path in &self.scenarios {
-            match load(path, &self.overrides) {
+            match load(path, &self.overrides, policies) {
                 Ok(checked) => print(&describe(&path.display().to_string(), &checked))?,
                 Err(problems) => wrong.push_str(&problems.to_string()),
             }
@@ -36,9 +36,13 @@ impl Check {
 }
 
 /// A scenario whose policies are right, too.
-fn load(path: &Path, overrides: &[String]) -> Result<CheckedScenario, Diagnostics> {
+fn load(
+    path: &Path,
+    overrides: &[String],
+    policies: &PolicyRegistry,
+) -> Result<CheckedScenario, Diagnostics> {
     let checked = CheckedScenario::load(path, overrides)?;
-    PolicyRegistry::built_in().check(&checked)?;
+    policies.check(&checked)?;
     Ok(checked)
 }
 

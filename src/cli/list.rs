@@ -31,10 +31,10 @@ enum What {
 }
 
 impl List {
-    pub(super) fn execute(self) -> Result<(), Failure> {
+    pub(super) fn execute(self, registry: &PolicyRegistry) -> Result<(), Failure> {
         let catalog = Catalog::built_in();
         print(&match self.what {
-            What::Policies => policies(),
+            What::Policies => policies(registry),
             What::Schedulers => schedulers(),
             What::Skus => skus(&catalog),
             What::Models => models(&catalog),
@@ -43,9 +43,9 @@ impl List {
     }
 }
 
-fn policies() -> String {
+fn policies(registry: &PolicyRegistry) -> String {
     let mut text = String::from("None\n    leaves the fleet as it is\n");
-    for policy in PolicyRegistry::built_in().policies() {
+    for policy in registry.policies() {
         let _ = writeln!(text, "{}\n    {}", policy.name(), policy.summary());
         parameters(&mut text, &policy.schema());
     }

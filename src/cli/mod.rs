@@ -2,6 +2,8 @@
 
 mod bench;
 mod check;
+mod compare;
+mod input;
 mod list;
 mod run;
 
@@ -11,6 +13,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::autoscale::PolicyRegistry;
 
 /// Simulates autoscaling fleets of GPU servers that serve large language models.
 #[derive(Debug, Parser)]
@@ -24,6 +28,12 @@ struct Arguments {
 enum Command {
     /// Run a scenario to its end and write what happened
     Run(run::Run),
+    /// Run a scenario under several policies and compare what each costs and what users feel
+    ///
+    /// The policies take over the applications that have an `autoscaler` in the scenario or, where none
+    /// has one, all applications; the others stay as the scenario has them. Every contender gets the
+    /// same arrivals. Results: comparison.json and comparison.csv.
+    Compare(compare::Compare),
     /// Check scenarios without running them
     Check(check::Check),
     /// Measure the speed of the simulator on this machine
@@ -50,9 +60,30 @@ impl Failure {
     }
 }
 
-/// Runs the command line and returns the exit status: 0 done, 1 failed while running, 2 the user's
-/// input was wrong. Results go to standard output; errors, progress and logs to standard error.
+/// Runs the command line with the built-in policies: [`main_with`].
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    main_with(arguments, &PolicyRegistry::built_in())
+}
+
+/// Runs the command line with these policies to choose from, and returns the exit status: 0 done, 1
+/// failed while running, 2 the user's input was wrong. Results go to standard output; errors,
+/// progress and logs to standard error.
+///
+/// With it, a user's own binary has every subcommand for policies of its own:
+///
+/// ```no_run
+/// # use fleetsim::autoscale::{policies::HpaGpu, PolicyRegistry};
+/// # type MyPolicy = HpaGpu;
+/// fn main() -> std::process::ExitCode {
+///     let mut policies = PolicyRegistry::built_in();
+///     policies.register::<MyPolicy>();
+///     fleetsim::cli::main_with(std::env::args_os(), &policies)
+/// }
+/// ```
+pub fn main_with(
+    arguments: impl IntoIterator<Item = OsString>,
+    policies: &PolicyRegistry,
+) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -67,10 +98,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         .with_writer(io::stderr)
         .init();
     let result = match arguments.command {
-        Command::Run(run) => run.execute(),
-        Command::Check(check) => check.execute(),
+        Command::Run(run) => run.execute(policies),
+        Command::Compare(compare) => compare.execute(policies),
+        Command::Check(check) => check.execute(policies),
         Command::Bench(bench) => bench.execute(),
-        Command::List(list) => list.execute(),
+        Command::List(list) => list.execute(policies),
     };
     let (message, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,

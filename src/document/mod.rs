@@ -29,7 +29,7 @@ pub(crate) use source::Source;
 use path::Path;
 use schema::Fix;
 use source::{Insert, offset_of};
-use tree::Node;
+use tree::{Node, Value};
 
 /// Reads a RON text that stands for a `T`, strictly: unknown fields are errors, `Some` may be
 /// left out, and so may the empty parentheses of a variant whose fields all have defaults.
@@ -64,6 +64,20 @@ pub fn read<T: DeserializeOwned + JsonSchema>(name: &str, text: &str) -> Result<
         Some(value) if problems.is_empty() => Ok(value),
         _ => Err(Diagnostics::new(problems)),
     }
+}
+
+/// The values of a list without its brackets, such as `HpaGpu, HeteroScale(max: 50)`, each as it is
+/// written.
+pub(crate) fn items(name: &str, list: &str) -> Result<Vec<String>, Diagnostics> {
+    let mut source = Source::new(name, list);
+    source.replace(list.len()..list.len(), &[Insert::Glue(0, "]")]);
+    source.replace(0..0, &[Insert::Glue(0, "[")]);
+    let document = Document::parse(source).map_err(Diagnostics::new)?;
+    let Value::List(items) = &document.root.value else {
+        return Ok(Vec::new());
+    };
+    let written = items.iter().map(|item| &document.text()[item.span.clone()]);
+    Ok(written.map(str::to_owned).collect())
 }
 
 /// Checks a value made in code as the text that it would be written as, which is returned, too.

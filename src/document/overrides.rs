@@ -27,11 +27,20 @@ impl Document {
             let help = "write --set PATH=VALUE, such as --set seed=7";
             return Err(refuse(("there is no `=` in it".into(), help.into())));
         }
+        self.put(&name, path, value)
+    }
+
+    /// Puts RON text in the place of the value at a path, or adds the field. Problems are with `name`.
+    pub(crate) fn put(&mut self, name: &str, path: &str, value: &str) -> Result<(), Vec<Problem>> {
+        let refuse = |(message, help): Complaint| {
+            let place = Place::whole(name.to_owned());
+            vec![Problem::new("", message).help(help).at(place)]
+        };
         let steps: Path = path.parse().map_err(|message| {
             let help = "a path looks like applications[0].scaling.scale_up_delay";
             refuse((message, help.into()))
         })?;
-        let written = Source::new(name.clone(), value);
+        let written = Source::new(name, value);
         let value = match parse(value) {
             Ok(node) => &value[node.span],
             Err(errors) => {
@@ -46,7 +55,7 @@ impl Document {
 
         let (node, rest) = self.root.follow(&steps);
         let mut source = self.source.clone();
-        let origin = source.add_origin(name.clone(), value.to_owned());
+        let origin = source.add_origin(name.to_owned(), value.to_owned());
         if rest.is_empty() {
             source.replace(node.span.clone(), &[Insert::Written(origin)]);
         } else {

@@ -98,6 +98,24 @@ impl ApplicationStatistics {
         &self.counts
     }
 
+    /// Requests that met every limit, of which there must be one.
+    #[must_use]
+    pub fn met_slo(&self) -> Option<u64> {
+        (self.slo != Slo::default()).then_some(self.met_slo)
+    }
+
+    /// Times to first token of the completed requests, in seconds.
+    #[must_use]
+    pub fn ttft(&self) -> &Distribution {
+        &self.ttft
+    }
+
+    /// Times between tokens of the completed requests, in seconds.
+    #[must_use]
+    pub fn tbt(&self) -> &Distribution {
+        &self.tbt
+    }
+
     /// What was completed over a run of this length.
     #[must_use]
     pub fn throughput(&self, end: SimTime) -> Throughput {
@@ -123,11 +141,13 @@ impl ApplicationStatistics {
     /// How the objective fared over a run of this length.
     #[must_use]
     pub fn slo(&self, end: SimTime) -> SloSummary {
-        let promised = self.slo != Slo::default();
         let ended = self.counts.completed + self.counts.rejected_total();
+        let met = self.met_slo();
         SloSummary {
-            attainment: (promised && ended > 0).then(|| self.met_slo as f64 / ended as f64),
-            goodput_per_s: promised.then(|| rate(self.met_slo, end)),
+            attainment: met
+                .filter(|_| ended > 0)
+                .map(|met| met as f64 / ended as f64),
+            goodput_per_s: met.map(|met| rate(met, end)),
             limits: self.slo,
         }
     }

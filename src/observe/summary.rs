@@ -62,7 +62,9 @@ impl RunRecord {
         }
     }
 
-    fn summarise_fleet(&self) -> FleetSummary {
+    /// The servers in figures: the summary's `fleet`.
+    #[must_use]
+    pub fn summarise_fleet(&self) -> FleetSummary {
         let instances = || self.applications.iter().flat_map(|one| &one.instances);
         let servers: Vec<_> = self
             .servers

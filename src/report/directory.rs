@@ -3,8 +3,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{
-    DecisionsWriter, ReportError, RequestsWriter, ScalingWriter, TimelineWriter, write_summary,
+    DecisionsWriter, ReportError, RequestsWriter, ScalingWriter, TimelineWriter,
+    write_comparison_csv, write_comparison_json, write_summary,
 };
+use crate::compare::Comparison;
 use crate::observe::Summary;
 
 const SUMMARY: &str = "summary.json";
@@ -12,6 +14,8 @@ const REQUESTS: &str = "requests.csv";
 const SCALING: &str = "scaling.csv";
 const TIMELINE: &str = "timeline.csv";
 const DECISIONS: &str = "decisions.csv";
+const COMPARISON_JSON: &str = "comparison.json";
+const COMPARISON_CSV: &str = "comparison.csv";
 
 /// The directory that a run leaves its results in.
 ///
@@ -34,12 +38,15 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 7] = [
+    pub const FILES: [&str; 10] = [
         SUMMARY,
         REQUESTS,
         SCALING,
         TIMELINE,
         DECISIONS,
+        COMPARISON_JSON,
+        COMPARISON_CSV,
+        "comparison.html",
         "report.html",
         "trace.json",
     ];
@@ -119,6 +126,18 @@ impl ResultsDirectory {
     pub fn write_summary(&self, summary: &Summary) -> Result<(), ReportError> {
         let (file, path) = self.create_file(SUMMARY)?;
         write_summary(file, &path, summary)
+    }
+
+    /// Writes `comparison.json` and `comparison.csv`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when a file cannot be created or written.
+    pub fn write_comparison(&self, comparison: &Comparison) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(COMPARISON_JSON)?;
+        write_comparison_json(file, &path, comparison)?;
+        let (file, path) = self.create_file(COMPARISON_CSV)?;
+        write_comparison_csv(file, path, comparison)?;
+        Ok(())
     }
 
     fn create_file(&self, name: &str) -> Result<(File, PathBuf), ReportError> {

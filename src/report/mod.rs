@@ -3,6 +3,9 @@
 //! The writers stream: they take rows as the run makes them and keep none. Floats are the shortest
 //! text that reads back as the same bits; values that are absent are empty cells.
 
+mod comparison;
+mod comparison_progress;
+mod comparison_table;
 mod decisions;
 mod directory;
 mod error;
@@ -12,8 +15,12 @@ mod rows;
 mod scaling;
 mod summary;
 mod table;
+mod tables;
 mod timeline;
 
+pub use comparison::{write_comparison_csv, write_comparison_json};
+pub use comparison_progress::ComparisonProgress;
+pub use comparison_table::comparison_table;
 pub use decisions::DecisionsWriter;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
@@ -22,4 +29,5 @@ pub use requests::RequestsWriter;
 pub use scaling::ScalingWriter;
 pub use summary::write_summary;
 pub use table::summary_table;
+pub use tables::Tables;
 pub use timeline::TimelineWriter;

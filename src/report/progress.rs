@@ -6,10 +6,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::time::SimTime;
 
 /// Redraws at most so often.
-const INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Length of the whole bar; its cells are finer than a character.
-const STEPS: u64 = 1000;
+pub(super) const STEPS: u64 = 1000;
 
 /// A progress line on standard error while a run goes on; silent where that is no terminal.
 ///
@@ -70,7 +70,7 @@ fn bar(end: Option<SimTime>) -> ProgressBar {
 }
 
 /// How much of the run is done, 0 to 1.
-fn share(now: SimTime, end: SimTime) -> f64 {
+pub(super) fn share(now: SimTime, end: SimTime) -> f64 {
     if now < end {
         now.seconds() / end.seconds()
     } else {
@@ -90,7 +90,7 @@ fn status(now: SimTime, end: Option<SimTime>, requests_completed: u64, elapsed: 
 }
 
 /// A length of time as hours, minutes and seconds.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     let whole = seconds as u64;
     format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
 }

@@ -1,6 +1,8 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::ReportError;
 use crate::observe::Summary;
 
@@ -9,8 +11,17 @@ use crate::observe::Summary;
 /// # Errors
 /// [`ReportError::Io`] when `out` fails.
 pub fn write_summary(out: impl Write, path: &Path, summary: &Summary) -> Result<(), ReportError> {
+    write_json(out, path, summary)
+}
+
+/// Writes anything as indented JSON.
+pub(super) fn write_json(
+    out: impl Write,
+    path: &Path,
+    value: &impl Serialize,
+) -> Result<(), ReportError> {
     let mut out = BufWriter::new(out);
-    serde_json::to_writer_pretty(&mut out, summary)
+    serde_json::to_writer_pretty(&mut out, value)
         .map_err(std::io::Error::from)
         .and_then(|()| out.write_all(b"\n"))
         .and_then(|()| out.flush())

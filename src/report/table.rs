@@ -5,7 +5,7 @@ use crate::observe::{ApplicationSummary, FleetSummary, InstanceSummary, Statisti
 use crate::scenario::Slo;
 
 /// Columns of the terminal that the table keeps within.
-const WIDTH: u16 = 100;
+pub(super) const WIDTH: u16 = 100;
 
 /// Columns of it that names may take; the figures beside them need the rest to stay aligned.
 const NAME_WIDTH: u16 = 30;
@@ -262,7 +262,7 @@ fn requests(application: &ApplicationSummary) -> Vec<String> {
 }
 
 /// Rounded to four significant digits or so, thousands grouped.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         ..0.001 => return format!("{value:.2e}"),
@@ -284,7 +284,7 @@ fn percentage(share: f64) -> String {
 }
 
 /// A count with its thousands set apart.
-fn grouped(count: u64) -> String {
+pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {

@@ -98,6 +98,10 @@ pub enum SkuChoice {
     /// The shortest iteration of a prompt of 1,024 tokens, of 32 token tasks or, for `Mixed`
     /// instances, of both together; equals, the first.
     Fastest,
+    /// The most requests a second for the price or, where a SKU of the fleet has none, for the power
+    /// drawn meanwhile: requests of 1,024 prompt and 128 output tokens, flat out, on a server that is
+    /// full of such instances; equals, the first.
+    MostEfficient,
     /// This one, always.
     Named(String),
 }

@@ -92,6 +92,14 @@ impl CheckedScenario {
                 problems.extend(found);
             }
         }
+        Self::of(document, directory, problems)
+    }
+
+    fn of(
+        document: Document,
+        directory: &Path,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Diagnostics> {
         let (scenario, found) = document.read::<Scenario>();
         problems.extend(found);
         let Some(scenario) = scenario else {
@@ -101,6 +109,40 @@ impl CheckedScenario {
         let catalog = Catalog::built_in();
         let unfinished = Unfinished::begin(scenario, catalog, directory, document.text());
         unfinished.finish(Some(document), &mut problems)
+    }
+
+    /// The same scenario with another policy for these applications: a RON term such as
+    /// `HeteroScale(max: 50)`, or `None`.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong; what is wrong with the term itself is at its
+    /// place in it, and the term goes by the name `policy`.
+    pub fn with_policy(&self, applications: &[usize], term: &str) -> Result<Self, Diagnostics> {
+        const NAME: &str = "policy";
+        if let Some(document) = &self.document {
+            let mut document = Document::clone(document);
+            for index in applications {
+                let path = format!("applications[{index}].autoscaler");
+                let put = document.put(NAME, &path, term);
+                put.map_err(Diagnostics::new)?;
+            }
+            return Self::of(document, &self.directory, Vec::new());
+        }
+        let policy: Option<RawPolicy> = document::read(NAME, term)?;
+        let mut changed = self.clone();
+        for (index, of) in changed.scenario.applications.iter_mut().enumerate() {
+            if applications.contains(&index) {
+                of.autoscaler.clone_from(&policy);
+            }
+        }
+        let mut hash = Fnv::new();
+        hash.text(&self.hash);
+        hash.text(term);
+        changed.hash = hash.digits();
+        changed.placement =
+            validate::validate(&changed.scenario, &changed.catalog, &changed.directory)
+                .map_err(Diagnostics::new)?;
+        Ok(changed)
     }
 
     /// What was written.
@@ -234,7 +276,7 @@ impl Unfinished {
             catalog: self.catalog,
             directory: self.directory,
             placement,
-            hash: format!("{:016x}", self.hash.0),
+            hash: self.hash.digits(),
             document: document.map(Arc::new),
         })
     }
@@ -253,5 +295,9 @@ impl Fnv {
         for byte in text.bytes().chain([0xff]) {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
+    }
+
+    fn digits(&self) -> String {
+        format!("{:016x}", self.0)
     }
 }

@@ -491,6 +491,19 @@ pub enum Shape {
     Constant,
     /// `(from, factor)`: from each instant on, that factor; before the first, the first.
     Piecewise(#[schemars(length(min = 1))] Vec<(SimTime, f64)>),
+    /// The factor 1 for `on` seconds, then `low` for `off` seconds, again and again.
+    OnOff {
+        /// Seconds.
+        #[schemars(range(min = 1e-6))]
+        on: f64,
+        /// Seconds.
+        #[schemars(range(min = 1e-6))]
+        off: f64,
+        /// The factor in between. Default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0))]
+        low: f64,
+    },
     /// `1 + amplitude × sin(2π (t + phase) / period)`.
     Sinusoidal {
         /// Between 0 and 1.

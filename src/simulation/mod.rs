@@ -1,5 +1,6 @@
 //! From a scenario to a world, tick by tick to its end, to what the run leaves behind.
 
+mod run;
 mod usage;
 
 use bevy_ecs::world::World;
@@ -12,6 +13,8 @@ use crate::fleet::{
 use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, ScalingCounts};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
 use crate::time::{SimDuration, SimTime};
+
+pub use run::News;
 
 /// A run in which requests wait, and nothing is on its way to serve them, goes on for so many seconds
 /// if there is a policy that may yet add something: longer than any usual cool-down.

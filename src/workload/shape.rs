@@ -20,6 +20,11 @@ pub(super) enum Inverse {
         /// The piece of the last argument.
         at: usize,
     },
+    OnOff {
+        on: f64,
+        off: f64,
+        low: f64,
+    },
     Sinusoidal(Wave),
 }
 
@@ -39,6 +44,13 @@ impl Inverse {
             Shape::Piecewise(factors) => {
                 let pieces = pieces(factors)?;
                 Ok(Self::Piecewise { pieces, at: 0 })
+            }
+            Shape::OnOff { on, off, low } => {
+                let (on, off, low) = (*on, *off, *low);
+                let length = |seconds: f64| seconds.is_finite() && seconds > 0.0;
+                expect(length(on) && length(off), "lengths above 0")?;
+                expect(low.is_finite() && low >= 0.0, "a factor of 0 or more")?;
+                Ok(Self::OnOff { on, off, low })
             }
             Shape::Sinusoidal {
                 amplitude,
@@ -79,6 +91,17 @@ impl Inverse {
                 // Rounding must not carry it into the next piece.
                 let end = pieces.get(*at + 1).map_or(f64::INFINITY, |next| next.start);
                 Some(time.min(end))
+            }
+            Self::OnOff { on, off, low } => {
+                let (on, off, low) = (*on, *off, *low);
+                let period = on + off * low;
+                let before = (libm::ceil(effective / period) - 1.0).max(0.0);
+                let rest = effective - before * period;
+                let within = match rest > on && low > 0.0 {
+                    true => (on + (rest - on) / low).min(on + off),
+                    false => rest.clamp(0.0, on),
+                };
+                Some(before * (on + off) + within)
             }
             Self::Sinusoidal(wave) => Some(wave.time(effective)),
         }
@@ -191,6 +214,33 @@ mod tests {
                 let tolerance = if slope < 1e-3 { 1e-3 } else { 1e-9 };
                 assert!((back - time).abs() < tolerance, "{amplitude} {time} {back}");
             }
+        }
+    }
+
+    #[test]
+    fn times_on_and_off_are_inverted_and_nothing_comes_while_it_is_off() {
+        let inverse = |low| {
+            let shape = Shape::OnOff {
+                on: 10.0,
+                off: 30.0,
+                low,
+            };
+            let mut inverse = Inverse::new(&shape).unwrap();
+            move |effective| inverse.time(effective).unwrap()
+        };
+        let mut off = inverse(0.0);
+        for (effective, time) in [
+            (0.0, 0.0),
+            (4.0, 4.0),
+            (10.0, 10.0),
+            (11.0, 41.0),
+            (25.0, 85.0),
+        ] {
+            assert_eq!(off(effective), time, "{effective}");
+        }
+        let mut low = inverse(0.5);
+        for (effective, time) in [(10.0, 10.0), (11.0, 12.0), (25.0, 40.0), (26.0, 41.0)] {
+            assert_eq!(low(effective), time, "{effective}");
         }
     }
 

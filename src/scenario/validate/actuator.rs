@@ -13,6 +13,9 @@ impl Check<'_> {
             if actuator.sku == SkuChoice::Cheapest {
                 self.prices(&format!("{path}.sku"), "Cheapest");
             }
+            if actuator.sku == SkuChoice::MostEfficient {
+                self.prices_or_power(&format!("{path}.sku"));
+            }
             if actuator.victim == Victim::Costliest {
                 self.prices(&format!("{path}.victim"), "Costliest");
             }
@@ -43,16 +46,40 @@ impl Check<'_> {
 
     /// Reports a choice by price in a fleet where a SKU has none.
     fn prices(&mut self, path: &str, choice: &str) {
+        if let Some(sku) = self.unpriced() {
+            self.report(
+                path,
+                format!("{choice} needs prices, and `{sku}` has none"),
+                "give the SKU a price_per_hour in a catalog file, or choose otherwise",
+            );
+        }
+    }
+
+    /// Reports a choice by efficiency in a fleet where a SKU has no price and one has no power figures.
+    fn prices_or_power(&mut self, path: &str) {
+        let (skus, processors) = (&self.catalog.skus, &self.catalog.processors);
+        let unknown = self.scenario.fleet.iter().find(|entry| {
+            let sku = skus.get(&entry.sku);
+            let power = sku.and_then(|sku| processors.get(&sku.processor));
+            power.is_some_and(|it| it.prompt_power_w <= 0.0 || it.token_power_w <= 0.0)
+        });
+        if let (Some(unpriced), Some(unknown)) = (self.unpriced(), unknown) {
+            let message = format!(
+                "MostEfficient needs a price of every SKU or the power of every processor; \
+                 `{unpriced}` has no price, and the processors of `{}` no power",
+                unknown.sku
+            );
+            let help = "give the SKUs a price_per_hour in a catalog file, or choose otherwise";
+            self.report(path, message, help);
+        }
+    }
+
+    /// The first SKU of the fleet that has no price.
+    fn unpriced(&self) -> Option<&str> {
         let unpriced = self.scenario.fleet.iter().find(|entry| {
             let sku = self.catalog.skus.get(&entry.sku);
             sku.is_some_and(|sku| sku.price_per_hour.is_none())
         });
-        if let Some(entry) = unpriced {
-            self.report(
-                path,
-                format!("{choice} needs prices, and `{}` has none", entry.sku),
-                "give the SKU a price_per_hour in a catalog file, or choose otherwise",
-            );
-        }
+        unpriced.map(|entry| entry.sku.as_str())
     }
 }

@@ -1,0 +1,348 @@
+//! What instances can carry, and how many of them a demand takes.
+//!
+//! A model of means, so that a policy can ask it at each decision: it knows how long iterations take,
+//! how the engine batches and how much memory there is, and nothing of queues in detail. With the mean
+//! prompt `p` and output `o` of the requests, in tokens, and the mean length `l = E[p²] / E[p]` of the
+//! prompt that a token is part of (`p`, if all are alike):
+//!
+//! - **Prompts alone.** An iteration of `k` prompts of length `l` takes `P(k·l)` seconds and is worth
+//!   `n = k·l / p` requests: `n / P(k·l)` requests a second at most. `k` is 1, 2, 4… up to what batch
+//!   and tokens of an iteration allow, whichever is best. Prompts of length `l` stand for all, since
+//!   work is in proportion to tokens, and what a token costs depends on the prompt that it is in.
+//! - **Tokens alone.** An iteration of `b` tasks takes `D(b)` and gives each a token. A request takes
+//!   `o − 1` of them (its first token is the prompt's), so `b / (D(b)·(o − 1))` requests a second. `b`
+//!   is the most that the batch holds, that the KV cache holds at `p + o` tokens each (Splitwise and
+//!   Orca reserve the whole request), and whose `D(b)` is within the objective of TBT.
+//! - **Both on one instance.** An iteration of `k` prompts beside `c` token tasks takes `M(k·l + c)`
+//!   and gives each of those tasks a token, too; `c` is `b`, or as many as the prompts leave places for
+//!   in the iteration. A request therefore takes `M / n + (o − 1 − c / n)·D(b) / b` seconds of the
+//!   instance. By Little's law the mean TBT is `b` times that over `o − 1`, and `b` is the most for
+//!   which it is within the objective.
+//! - **TTFT.** A prompt in an M/D/1 queue (Pollaczek–Khinchine) with service time `s` at load ρ waits
+//!   `ρ·s / (2(1 − ρ))` on average; with the iteration of the prompt itself that is to be within the
+//!   objective, so ρ is at most `2w / (s + 2w)` with `w` the objective less that iteration.
+//!
+//! An objective that not even one request alone would get is left out of account, and so is that of
+//! E2E. Since means are to be within the objective, half of the requests may be beyond it at full
+//! capacity: a target utilisation below 1 is for them.
+
+mod demand;
+mod instance;
+
+use std::sync::Arc;
+
+pub use demand::{Amount, Demand, Mix};
+pub use instance::Capacity;
+use instance::{InstanceModel, Part};
+
+use crate::catalog::{Processor, Sku};
+use crate::random::Delay;
+use crate::scenario::{Application, CheckedScenario, Scaling, SkuChoice, Slo, Template};
+use crate::serving::{Performance, Role};
+use crate::time::SimDuration;
+
+/// Lengths by which SKUs are compared: those by which `Fastest` compares them, too.
+const USUAL: Mix = Mix::even(1024.0, 128.0);
+/// Token tasks by whose iteration the fastest SKU is told.
+const TASKS: u64 = 32;
+const GIB: f64 = 1_073_741_824.0;
+
+/// What instances of an application can carry, by role and SKU. Cheap to clone.
+///
+/// ```
+/// use fleetsim::autoscale::{CapacityModel, Mix};
+/// use fleetsim::scenario::CheckedScenario;
+/// use fleetsim::serving::Role;
+///
+/// let checked = CheckedScenario::from_ron(
+///     r#"(
+///         name: "capacity",
+///         fleet: [(sku: "dgx-h100", count: 1)],
+///         applications: [(
+///             name: "chat",
+///             model: "llama2-70b",
+///             performance: Constant(prompt_time: 0.5, token_time: 0.05),
+///             instances: [(role: Mixed, engine: Fcfs, start: AllServers)],
+///             workload: Synthetic(
+///                 arrivals: Constant(rate: 1),
+///                 prompt_tokens: Constant(100),
+///                 output_tokens: Constant(11),
+///                 requests: 9,
+///             ),
+///         )],
+///     )"#,
+///     ".".as_ref(),
+/// )?;
+/// let model = CapacityModel::new(&checked, 0);
+/// let mix = Mix::even(100.0, 11.0);
+/// // One request at a time: 0.5 s for its prompt and 10 × 0.05 s for the other tokens.
+/// assert_eq!(model.of(Role::Mixed, mix).unwrap().requests_per_s, 1.0);
+/// // 3 requests a second at 80 %: 3 ÷ 0.8.
+/// assert_eq!(model.instances(Role::Mixed, &mix.at(3.0), 0.8), 4);
+/// # Ok::<(), fleetsim::scenario::Diagnostics>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CapacityModel {
+    slo: Slo,
+    transfer_tokens_per_s: Option<f64>,
+    roles: Arc<[RoleModel]>,
+}
+
+/// Instances of one role.
+#[derive(Clone, Debug)]
+struct RoleModel {
+    role: Role,
+    part: Part,
+    /// On each SKU of the fleet, in its order; none where they cannot be.
+    on: Vec<Option<Fit>>,
+    /// The SKU that the actuator adds as long as there is room.
+    usual: Option<usize>,
+    /// Whether every SKU of the fleet has a price.
+    priced: bool,
+    start_up: StartUp,
+}
+
+/// How long it takes from the order of an instance on a new server until it is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StartUp {
+    /// On average.
+    pub mean: SimDuration,
+    /// Hardly ever longer: once in a thousand times, or never.
+    pub longest: SimDuration,
+}
+
+impl StartUp {
+    fn new(provision: Delay, scaling: &Scaling) -> Self {
+        let of = |length: fn(&Delay) -> SimDuration| {
+            length(&provision) + length(&scaling.spin_up).max(scaling.scale_up_delay)
+        };
+        Self {
+            mean: of(Delay::mean),
+            longest: of(Delay::longest),
+        }
+    }
+}
+
+/// An instance on a SKU.
+#[derive(Clone, Debug)]
+struct Fit {
+    instance: InstanceModel,
+    sku: Arc<Sku>,
+    processor: Arc<Processor>,
+    /// Instances that a server has room for.
+    per_server: u32,
+}
+
+impl CapacityModel {
+    /// The model of the application at this position of the scenario, with its own objective; empty
+    /// where there is no such application.
+    #[must_use]
+    pub fn new(checked: &CheckedScenario, application: usize) -> Self {
+        let scenario = checked.scenario();
+        let Some(of) = scenario.applications.get(application) else {
+            return Self::default();
+        };
+        let has = |role| of.instances.iter().any(|template| template.role == role);
+        let price = |sku: &String| checked.catalog().skus.get(sku)?.price_per_hour;
+        let priced = scenario.fleet.iter().all(|it| price(&it.sku).is_some());
+        let roles = [Role::Prompt, Role::Token, Role::Mixed];
+        let models = roles.into_iter().filter_map(|role| {
+            let template = of.instances.iter().find(|it| it.role == role)?;
+            let part = match role {
+                Role::Prompt => Part::Prompt,
+                Role::Token => Part::Token,
+                Role::Mixed if has(Role::Prompt) && !has(Role::Token) => Part::Token,
+                Role::Mixed if has(Role::Token) && !has(Role::Prompt) => Part::Prompt,
+                Role::Mixed => Part::Both,
+            };
+            let fleet = scenario.fleet.iter();
+            let on = fleet.map(|entry| Fit::new(checked, of, template, &entry.sku));
+            let mut model = RoleModel {
+                role,
+                part,
+                on: on.collect(),
+                usual: None,
+                priced,
+                start_up: StartUp::default(),
+            };
+            model.usual = (0..model.on.len())
+                .filter_map(|sku| Some((sku, model.rank(sku, &of.actuator.sku)?)))
+                .min_by(|(_, a), (_, b)| a.total_cmp(b))
+                .map(|(sku, _)| sku);
+            if let Some(sku) = model.usual {
+                model.start_up = StartUp::new(scenario.fleet[sku].provision_delay, &of.scaling);
+            }
+            Some(model)
+        });
+        let model = checked.catalog().models.get(&of.model);
+        let bandwidth = of.scheduler.transfer_gib_per_s();
+        let transfer = |gib_per_s: f64| {
+            let bytes = model?.kv_bytes_per_token();
+            (bytes > 0).then(|| gib_per_s * GIB / bytes as f64)
+        };
+        Self {
+            slo: of.slo,
+            transfer_tokens_per_s: bandwidth.and_then(transfer),
+            roles: models.collect(),
+        }
+    }
+
+    /// The same with another objective.
+    #[must_use]
+    pub fn with_slo(&self, slo: Slo) -> Self {
+        Self {
+            slo,
+            ..self.clone()
+        }
+    }
+
+    /// The objective within which it says what an instance can carry.
+    #[must_use]
+    pub const fn slo(&self) -> Slo {
+        self.slo
+    }
+
+    /// Tokens a second whose KV cache a link between two instances carries; none where nothing is sent.
+    #[must_use]
+    pub const fn transfer_tokens_per_s(&self) -> Option<f64> {
+        self.transfer_tokens_per_s
+    }
+
+    /// The roles that the application has templates of.
+    pub fn roles(&self) -> impl Iterator<Item = Role> + '_ {
+        self.roles.iter().map(|it| it.role)
+    }
+
+    /// How long instances of a role take to start up, on the SKU that scale-up takes as long as it has
+    /// room; no time where there is no such role.
+    #[must_use]
+    pub fn start_up(&self, role: Role) -> StartUp {
+        self.model(role)
+            .map_or(StartUp::default(), |it| it.start_up)
+    }
+
+    /// What an instance of a role can carry, on the SKU that scale-up takes as long as it has room;
+    /// none where there is no such role.
+    #[must_use]
+    pub fn of(&self, role: Role, mix: Mix) -> Option<Capacity> {
+        self.on(role, self.model(role)?.usual?, mix)
+    }
+
+    /// What an instance of a role can carry on the SKU at this position of the fleet; none where it
+    /// cannot be.
+    #[must_use]
+    pub fn on(&self, role: Role, sku: usize, mix: Mix) -> Option<Capacity> {
+        let model = self.model(role)?;
+        let fit = model.on.get(sku)?.as_ref()?;
+        Some(fit.instance.capacity(model.part, mix, self.slo))
+    }
+
+    /// How much of a role's instances a demand takes when each is to be used to this share of what it
+    /// can carry (above 0; 1 is all of it). Not a whole number.
+    ///
+    /// `Mixed` instances beside `Prompt` and `Token` instances are a reserve: none are needed.
+    #[must_use]
+    pub fn needed(&self, role: Role, demand: &Demand, utilisation: f64) -> f64 {
+        let reserve = role == Role::Mixed
+            && self.model(Role::Prompt).is_some()
+            && self.model(Role::Token).is_some();
+        let mix = demand.mix();
+        let nothing = role == Role::Token && mix.output_tokens <= 1.0;
+        match self.of(role, mix) {
+            Some(capacity) if demand.requests_per_s > 0.0 && !reserve && !nothing => {
+                demand.requests_per_s / (capacity.requests_per_s * utilisation)
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// The instances of a role that a demand takes: [`Self::needed`], rounded up.
+    #[must_use]
+    pub fn instances(&self, role: Role, demand: &Demand, utilisation: f64) -> u32 {
+        // What a quotient of decimal fractions is too much by is not worth an instance.
+        (self.needed(role, demand, utilisation) - 1e-9).ceil() as u32
+    }
+
+    /// By what the actuator compares SKUs, the least being the best; none where an instance of the
+    /// role cannot be.
+    pub(super) fn rank(&self, role: Role, sku: usize, choice: &SkuChoice) -> Option<f64> {
+        self.model(role)?.rank(sku, choice)
+    }
+
+    fn model(&self, role: Role) -> Option<&RoleModel> {
+        self.roles.iter().find(|it| it.role == role)
+    }
+}
+
+impl RoleModel {
+    fn rank(&self, sku: usize, choice: &SkuChoice) -> Option<f64> {
+        let fit = self.on.get(sku)?.as_ref()?;
+        Some(match choice {
+            SkuChoice::First => 0.0,
+            SkuChoice::Named(name) if *name == fit.sku.name => 0.0,
+            SkuChoice::Named(_) => return None,
+            SkuChoice::Cheapest => fit.sku.price_per_hour.unwrap_or(f64::INFINITY),
+            SkuChoice::Fastest => {
+                let (prompts, tasks) = match self.part {
+                    Part::Prompt => (USUAL.prompt_tokens as u64, 0),
+                    Part::Token => (0, TASKS),
+                    Part::Both => (USUAL.prompt_tokens as u64, TASKS),
+                };
+                fit.instance.performance.iteration(prompts, tasks)
+            }
+            SkuChoice::MostEfficient => {
+                let slo = Slo::default();
+                let capacity = fit.instance.capacity(self.part, USUAL, slo);
+                fit.expense(self.priced, &capacity) / capacity.requests_per_s
+            }
+        })
+    }
+}
+
+impl Fit {
+    /// What an instance takes of a full server that does so much: dollars an hour, or watts.
+    fn expense(&self, priced: bool, does: &Capacity) -> f64 {
+        let share = 1.0 / f64::from(self.per_server);
+        match self.sku.price_per_hour.filter(|_| priced) {
+            Some(price) => price * share,
+            None => {
+                let power = &self.processor;
+                let (prompt, token) = (power.prompt_power_w, power.token_power_w);
+                let busy = token + (prompt - token) * does.prompt_share;
+                share * (self.sku.idle_power_w + f64::from(self.sku.processors) * busy)
+            }
+        }
+    }
+
+    fn new(
+        checked: &CheckedScenario,
+        of: &Application,
+        template: &Template,
+        sku: &str,
+    ) -> Option<Self> {
+        let catalog = checked.catalog();
+        let sku = catalog.skus.get(sku)?;
+        let processor = catalog.processors.get(&sku.processor)?;
+        let model = catalog.models.get(&of.model)?;
+        let processors = template.processors().max(1);
+        let performance = Performance::new(
+            &of.performance,
+            catalog,
+            &of.model,
+            &sku.processor,
+            template.tensor_parallelism,
+        );
+        let memory = processor.memory_bytes.saturating_mul(processors.into());
+        let kv = memory.saturating_sub(model.weights_bytes);
+        let kv_tokens = kv / model.kv_bytes_per_token().max(1);
+        let instance = InstanceModel::new(template.engine, kv_tokens, performance.ok()?);
+        let per_server = sku.processors / processors;
+        let fits = per_server > 0 && instance.kv_tokens > 0;
+        fits.then(|| Self {
+            instance,
+            sku: Arc::clone(sku),
+            processor: Arc::clone(processor),
+            per_server,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! What the subcommands that run scenarios have in common.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use crate::report::ResultsDirectory;
+use crate::scenario::CheckedScenario;
+
+/// Which scenario.
+#[derive(Debug, Args)]
+pub(super) struct Input {
+    /// The scenario file
+    #[arg(value_name = "SCENARIO.ron")]
+    scenario: PathBuf,
+    /// Replace a value, as in `applications[0].scaling.scale_up_delay=20`; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    overrides: Vec<String>,
+    /// Seed of every random stream, instead of the scenario's
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl Input {
+    pub(super) fn load(mut self) -> Result<CheckedScenario, Failure> {
+        if let Some(seed) = self.seed {
+            self.overrides.push(format!("seed={seed}"));
+        }
+        CheckedScenario::load(&self.scenario, &self.overrides).map_err(Failure::input)
+    }
+}
+
+/// Where results go, and what is printed.
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// Where results go [default: results/<scenario name>, with `-comparison` behind it for `compare`]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Replace the results that are there
+    #[arg(long)]
+    overwrite: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    pub(super) format: Format,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A table to read
+    Table,
+    /// The JSON that is in the results directory, too
+    Json,
+}
+
+impl Output {
+    /// Makes the directory; `name` is what it is called in `results` unless the user says otherwise.
+    pub(super) fn directory(&self, name: &str) -> Result<ResultsDirectory, Failure> {
+        let out = self.out.clone();
+        let out = out.unwrap_or_else(|| PathBuf::from("results").join(name));
+        self.directory_at(out)
+    }
+
+    /// Makes a directory of results.
+    pub(super) fn directory_at(&self, path: PathBuf) -> Result<ResultsDirectory, Failure> {
+        ResultsDirectory::create(path, self.overwrite).map_err(Failure::input)
+    }
+}
+
+/// A result as `--format json` prints it.
+pub(super) fn json(result: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(result)
+        .map(|json| json + "\n")
+        .map_err(|error| Failure::Running(format!("cannot write the result as JSON: {error}")))
+}

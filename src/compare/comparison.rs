@@ -1,0 +1,118 @@
+use serde::{Deserialize, Serialize};
+
+use super::Figures;
+
+/// Contenders side by side: what `comparison.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The fingerprint of the scenario's text, before any policy was put in.
+    pub hash: String,
+    /// The seed in force.
+    pub seed: u64,
+    /// The version of fleetsim that ran it.
+    pub fleetsim_version: String,
+    /// The applications that the policies took over.
+    pub applications: Vec<String>,
+    /// What the frontier and the relative regret are reckoned in. `None` where every contender
+    /// failed.
+    pub basis: Option<Basis>,
+    /// Every contender, in the order in which they were named.
+    pub contenders: Vec<Standing>,
+    /// Policies that `all` stands for and that could not take part.
+    pub skipped: Vec<Skipped>,
+}
+
+/// What cost is reckoned in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Dollars: every contender's are known.
+    Dollars,
+    /// Hours of processors: some SKU in use has no price.
+    GpuHours,
+}
+
+/// How one contender did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its policy, as it was written.
+    pub policy: String,
+    /// Why it has no figures.
+    pub error: Option<String>,
+    /// Its run in figures.
+    pub figures: Option<Figures>,
+    /// What it cost more than `Clairvoyant`, and missed more. `None` unless that took part.
+    pub regret: Option<Regret>,
+    /// Whether it is on the frontier of cost and SLO attainment: no other contender is at least as
+    /// good in both and better in one. `None` without an objective.
+    pub frontier: Option<bool>,
+}
+
+/// What a contender cost more, and missed more, than the plan of `Clairvoyant`, which knew the
+/// workload. Negative where it did better: that plan is a good one, not the best there is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Regret {
+    /// Dollars; `None` when a SKU in use has no price.
+    pub cost: Option<f64>,
+    /// Hours of processors.
+    pub gpu_hours: f64,
+    /// Cost over that of the plan, less 1, in the comparison's basis. `None` when the plan cost
+    /// nothing.
+    pub relative: Option<f64>,
+    /// Requests that missed their objective. `None` without one.
+    pub slo_misses: Option<i64>,
+}
+
+/// A policy that could not take part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its name.
+    pub policy: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Comparison {
+    /// The contenders that failed, with the reason.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &str)> {
+        let standings = self.contenders.iter();
+        standings.filter_map(|it| Some((it.policy.as_str(), it.error.as_deref()?)))
+    }
+}
+
+impl Standing {
+    /// One that is not judged yet.
+    pub(super) fn new(policy: String, result: Result<Figures, String>) -> Self {
+        let (figures, error) = match result {
+            Ok(figures) => (Some(figures), None),
+            Err(error) => (None, Some(error)),
+        };
+        Self {
+            policy,
+            error,
+            figures,
+            regret: None,
+            frontier: None,
+        }
+    }
+
+    /// The policy's name: its term without parameters.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let end = self.policy.find(|c: char| c != '_' && !c.is_alphanumeric());
+        &self.policy[..end.unwrap_or(self.policy.len())]
+    }
+}
+
+impl Basis {
+    /// A run's cost.
+    #[must_use]
+    pub fn of(self, figures: &Figures) -> f64 {
+        match self {
+            Self::Dollars => figures.cost.unwrap_or(f64::INFINITY),
+            Self::GpuHours => figures.gpu_hours,
+        }
+    }
+}

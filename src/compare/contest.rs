@@ -1,0 +1,137 @@
+use std::any::Any;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::contender::{Contender, applications, contenders};
+use super::flapping::Directions;
+use super::provision::{self, Need};
+use super::{Comparison, Figures, Follower, Skipped, Standing, judge};
+use crate::autoscale::PolicyRegistry;
+use crate::fleet::Ledger;
+use crate::scenario::{CheckedScenario, Diagnostics};
+use crate::simulation::Simulation;
+
+/// A scenario and the policies that are to be compared on it.
+///
+/// The policies take over the applications that have an autoscaler in the scenario or, where none has
+/// one, all of them. The figures are of every application of the scenario.
+#[derive(Clone, Debug)]
+pub struct Contest<'a> {
+    scenario: &'a CheckedScenario,
+    registry: &'a PolicyRegistry,
+    contenders: Vec<Contender>,
+    skipped: Vec<Skipped>,
+}
+
+impl<'a> Contest<'a> {
+    /// A contest between the policies in a list such as `None, HpaGpu, HeteroScale(max: 50)`. `all`
+    /// stands for `None` and every policy of the registry that can serve the scenario with its
+    /// defaults and is not in the list by name; those that cannot are skipped, for a reason.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong with the list, each at its place in its term.
+    pub fn new(
+        scenario: &'a CheckedScenario,
+        registry: &'a PolicyRegistry,
+        policies: &str,
+    ) -> Result<Self, Diagnostics> {
+        let (contenders, skipped) = contenders(scenario, registry, policies)?;
+        Ok(Self {
+            scenario,
+            registry,
+            contenders,
+            skipped,
+        })
+    }
+
+    /// The contenders as they were written, in order.
+    pub fn contenders(&self) -> impl Iterator<Item = &str> {
+        self.contenders
+            .iter()
+            .map(|contender| contender.label.as_str())
+    }
+
+    /// Runs every contender, at most `jobs` at once. One that fails, or panics, leaves the others
+    /// as they are.
+    #[must_use]
+    pub fn run(&self, jobs: NonZero<usize>, follower: &dyn Follower) -> Comparison {
+        let taken_over = applications(self.scenario);
+        let needs = provision::needs(self.scenario, &taken_over);
+        let next = AtomicUsize::new(0);
+        let done: Vec<OnceLock<Standing>> = vec![OnceLock::new(); self.contenders.len()];
+        let work = || {
+            while let Some(position) = Some(next.fetch_add(1, Ordering::Relaxed))
+                && let Some(place) = done.get(position)
+            {
+                // Whatever else comes of it, each place is filled once.
+                _ = place.set(self.stand(position, needs.as_deref(), follower));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..jobs.get().min(self.contenders.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let scenario = self.scenario.scenario();
+        let mut comparison = Comparison {
+            scenario: scenario.name.clone(),
+            hash: self.scenario.hash().to_owned(),
+            seed: scenario.seed,
+            fleetsim_version: env!("CARGO_PKG_VERSION").to_owned(),
+            applications: taken_over
+                .into_iter()
+                .map(|index| scenario.applications[index].name.clone())
+                .collect(),
+            basis: None,
+            contenders: done.into_iter().filter_map(OnceLock::into_inner).collect(),
+            skipped: self.skipped.clone(),
+        };
+        judge::judge(&mut comparison);
+        comparison
+    }
+
+    /// How the contender at a position did, whatever happened to it.
+    fn stand(&self, position: usize, needs: Option<&[Need]>, follower: &dyn Follower) -> Standing {
+        let run = AssertUnwindSafe(|| self.figures(position, needs, follower));
+        let result = catch_unwind(run).unwrap_or_else(|panic| Err(said(&*panic)));
+        Standing::new(self.contenders[position].label.clone(), result)
+    }
+
+    fn figures(
+        &self,
+        position: usize,
+        needs: Option<&[Need]>,
+        follower: &dyn Follower,
+    ) -> Result<Figures, String> {
+        let scenario = &self.contenders[position].scenario;
+        let mut watch = follower.begin(position, scenario)?;
+        let simulation = Simulation::with_policies(scenario, self.registry);
+        let mut simulation = simulation.map_err(|error| error.to_string())?;
+        let mut directions = Directions::default();
+        let ran = simulation.run(|simulation, news| {
+            directions.note(&news.decisions);
+            watch.see(simulation, &news)
+        })?;
+        let ledger = simulation.world().resource::<Ledger>();
+        let end = simulation.ended();
+        let short = needs.map(|needs| provision::under_provisioned(needs, ledger, end));
+        let finished = simulation.finish();
+        watch.end(&finished)?;
+        ran.map_err(|error| error.to_string())?;
+        match finished.record.stopped {
+            Some(reason) => Err(reason),
+            None => Ok(Figures::new(&finished.record, directions, short)),
+        }
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("it panicked: {}", text.unwrap_or("without a word"))
+}
