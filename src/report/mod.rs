@@ -9,6 +9,8 @@ mod comparison_table;
 mod decisions;
 mod directory;
 mod error;
+#[cfg(feature = "html")]
+mod html;
 mod progress;
 mod requests;
 mod rows;
@@ -24,6 +26,8 @@ pub use comparison_table::comparison_table;
 pub use decisions::DecisionsWriter;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
+#[cfg(feature = "html")]
+pub use html::RunReport;
 pub use progress::Progress;
 pub use requests::RequestsWriter;
 pub use scaling::ScalingWriter;
