@@ -4,6 +4,8 @@ use super::input::{Format, Input, Output, json};
 use super::interrupt::Interrupt;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
+#[cfg(feature = "html")]
+use crate::report::RunReport;
 use crate::report::{self, Outputs, Progress, ReportError, summary_table};
 use crate::simulation::Simulation;
 
@@ -50,6 +52,8 @@ enum Halt {
 impl Run {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
+        #[cfg(feature = "html")]
+        let command = self.input.command("run");
         let checked = self.input.load()?;
         let scenario = checked.scenario();
         let simulation = Simulation::with_policies(&checked, policies);
@@ -58,11 +62,15 @@ impl Run {
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
         let mut outputs = Outputs::new(&results, &checked, &formats).map_err(Failure::running)?;
         let interrupt = Interrupt::listen().map_err(Failure::running)?;
+        #[cfg(feature = "html")]
+        let mut report = RunReport::new(&checked, command);
         let mut progress = (!output.quiet).then(|| Progress::new(scenario.end));
         let ran = simulation.run(|simulation, news| {
             if let Some(progress) = &mut progress {
                 progress.update(simulation.now(), simulation.completed());
             }
+            #[cfg(feature = "html")]
+            report.see(simulation, &news);
             outputs.write(&news).map_err(Halt::Report)?;
             if interrupt.came() {
                 return Err(Halt::Interrupted);
@@ -82,9 +90,13 @@ impl Run {
         };
         let finished = simulation.finish();
         outputs.finish(&finished).map_err(Failure::running)?;
-        let record = finished.record;
+        let record = &finished.record;
         let summary = record.summarise();
         results.write_summary(&summary).map_err(Failure::running)?;
+        #[cfg(feature = "html")]
+        results
+            .write_report(&report.page(&finished, &summary))
+            .map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {
                 Format::Table => summary_table(&summary) + "\n",

@@ -8,6 +8,8 @@ mod comparison_table;
 mod directory;
 mod error;
 mod exposition;
+#[cfg(feature = "html")]
+mod html;
 mod outputs;
 mod progress;
 mod summary;
@@ -20,6 +22,8 @@ pub use comparison_table::comparison_table;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
 pub use exposition::Exposition;
+#[cfg(feature = "html")]
+pub use html::RunReport;
 pub use outputs::{Format, Outputs};
 pub use progress::Progress;
 pub use summary::write_summary;
