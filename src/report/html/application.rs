@@ -118,10 +118,17 @@ pub(super) fn instances(
         }),
         Role::Mixed => ("requests arriving", "requests/s", |of| of.requests),
     };
+    let most = points(series, clock, |it| {
+        f64::from(it.first.active + it.first.draining + it.first.scaling_up)
+    });
+    let whole = match most.map(|(_, count)| count).fold(0.0, f64::max) {
+        ..=8.0 => from_zero("instances").dtick(1.0),
+        _ => from_zero("instances"),
+    };
     let layout = layout()
         .margin(Margin::new().left(56).right(56).top(34).bottom(44))
         .x_axis(clock.axis().anchor("y"))
-        .y_axis(from_zero("instances").domain(&[0.0, 0.88]))
+        .y_axis(whole.domain(&[0.0, 0.88]))
         .y_axis2(beside(unit).domain(&[0.0, 0.88]));
     let layout = strip(layout);
     let note = format!(
