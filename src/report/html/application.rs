@@ -11,7 +11,7 @@ use super::collect::{ApplicationSeries, Arrivals, Point, RoleSeries};
 use super::histogram::Histogram;
 use super::marks::{Mark, MarkKind};
 use super::text::wrapped;
-use crate::report::table::{grouped, number};
+use crate::report::table::grouped;
 use crate::scenario::{Role, Slo};
 use crate::time::SimDuration;
 
@@ -28,6 +28,9 @@ type Metric = (
     fn(&Arrivals) -> &Histogram,
     Option<SimDuration>,
 );
+
+/// A figure by its name, in its colour.
+type Shown<T> = (&'static str, &'static str, fn(&Point) -> T);
 
 /// The metrics that are shown over time.
 fn metrics(slo: &Slo) -> [Metric; 2] {
@@ -56,7 +59,7 @@ fn latency(of: &ApplicationSeries, (name, metric, most): Metric, clock: Clock) -
         .chain(most.map(SimDuration::seconds));
     let note = format!(
         "Completed requests by when they arrived, {} s to a point.",
-        number(width)
+        rounded(width)
     );
     let layout = layout()
         .x_axis(clock.axis())
@@ -115,20 +118,27 @@ pub(super) fn instances(
         }),
         Role::Mixed => ("requests arriving", "requests/s", |of| of.requests),
     };
+    let most = points(series, clock, |it| {
+        f64::from(it.first.active + it.first.draining + it.first.scaling_up)
+    });
+    let whole = match most.map(|(_, count)| count).fold(0.0, f64::max) {
+        ..=8.0 => from_zero("instances").dtick(1.0),
+        _ => from_zero("instances"),
+    };
     let layout = layout()
         .margin(Margin::new().left(56).right(56).top(34).bottom(44))
         .x_axis(clock.axis().anchor("y"))
-        .y_axis(from_zero("instances").domain(&[0.0, 0.88]))
+        .y_axis(whole.domain(&[0.0, 0.88]))
         .y_axis2(beside(unit).domain(&[0.0, 0.88]));
     let layout = strip(layout);
     let note = format!(
         "By status, and {demand} ({} s to a point). Marks above: what was done, and why.",
-        number(of.arrivals.width())
+        of.arrivals.width()
     );
     let mut chart = Chart::new(format!("{role:?} instances"), note, layout)
         .over_time()
         .height(340);
-    let status: [(_, _, fn(&Point) -> u32); 3] = [
+    let status: [Shown<u32>; 3] = [
         ("active", colour::SKY, |of| of.first.active),
         ("draining", colour::PURPLE, |of| of.first.draining),
         ("starting", colour::ORANGE, |of| of.first.scaling_up),
@@ -214,7 +224,7 @@ pub(super) fn queue(series: &RoleSeries, role: Role, clock: Clock) -> Chart {
     let layout = layout().x_axis(clock.axis()).y_axis(from_zero("requests"));
     let note = "In batches, queued on instances, and waiting at the application for an instance.";
     let mut chart = Chart::new(format!("{role:?} queue"), note, layout).over_time();
-    let counts: [(_, _, fn(&Point) -> u64); 3] = [
+    let counts: [Shown<u64>; 3] = [
         ("running", colour::SKY, |of| of.running),
         ("queued", colour::ORANGE, |of| of.queued),
         ("waiting", colour::VERMILLION, |of| of.waiting),
@@ -234,7 +244,7 @@ pub(super) fn use_of(series: &RoleSeries, role: Role, clock: Clock) -> Chart {
     let note = "Memory in use, weights included, and time in which a batch ran.";
     let mut chart =
         Chart::new(format!("{role:?} memory and utilisation"), note, layout).over_time();
-    let shares: [(_, _, fn(&Point) -> f64); 2] = [
+    let shares: [Shown<f64>; 2] = [
         ("memory", colour::PURPLE, |of| of.memory),
         ("utilisation", colour::GREEN, Point::utilisation),
     ];

@@ -125,6 +125,8 @@ pub(super) fn beside(title: &str) -> Axis {
     from_zero(title)
         .overlaying("y")
         .side(AxisSide::Right)
+        .ticks(TicksDirection::Outside)
+        .tick_length(10)
         .show_grid(false)
 }
 
@@ -200,7 +202,7 @@ pub(super) fn steps(
         .name(name)
         .mode(Mode::Lines)
         .stack_group(stack)
-        .line(Line::new().color(colour).width(1.0).shape(LineShape::Hv))
+        .line(Line::new().color(colour).width(0.0).shape(LineShape::Hv))
 }
 
 /// A dashed line across the chart, at a limit.

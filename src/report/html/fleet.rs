@@ -5,7 +5,7 @@ use plotly::common::{Marker, Orientation};
 use plotly::layout::{HoverMode, Margin};
 
 use super::chart::{Chart, colour, from_zero, layout, rounded};
-use super::page::{Cell, Page, Tile};
+use super::page::{Page, Tile};
 use super::text::escape;
 use crate::fleet::ScalingAction;
 use crate::observe::{FleetSummary, ServerSummary, Summary};
@@ -109,17 +109,17 @@ fn by_sku(
 }
 
 fn servers(page: &mut Page, fleet: &FleetSummary) {
-    let optional = |figure: Option<String>| Cell::Plain(figure.unwrap_or_else(|| "–".to_owned()));
+    let optional = |figure: Option<String>| figure.unwrap_or_else(|| "–".to_owned());
     let rows: Vec<_> = fleet
         .servers
         .iter()
         .map(|of| {
             vec![
-                Cell::Plain(of.sku.clone()),
-                Cell::Plain(number(of.mean)),
-                Cell::Plain(grouped(of.peak)),
-                Cell::Plain(number(of.server_hours)),
-                Cell::Plain(number(of.gpu_hours)),
+                of.sku.clone(),
+                number(of.mean),
+                grouped(of.peak),
+                number(of.server_hours),
+                number(of.gpu_hours),
                 optional(of.cost.map(|cost| format!("{cost:.2}"))),
                 optional(of.energy_kwh.map(number)),
             ]
@@ -144,14 +144,14 @@ fn instances(page: &mut Page, summary: &Summary) {
             let up = of.scaling_up_s + of.active_s + of.draining_s;
             let share = |part: f64| {
                 let percent = if up > 0.0 { 100.0 * part / up } else { 0.0 };
-                Cell::Plain(format!("{percent:.1} %"))
+                format!("{percent:.1} %")
             };
             let busy = of.prompt_busy_s + of.token_busy_s;
             rows.push(vec![
-                Cell::Plain(format!("{}, {:?} on {}", application.name, of.role, of.sku)),
-                Cell::Plain(number(of.mean)),
-                Cell::Plain(grouped(of.peak)),
-                Cell::Plain(number(of.gpu_hours)),
+                format!("{}, {:?} on {}", application.name, of.role, of.sku),
+                number(of.mean),
+                grouped(of.peak),
+                number(of.gpu_hours),
                 share(of.scaling_up_s),
                 share(of.draining_s),
                 share(of.prompt_busy_s),
@@ -179,7 +179,7 @@ fn events(page: &mut Page, fleet: &FleetSummary) {
         .into_iter()
         .filter_map(|action| Some((action.name(), *fleet.scaling_events.get(action.name())?)))
         .filter(|(_, count)| *count > 0)
-        .map(|(name, count)| vec![Cell::Plain(name.to_owned()), Cell::Plain(grouped(count))])
+        .map(|(name, count)| vec![name.to_owned(), grouped(count)])
         .collect();
     if rows.is_empty() {
         page.paragraph("faint", "Nothing was scaled.");

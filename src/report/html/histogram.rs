@@ -88,7 +88,7 @@ impl Merge for Histogram {
 }
 
 fn bucket(seconds: f64) -> usize {
-    (seconds.max(LEAST).min(MOST).to_bits() >> LEFT_OUT) as usize
+    (seconds.clamp(LEAST, MOST).to_bits() >> LEFT_OUT) as usize
 }
 
 fn middle(of: usize) -> f64 {

@@ -1,6 +1,6 @@
 "use strict";
 const charts = JSON.parse(document.getElementById("charts").textContent);
-const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"] };
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 // Pixels between the margins of a printed page, less those of a chart's frame.
 const PRINTED = 660;

@@ -29,17 +29,6 @@ pub(super) struct Tile {
     pub(super) note: String,
 }
 
-/// A cell of a table.
-#[derive(Clone, Debug)]
-pub(super) enum Cell {
-    /// As text or a figure.
-    Plain(String),
-    /// A figure that no other in its column beats.
-    Best(String),
-    /// Text of several words.
-    Words(String),
-}
-
 impl Page {
     /// Begins with a title and a line beneath it.
     pub(super) fn new(title: &str, subtitle: &str) -> Self {
@@ -113,9 +102,14 @@ impl Page {
     }
 
     /// A table; its first column is of text.
-    pub(super) fn table(&mut self, title: &str, header: &[&str], rows: &[Vec<Cell>]) {
+    pub(super) fn table(&mut self, title: &str, header: &[&str], rows: &[Vec<String>]) {
+        let class = if header.len() < 4 {
+            "sheet narrow"
+        } else {
+            "sheet"
+        };
         self.body += &format!(
-            "<div class=\"sheet\"><h3>{}</h3><table>\n<tr>",
+            "<div class=\"{class}\"><h3>{}</h3><table>\n<tr>",
             escape(title)
         );
         for name in header {
@@ -125,12 +119,7 @@ impl Page {
         for row in rows {
             self.body += "<tr>";
             for cell in row {
-                let (class, text) = match cell {
-                    Cell::Plain(text) => ("", text),
-                    Cell::Best(text) => (" class=\"best\"", text),
-                    Cell::Words(text) => (" class=\"words\"", text),
-                };
-                self.body += &format!("<td{class}>{}</td>", escape(text));
+                self.body += &format!("<td>{}</td>", escape(cell));
             }
             self.body += "</tr>\n";
         }

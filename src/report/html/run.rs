@@ -3,7 +3,7 @@
 use super::application::{distributions, instances, latencies, queue, use_of};
 use super::chart::Clock;
 use super::collect::{ApplicationSeries, Collected};
-use super::page::{Cell, Page, Tile};
+use super::page::{Page, Tile};
 use super::{definitions, fleet};
 use crate::observe::{ApplicationSummary, Statistics, Summary};
 use crate::report::table::{grouped, limits, number, percentage};
@@ -181,7 +181,7 @@ fn charts(page: &mut Page, spec: &Application, series: &ApplicationSeries, clock
 
 fn statistics(page: &mut Page, of: &ApplicationSummary) {
     let metrics = &of.metrics;
-    let rows: Vec<Vec<Cell>> = [
+    let rows: Vec<Vec<String>> = [
         ("TTFT", &metrics.ttft_s),
         ("TBT", &metrics.tbt_s),
         ("E2E", &metrics.e2e_s),
@@ -197,7 +197,6 @@ fn statistics(page: &mut Page, of: &ApplicationSummary) {
         [name.to_owned(), grouped(of.count)]
             .into_iter()
             .chain(figures)
-            .map(Cell::Plain)
             .collect()
     })
     .collect();
