@@ -3,10 +3,14 @@ use std::thread;
 
 use clap::Args;
 
+#[cfg(feature = "html")]
+use super::input::quoted;
 use super::input::{Format, Input, Output, json};
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::compare::{Contest, Follower, Watch};
+#[cfg(feature = "html")]
+use crate::report::comparison_page;
 use crate::report::{ComparisonProgress, Outputs, ResultsDirectory, comparison_table};
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News, Simulation};
@@ -33,6 +37,11 @@ pub(super) struct Compare {
 impl Compare {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
+        #[cfg(feature = "html")]
+        let command = {
+            let policies = quoted(&self.policies);
+            format!("{} --policies {policies}", self.input.command("compare"))
+        };
         let checked = self.input.load()?;
         let contest = Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;
         let name = format!("{}-comparison", checked.scenario().name);
@@ -53,6 +62,10 @@ impl Compare {
         }
         let written = results.write_comparison(&comparison);
         written.map_err(Failure::running)?;
+        #[cfg(feature = "html")]
+        results
+            .write_comparison_page(&comparison_page(&comparison, &command))
+            .map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {
                 Format::Table => comparison_table(&comparison) + "\n",

@@ -47,7 +47,7 @@ impl Input {
 
 /// A word of a shell command, in quotes where it needs them.
 #[cfg(feature = "html")]
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

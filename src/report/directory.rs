@@ -16,6 +16,7 @@ const METRICS: &str = "metrics.prom";
 const REPORT: &str = "report.html";
 const COMPARISON_JSON: &str = "comparison.json";
 const COMPARISON_CSV: &str = "comparison.csv";
+const COMPARISON_HTML: &str = "comparison.html";
 
 /// The directory that a run leaves its results in.
 ///
@@ -52,7 +53,7 @@ impl ResultsDirectory {
         METRICS,
         COMPARISON_JSON,
         COMPARISON_CSV,
-        "comparison.html",
+        COMPARISON_HTML,
         REPORT,
         "trace.json",
     ];
@@ -142,6 +143,15 @@ impl ResultsDirectory {
     #[cfg(feature = "html")]
     pub fn write_report(&self, page: &str) -> Result<(), ReportError> {
         self.write_text(REPORT, page)
+    }
+
+    /// Writes `comparison.html`, a page such as [`comparison_page`](super::comparison_page) gives.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    #[cfg(feature = "html")]
+    pub fn write_comparison_page(&self, page: &str) -> Result<(), ReportError> {
+        self.write_text(COMPARISON_HTML, page)
     }
 
     /// Writes `comparison.json` and `comparison.csv`.

@@ -23,7 +23,7 @@ pub use directory::ResultsDirectory;
 pub use error::ReportError;
 pub use exposition::Exposition;
 #[cfg(feature = "html")]
-pub use html::RunReport;
+pub use html::{RunReport, comparison_page};
 pub use outputs::{Format, Outputs};
 pub use progress::Progress;
 pub use summary::write_summary;

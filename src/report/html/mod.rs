@@ -8,6 +8,7 @@ mod application;
 mod bins;
 mod chart;
 mod collect;
+mod comparison;
 mod definitions;
 mod fleet;
 mod histogram;
@@ -16,4 +17,5 @@ mod page;
 mod run;
 mod text;
 
+pub use comparison::comparison_page;
 pub use run::RunReport;

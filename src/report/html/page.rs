@@ -29,6 +29,21 @@ pub(super) struct Tile {
     pub(super) note: String,
 }
 
+/// A cell of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) text: String,
+    /// No other in its column beats it.
+    pub(super) best: bool,
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        let best = false;
+        Self { text, best }
+    }
+}
+
 impl Page {
     /// Begins with a title and a line beneath it.
     pub(super) fn new(title: &str, subtitle: &str) -> Self {
@@ -102,7 +117,12 @@ impl Page {
     }
 
     /// A table; its first column is of text.
-    pub(super) fn table(&mut self, title: &str, header: &[&str], rows: &[Vec<String>]) {
+    pub(super) fn table<C: Clone + Into<Cell>>(
+        &mut self,
+        title: &str,
+        header: &[&str],
+        rows: &[Vec<C>],
+    ) {
         let class = if header.len() < 4 {
             "sheet narrow"
         } else {
@@ -119,7 +139,9 @@ impl Page {
         for row in rows {
             self.body += "<tr>";
             for cell in row {
-                self.body += &format!("<td>{}</td>", escape(cell));
+                let Cell { text, best } = cell.clone().into();
+                let class = if best { " class=\"best\"" } else { "" };
+                self.body += &format!("<td{class}>{}</td>", escape(&text));
             }
             self.body += "</tr>\n";
         }
