@@ -170,8 +170,8 @@ fn scrapes_are_thinned_out_so_that_memory_stays_constant() {
             ..sample.clone()
         }];
         let rows = Rows {
-            requests: Vec::new(),
             samples,
+            ..Rows::default()
         };
         exposition.add(&rows, &[NAME.to_owned()]);
     }

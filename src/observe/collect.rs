@@ -11,7 +11,7 @@ use crate::fleet::{
     Service, Templates, Tick, TickSet,
 };
 use crate::scenario::Slo;
-use crate::serving::{EngineLoad, RequestRecord, Role};
+use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
 use crate::time::{SimDuration, SimTime};
 
 /// What ended and what was sampled since the last time that somebody took it, in order.
@@ -21,6 +21,9 @@ pub struct Rows {
     pub requests: Vec<(usize, RequestRecord)>,
     /// Samples, in the order of (time, application, role).
     pub samples: Vec<Sample>,
+    /// Runs of batches that ended, each application's in the order of ending; only where they are
+    /// recorded.
+    pub runs: Vec<BatchRun>,
 }
 
 /// The statistics of an application's requests.
@@ -97,6 +100,9 @@ fn collect(
     let before = rows.requests.len();
     let mut contributors = 0;
     for (application, mut service, mut statistics) in &mut applications {
+        if service.0.has_runs() {
+            rows.runs.extend(service.0.take_runs());
+        }
         if !service.0.has_ended() {
             continue;
         }

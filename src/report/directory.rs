@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
 use super::{
-    CsvWriter, Exposition, JsonLinesWriter, ReportError, Table, write_comparison_csv,
-    write_comparison_json, write_summary,
+    CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table, TraceOptions,
+    write_comparison_csv, write_comparison_json, write_summary,
 };
 use crate::compare::Comparison;
 use crate::observe::Summary;
+use crate::scenario::CheckedScenario;
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";
+const TRACE: &str = "trace.json";
 const COMPARISON_JSON: &str = "comparison.json";
 const COMPARISON_CSV: &str = "comparison.csv";
 
@@ -53,7 +55,7 @@ impl ResultsDirectory {
         COMPARISON_CSV,
         "comparison.html",
         "report.html",
-        "trace.json",
+        TRACE,
     ];
 
     /// Makes the directory, with its parents. One that is there must be empty; with `overwrite`,
@@ -123,6 +125,19 @@ impl ResultsDirectory {
     pub fn write_metrics(&self, metrics: &Exposition) -> Result<(), ReportError> {
         let (file, path) = self.create_file(METRICS)?;
         metrics.write(file, &path)
+    }
+
+    /// Starts `trace.json`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    pub fn trace(
+        &self,
+        checked: &CheckedScenario,
+        options: TraceOptions,
+    ) -> Result<PerfettoTrace, ReportError> {
+        let (file, path) = self.create_file(TRACE)?;
+        PerfettoTrace::new(file, &path, checked, options)
     }
 
     /// Writes `summary.json`.
