@@ -21,8 +21,7 @@ pub struct Rows {
     pub requests: Vec<(usize, RequestRecord)>,
     /// Samples, in the order of (time, application, role).
     pub samples: Vec<Sample>,
-    /// Runs of batches that ended, each application's in the order of ending; only where they are
-    /// recorded.
+    /// Runs of batches that ended, in the order of (end, instance); only where they are recorded.
     pub runs: Vec<BatchRun>,
 }
 
@@ -98,6 +97,7 @@ fn collect(
     mut rows: ResMut<'_, Rows>,
 ) {
     let before = rows.requests.len();
+    let runs_before = rows.runs.len();
     let mut contributors = 0;
     for (application, mut service, mut statistics) in &mut applications {
         if service.0.has_runs() {
@@ -112,6 +112,7 @@ fn collect(
             rows.requests.push((application.index(), record));
         }
     }
+    rows.runs[runs_before..].sort_by_key(|run| (run.end, run.instance));
     if contributors > 1 {
         let ended = |record: &RequestRecord| record.end.unwrap_or(record.arrival);
         rows.requests[before..].sort_by_key(|(index, record)| (ended(record), *index));

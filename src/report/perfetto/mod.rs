@@ -161,55 +161,70 @@ impl<W: Write> PerfettoTrace<W> {
         end: Option<SimTime>,
     ) -> Result<(), ReportError> {
         self.counters.add(&rows.samples);
-        let room = self.room(ledger);
-        for run in &rows.runs {
-            if self.records(run.start, run.end, room) {
-                self.draw_run(ledger, run)?;
-                self.runs.recorded += 1;
-            } else {
-                self.runs.left_out += 1;
-            }
-        }
+        let mut runs = rows.runs.iter().peekable();
         for (application, record) in &rows.requests {
-            let end = record.end.or(end).unwrap_or(record.arrival);
             let end = match record.outcome {
                 Outcome::Rejected(_) => record.arrival,
-                _ => end.max(record.arrival),
+                _ => record.end.or(end).unwrap_or(record.arrival),
             };
-            if self.records(record.arrival, end, room) {
-                let request = Drawn {
-                    record,
-                    number: self.requests.recorded,
-                    application: *application,
-                    end,
-                    flows: self.has_both_batches(record),
-                };
-                request.draw(&mut self.events, self.tracks, ledger)?;
-                self.requests.recorded += 1;
-            } else {
-                self.requests.left_out += 1;
+            while let Some(run) = runs.next_if(|run| run.end <= end) {
+                self.add_run(ledger, run)?;
             }
+            self.add_request(ledger, *application, record, end.max(record.arrival))?;
         }
-        Ok(())
+        runs.try_for_each(|run| self.add_run(ledger, run))
     }
 
-    /// How large the file may be for another batch or request.
-    fn room(&self, ledger: &Ledger) -> u64 {
-        let lives = ledger.instances().len() as u64 * INSTANCE_BYTES
-            + ledger.servers().len() as u64 * SERVER_BYTES;
-        let limit = self.options.limit_bytes;
-        (limit - limit / 4).saturating_sub(lives)
+    fn add_run(&mut self, ledger: &Ledger, run: &BatchRun) -> Result<(), ReportError> {
+        if !self.records(ledger, run.start, run.end) {
+            self.runs.left_out += 1;
+            return Ok(());
+        }
+        self.runs.recorded += 1;
+        self.draw_run(ledger, run)
+    }
+
+    fn add_request(
+        &mut self,
+        ledger: &Ledger,
+        application: usize,
+        record: &RequestRecord,
+        end: SimTime,
+    ) -> Result<(), ReportError> {
+        if !self.records(ledger, record.arrival, end) {
+            self.requests.left_out += 1;
+            return Ok(());
+        }
+        let request = Drawn {
+            record,
+            number: self.requests.recorded,
+            application,
+            end,
+            flows: self.has_both_batches(record),
+        };
+        self.requests.recorded += 1;
+        request.draw(&mut self.events, self.tracks, ledger)
     }
 
     /// Whether something that lasted from `start` to `end` goes into the trace.
-    fn records(&mut self, start: SimTime, end: SimTime, room: u64) -> bool {
+    fn records(&mut self, ledger: &Ledger, start: SimTime, end: SimTime) -> bool {
         if !self.options.window.overlaps(start, end) {
             return false;
         }
-        if self.full.is_none() && self.events.written() >= room {
+        if self.full.is_none() && self.events.written() >= self.room(ledger, end) {
             self.full = Some(start);
         }
         self.full.is_none()
+    }
+
+    /// How large the file may be for another batch or request at an instant. What came after it does
+    /// not count, so that the size of ticks makes no difference.
+    fn room(&self, ledger: &Ledger, at: SimTime) -> u64 {
+        let (instances, servers) = (ledger.instances(), ledger.servers());
+        let lives = instances.partition_point(|it| it.created < at) as u64 * INSTANCE_BYTES
+            + servers.partition_point(|it| it.created < at) as u64 * SERVER_BYTES;
+        let limit = self.options.limit_bytes;
+        (limit - limit / 4).saturating_sub(lives)
     }
 
     /// Whether the batches in which the phases of a request began are in the trace.
