@@ -1,5 +1,10 @@
 //! `trace.json`: what a run looks like in Perfetto.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails fails its test, whichever function it stands in"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -110,6 +115,9 @@ struct Trace {
     metadata: Value,
 }
 
+/// Start, end and name.
+type Slice = (u64, u64, String);
+
 impl Trace {
     fn read(bytes: &[u8]) -> Self {
         let Value::Object(mut object) = serde_json::from_slice(bytes).unwrap() else {
@@ -127,7 +135,7 @@ impl Trace {
     }
 
     /// The slices of each thread as (start, end, name), in nanoseconds, by start.
-    fn slices(&self) -> BTreeMap<(u64, u64), Vec<(u64, u64, String)>> {
+    fn slices(&self) -> BTreeMap<(u64, u64), Vec<Slice>> {
         let mut threads = BTreeMap::<_, Vec<_>>::new();
         for event in self.with("X") {
             let start = nanos(&event["ts"]);

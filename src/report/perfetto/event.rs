@@ -14,6 +14,8 @@ pub(super) struct Events<W: Write> {
     out: BufWriter<W>,
     path: PathBuf,
     line: String,
+    /// What stands before the next event.
+    separator: &'static str,
     written: u64,
 }
 
@@ -54,13 +56,9 @@ impl<W: Write> Events<W> {
             out: BufWriter::with_capacity(BUFFER_BYTES, out),
             path: path.to_owned(),
             line: "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_owned(),
+            separator: "\n",
             written: 0,
         };
-        events.flush_line()?;
-        // An event that says nothing, so that each of the others has a comma before it.
-        events.line.push_str(
-            "\n{\"ph\":\"M\",\"name\":\"trace_name\",\"pid\":0,\"tid\":0,\"ts\":0,\"args\":{\"name\":\"fleetsim\"}}",
-        );
         events.flush_line()?;
         Ok(events)
     }
@@ -81,10 +79,11 @@ impl<W: Write> Events<W> {
         rest: fmt::Arguments<'_>,
     ) -> Result<(), ReportError> {
         let (Track { pid, tid }, at) = (track, at.into());
+        let separator = std::mem::replace(&mut self.separator, ",\n");
         // A string never fails to take text.
         _ = write!(
             self.line,
-            ",\n{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},\"name\":\"{name}\"{rest}}}"
+            "{separator}{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},\"name\":\"{name}\"{rest}}}"
         );
         self.flush_line()
     }
