@@ -31,11 +31,11 @@ const NAME: &str = "a \"quoted\" name";
 
 /// What a run leaves, tick by tick.
 fn run() -> (CheckedScenario, Vec<Rows>) {
-    let checked = CheckedScenario::from_ron(SCENARIO, ".".as_ref()).unwrap();
-    let mut simulation = Simulation::new(&checked).unwrap();
+    let checked = CheckedScenario::from_ron(SCENARIO, ".".as_ref()).expect("it is fine");
+    let mut simulation = Simulation::new(&checked).expect("it is fine");
     let mut rows = Vec::new();
     loop {
-        let more = simulation.tick().unwrap();
+        let more = simulation.tick().expect("time goes on");
         rows.push(simulation.take_rows());
         if !more {
             break;
@@ -83,8 +83,11 @@ fn values(text: &str, metric: &str) -> Vec<(f64, f64)> {
     let lines = lines.filter_map(|rest| rest.rsplit_once("} "));
     lines
         .map(|(_, rest)| {
-            let (value, time) = rest.split_once(' ').unwrap();
-            (time.parse().unwrap(), value.parse().unwrap())
+            let (value, time) = rest.split_once(' ').expect("a time follows");
+            (
+                time.parse().expect("a number"),
+                value.parse().expect("a number"),
+            )
         })
         .collect()
 }

@@ -23,12 +23,36 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// What to type to have the same scenario again, in a shell.
+    #[cfg(feature = "html")]
+    pub(super) fn command(&self, subcommand: &str) -> String {
+        let scenario = self.scenario.display().to_string();
+        let mut command = format!("fleetsim {subcommand} {}", quoted(&scenario));
+        for assignment in &self.overrides {
+            command += &format!(" --set {}", quoted(assignment));
+        }
+        if let Some(seed) = self.seed {
+            command += &format!(" --seed {seed}");
+        }
+        command
+    }
+
     pub(super) fn load(mut self) -> Result<CheckedScenario, Failure> {
         if let Some(seed) = self.seed {
             self.overrides.push(format!("seed={seed}"));
         }
         CheckedScenario::load(&self.scenario, &self.overrides).map_err(Failure::input)
     }
+}
+
+/// A word of a shell command, in quotes where it needs them.
+#[cfg(feature = "html")]
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Where results go, and what is printed.

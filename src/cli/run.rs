@@ -7,6 +7,8 @@ use super::interrupt::Interrupt;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::fleet::Ledger;
+#[cfg(feature = "html")]
+use crate::report::RunReport;
 use crate::report::{
     self, Outputs, Progress, ReportError, TraceOptions, TraceWindow, summary_table,
 };
@@ -79,6 +81,8 @@ enum Halt {
 impl Run {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
+        #[cfg(feature = "html")]
+        let command = self.input.command("run");
         let checked = self.input.load()?;
         let scenario = checked.scenario();
         let simulation = Simulation::with_policies(&checked, policies);
@@ -92,11 +96,15 @@ impl Run {
         });
         let mut trace = trace.transpose().map_err(Failure::running)?;
         let interrupt = Interrupt::listen().map_err(Failure::running)?;
+        #[cfg(feature = "html")]
+        let mut report = RunReport::new(&checked, command);
         let mut progress = (!output.quiet).then(|| Progress::new(scenario.end));
         let ran = simulation.run(|simulation, news| {
             if let Some(progress) = &mut progress {
                 progress.update(simulation.now(), simulation.completed());
             }
+            #[cfg(feature = "html")]
+            report.see(simulation, &news);
             outputs.write(&news).map_err(Halt::Report)?;
             if let Some(trace) = &mut trace {
                 let ledger = simulation.world().resource::<Ledger>();
@@ -126,9 +134,13 @@ impl Run {
                 warn_of_full_trace(from);
             }
         }
-        let record = finished.record;
+        let record = &finished.record;
         let summary = record.summarise();
         results.write_summary(&summary).map_err(Failure::running)?;
+        #[cfg(feature = "html")]
+        results
+            .write_report(&report.page(&finished, &summary))
+            .map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {
                 Format::Table => summary_table(&summary) + "\n",

@@ -14,6 +14,7 @@ use crate::scenario::CheckedScenario;
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";
+const REPORT: &str = "report.html";
 const TRACE: &str = "trace.json";
 const COMPARISON_JSON: &str = "comparison.json";
 const COMPARISON_CSV: &str = "comparison.csv";
@@ -54,7 +55,7 @@ impl ResultsDirectory {
         COMPARISON_JSON,
         COMPARISON_CSV,
         "comparison.html",
-        "report.html",
+        REPORT,
         TRACE,
     ];
 
@@ -149,6 +150,15 @@ impl ResultsDirectory {
         write_summary(file, &path, summary)
     }
 
+    /// Writes `report.html`, a page such as [`RunReport::page`](super::RunReport::page) gives.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    #[cfg(feature = "html")]
+    pub fn write_report(&self, page: &str) -> Result<(), ReportError> {
+        self.write_text(REPORT, page)
+    }
+
     /// Writes `comparison.json` and `comparison.csv`.
     ///
     /// # Errors
@@ -159,6 +169,12 @@ impl ResultsDirectory {
         let (file, path) = self.create_file(COMPARISON_CSV)?;
         write_comparison_csv(file, path, comparison)?;
         Ok(())
+    }
+
+    #[cfg(feature = "html")]
+    fn write_text(&self, name: &str, text: &str) -> Result<(), ReportError> {
+        let path = self.path.join(name);
+        fs::write(&path, text).map_err(ReportError::io(&path, "write"))
     }
 
     fn create_file(&self, name: &str) -> Result<(File, PathBuf), ReportError> {

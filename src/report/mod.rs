@@ -8,6 +8,8 @@ mod comparison_table;
 mod directory;
 mod error;
 mod exposition;
+#[cfg(feature = "html")]
+mod html;
 mod outputs;
 mod perfetto;
 mod progress;
@@ -21,6 +23,8 @@ pub use comparison_table::comparison_table;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
 pub use exposition::Exposition;
+#[cfg(feature = "html")]
+pub use html::RunReport;
 pub use outputs::{Format, Outputs};
 pub use perfetto::{InvalidWindow, PerfettoTrace, TraceOptions, TraceWindow};
 pub use progress::Progress;

@@ -94,7 +94,7 @@ fn users(application: &ApplicationSummary) -> Vec<String> {
     lines
 }
 
-fn limits(slo: &Slo) -> Option<String> {
+pub(super) fn limits(slo: &Slo) -> Option<String> {
     let limits: Vec<_> = [("TTFT", slo.ttft), ("TBT", slo.tbt), ("E2E", slo.e2e)]
         .into_iter()
         .filter_map(|(name, limit)| Some(format!("{name} ≤ {} s", limit?)))
@@ -279,7 +279,7 @@ pub(super) fn number(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn percentage(share: f64) -> String {
+pub(super) fn percentage(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 

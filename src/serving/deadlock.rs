@@ -75,12 +75,14 @@ impl Endpoint {
                 })
     }
 
+    /// A prompt that waits holds nothing.
     fn evict_latest_waiting(&mut self, engine: EngineId) -> bool {
         let pool = &self.engines[engine.index()].pool;
         let latest = pool
             .waiting()
             .iter()
             .rev()
+            .filter(|task| !task.is_prompt())
             .map(|&task| pool.member(task).request)
             .find(|&id| self.requests[id].held > 0);
         latest.is_some_and(|id| self.evict(engine, id))

@@ -167,9 +167,10 @@ fn token_velocity_goes_by_what_arrived_in_its_window() {
     let wanted = |capacity: &CapacityModel, role, arrivals| {
         Looks::new(capacity, 30.0).wanted(&mut TokenVelocity::default(), role, arrivals)
     };
-    assert_eq!(wanted(&mixed(), Mixed, &[30, 90, 91, 0]), [1, 3, 4, 1]);
-    assert_eq!(wanted(&split(), Prompt, &[180, 181]), [3, 4]);
-    assert_eq!(wanted(&split(), Token, &[180, 181]), [3, 4]);
+    // At 80 % of 1 and 2 requests a second.
+    assert_eq!(wanted(&mixed(), Mixed, &[24, 72, 73, 0]), [1, 3, 4, 1]);
+    assert_eq!(wanted(&split(), Prompt, &[144, 145]), [3, 4]);
+    assert_eq!(wanted(&split(), Token, &[144, 145]), [3, 4]);
     // 200 GiB/s carry 81,920 tokens of 2.5 MiB; three seconds' worth of prompts take three links.
     assert_eq!(split().transfer_tokens_per_s(), Some(81_920.0));
     assert_eq!(mixed().transfer_tokens_per_s(), None);

@@ -1,7 +1,11 @@
 //! The README's commands, table, scenario and error message.
 
+use std::num::NonZero;
+
+use fleetsim::autoscale::PolicyRegistry;
 use fleetsim::catalog::Catalog;
-use fleetsim::report::summary_table;
+use fleetsim::compare::Contest;
+use fleetsim::report::{comparison_table, summary_table};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::Simulation;
 
@@ -23,6 +27,26 @@ fn the_table_is_what_the_quickstart_prints() {
     let (summary, _) = quickstart::run(&[]);
     let table = format!("```text\n{}\n```\n", summary_table(&summary));
     pages::assert_generated(README, "what quickstart prints", &table);
+}
+
+#[test]
+fn the_comparison_is_what_the_command_prints() {
+    let readme = pages::read(README);
+    let command = blocks(&readme, "sh").into_iter();
+    let command = command.flat_map(str::lines);
+    let mut command = command.filter_map(|line| line.strip_prefix("fleetsim compare "));
+    let (file, terms) = command
+        .next()
+        .and_then(|rest| rest.split_once(" --policies '"))
+        .expect("the README has such a command");
+    let scenario = CheckedScenario::load(&pages::path(file), &[])
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let policies = PolicyRegistry::built_in();
+    let contest = Contest::new(&scenario, &policies, terms.trim_end_matches('\''))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let comparison = contest.run(NonZero::<usize>::MIN, &());
+    let table = format!("```text\n{}\n```\n", comparison_table(&comparison));
+    pages::assert_generated(README, "what compare prints", &table);
 }
 
 #[test]

@@ -26,8 +26,8 @@ use crate::time::SimDuration;
 ///
 /// Source: "TokenScale" (arXiv 2512.03416). Its velocities within the application's objective are meant;
 /// it predicts the output length of each request, here the mean of those completed counts. Its
-/// convertible decoders, which take prefill in a burst, are not modelled; `MixedPool` lends instances in
-/// a like manner.
+/// convertible decoders, which take prefill in a burst, are not modelled; `utilisation` leaves room in
+/// their place, and `MixedPool` lends instances in a like manner.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenVelocity {
@@ -38,6 +38,10 @@ pub struct TokenVelocity {
     /// the count by less than a tenth.
     #[schemars(range(min = 0.001))]
     pub window: SimDuration,
+    /// Share of its velocity at which a stage is to run. Default 0.8, fleetsim's own: at 1, what queued
+    /// in a burst would never be worked off.
+    #[schemars(range(min = 0.01, max = 1))]
+    pub utilisation: f64,
     /// At least so many instances of a role. Default 1.
     pub min: u32,
     /// At most so many instances of a role. Default 100.
@@ -49,6 +53,7 @@ impl Default for TokenVelocity {
         Self {
             interval: SimDuration::saturating(5.0),
             window: SimDuration::saturating(30.0),
+            utilisation: 0.8,
             min: 1,
             max: 100,
         }
@@ -77,9 +82,9 @@ impl Policy for TokenVelocity {
         };
         let capacity = signals.capacity();
         for of in signals.roles() {
-            let mut needed = capacity.needed(of.role, &demand, 1.0);
+            let mut needed = capacity.needed(of.role, &demand, self.utilisation);
             if let (Role::Prompt, Some(link)) = (of.role, capacity.transfer_tokens_per_s()) {
-                needed = needed.max(demand.prompt_tokens_per_s / link);
+                needed = needed.max(demand.prompt_tokens_per_s / (link * self.utilisation));
             }
             let reason = format!(
                 "{needed:.2} instances at {:.2} requests/s",

@@ -89,7 +89,7 @@ impl Cells for Row {
         self.raw(itoa::Buffer::new().format(value));
     }
 
-    /// As its `Display` has it, several times as fast.
+    /// As short as its `Display` has it, several times as fast.
     fn float(&mut self, value: f64) {
         if value == 0.0 || (1e-5..1e16).contains(&value.abs()) {
             let mut buffer = zmij::Buffer::new();
@@ -144,13 +144,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn floats_are_written_as_display_writes_them(value in prop_oneof![
+        fn floats_read_back_and_are_as_short_as_display_has_them(value in prop_oneof![
             proptest::num::f64::ANY,
             proptest::num::f64::NORMAL.prop_map(|value| value.abs() % 1e6),
             (0_u32..1000).prop_map(|value| f64::from(value) / 8.0),
         ]) {
-            let expected = if value.is_finite() { format!("{value},") } else { ",".to_owned() };
-            prop_assert_eq!(cell(|row| row.float(value)), expected);
+            let cell = cell(|row| row.float(value));
+            if value.is_finite() {
+                // Where two texts are as short and as near, either will do.
+                prop_assert_eq!(cell.len(), format!("{value},").len());
+                prop_assert_eq!(cell.trim_end_matches(',').parse(), Ok(value));
+            } else {
+                prop_assert_eq!(cell, ",");
+            }
         }
     }
 

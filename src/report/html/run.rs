@@ -1,0 +1,208 @@
+//! report.html: one run.
+
+use super::application::{distributions, instances, latencies, queue, use_of};
+use super::chart::Clock;
+use super::collect::{ApplicationSeries, Collected};
+use super::page::{Cell, Page, Tile};
+use super::{definitions, fleet};
+use crate::observe::{ApplicationSummary, Statistics, Summary};
+use crate::report::table::{grouped, limits, number, percentage};
+use crate::scenario::{Application, CheckedScenario, Scenario};
+use crate::simulation::{Finished, News, Simulation};
+
+/// Gathers what `report.html` shows of a run while it goes on, in constant memory.
+///
+/// ```
+/// use fleetsim::report::RunReport;
+/// use fleetsim::scenario::CheckedScenario;
+/// use fleetsim::simulation::Simulation;
+///
+/// let scenario = CheckedScenario::load("scenarios/quickstart.ron".as_ref(), &["end=60".into()])?;
+/// let mut simulation = Simulation::new(&scenario)?;
+/// let mut report = RunReport::new(&scenario, "fleetsim run scenarios/quickstart.ron --set end=60");
+/// simulation.run(|simulation, news| {
+///     report.see(simulation, &news);
+///     Ok::<_, std::convert::Infallible>(())
+/// })??;
+/// let finished = simulation.finish();
+/// let page = report.page(&finished, &finished.record.summarise());
+/// assert!(page.starts_with("<!DOCTYPE html>"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RunReport {
+    scenario: Scenario,
+    command: String,
+    collected: Collected,
+}
+
+impl RunReport {
+    /// Starts empty. `command` is what to type to run the scenario again.
+    #[must_use]
+    pub fn new(checked: &CheckedScenario, command: impl Into<String>) -> Self {
+        Self {
+            scenario: checked.scenario().clone(),
+            command: command.into(),
+            collected: Collected::new(checked),
+        }
+    }
+
+    /// Takes in what is new after a tick.
+    pub fn see(&mut self, simulation: &Simulation, news: &News) {
+        self.collected.see(simulation, news);
+    }
+
+    /// The page: the same bytes for the same run. What was left when the books were closed is in
+    /// `finished`, and its summary in `summary`.
+    #[must_use]
+    pub fn page(mut self, finished: &Finished, summary: &Summary) -> String {
+        self.collected.finish(finished);
+        let clock = Clock::new(summary.end_s);
+        let mut page = self.head(summary);
+        let both = summary
+            .applications
+            .iter()
+            .zip(&self.scenario.applications)
+            .zip(&self.collected.applications);
+        if let [application] = summary.applications.as_slice() {
+            let mut tiles = promised(application);
+            tiles.extend(fleet::tiles(&summary.fleet));
+            page.tiles(&tiles);
+        } else {
+            page.tiles(&fleet::tiles(&summary.fleet));
+        }
+        for ((of, spec), series) in both {
+            page.heading(&of.name);
+            page.paragraph("faint", &described(spec));
+            if summary.applications.len() > 1 {
+                page.tiles(&promised(of));
+            }
+            charts(&mut page, spec, series, clock);
+            statistics(&mut page, of);
+        }
+        fleet::section(&mut page, summary);
+        definitions::section(&mut page);
+        let pretty = ron::ser::PrettyConfig::default();
+        if let Ok(text) = ron::ser::to_string_pretty(&self.scenario, pretty) {
+            page.listing("The scenario as it was run, with its defaults", &text);
+        }
+        page.finish()
+    }
+
+    fn head(&self, summary: &Summary) -> Page {
+        let subtitle = format!(
+            "{} s simulated · seed {} · fingerprint {} · fleetsim {}",
+            number(summary.end_s.seconds()),
+            summary.seed,
+            summary.hash,
+            summary.fleetsim_version
+        );
+        let mut page = Page::new(&summary.scenario, &subtitle);
+        page.command(&self.command);
+        if summary.partial {
+            let reason = summary.partial_reason.as_deref().unwrap_or("stopped");
+            let warning = format!("Stopped early, so this is of a part of the run: {reason}");
+            page.paragraph("warning", &warning);
+        }
+        page
+    }
+}
+
+/// What users got.
+fn promised(of: &ApplicationSummary) -> Vec<Tile> {
+    let p99 = |of: &Statistics| {
+        of.p99
+            .map_or_else(|| "–".to_owned(), |it| format!("{} s", number(it)))
+    };
+    let p50 = |of: &Statistics| {
+        of.p50
+            .map_or_else(String::new, |it| format!("median {} s", number(it)))
+    };
+    let limits = limits(&of.slo.limits);
+    let counts = &of.requests;
+    vec![
+        Tile {
+            name: "SLO attainment",
+            value: of.slo.attainment.map_or_else(|| "–".to_owned(), percentage),
+            note: limits.unwrap_or_else(|| "no objective given".to_owned()),
+        },
+        Tile {
+            name: "TTFT p99",
+            value: p99(&of.metrics.ttft_s),
+            note: p50(&of.metrics.ttft_s),
+        },
+        Tile {
+            name: "TBT p99",
+            value: p99(&of.metrics.tbt_s),
+            note: p50(&of.metrics.tbt_s),
+        },
+        Tile {
+            name: "Requests",
+            value: grouped(counts.arrived),
+            note: format!(
+                "{} completed, {} in flight, {} waiting, {} rejected",
+                grouped(counts.completed),
+                grouped(counts.in_flight),
+                grouped(counts.waiting),
+                grouped(counts.rejected_total())
+            ),
+        },
+    ]
+}
+
+/// What an application is, in a line.
+fn described(of: &Application) -> String {
+    let roles: Vec<_> = of
+        .instances
+        .iter()
+        .map(|it| format!("{:?} instances on {} GPUs", it.role, it.processors()))
+        .collect();
+    let policy = of
+        .autoscaler
+        .as_ref()
+        .map_or("none", |policy| policy.name());
+    let scheduler = format!("{:?}", of.scheduler);
+    let scheduler = scheduler.split([' ', '{', '(']).next().unwrap_or_default();
+    format!(
+        "{} · {} · scheduler {scheduler} · autoscaler {policy}",
+        of.model,
+        roles.join(", ")
+    )
+}
+
+fn charts(page: &mut Page, spec: &Application, series: &ApplicationSeries, clock: Clock) {
+    page.charts(latencies(series, &spec.slo, clock));
+    for (role, of) in &series.roles {
+        page.charts(vec![instances(series, *role, of, clock)]);
+        page.charts(vec![queue(of, *role, clock), use_of(of, *role, clock)]);
+    }
+    page.charts(vec![distributions(series)]);
+}
+
+fn statistics(page: &mut Page, of: &ApplicationSummary) {
+    let metrics = &of.metrics;
+    let rows: Vec<Vec<Cell>> = [
+        ("TTFT", &metrics.ttft_s),
+        ("TBT", &metrics.tbt_s),
+        ("E2E", &metrics.e2e_s),
+        ("queue", &metrics.queue_s),
+        ("second token", &metrics.second_token_s),
+    ]
+    .into_iter()
+    .map(|(name, of)| {
+        let figures = [
+            of.mean, of.std, of.min, of.p50, of.p90, of.p95, of.p99, of.p999, of.max,
+        ];
+        let figures = figures.map(|it| it.map_or_else(|| "–".to_owned(), number));
+        [name.to_owned(), grouped(of.count)]
+            .into_iter()
+            .chain(figures)
+            .map(Cell::Plain)
+            .collect()
+    })
+    .collect();
+    let header = [
+        "seconds", "count", "mean", "std", "min", "p50", "p90", "p95", "p99", "p99.9", "max",
+    ];
+    page.table("Completed requests", &header, &rows);
+}

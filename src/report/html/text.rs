@@ -1,0 +1,56 @@
+//! Text on its way into a page.
+
+/// Text as HTML: what it says is shown and never read as markup, in an attribute as elsewhere.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// JSON that may stand in a script: nothing in it ends the script.
+pub(super) fn in_script(json: &str) -> String {
+    json.replace('<', "\\u003c")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+/// Text for a hover label: escaped, in lines of about so many characters.
+pub(super) fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 64;
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if !line.is_empty() && line.chars().count() + word.chars().count() >= WIDTH {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    let lines: Vec<_> = lines.iter().map(|line| escape(line)).collect();
+    lines.join("<br>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_becomes_text() {
+        assert_eq!(escape("<b a='1'>&\""), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;");
+        assert_eq!(in_script("\"</script>\""), "\"\\u003c/script>\"");
+        let long = wrapped(&"twelve chars ".repeat(10));
+        assert_eq!(long.matches("<br>").count(), 2, "{long}");
+    }
+}
