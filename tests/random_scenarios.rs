@@ -186,6 +186,7 @@ fn run(text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
         rows: last,
         scaling: more,
         record,
+        ..
     } = simulation.finish();
     rows.requests.extend(last.requests);
     rows.samples.extend(last.samples);

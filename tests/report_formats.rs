@@ -1,5 +1,10 @@
 //! The formats beside CSV: JSON Lines, OpenMetrics, and Parquet where its feature is on.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
 use fleetsim::observe::Rows;
 use fleetsim::report::{CsvWriter, Exposition, JsonLinesWriter, Requests};
 use fleetsim::scenario::CheckedScenario;
@@ -173,8 +178,8 @@ fn scrapes_are_thinned_out_so_that_memory_stays_constant() {
             ..sample.clone()
         }];
         let rows = Rows {
-            requests: Vec::new(),
             samples,
+            ..Rows::default()
         };
         exposition.add(&rows, &[NAME.to_owned()]);
     }

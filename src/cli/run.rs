@@ -1,13 +1,19 @@
+use std::io::{self, Write};
+
 use clap::{Args, ValueEnum};
 
 use super::input::{Format, Input, Output, json};
 use super::interrupt::Interrupt;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
+use crate::fleet::Ledger;
 #[cfg(feature = "html")]
 use crate::report::RunReport;
-use crate::report::{self, Outputs, Progress, ReportError, summary_table};
+use crate::report::{
+    self, Outputs, Progress, ReportError, TraceOptions, TraceWindow, summary_table,
+};
 use crate::simulation::Simulation;
+use crate::time::SimTime;
 
 /// Run a scenario to its end and write what happened
 #[derive(Debug, Args)]
@@ -19,6 +25,29 @@ pub(super) struct Run {
     /// Formats to write beside CSV
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMATS")]
     also: Vec<Also>,
+    #[command(flatten)]
+    trace: Trace,
+}
+
+/// Whether and how trace.json is written.
+#[derive(Debug, Args)]
+struct Trace {
+    /// Write trace.json, which opens in ui.perfetto.dev; with FROM..UNTIL in simulated seconds,
+    /// batches and requests are only recorded there
+    #[arg(long, value_name = "FROM..UNTIL", num_args = 0..=1, require_equals = true)]
+    perfetto: Option<Option<TraceWindow>>,
+    /// Megabytes that trace.json may take
+    #[arg(long, value_name = "MB", requires = "perfetto", default_value_t = 100)]
+    perfetto_limit: u32,
+}
+
+impl Trace {
+    fn options(&self) -> Option<TraceOptions> {
+        Some(TraceOptions {
+            window: self.perfetto?.unwrap_or_default(),
+            limit_bytes: u64::from(self.perfetto_limit) * 1_000_000,
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,6 +90,11 @@ impl Run {
         let results = output.directory(&scenario.name)?;
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
         let mut outputs = Outputs::new(&results, &checked, &formats).map_err(Failure::running)?;
+        let trace = self.trace.options().map(|options| {
+            simulation.record_runs();
+            results.trace(&checked, options)
+        });
+        let mut trace = trace.transpose().map_err(Failure::running)?;
         let interrupt = Interrupt::listen().map_err(Failure::running)?;
         #[cfg(feature = "html")]
         let mut report = RunReport::new(&checked, command);
@@ -72,6 +106,10 @@ impl Run {
             #[cfg(feature = "html")]
             report.see(simulation, &news);
             outputs.write(&news).map_err(Halt::Report)?;
+            if let Some(trace) = &mut trace {
+                let ledger = simulation.world().resource::<Ledger>();
+                trace.write(ledger, &news).map_err(Halt::Report)?;
+            }
             if interrupt.came() {
                 return Err(Halt::Interrupted);
             }
@@ -90,6 +128,12 @@ impl Run {
         };
         let finished = simulation.finish();
         outputs.finish(&finished).map_err(Failure::running)?;
+        if let Some(trace) = trace {
+            let (_, full) = trace.finish(&finished).map_err(Failure::running)?;
+            if let Some(from) = full.filter(|_| !output.quiet) {
+                warn_of_full_trace(from);
+            }
+        }
         let record = &finished.record;
         let summary = record.summarise();
         results.write_summary(&summary).map_err(Failure::running)?;
@@ -113,4 +157,14 @@ impl Run {
             (None, None) => Ok(()),
         }
     }
+}
+
+fn warn_of_full_trace(from: SimTime) {
+    // Nothing is left to tell the user if the terminal is gone.
+    _ = writeln!(
+        io::stderr().lock(),
+        "trace.json: no room for batches and requests from {:.1} s on; \
+         choose a part of the run with --perfetto=FROM..UNTIL, or a larger --perfetto-limit",
+        from.seconds()
+    );
 }

@@ -11,7 +11,7 @@ use crate::fleet::{
     Service, Templates, Tick, TickSet,
 };
 use crate::scenario::Slo;
-use crate::serving::{EngineLoad, RequestRecord, Role};
+use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
 use crate::time::{SimDuration, SimTime};
 
 /// What ended and what was sampled since the last time that somebody took it, in order.
@@ -21,6 +21,8 @@ pub struct Rows {
     pub requests: Vec<(usize, RequestRecord)>,
     /// Samples, in the order of (time, application, role).
     pub samples: Vec<Sample>,
+    /// Runs of batches that ended, in the order of (end, instance); only where they are recorded.
+    pub runs: Vec<BatchRun>,
 }
 
 /// The statistics of an application's requests.
@@ -95,8 +97,12 @@ fn collect(
     mut rows: ResMut<'_, Rows>,
 ) {
     let before = rows.requests.len();
+    let runs_before = rows.runs.len();
     let mut contributors = 0;
     for (application, mut service, mut statistics) in &mut applications {
+        if service.0.has_runs() {
+            rows.runs.extend(service.0.take_runs());
+        }
         if !service.0.has_ended() {
             continue;
         }
@@ -106,6 +112,7 @@ fn collect(
             rows.requests.push((application.index(), record));
         }
     }
+    rows.runs[runs_before..].sort_by_key(|run| (run.end, run.instance));
     if contributors > 1 {
         let ended = |record: &RequestRecord| record.end.unwrap_or(record.arrival);
         rows.requests[before..].sort_by_key(|(index, record)| (ended(record), *index));

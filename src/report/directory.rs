@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
 use super::{
-    CsvWriter, Exposition, JsonLinesWriter, ReportError, Table, write_comparison_csv,
-    write_comparison_json, write_summary,
+    CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table, TraceOptions,
+    write_comparison_csv, write_comparison_json, write_summary,
 };
 use crate::compare::Comparison;
 use crate::observe::Summary;
+use crate::scenario::CheckedScenario;
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";
 const REPORT: &str = "report.html";
+const TRACE: &str = "trace.json";
 const COMPARISON_JSON: &str = "comparison.json";
 const COMPARISON_CSV: &str = "comparison.csv";
 const COMPARISON_HTML: &str = "comparison.html";
@@ -55,7 +57,7 @@ impl ResultsDirectory {
         COMPARISON_CSV,
         COMPARISON_HTML,
         REPORT,
-        "trace.json",
+        TRACE,
     ];
 
     /// Makes the directory, with its parents. One that is there must be empty; with `overwrite`,
@@ -125,6 +127,19 @@ impl ResultsDirectory {
     pub fn write_metrics(&self, metrics: &Exposition) -> Result<(), ReportError> {
         let (file, path) = self.create_file(METRICS)?;
         metrics.write(file, &path)
+    }
+
+    /// Starts `trace.json`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    pub fn trace(
+        &self,
+        checked: &CheckedScenario,
+        options: TraceOptions,
+    ) -> Result<PerfettoTrace, ReportError> {
+        let (file, path) = self.create_file(TRACE)?;
+        PerfettoTrace::new(file, &path, checked, options)
     }
 
     /// Writes `summary.json`.

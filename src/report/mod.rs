@@ -11,6 +11,7 @@ mod exposition;
 #[cfg(feature = "html")]
 mod html;
 mod outputs;
+mod perfetto;
 mod progress;
 mod summary;
 mod table;
@@ -25,6 +26,7 @@ pub use exposition::Exposition;
 #[cfg(feature = "html")]
 pub use html::{RunReport, comparison_page};
 pub use outputs::{Format, Outputs};
+pub use perfetto::{InvalidWindow, PerfettoTrace, TraceOptions, TraceWindow};
 pub use progress::Progress;
 pub use summary::write_summary;
 pub use table::summary_table;

@@ -7,6 +7,7 @@ use super::arrivals::Arrivals;
 use super::batching::{Selection, usable_memory};
 use super::engine::{Admission, Engine};
 use super::events::{Event, Events};
+use super::recorder::Recorder;
 use super::request::{Request, RequestId, Requests, Stage};
 use super::run::Finished;
 use super::scheduler::{AnyScheduler, Choice, Engines, Scheduler, Shape};
@@ -73,6 +74,8 @@ pub struct Endpoint {
     pub(super) finished: Vec<Finished>,
     /// By role: what the engines taken out did.
     pub(super) departed: [EngineLoad; 3],
+    /// Only where runs are recorded.
+    pub(super) recorder: Option<Box<Recorder>>,
     /// Watched engines that have become idle.
     pub(super) idle: Vec<EngineId>,
     /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
@@ -132,6 +135,7 @@ impl Endpoint {
             selection: Selection::default(),
             finished: Vec::new(),
             departed: [EngineLoad::default(); 3],
+            recorder: None,
             idle: Vec::new(),
         }
     }

@@ -39,6 +39,9 @@ impl Endpoint {
             state.rebatch(&mut self.requests, &self.selection, self.now);
             if !state.batch.is_empty() {
                 let ends = state.start_run(self.now);
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.begin(engine, state, self.now);
+                }
                 self.events.run_ends(engine, ends);
                 return;
             }
@@ -79,6 +82,9 @@ impl Endpoint {
     pub(super) fn complete(&mut self, engine: EngineId) {
         let mut finished = std::mem::take(&mut self.finished);
         let state = &mut self.engines[engine.index()];
+        if let (Some(recorder), Some(run)) = (&mut self.recorder, &state.run) {
+            recorder.end(engine, run.iterations, self.now);
+        }
         let before = (state.totals.prompt_tokens, state.totals.output_tokens);
         state.finish_run(&mut finished);
         self.counts.prompt_tokens += state.totals.prompt_tokens - before.0;

@@ -19,6 +19,7 @@ mod pool;
 mod queue;
 mod reading;
 mod record;
+mod recorder;
 mod recount;
 mod request;
 mod run;
@@ -35,6 +36,7 @@ pub use performance::{
     ConstantTime, Curves, InvalidCurve, Performance, PerformanceError, PerformanceModel,
 };
 pub use record::{Outcome, Rejection, RequestRecord};
+pub use recorder::BatchRun;
 pub use types::{
     Counts, EndpointConfig, EngineBusy, EngineId, EngineLoad, EngineSpec, LateArrival,
 };

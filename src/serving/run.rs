@@ -25,6 +25,12 @@ impl Run {
     pub(super) fn start(&self) -> f64 {
         self.ends.seconds() - self.duration * self.iterations as f64
     }
+
+    /// Iterations completed by `now`.
+    pub(super) fn iterations_by(&self, now: SimTime) -> u64 {
+        let elapsed = (now.seconds() - self.start()).max(0.0);
+        ((elapsed / self.duration) as u64).min(self.iterations)
+    }
 }
 
 /// A phase that is done.
@@ -72,21 +78,24 @@ impl Engine {
         self.batch.join(task, iterations);
     }
 
+    /// Tokens of the prompts in a batch that has not run yet.
+    pub(super) fn joined_prompt_tokens(&self) -> u64 {
+        if self.batch.prompts() == 0 {
+            return 0;
+        }
+        let joined = self.batch.joined().filter(|task| task.is_prompt());
+        joined
+            .map(|task| u64::from(self.pool.member(task).prompt_tokens))
+            .sum()
+    }
+
     /// Starts the run of the batch: one iteration when a prompt is in it, else as many as pass until
     /// the first task is done.
     pub(super) fn start_run(&mut self, now: SimTime) -> SimTime {
         let prompts = self.batch.prompts() > 0;
-        let prompt_tokens = if prompts {
-            let joined = self.batch.joined().filter(|task| task.is_prompt());
-            joined
-                .map(|task| u64::from(self.pool.member(task).prompt_tokens))
-                .sum()
-        } else {
-            0
-        };
         let duration = self
             .performance
-            .iteration(prompt_tokens, self.batch.token_tasks() as u64);
+            .iteration(self.joined_prompt_tokens(), self.batch.token_tasks() as u64);
         let iterations = self.batch.contiguous();
         let ends = SimTime::saturating(now.seconds() + duration * iterations as f64);
         self.run = Some(Run {
@@ -138,7 +147,7 @@ impl Engine {
         if run.prompts {
             return (0, elapsed, 0.0);
         }
-        let iterations = ((elapsed / run.duration) as u64).min(run.iterations);
+        let iterations = run.iterations_by(now);
         (iterations * self.batch.len() as u64, 0.0, elapsed)
     }
 

@@ -13,6 +13,10 @@ impl Endpoint {
     pub fn withdraw(&mut self, engine: EngineId, now: SimTime) -> u64 {
         self.now = self.now.max(now);
         self.close(engine);
+        if let (Some(recorder), Some(run)) = (&mut self.recorder, &self.engines[engine.index()].run)
+        {
+            recorder.end(engine, run.iterations_by(self.now), self.now);
+        }
         self.counts.output_tokens += self.engines[engine.index()].break_off(self.now);
         let mut touched: Vec<(u64, RequestId)> = self
             .requests

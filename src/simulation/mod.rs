@@ -7,8 +7,8 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, Application, FleetWorldExt, InstallError, Roster, ScalingEvent, ScalingLog,
-    Service, TickError, TickLimits,
+    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Roster, ScalingEvent,
+    ScalingLog, Service, TickError, TickLimits,
 };
 use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, ScalingCounts};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
@@ -190,6 +190,15 @@ impl Simulation {
         events
     }
 
+    /// Has every run of iterations recorded from now on, for [`Rows::runs`].
+    pub fn record_runs(&mut self) {
+        for entity in self.world.resource::<Roster>().applications().to_vec() {
+            if let Some(mut service) = self.world.get_mut::<Service>(entity) {
+                service.0.record_runs(true);
+            }
+        }
+    }
+
     /// Takes what the policies decided since the last call.
     pub fn take_decisions(&mut self) -> Vec<Decision> {
         let log = self.world.get_resource_mut::<DecisionLog>();
@@ -241,6 +250,7 @@ impl Simulation {
                 continue;
             };
             let left = service.0.outstanding();
+            rows.runs.extend(service.0.runs_under_way(end));
             let evicted = service.0.counts().evicted;
             if self.stopped.is_none() {
                 self.stopped = service.0.workload_error().map(ToString::to_string);
@@ -274,6 +284,7 @@ impl Simulation {
             rows,
             scaling,
             record,
+            ledger: self.world.remove_resource().unwrap_or_default(),
         }
     }
 }
@@ -281,12 +292,15 @@ impl Simulation {
 /// What a run leaves when it is over.
 #[derive(Debug)]
 pub struct Finished {
-    /// The rows that were not taken yet: requests that ended, then those that have not, by arrival.
+    /// The rows that were not taken yet: requests that ended, then those that have not, by arrival;
+    /// and runs of iterations that ended, then those under way.
     pub rows: Rows,
     /// The lines of the scaling log that were not taken yet.
     pub scaling: Vec<ScalingEvent>,
     /// Everything that the summary is made from.
     pub record: RunRecord,
+    /// The accounts of every server and every instance.
+    pub ledger: Ledger,
 }
 
 #[cfg(test)]

@@ -1,0 +1,130 @@
+use std::fmt::{self, Display, Write as _};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::report::ReportError;
+use crate::time::SimTime;
+
+/// Bytes gathered before the file is written to.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// The events of a trace, one a line, into an array of JSON.
+#[derive(Debug)]
+pub(super) struct Events<W: Write> {
+    out: BufWriter<W>,
+    path: PathBuf,
+    line: String,
+    /// What stands before the next event.
+    separator: &'static str,
+    written: u64,
+}
+
+/// Where an event stands: a process and a thread of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Track {
+    pub(super) pid: u64,
+    pub(super) tid: u64,
+}
+
+/// An instant or a length of time in whole nanoseconds; as text, in microseconds, as the format has
+/// it. What touches in simulated time touches here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Nanos(u64);
+
+impl Nanos {
+    pub(super) fn since(self, start: Self) -> Self {
+        Self(self.0.saturating_sub(start.0))
+    }
+}
+
+impl From<SimTime> for Nanos {
+    fn from(time: SimTime) -> Self {
+        Self((time.seconds() * 1e9 + 0.5) as u64)
+    }
+}
+
+impl Display for Nanos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 1000, self.0 % 1000);
+        write!(f, "{whole}.{rest:03}")
+    }
+}
+
+impl<W: Write> Events<W> {
+    pub(super) fn new(out: W, path: &Path) -> Result<Self, ReportError> {
+        let mut events = Self {
+            out: BufWriter::with_capacity(BUFFER_BYTES, out),
+            path: path.to_owned(),
+            line: "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_owned(),
+            separator: "\n",
+            written: 0,
+        };
+        events.flush_line()?;
+        Ok(events)
+    }
+
+    /// Bytes so far.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Adds an event. `name` needs no escapes; `rest` is empty or further members, with a comma before
+    /// each.
+    pub(super) fn add(
+        &mut self,
+        phase: char,
+        track: Track,
+        at: impl Into<Nanos>,
+        name: impl Display,
+        rest: fmt::Arguments<'_>,
+    ) -> Result<(), ReportError> {
+        let (Track { pid, tid }, at) = (track, at.into());
+        let separator = std::mem::replace(&mut self.separator, ",\n");
+        // A string never fails to take text.
+        _ = write!(
+            self.line,
+            "{separator}{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},\"name\":\"{name}\"{rest}}}"
+        );
+        self.flush_line()
+    }
+
+    /// Adds a slice from `start` to `end`.
+    pub(super) fn slice(
+        &mut self,
+        track: Track,
+        start: SimTime,
+        end: SimTime,
+        name: impl Display,
+        args: fmt::Arguments<'_>,
+    ) -> Result<(), ReportError> {
+        let duration = Nanos::from(end).since(start.into());
+        let rest = format_args!(",\"dur\":{duration},\"args\":{{{args}}}");
+        self.add('X', track, start, name, rest)
+    }
+
+    /// Closes the array, adds what is to be known of the trace, and writes what is still buffered.
+    pub(super) fn finish(mut self, metadata: &serde_json::Value) -> Result<W, ReportError> {
+        _ = writeln!(self.line, "\n],\"otherData\":{metadata}}}");
+        self.flush_line()?;
+        let failed = ReportError::io(&self.path, "write");
+        let mut out = self
+            .out
+            .into_inner()
+            .map_err(|error| failed(error.into_error()))?;
+        out.flush().map_err(failed)?;
+        Ok(out)
+    }
+
+    fn flush_line(&mut self) -> Result<(), ReportError> {
+        self.written += self.line.len() as u64;
+        let written = self.out.write_all(self.line.as_bytes());
+        self.line.clear();
+        written.map_err(ReportError::io(&self.path, "write"))
+    }
+}
+
+/// A text as it stands between the quotes of a string of JSON.
+pub(super) fn escaped(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
