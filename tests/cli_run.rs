@@ -59,7 +59,9 @@ fn interrupted(out: &Path) -> Output {
     let folder = out.display().to_string();
     let set = ["--set", "end=100000000", "--out", &folder, "--quiet"];
     let run = ["run", "scenarios/quickstart.ron"];
-    let child = fleetsim(&[&run[..], &set].concat()).spawn().unwrap();
+    let child = fleetsim(&[&run[..], &set].concat())
+        .spawn()
+        .expect("it starts");
     let begun = Instant::now();
     let rows = out.join("requests.csv");
     while fs::metadata(&rows).map_or(0, |file| file.len()) == 0 {
@@ -73,9 +75,9 @@ fn interrupted(out: &Path) -> Output {
     let sent = Command::new("kill")
         .args(["-INT", &process])
         .status()
-        .unwrap();
+        .expect("there is a kill");
     assert!(sent.success());
-    child.wait_with_output().unwrap()
+    child.wait_with_output().expect("it ends")
 }
 
 #[cfg(unix)]

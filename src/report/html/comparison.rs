@@ -121,15 +121,23 @@ fn draw(chart: &mut Chart, points: &[Point<'_>], height: impl Fn(&Point<'_>) -> 
     let on = |it: &&Point<'_>| it.of.frontier == Some(true);
     let frontier: Vec<_> = points.iter().filter(on).collect();
     let others: Vec<_> = points.iter().filter(|it| !on(it)).collect();
-    for (name, colour, size, mode, points) in [
+    for (name, colour, size, mode, place, points) in [
         (
             "on the frontier",
             colour::VERMILLION,
             11,
             Mode::LinesMarkersText,
+            Position::TopLeft,
             frontier,
         ),
-        ("others", colour::BLUE, 9, Mode::MarkersText, others),
+        (
+            "others",
+            colour::BLUE,
+            9,
+            Mode::MarkersText,
+            Position::BottomRight,
+            others,
+        ),
     ] {
         let labels = points.iter().map(|it| escape(it.of.name())).collect();
         let told = points.iter().map(|it| told(it)).collect();
@@ -142,7 +150,7 @@ fn draw(chart: &mut Chart, points: &[Point<'_>], height: impl Fn(&Point<'_>) -> 
             .marker(Marker::new().color(colour).size(size))
             .line(line)
             .text_array(labels)
-            .text_position(Position::TopCenter)
+            .text_position(place)
             .hover_text_array(told)
             .hover_template("%{hovertext}<extra></extra>");
         chart.add(trace);

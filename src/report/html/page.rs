@@ -123,10 +123,10 @@ impl Page {
         header: &[&str],
         rows: &[Vec<C>],
     ) {
-        let class = if header.len() < 4 {
-            "sheet narrow"
-        } else {
-            "sheet"
+        let class = match header.len() {
+            ..4 => "sheet narrow",
+            4..13 => "sheet",
+            13.. => "sheet dense",
         };
         self.body += &format!(
             "<div class=\"{class}\"><h3>{}</h3><table>\n<tr>",
