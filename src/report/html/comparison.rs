@@ -151,6 +151,7 @@ fn draw(chart: &mut Chart, points: &[Point<'_>], height: impl Fn(&Point<'_>) -> 
             .line(line)
             .text_array(labels)
             .text_position(place)
+            .clip_on_axis(false)
             .hover_text_array(told)
             .hover_template("%{hovertext}<extra></extra>");
         chart.add(trace);
