@@ -1,15 +1,15 @@
-use smallvec::SmallVec;
+use prefetch_index::prefetch_index;
 
 use super::task::{Phase, Task};
 
 /// The tasks that run together on an engine, in the order in which they joined.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    running: SmallVec<[Running; 4]>,
+    running: Vec<Running>,
     /// Prompts in it; they stand behind the token tasks that stayed.
-    prompts: usize,
+    prompts: u32,
     /// Where the tasks of the last selection begin.
-    joined: usize,
+    joined: u32,
     /// Tokens of one iteration, as the last selection counted them.
     pub(super) tokens: u64,
     /// Token iterations completed: the clock that `Running::finish` is read against. It wraps, which
@@ -27,6 +27,13 @@ struct Running {
 }
 
 impl Batch {
+    /// Asks for the lines of the cache that 32 tasks take.
+    pub(super) fn fetch_list(&self) {
+        for place in (0..32).step_by(8) {
+            prefetch_index(&self.running, place);
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.running.len()
     }
@@ -36,16 +43,18 @@ impl Batch {
     }
 
     pub(super) const fn prompts(&self) -> usize {
-        self.prompts
+        self.prompts as usize
     }
 
     pub(super) fn token_tasks(&self) -> usize {
-        self.running.len() - self.prompts
+        self.running.len() - self.prompts()
     }
 
     /// The tasks that the last selection added.
     pub(super) fn joined(&self) -> impl Iterator<Item = Task> + '_ {
-        self.running[self.joined..].iter().map(|it| it.task)
+        self.running[self.joined as usize..]
+            .iter()
+            .map(|it| it.task)
     }
 
     const fn left(&self, finish: u32) -> u32 {
@@ -77,7 +86,7 @@ impl Batch {
             self.running.truncate(count);
             self.find_next_finish();
         }
-        self.joined = self.running.len();
+        self.joined = self.running.len() as u32;
     }
 
     pub(super) fn join(&mut self, task: Task, iterations: u32) {
@@ -102,7 +111,11 @@ impl Batch {
         if !tokens_finish && self.prompts == 0 {
             return;
         }
-        let from = if tokens_finish { 0 } else { self.joined };
+        let from = if tokens_finish {
+            0
+        } else {
+            self.joined as usize
+        };
         let (clock, running) = (self.clock, &mut self.running[from..]);
         let (mut kept, mut least) = (0, u32::MAX);
         for place in 0..running.len() {
@@ -128,7 +141,7 @@ impl Batch {
             return false;
         };
         self.running.remove(place);
-        if place < self.joined {
+        if place < self.joined as usize {
             self.joined -= 1;
         }
         match task.phase() {

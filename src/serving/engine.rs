@@ -1,5 +1,6 @@
 use crate::time::{SimDuration, SimTime};
 
+use super::ahead::fetch;
 use super::batch::Batch;
 use super::batching::{BatchEngine, Batching, usable_memory};
 use super::pool::Pool;
@@ -90,6 +91,24 @@ impl Engine {
         }
     }
 
+    /// Asks for the lines of the cache that this takes, in which the lists are not.
+    pub(super) fn fetch(&self) {
+        self.pool.fetch();
+        fetch(&self.batch);
+        fetch(&self.run);
+        fetch(&self.performance);
+        fetch(&self.used);
+        fetch(&self.totals);
+        fetch(&self.assigned);
+        fetch(&self.instance);
+    }
+
+    /// Asks for the first lines of the lists.
+    pub(super) fn fetch_lists(&self) {
+        self.batch.fetch_list();
+        self.pool.fetch_lists();
+    }
+
     pub(super) const fn used(&self) -> u64 {
         self.used
     }
@@ -111,18 +130,9 @@ impl Engine {
         self.kv_bytes_per_token * tokens
     }
 
-    /// Bytes that a task takes when it first runs.
-    pub(super) fn bytes(&self, task: Task) -> u64 {
-        self.kv_bytes(self.pool.member(task).tokens_held(task.phase()))
-    }
-
     /// Bytes that a task takes if it joins the batch now: none when it was preempted and kept them.
     pub(super) fn bytes_to_run(&self, task: Task) -> u64 {
-        if self.pool.member(task).preempted {
-            0
-        } else {
-            self.bytes(task)
-        }
+        self.kv_bytes(self.pool.member(task).tokens_to_hold(task.phase()))
     }
 
     pub(super) fn fits(&self, bytes: u64) -> bool {

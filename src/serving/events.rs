@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 use crate::time::SimTime;
 
 use super::EngineId;
-use super::index::LeastIndex;
+use super::index::{Entry, LeastIndex};
 use super::request::RequestId;
 
 /// What is due: the ends of runs and the steps of KV-cache transfers, in order of time and, at equal
@@ -13,6 +13,8 @@ use super::request::RequestId;
 pub(super) struct Events {
     /// An engine has at most one run, so a run that is cut short moves in place.
     runs: LeastIndex<SimTime>,
+    /// The least of the runs.
+    next_run: Option<Entry<SimTime>>,
     transfers: BinaryHeap<Reverse<Transfer>>,
     scheduled: u64,
 }
@@ -41,12 +43,26 @@ impl Events {
 
     /// Sets when the run of an engine ends.
     pub(super) fn run_ends(&mut self, engine: EngineId, time: SimTime) {
-        let number = self.number();
-        self.runs.set(engine, time, number);
+        let order = self.number();
+        self.runs.set(engine, time, order);
+        match self.next_run {
+            Some(next) if next.engine == engine => self.next_run = self.runs.least(),
+            Some(next) if next.key <= time => {}
+            _ => {
+                self.next_run = Some(Entry {
+                    key: time,
+                    order,
+                    engine,
+                });
+            }
+        }
     }
 
+    /// Takes the run of an engine out, if it has one.
     pub(super) fn cancel_run(&mut self, engine: EngineId) {
-        self.runs.remove(engine);
+        if self.runs.remove(engine).is_some() {
+            self.next_run = self.runs.least();
+        }
     }
 
     /// Schedules the next step of a request's transfer; returns the number of the event.
@@ -70,8 +86,13 @@ impl Events {
         }
     }
 
+    /// The engine whose run ends next.
+    pub(super) fn next_run(&self) -> Option<EngineId> {
+        self.next_run.map(|run| run.engine)
+    }
+
     pub(super) fn next_time(&self) -> Option<SimTime> {
-        let run = self.runs.least().map(|run| run.key);
+        let run = self.next_run.map(|run| run.key);
         let transfer = self.transfers.peek().map(|Reverse(transfer)| transfer.time);
         match (run, transfer) {
             (Some(run), Some(transfer)) => Some(run.min(transfer)),
@@ -82,22 +103,16 @@ impl Events {
     /// What is due first. A run stays until it is set anew, which is how nearly every one ends, or
     /// cancelled; a transfer's step is taken out.
     pub(super) fn next(&mut self) -> Option<Event> {
-        let run = self.runs.least();
-        let transfer = self
-            .transfers
-            .peek()
-            .map(|Reverse(transfer)| (transfer.time, transfer.number));
-        match (run, transfer) {
-            (Some(run), None) => Some(Event::Run(run.engine)),
-            (Some(run), Some(transfer)) if (run.key, run.order) < transfer => {
+        let transfer = self.transfers.peek();
+        let transfer = transfer.map(|Reverse(transfer)| (transfer.time, transfer.number));
+        match self.next_run {
+            Some(run) if transfer.is_none_or(|transfer| (run.key, run.order) < transfer) => {
                 Some(Event::Run(run.engine))
             }
             _ => {
                 let Reverse(transfer) = self.transfers.pop()?;
-                Some(Event::Transfer(
-                    RequestId::at(transfer.request),
-                    transfer.number,
-                ))
+                let id = RequestId::at(transfer.request);
+                Some(Event::Transfer(id, transfer.number))
             }
         }
     }

@@ -1,29 +1,28 @@
 use std::marker::PhantomData;
+use std::mem;
 
 use super::EngineId;
 use crate::time::SimTime;
 
-/// Engines by a key that changes: the least in O(1), a change in O(log n).
+/// Engines by a key that changes: the least in O(log n), a change in O(log n) and mostly less.
 ///
-/// A four-ary heap that knows where each engine stands in it. Equal keys are ordered by a number
-/// given with them, so the least is always the same one.
+/// A tournament: every engine has its place on the lowest level, and each place above holds the least
+/// of four below, so nothing ever moves. Equal keys are ordered by a number given with them, so the
+/// least is always the same one.
 #[derive(Clone, Debug)]
 pub struct LeastIndex<K> {
-    /// What the entries are ordered by, in heap order: first the least alone, then those below it,
-    /// four to a group.
-    ranks: Vec<Siblings>,
-    /// Which engine each entry is, in heap order.
-    engines: Vec<EngineId>,
-    /// By engine: its place in the heap, or `ABSENT`.
-    places: Vec<u32>,
+    /// Level by level from the one group with the least of all: below place `p` is group `p + 1`.
+    groups: Vec<Group>,
+    /// Groups above those that hold the engines.
+    above: usize,
     key: PhantomData<K>,
 }
 
-/// The entries below one entry: looked at together, so they share one line of the cache. With tens of
-/// thousands of engines that is most of what a change costs.
+/// Four ranks that are compared with one another, in one line of the cache: with tens of thousands of
+/// engines, reading those lines is most of what a change costs.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-struct Siblings([u128; ARITY]);
+struct Group([u128; ARITY]);
 
 /// One engine in a [`LeastIndex`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,13 +71,12 @@ impl Key for SimTime {
     }
 }
 
-const ABSENT: u32 = u32::MAX;
 const ARITY: usize = 4;
 
-/// The rank of a place without an entry: behind every entry.
+/// The rank of a place without an engine: behind every engine.
 const NOTHING: u128 = u128::MAX;
 
-/// Where an entry stands: the key, then the order. One wide number compares without a branch.
+/// Where an engine stands: the key, then the order. One wide number compares without a branch.
 fn rank<K: Key>(key: K, order: u64) -> u128 {
     u128::from(key.rank()) << 64 | u128::from(order)
 }
@@ -86,9 +84,8 @@ fn rank<K: Key>(key: K, order: u64) -> u128 {
 impl<K> Default for LeastIndex<K> {
     fn default() -> Self {
         Self {
-            ranks: Vec::new(),
-            engines: Vec::new(),
-            places: Vec::new(),
+            groups: vec![Group::EMPTY],
+            above: 0,
             key: PhantomData,
         }
     }
@@ -98,160 +95,166 @@ impl<K: Key> LeastIndex<K> {
     /// The engine with the least key; of equals, the one with the least order.
     #[must_use]
     pub fn least(&self) -> Option<Entry<K>> {
-        (!self.is_empty()).then(|| self.entry(0))
+        let rank = self.groups[0].least();
+        (rank < NOTHING).then(|| self.entry(self.find(0, rank), rank))
     }
 
-    /// The least of those that `accept` takes: O(1) when it takes the least of all, a scan otherwise.
+    /// The least of those that `accept` takes: as fast as [`Self::least`] when it takes that one; else
+    /// it is asked about those before it, and about few others.
     pub fn least_where(&self, mut accept: impl FnMut(EngineId) -> bool) -> Option<Entry<K>> {
-        if accept(*self.engines.first()?) {
-            return self.least();
+        let least = self.least()?;
+        if accept(least.engine) {
+            return Some(least);
         }
-        (0..self.engines.len())
-            .filter(|&place| accept(self.engines[place]))
-            .min_by_key(|&place| self.at(place))
-            .map(|place| self.entry(place))
+        let mut best = (NOTHING, 0);
+        self.search(0, &mut accept, &mut best);
+        let (rank, place) = best;
+        (rank < NOTHING).then(|| self.entry(place, rank))
+    }
+
+    /// Looks from a group downwards for one that `accept` takes and that comes before `best`: the least
+    /// first, so that most of the others are out without being asked.
+    fn search(
+        &self,
+        group: usize,
+        accept: &mut impl FnMut(EngineId) -> bool,
+        best: &mut (u128, usize),
+    ) {
+        let mut open = self.groups[group];
+        loop {
+            let rank = open.least();
+            if rank >= best.0 {
+                return;
+            }
+            let member = open.place_of(rank);
+            open.0[member] = NOTHING;
+            let place = group * ARITY + member;
+            if group < self.above {
+                self.search(place + 1, accept, best);
+            } else if accept(self.engine(place)) {
+                *best = (rank, place);
+            }
+        }
     }
 
     /// Whether there is no engine in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.engines.is_empty()
+        self.groups[0].least() == NOTHING
     }
 
     /// What `engine` stands under.
     #[must_use]
     pub fn get(&self, engine: EngineId) -> Option<Entry<K>> {
-        self.place(engine).map(|place| self.entry(place))
+        let place = self.place(engine);
+        let rank = self.groups.get(place / ARITY)?.0[place % ARITY];
+        (rank < NOTHING).then(|| self.entry(place, rank))
     }
 
     /// Puts `engine` in, or gives it another key and order.
     pub fn set(&mut self, engine: EngineId, key: K, order: u64) {
-        let rank = rank(key, order);
-        if let Some(place) = self.place(engine) {
-            self.settle(place, rank, engine);
-            return;
+        if self.place(engine) / ARITY >= self.groups.len() {
+            self.make_room(engine);
         }
-        if self.places.len() <= engine.index() {
-            self.places.resize(engine.index() + 1, ABSENT);
-        }
-        let place = self.engines.len();
-        self.engines.push(engine);
-        if group(place) == self.ranks.len() {
-            self.ranks.push(Siblings([NOTHING; ARITY]));
-        }
-        self.rise(place, rank, engine);
+        self.put(engine, rank(key, order));
     }
 
     /// Changes the key of `engine`; does nothing where it is not in the index.
     pub fn update(&mut self, engine: EngineId, change: impl FnOnce(K) -> K) {
-        if let Some(place) = self.place(engine) {
-            let Entry { key, order, .. } = self.entry(place);
-            self.settle(place, rank(change(key), order), engine);
+        if let Some(Entry { key, order, .. }) = self.get(engine) {
+            self.put(engine, rank(change(key), order));
         }
     }
 
     /// Takes `engine` out.
     pub fn remove(&mut self, engine: EngineId) -> Option<Entry<K>> {
-        let place = self.place(engine)?;
-        let removed = self.entry(place);
-        self.places[engine.index()] = ABSENT;
-        let last = self.engines.len() - 1;
-        let (rank, moved) = (self.at(last), self.engines[last]);
-        self.engines.pop();
-        *self.at_mut(last) = NOTHING;
-        if place < last {
-            self.settle(place, rank, moved);
-        }
+        let removed = self.get(engine)?;
+        self.put(engine, NOTHING);
         Some(removed)
     }
 
-    fn place(&self, engine: EngineId) -> Option<usize> {
-        match self.places.get(engine.index()) {
-            None | Some(&ABSENT) => None,
-            Some(&place) => Some(place as usize),
-        }
+    fn place(&self, engine: EngineId) -> usize {
+        self.above * ARITY + engine.index()
     }
 
-    fn at(&self, place: usize) -> u128 {
-        self.ranks[group(place)].0[member(place)]
+    fn engine(&self, place: usize) -> EngineId {
+        EngineId((place - self.above * ARITY) as u32)
     }
 
-    fn at_mut(&mut self, place: usize) -> &mut u128 {
-        &mut self.ranks[group(place)].0[member(place)]
-    }
-
-    fn entry(&self, place: usize) -> Entry<K> {
-        let rank = self.at(place);
+    fn entry(&self, place: usize, rank: u128) -> Entry<K> {
         Entry {
-            key: K::from_rank((rank >> 64) as u64),
+            key: key(rank),
             order: rank as u64,
-            engine: self.engines[place],
+            engine: self.engine(place),
         }
     }
 
-    /// Puts an entry where `place` is or, where that breaks the heap, above or below.
-    fn settle(&mut self, place: usize, rank: u128, engine: EngineId) {
-        if place > 0 && rank < self.at(parent(place)) {
-            self.rise(place, rank, engine);
-        } else {
-            self.sink(place, rank, engine);
-        }
-    }
-
-    fn rise(&mut self, mut place: usize, rank: u128, engine: EngineId) {
-        while place > 0 {
-            let above = self.at(parent(place));
-            if above <= rank {
-                break;
+    /// The place of the engine with this rank, the least from `group` downwards.
+    fn find(&self, mut group: usize, rank: u128) -> usize {
+        loop {
+            let place = group * ARITY + self.groups[group].place_of(rank);
+            if group >= self.above {
+                return place;
             }
-            self.put(place, above, self.engines[parent(place)]);
-            place = parent(place);
+            group = place + 1;
         }
-        self.put(place, rank, engine);
     }
 
-    fn sink(&mut self, mut place: usize, rank: u128, engine: EngineId) {
-        while let Some((child, least)) = self.least_child(place)
-            && least < rank
-        {
-            self.put(place, least, self.engines[child]);
-            place = child;
+    /// Gives an engine its rank and tells the levels above, as far as it is news to them.
+    fn put(&mut self, engine: EngineId, rank: u128) {
+        let (mut place, mut rank) = (self.place(engine), rank);
+        loop {
+            let group = &mut self.groups[place / ARITY];
+            let before = mem::replace(&mut group.0[place % ARITY], rank);
+            if place < ARITY {
+                return;
+            }
+            let above = place / ARITY - 1;
+            let known = self.groups[above / ARITY].0[above % ARITY];
+            if before == known {
+                rank = self.groups[place / ARITY].least();
+            } else if rank > known {
+                return;
+            }
+            place = above;
         }
-        self.put(place, rank, engine);
     }
 
-    /// The least of the places below, at times one without an entry.
-    fn least_child(&self, place: usize) -> Option<(usize, u128)> {
-        let &Siblings([a, b, c, d]) = self.ranks.get(place + 1)?;
-        let first = place * ARITY + 1;
-        let pair = |left: (usize, u128), right: (usize, u128)| {
-            if right.1 < left.1 { right } else { left }
-        };
-        Some(pair(
-            pair((first, a), (first + 1, b)),
-            pair((first + 2, c), (first + 3, d)),
-        ))
-    }
-
-    fn put(&mut self, place: usize, rank: u128, engine: EngineId) {
-        *self.at_mut(place) = rank;
-        self.engines[place] = engine;
-        self.places[engine.index()] = place as u32;
+    /// Adds places until `engine` has one: to the lowest level, or a level above all.
+    fn make_room(&mut self, engine: EngineId) {
+        let needed = engine.index() / ARITY + 1;
+        // A level that is one group wider than all levels above it, times three, is full.
+        while needed > self.above * (ARITY - 1) + 1 {
+            let engines = self.groups.split_off(self.above);
+            self.above = self.above * ARITY + 1;
+            self.groups = vec![Group::EMPTY; self.above];
+            self.groups.extend(&engines);
+            for place in self.above * ARITY..self.groups.len() * ARITY {
+                let rank = self.groups[place / ARITY].0[place % ARITY];
+                self.put(self.engine(place), rank);
+            }
+        }
+        self.groups.resize(self.above + needed, Group::EMPTY);
     }
 }
 
-const fn parent(place: usize) -> usize {
-    (place - 1) / ARITY
+fn key<K: Key>(rank: u128) -> K {
+    K::from_rank((rank >> 64) as u64)
 }
 
-/// In which group of siblings a place is: the first is alone in its own.
-const fn group(place: usize) -> usize {
-    place.div_ceil(ARITY)
-}
+impl Group {
+    const EMPTY: Self = Self([NOTHING; ARITY]);
 
-/// Which of its group a place is.
-const fn member(place: usize) -> usize {
-    (place + ARITY - 1) % ARITY
+    fn least(&self) -> u128 {
+        let [a, b, c, d] = self.0;
+        a.min(b).min(c.min(d))
+    }
+
+    /// Which of the four has this rank, the last if none does.
+    fn place_of(&self, rank: u128) -> usize {
+        let [a, b, c, _] = self.0.map(|other| usize::from(other != rank));
+        a + a * b + a * b * c
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl Endpoint {
         let task = Task::new(request.slot, phase);
         state.enqueue(task);
         if state.run.is_none() {
-            if state.fits(state.bytes(task)) {
+            if state.fits(state.kv_bytes(request.tokens_held(phase))) {
                 self.begin(engine);
             }
         } else if state.rule.interrupts(state, task) {
@@ -80,6 +80,7 @@ impl Endpoint {
 
     /// Ends a run: finished tasks leave and are followed up, then the next iteration begins.
     pub(super) fn complete(&mut self, engine: EngineId) {
+        self.fetch_after(engine);
         let mut finished = std::mem::take(&mut self.finished);
         let state = &mut self.engines[engine.index()];
         if let (Some(recorder), Some(run)) = (&mut self.recorder, &state.run) {
@@ -101,6 +102,7 @@ impl Endpoint {
         if progressed {
             self.release_parked(engine);
         }
+        self.fetch_lists_ahead();
         if self.engines[engine.index()].run.is_none() {
             self.begin(engine);
         }
@@ -111,7 +113,7 @@ impl Endpoint {
 
     fn finish_prompt(&mut self, engine: EngineId, id: RequestId) {
         let request = &mut self.requests[id];
-        request.first_token.get_or_insert(self.now);
+        request.first_token.set(self.now);
         self.scheduler.prompt_done(engine, request.prompt_tokens);
         if !request.has_token_phase() {
             self.finish_request(engine, id);

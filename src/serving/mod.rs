@@ -4,6 +4,7 @@
 //! An [`Endpoint`] is one application's share of it. Its surface is narrow: add an engine, open and
 //! close it to new work, ask whether it is idle, remove it; serve up to an instant; read what ended.
 
+mod ahead;
 mod arrivals;
 mod batch;
 mod batching;

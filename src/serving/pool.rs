@@ -1,9 +1,11 @@
-use smallvec::SmallVec;
+use prefetch_index::prefetch_index;
 
+use super::ahead::fetch;
 use super::index::Key;
 use super::queue::Queue;
 use super::request::{Request, RequestId};
 use super::task::{Phase, Slot, Task};
+use crate::time::SimTime;
 
 /// Every request with a task on an engine: those whose next task is in the batch, and those that wait.
 ///
@@ -11,13 +13,15 @@ use super::task::{Phase, Slot, Task};
 /// elsewhere in memory and is left alone.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    members: SmallVec<[Member; 4]>,
+    members: Vec<Member>,
     /// A chain of places in `members` to be used again, through `Member::left`.
     free: Option<Slot>,
-    /// Numbers the requests as they enter.
-    entered: u64,
-    /// Selections made: the clock that `Member::passed_over` is read against.
-    selections: u64,
+    /// Numbers the requests as they enter. It wraps, which could only matter to requests that arrive in
+    /// one instant.
+    entered: u32,
+    /// Selections made: the clock that `Member::passed_over` is read against. It wraps; differences
+    /// do not.
+    selections: u32,
 
     /// Queued and preempted tasks, token tasks that stand behind their prompts included.
     pending: Queue<Task>,
@@ -29,19 +33,21 @@ pub(super) struct Pool {
     waiting: Queue<Task>,
 }
 
-/// What a pool knows of one of its requests.
+/// What a pool knows of one of its requests: half a line of the cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(super) struct Member {
-    /// Arrival, then order of entering the pool, as one wide number that compares without a branch.
-    rank: u128,
+    arrival: SimTime,
+    /// Of requests that arrive together, who entered first.
+    entered: u32,
     /// In the batch: how often its next task was passed over. Waiting: the selections made less that
     /// number, so that it grows by itself.
-    passed_over: u64,
+    passed_over: u32,
     pub(super) request: RequestId,
     pub(super) prompt_tokens: u32,
-    pub(super) decode_tokens: u32,
-    /// Preempted: the token iterations left. Of a free place: the next one.
-    left: u32,
+    /// Token iterations that it needs when it does not run: all of them, or those left when it was
+    /// preempted. Of a free place: the next one.
+    iterations: u32,
     /// The phase to be served next or being served.
     next: Phase,
     /// Its token task was preempted: it keeps its memory.
@@ -59,26 +65,39 @@ impl Member {
         }
     }
 
-    /// Tokens whose KV cache `phase` takes room for when it first runs: the prompt and the token
-    /// that it yields; then the rest.
-    pub(super) fn tokens_held(&self, phase: Phase) -> u64 {
+    /// Arrival, then order of entering the pool, as one wide number that compares without a branch.
+    fn rank(&self) -> u128 {
+        u128::from(self.arrival.rank()) << 32 | u128::from(self.entered)
+    }
+
+    /// Tokens whose KV cache takes room when `phase` joins the batch: none when it kept it.
+    pub(super) fn tokens_to_hold(&self, phase: Phase) -> u64 {
         match phase {
+            _ if self.preempted => 0,
             Phase::Prompt => u64::from(self.prompt_tokens) + 1,
-            Phase::Token => u64::from(self.decode_tokens),
+            Phase::Token => u64::from(self.iterations),
         }
     }
 
-    /// Token iterations that it needs when it does not run.
     pub(super) const fn iterations(&self) -> u32 {
-        if self.preempted {
-            self.left
-        } else {
-            self.decode_tokens
-        }
+        self.iterations
     }
 }
 
 impl Pool {
+    pub(super) fn fetch(&self) {
+        fetch(&self.members);
+        fetch(&self.pending);
+        fetch(&self.preempted);
+        fetch(&self.waiting);
+    }
+
+    pub(super) fn fetch_lists(&self) {
+        prefetch_index(&*self.waiting, 0);
+        prefetch_index(&*self.pending, 0);
+        prefetch_index(&*self.prompts, 0);
+    }
+
     pub(super) fn pending(&self) -> &[Task] {
         &self.pending
     }
@@ -109,10 +128,10 @@ impl Pool {
     }
 
     /// How often a pending task was passed over; a token task behind its prompt never was.
-    pub(super) fn passed_over(&self, task: Task) -> u64 {
+    pub(super) fn passed_over(&self, task: Task) -> u32 {
         let member = self.member(task);
         if member.next == task.phase() {
-            self.selections - member.passed_over
+            self.selections.wrapping_sub(member.passed_over)
         } else {
             0
         }
@@ -121,20 +140,21 @@ impl Pool {
     /// Lets a request in that waits for this phase, behind those that arrived no later.
     pub(super) fn enter(&mut self, id: RequestId, request: &Request, phase: Phase) -> Slot {
         let member = Member {
-            rank: u128::from(request.arrival.rank()) << 64 | u128::from(self.entered),
+            arrival: request.arrival,
+            entered: self.entered,
             passed_over: self.selections,
             request: id,
             prompt_tokens: request.prompt_tokens,
-            decode_tokens: request.decode_tokens(),
-            left: 0,
+            iterations: request.decode_tokens(),
             next: phase,
             preempted: false,
             selected: false,
         };
-        self.entered += 1;
+        self.entered = self.entered.wrapping_add(1);
         let slot = if let Some(slot) = self.free {
             let place = &mut self.members[slot.index()];
-            self.free = (place.left != NO_SLOT).then(|| Slot::at(place.left as usize));
+            let next = place.iterations;
+            self.free = (next != NO_SLOT).then(|| Slot::at(next as usize));
             *place = member;
             slot
         } else {
@@ -148,7 +168,7 @@ impl Pool {
     /// Lets a request go that neither waits nor is in the batch.
     pub(super) fn leave(&mut self, slot: Slot) {
         let next = self.free.map_or(NO_SLOT, |slot| slot.index() as u32);
-        self.members[slot.index()].left = next;
+        self.members[slot.index()].iterations = next;
         self.free = Some(slot);
     }
 
@@ -161,13 +181,13 @@ impl Pool {
     }
 
     fn wait(&mut self, task: Task) {
-        let place = self.place(self.member(task).rank);
+        let place = self.place(self.member(task).rank());
         self.waiting.insert(place, task);
     }
 
     /// Where in `waiting` a rank stands or belongs.
     fn place(&self, rank: u128) -> usize {
-        let rank_of = |task: &Task| self.member(*task).rank;
+        let rank_of = |task: &Task| self.member(*task).rank();
         match self.waiting.last() {
             Some(last) if rank <= rank_of(last) => {
                 self.waiting.partition_point(|task| rank_of(task) < rank)
@@ -193,8 +213,8 @@ impl Pool {
     /// list need not be sorted: counts change after insertion, and results depend on these very probes.
     fn pending_place(&self, task: Task) -> usize {
         let key = |task: Task| {
-            let arrival = self.member(task).rank >> 64;
-            u128::from(self.passed_over(task)) << 64 | arrival
+            let arrival = self.member(task).arrival.rank();
+            u128::from(self.passed_over(task)) << 64 | u128::from(arrival)
         };
         let wanted = key(task);
         let (mut low, mut high) = (0, self.pending.len());
@@ -214,15 +234,22 @@ impl Pool {
         let selections = self.selections;
         let member = self.member_mut(task);
         member.preempted = true;
-        member.left = left;
-        member.passed_over = selections - member.passed_over;
+        member.iterations = left;
+        member.passed_over = selections.wrapping_sub(member.passed_over);
         self.wait(task);
         self.enqueue(task, sorted);
         self.preempted.push(task);
     }
 
-    /// Takes the selected tasks, which are these, off every list.
+    /// Takes the selected tasks, which are these, off every list: a few one by one, many in one pass.
     pub(super) fn take_selected(&mut self, tasks: &[Task]) {
+        const FEW: usize = 4;
+        if tasks.len() <= FEW {
+            for &task in tasks {
+                self.drop_waiting(task);
+            }
+            return;
+        }
         let (mut prompts, mut preempted) = (0, 0);
         for &task in tasks {
             prompts += usize::from(task.is_prompt());
@@ -246,21 +273,24 @@ impl Pool {
         let before = *member;
         member.selected = false;
         member.preempted = false;
-        member.passed_over = selections - member.passed_over;
+        member.passed_over = selections.wrapping_sub(member.passed_over);
         before
     }
 
     /// Ends a selection: whatever still waits was passed over once more.
     pub(super) fn count_selection(&mut self) {
-        self.selections += 1;
+        self.selections = self.selections.wrapping_add(1);
     }
 
     /// Takes a waiting task off every list.
     pub(super) fn drop_waiting(&mut self, task: Task) {
         self.pending.remove(task);
         self.waiting.remove(task);
-        self.prompts.remove(task);
-        self.preempted.remove(task);
+        if task.is_prompt() {
+            self.prompts.remove(task);
+        } else if self.member(task).preempted {
+            self.preempted.remove(task);
+        }
     }
 
     /// Takes a token task out that stands behind its prompt, if it does.

@@ -1,21 +1,18 @@
 use std::ops::Deref;
 
-use smallvec::SmallVec;
-
 /// A list that is mostly taken from at its front, and is a slice all the same: places can be probed.
 /// What stands behind the first does not move when that leaves.
 #[derive(Clone, Debug)]
 pub(super) struct Queue<T: Copy> {
-    /// The list, behind `gone` places that are out of use. A short one stands in the engine itself: at
-    /// 100,000 engines a list of its own is a cache miss.
-    items: SmallVec<[T; 4]>,
+    /// The list, behind `gone` places that are out of use.
+    items: Vec<T>,
     gone: usize,
 }
 
 impl<T: Copy> Default for Queue<T> {
     fn default() -> Self {
         Self {
-            items: SmallVec::new(),
+            items: Vec::new(),
             gone: 0,
         }
     }
@@ -56,6 +53,9 @@ impl<T: Copy> Queue<T> {
     /// Takes out the first `count` that `goes` is true of; there are as many. The time it takes does
     /// not depend on what stands behind the last of them.
     pub(super) fn take_out(&mut self, count: usize, goes: impl Fn(T) -> bool) {
+        if count == 0 {
+            return;
+        }
         let items = &mut self.items[..];
         let (mut kept, mut place, mut left) = (self.gone, self.gone, count);
         while left > 0 {
@@ -90,10 +90,22 @@ impl<T: Copy> Queue<T> {
 impl<T: Copy + PartialEq> Queue<T> {
     /// Takes out the first that equals `item`, if any does.
     pub(super) fn remove(&mut self, item: T) {
-        if let Some(place) = self.iter().position(|&other| other == item) {
+        if let Some(place) = self.find(item) {
             let place = self.gone + place;
             self.close(place, place + 1);
         }
+    }
+
+    /// Compares sixteen at a time: queues can be thousands long.
+    fn find(&self, item: T) -> Option<usize> {
+        let (blocks, rest) = self.as_chunks::<16>();
+        let has = |block: &[T; 16]| block.iter().fold(false, |has, &it| has | (it == item));
+        let begin = match blocks.iter().position(has) {
+            Some(block) => block * 16,
+            None => self.len() - rest.len(),
+        };
+        let place = self[begin..].iter().position(|&it| it == item)?;
+        Some(begin + place)
     }
 }
 

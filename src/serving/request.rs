@@ -59,15 +59,44 @@ pub(super) struct Request {
     /// The event that will move its transfer on.
     pub(super) transfer_event: u64,
     pub(super) restarts: u32,
-    pub(super) prompt_start: Option<SimTime>,
-    pub(super) first_token: Option<SimTime>,
-    pub(super) token_start: Option<SimTime>,
+    pub(super) prompt_start: Mark,
+    pub(super) first_token: Mark,
+    pub(super) token_start: Mark,
+}
+
+/// When something first happened, if it did: an instant, or not a number, in half the room of an
+/// `Option`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(f64);
+
+impl Mark {
+    const UNSET: Self = Self(f64::NAN);
+
+    /// Sets it, unless it is set.
+    pub(super) fn set(&mut self, now: SimTime) {
+        if self.0.is_nan() {
+            self.0 = now.seconds();
+        }
+    }
+
+    pub(super) fn get(self) -> Option<SimTime> {
+        (!self.0.is_nan()).then(|| SimTime::saturating(self.0))
+    }
 }
 
 impl Request {
     /// Tokens that its token task generates; the first token comes from the prompt.
     pub(super) const fn decode_tokens(&self) -> u32 {
         self.output_tokens - 1
+    }
+
+    /// Tokens whose KV cache `phase` takes room for when it first runs: the prompt and the token
+    /// that it yields; then the rest.
+    pub(super) fn tokens_held(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Prompt => u64::from(self.prompt_tokens) + 1,
+            Phase::Token => u64::from(self.decode_tokens()),
+        }
     }
 
     /// Whether a token phase follows the prompt.
@@ -107,9 +136,9 @@ impl Requests {
             slot: Slot::at(0),
             transfer_event: 0,
             restarts: 0,
-            prompt_start: None,
-            first_token: None,
-            token_start: None,
+            prompt_start: Mark::UNSET,
+            first_token: Mark::UNSET,
+            token_start: Mark::UNSET,
         };
         self.arrived += 1;
         if let Some(id) = self.free.pop() {

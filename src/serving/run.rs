@@ -62,14 +62,14 @@ impl Engine {
         let member = self.pool.start(task);
         if !member.preempted {
             let request = &mut requests[member.request];
-            let bytes = self.kv_bytes(member.tokens_held(task.phase()));
+            let bytes = self.kv_bytes(member.tokens_to_hold(task.phase()));
             self.take(bytes);
             request.held += bytes;
             let start = match task.phase() {
                 Phase::Prompt => &mut request.prompt_start,
                 Phase::Token => &mut request.token_start,
             };
-            start.get_or_insert(now);
+            start.set(now);
         }
         let iterations = match task.phase() {
             Phase::Prompt => 1,

@@ -69,7 +69,8 @@ impl Endpoint {
             return;
         };
         if state.run.is_none() {
-            if state.fits(state.bytes(head)) {
+            let request = &self.requests[state.pool.member(head).request];
+            if state.fits(state.kv_bytes(request.tokens_held(head.phase()))) {
                 self.begin(engine);
             }
         } else if state.rule.has_room(state) {

@@ -77,7 +77,7 @@ impl BatchEngine {
             } => Self::Splitwise(Splitwise {
                 max_batch_size: max_batch_size as usize,
                 max_batch_tokens,
-                max_preemptions: u64::from(max_preemptions),
+                max_preemptions,
             }),
             scenario::Engine::Orca { max_batch_size } => Self::Orca(Orca {
                 max_batch_size: max_batch_size as usize,

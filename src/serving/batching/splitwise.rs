@@ -6,7 +6,7 @@ use super::{Batching, Engine, Selection, Task};
 pub(in super::super) struct Splitwise {
     pub(super) max_batch_size: usize,
     pub(super) max_batch_tokens: u64,
-    pub(super) max_preemptions: u64,
+    pub(super) max_preemptions: u32,
 }
 
 /// What became of a task that was offered to the batch.
