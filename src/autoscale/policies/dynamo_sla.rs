@@ -2,21 +2,22 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::forecast::keep_all;
-use super::{check_limits, round_up};
+use super::{check_limits, keep_all, round_up};
 use crate::autoscale::forecast::{Forecaster, Method};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, RoleSnapshot, Signals};
 use crate::scenario::Slo;
+use crate::serving::Role;
 use crate::time::SimDuration;
 
 /// As many instances as the next interval's tokens take at the throughput that an instance has within
 /// an objective: Dynamo's throughput planner.
 ///
 /// A predictor each for requests, prompt length and output length gives the next interval's demand.
-/// `Prompt` instances = prompt tokens a second ÷ those that one can process within the objective of
-/// TTFT; `Token` instances = output tokens a second ÷ those that one can generate within the objective
-/// of TBT; `Mixed` instances, both at once. What one can do comes from the
-/// [capacity model](crate::autoscale::capacity), where Dynamo interpolates a profile made beforehand.
+/// `Prompt` instances = prompt tokens a second ÷ those that one can process, and at least as many as the
+/// mean prompt alone takes times the objective of TTFT; `Token` instances = output tokens a second ÷
+/// those that one can generate within the objective of TBT; `Mixed` instances, both at once. What one can
+/// do comes from the [capacity model](crate::autoscale::capacity), where Dynamo has a regression over
+/// what its engines did, or a profile made beforehand.
 ///
 /// | | |
 /// |---|---|
@@ -98,22 +99,32 @@ impl Policy for DynamoSla {
             *next = predictor.forecast(1).unwrap_or(value).max(0.0);
         }
         let [requests_per_s, prompt_tokens, output_tokens] = next;
-        let uneven = mix.weighted_prompt_tokens / mix.prompt_tokens;
         let next = Mix {
-            prompt_tokens,
             output_tokens,
-            weighted_prompt_tokens: prompt_tokens * uneven,
+            ..mix.with_prompts(prompt_tokens)
         };
         let capacity = signals.capacity().with_slo(Slo {
-            ttft: Some(self.ttft),
             tbt: Some(self.tbt),
-            e2e: None,
+            ..Slo::default()
         });
         for of in signals.roles() {
             let needed = capacity.needed(of.role, &next.at(requests_per_s), 1.0);
             let reason = format!("{needed:.2} instances for {requests_per_s:.2} requests/s");
-            let count = round_up(needed).clamp(self.min, self.max);
-            desired.exactly(of.role, count, reason);
+            let count = round_up(needed).max(self.fewest(of, next.prompt_tokens));
+            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+        }
+    }
+}
+
+impl DynamoSla {
+    /// So many times the objective of TTFT does a prompt of this length take alone, rounded up.
+    fn fewest(&self, of: &RoleSnapshot, prompt_tokens: f64) -> u32 {
+        let objective = of.prompt_capacity * self.ttft.seconds();
+        let prompts = of.role != Role::Token && objective > 0.0;
+        if prompts {
+            round_up(prompt_tokens / objective)
+        } else {
+            0
         }
     }
 }

@@ -2,9 +2,9 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_limits, round_up};
+use super::{check_limits, keep_all, round_up};
 use crate::autoscale::forecast::{Forecaster, Method};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
 use crate::time::SimDuration;
 
 /// As many instances as the requests will need that a forecaster expects, one start-up ahead.
@@ -35,6 +35,10 @@ pub struct Forecast {
     pub interval: SimDuration,
     /// The forecaster. Default `HoltWinters()`: traffic has a trend and a day.
     pub method: Method,
+    /// Seconds over which the mean lengths of requests are taken. Default 600: some hundred requests, and
+    /// long next to one of them.
+    #[schemars(range(min = 0.001))]
+    pub lengths: SimDuration,
     /// Share of its capacity to which an instance is to be used. Default 0.7: the rest is for chance
     /// and for requests longer than the mean.
     #[schemars(range(min = 0.01, max = 1))]
@@ -58,6 +62,7 @@ impl Default for Forecast {
                 seasonal: 0.1,
                 season: SimDuration::saturating(86_400.0),
             },
+            lengths: SimDuration::saturating(600.0),
             utilisation: 0.7,
             min: 1,
             max: 100,
@@ -74,6 +79,10 @@ impl Policy for Forecast {
         self.interval
     }
 
+    fn window(&self) -> SimDuration {
+        self.interval.max(self.lengths)
+    }
+
     fn check(&self) -> Result<(), InvalidParameter> {
         check_limits(self.min, self.max)
     }
@@ -81,10 +90,11 @@ impl Policy for Forecast {
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let (interval, method) = (self.interval, self.method);
         let observed = signals.arrivals_per_s(interval);
+        let mix = self.mix(signals);
         let rate = self.rate.get_or_insert_with(|| method.forecaster(interval));
         rate.observe(observed);
-        let Some(mix) = signals.mix(interval) else {
-            return keep_all(signals, desired, "nothing completed yet");
+        let Some(mix) = mix else {
+            return keep_all(signals, desired, "too little completed yet");
         };
         let capacity = signals.capacity();
         for of in signals.roles() {
@@ -100,9 +110,12 @@ impl Policy for Forecast {
     }
 }
 
-/// Leaves every role as it is.
-pub(super) fn keep_all(signals: &Signals, desired: &mut DesiredInstances, reason: &'static str) {
-    for of in signals.roles() {
-        desired.keep(of.role, reason);
+impl Forecast {
+    /// The mean lengths of late; none as long as that of outputs is not known.
+    fn mix(&self, signals: &Signals) -> Option<Mix> {
+        Some(Mix {
+            output_tokens: signals.mean_output_tokens(self.lengths)?,
+            ..signals.mix(self.lengths)?
+        })
     }
 }
