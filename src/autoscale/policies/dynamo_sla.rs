@@ -21,16 +21,22 @@ use crate::time::SimDuration;
 ///
 /// | | |
 /// |---|---|
-/// | inputs | requests that arrived; lengths of the requests completed |
+/// | inputs | requests that arrived and their prompt tokens; output tokens of the requests completed |
 /// | window | one interval |
 /// | current | not used |
 /// | rounding | up |
 /// | first decision | one interval after the start; nothing changes before a request was completed |
 ///
-/// Source: NVIDIA Dynamo, planner configuration reference: throughput mode. There its answer is the
-/// floor of the load mode where both are on; here it stands alone. Its limit by a budget of GPUs is the
-/// actuator's and the fleet's; of its predictors, `Last` is "constant", and ARIMA, Kalman and Prophet
-/// are not there. It does not look ahead by the time that a start-up takes.
+/// Two of its faults are the source's own. It means instances to be full, so that chance makes a queue,
+/// and no term works a queue off. And a frontend knows an output's length when it is over: in an overload,
+/// and when load has just begun, outputs look short.
+///
+/// Source: NVIDIA Dynamo, planner configuration reference and `core/throughput_scaling.py` of
+/// `dynamo.planner`: throughput mode. There its answer is the floor of the load mode where both are on;
+/// here it stands alone. There a prompt's length is counted when its first token is out, here when it
+/// arrives. Its limit by a budget of GPUs is the actuator's and the fleet's; of its predictors, `Last` is
+/// "constant", and ARIMA, Kalman and Prophet are not there. It does not look ahead by the time that a
+/// start-up takes.
 #[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamoSla {
@@ -39,7 +45,7 @@ pub struct DynamoSla {
     pub interval: SimDuration,
     /// The predictor. Default `Last`, the source's "constant".
     pub predictor: Method,
-    /// The objective of TTFT, in seconds. Default 0.5, the source's.
+    /// The objective of TTFT, in seconds: of a prompt alone, without a queue. Default 0.5, the source's.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub ttft: SimDuration,
     /// The objective of TBT, in seconds. Default 0.05, the source's ITL.

@@ -16,18 +16,20 @@ use crate::time::SimDuration;
 /// `V_N`, what its link carries away. `Token` instances = arriving tokens a second, prompts and outputs,
 /// ÷ `V_D`, the tokens (prompt and output) of the requests that one lets go a second: those in its batch
 /// over the time that they stay. `Mixed` instances = arriving requests ÷ those that one completes. The
-/// velocities come from the [capacity model](crate::autoscale::capacity), at the mean lengths seen.
+/// velocities come from the [capacity model](crate::autoscale::capacity), at the mean lengths seen. There
+/// are as many as at the most within `scale_down_delay`.
 ///
 /// | | |
 /// |---|---|
-/// | inputs | requests that arrived; lengths of the requests completed |
-/// | window | `window` |
+/// | inputs | requests that arrived and their prompt tokens; output tokens for each request completed |
+/// | window | `window` for arrivals, `lengths` for outputs |
 /// | current | not used |
 /// | rounding | up |
-/// | first decision | one interval after the start; nothing changes before a request was completed |
+/// | first decision | one interval after the start; nothing changes before as many requests were completed as are in batches |
 ///
 /// Source: "TokenScale" (arXiv 2512.03416). Its velocities within the application's objective are meant;
-/// it predicts the output length of each request, here the mean of those completed counts. Its
+/// it predicts the output length of each request, here the [mean of
+/// late](Signals::mean_output_tokens) counts. Its
 /// convertible decoders, which take prefill in a burst, are not modelled; `utilisation` leaves room in
 /// their place, and `MixedPool` lends instances in a like manner.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -107,11 +109,8 @@ impl Policy for TokenVelocity {
                 demand.requests_per_s
             );
             let wishes = self.wishes.entry(of.role).or_default();
-            wishes.add(now, round_up(needed), self.scale_down_delay);
-            let highest = wishes.highest(now, self.scale_down_delay);
-            let count = highest.unwrap_or_else(|| round_up(needed));
-            let count = count.clamp(self.min, self.max);
-            desired.exactly(of.role, count, reason);
+            let count = wishes.delayed(now, round_up(needed), self.scale_down_delay);
+            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
         }
     }
 }

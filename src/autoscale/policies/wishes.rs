@@ -22,6 +22,13 @@ impl Wishes {
         self.within(now, window).max()
     }
 
+    /// Adds one, and returns the highest of the last `delay`, itself included: fewer are only wanted once
+    /// they were for so long.
+    pub(super) fn delayed(&mut self, now: SimTime, count: u32, delay: SimDuration) -> u32 {
+        self.add(now, count, delay);
+        self.highest(now, delay).unwrap_or(count)
+    }
+
     /// The lowest of the last `window`.
     pub(super) fn lowest(&self, now: SimTime, window: SimDuration) -> Option<u32> {
         self.within(now, window).min()
