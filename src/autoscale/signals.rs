@@ -189,13 +189,10 @@ impl Signals {
     pub fn mean_prompt_tokens(&self, window: SimDuration) -> Option<f64> {
         let latest = self.snapshot();
         let before = self.before(self.begin(window))?;
-        let recent = latest.arrived - before.arrived;
-        let (tokens, requests) = match recent {
-            0 => (latest.arrived_prompt_tokens, latest.arrived),
-            _ => (
-                latest.arrived_prompt_tokens - before.arrived_prompt_tokens,
-                recent,
-            ),
+        let all = (latest.arrived_prompt_tokens, latest.arrived);
+        let (tokens, requests) = match latest.arrived.saturating_sub(before.arrived) {
+            0 => all,
+            recent => (all.0.saturating_sub(before.arrived_prompt_tokens), recent),
         };
         (requests > 0).then(|| tokens as f64 / requests as f64)
     }

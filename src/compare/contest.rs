@@ -61,14 +61,13 @@ impl<'a> Contest<'a> {
     pub fn run(&self, jobs: NonZero<usize>, follower: &dyn Follower) -> Comparison {
         let taken_over = applications(self.scenario);
         let needs = provision::needs(self.scenario, &taken_over);
-        let left = AtomicUsize::new(self.contenders.len());
+        let begun = AtomicUsize::new(0);
         let done: Vec<OnceLock<Standing>> = vec![OnceLock::new(); self.contenders.len()];
         // From the last to the first: in `all` the planners are the last, and a run that takes long, as
         // one in which a planner lets requests pile up, had better not begin when the others are over.
         let next = || {
-            let less = |left: usize| left.checked_sub(1);
-            let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-            taken.ok().map(|left| left - 1)
+            done.len()
+                .checked_sub(begun.fetch_add(1, Ordering::Relaxed) + 1)
         };
         let work = || {
             while let Some(position) = next() {

@@ -28,10 +28,9 @@ use crate::time::SimDuration;
 /// | first decision | one interval after the start; nothing changes before as many requests were completed as are in batches |
 ///
 /// Source: "TokenScale" (arXiv 2512.03416). Its velocities within the application's objective are meant;
-/// it predicts the output length of each request, here the [mean of
-/// late](Signals::mean_output_tokens) counts. Its
-/// convertible decoders, which take prefill in a burst, are not modelled; `utilisation` leaves room in
-/// their place, and `MixedPool` lends instances in a like manner.
+/// it predicts the output length of each request, here the [mean of late](Signals::mean_output_tokens)
+/// counts. Its convertible decoders, which take prefill in a burst, are not modelled; `utilisation` leaves
+/// room in their place, and `MixedPool` lends instances in a like manner.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenVelocity {
