@@ -66,6 +66,7 @@ struct Looks {
     interval: f64,
     taken: u32,
     arrived: u64,
+    active: u32,
 }
 
 impl Looks {
@@ -76,6 +77,7 @@ impl Looks {
             interval,
             taken: 0,
             arrived: 0,
+            active: 0,
         };
         looks.look(1);
         looks
@@ -88,6 +90,7 @@ impl Looks {
         let roles = self.signals.capacity().roles();
         let mut roles: Vec<_> = roles.map(RoleSnapshot::new).collect();
         roles[0].output_tokens = requests(1).output_tokens;
+        roles.iter_mut().for_each(|it| it.active = self.active);
         self.signals.scrape(Snapshot {
             time: now,
             arrived: self.arrived,
@@ -218,6 +221,12 @@ fn fewer_must_be_wanted_for_long_enough() {
     let arrivals = &[72, 24, 24, 48, 24, 24];
     let wanted = Looks::new(&mixed(), 30.0).wanted(&mut delayed, Mixed, arrivals);
     assert_eq!(wanted, [3, 3, 1, 2, 2, 1]);
+    // What there is at the first decision was wanted then.
+    let mut delayed = TokenVelocity::default();
+    delayed.scale_down_delay = seconds(60.0);
+    let mut looks = Looks::new(&mixed(), 30.0);
+    looks.active = 5;
+    assert_eq!(looks.wanted(&mut delayed, Mixed, &[24, 24, 24]), [5, 5, 1]);
     let mut delayed = Forecast::default();
     delayed.method = Method::Last;
     delayed.scale_down_delay = seconds(60.0);

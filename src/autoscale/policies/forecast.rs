@@ -117,6 +117,7 @@ impl Policy for Forecast {
             let needed = capacity.needed(of.role, &mix.at(highest), self.utilisation);
             let reason = format!("{highest:.2} requests/s within {steps} intervals");
             let wishes = self.wishes.entry(of.role).or_default();
+            let wishes = wishes.begin_with(now, of.current());
             let count = wishes.delayed(now, round_up(needed), self.scale_down_delay);
             desired.exactly(of.role, count.clamp(self.min, self.max), reason);
         }

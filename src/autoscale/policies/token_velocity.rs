@@ -108,6 +108,7 @@ impl Policy for TokenVelocity {
                 demand.requests_per_s
             );
             let wishes = self.wishes.entry(of.role).or_default();
+            let wishes = wishes.begin_with(now, of.current());
             let count = wishes.delayed(now, round_up(needed), self.scale_down_delay);
             desired.exactly(of.role, count.clamp(self.min, self.max), reason);
         }
