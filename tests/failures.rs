@@ -119,9 +119,9 @@ fn prompt_answers(requests: &[RequestRecord], from: f64, to: f64) -> f64 {
 fn a_flash_crowd_is_over_before_a_policy_that_reacts_has_caught_up() {
     let comparison = told("flash_crowd");
     let scenario = load("flash_crowd", &[]);
-    let [_, hpa, threshold, periodic] =
-        [0, 1, 2, 3].map(|place| &comparison.contenders[place].policy);
-    for policy in [hpa, threshold] {
+    let [hpa, threshold, periodic, velocity, forecast] =
+        [1, 2, 3, 4, 5].map(|place| &comparison.contenders[place].policy);
+    for policy in [hpa, threshold, velocity, forecast] {
         let (_, requests) = run(&scenario, policy);
         assert!(prompt_answers(&requests, 0.0, 600.0) > 0.98, "{policy}");
         assert!(prompt_answers(&requests, 620.0, 680.0) < 0.6, "{policy}");
@@ -130,6 +130,9 @@ fn a_flash_crowd_is_over_before_a_policy_that_reacts_has_caught_up() {
     let (_, requests) = run(&scenario, periodic);
     assert!(prompt_answers(&requests, 600.0, 900.0) > 0.99);
     assert!(met(&comparison, 3) > met(&comparison, 2) && met(&comparison, 2) > met(&comparison, 0));
+    let hours = |place| figures(&comparison, place).gpu_hours;
+    assert!(met(&comparison, 6) > 0.99 && hours(6) > 3.0 * hours(0));
+    assert!(met(&comparison, 7) > 0.99 && hours(7) < hours(3));
 }
 
 #[test]
@@ -164,10 +167,19 @@ fn a_start_up_as_long_as_the_surge_is_a_cliff() {
     assert!(late > none + 0.02);
     assert!((cliff - none).abs() < 0.01 && (over - none).abs() < 0.01);
 
+    for by_arrivals in ["TokenVelocity", "Forecast"] {
+        let figures = with_delay(120, by_arrivals);
+        let share = figures.attainment.unwrap();
+        let said = format!("{:.2} %", share * 100.0);
+        assert!(text.contains(&said), "cliff should say {said}");
+        assert!((share - none).abs() < 0.01, "{by_arrivals}");
+    }
     let in_hand = comparison.contenders[2].policy.as_str();
-    for delay in [60, 180] {
-        let figures = with_delay(delay, in_hand);
-        assert!(figures.attainment.unwrap() > 0.99, "{delay}");
+    for policy in [in_hand, "Chiron", "Clairvoyant"] {
+        for delay in [60, 180] {
+            let figures = with_delay(delay, policy);
+            assert!(figures.attainment.unwrap() > 0.99, "{policy}, {delay}");
+        }
     }
 }
 
@@ -197,6 +209,12 @@ fn a_policy_that_ignores_what_starts_up_orders_four_too_many() {
     assert!(decisions.iter().any(|it| it.started > 0));
     let on_their_way = decisions.iter().map(|it| it.scaling_up + it.started);
     assert!(on_their_way.max() <= Some(2));
+
+    for (place, ordered) in [(3, 1), (4, 1), (5, 2)] {
+        let actions = figures(&comparison, place).scaling_actions;
+        assert_eq!(actions, ordered, "nothing but orders");
+        assert!(met(&comparison, place) > 0.96);
+    }
 }
 
 #[test]
@@ -210,6 +228,13 @@ fn latency_says_nothing_on_a_slow_ramp() {
     assert!(met(&comparison, 3) > 0.99);
     assert!(turns(&comparison, 3) <= 1.0);
     assert!(figures(&comparison, 3).under_provisioned < Some(0.15));
+    for by_arrivals in [4, 5] {
+        assert!(met(&comparison, by_arrivals) > 0.97);
+        assert!(turns(&comparison, by_arrivals) <= 2.0);
+        assert!(figures(&comparison, by_arrivals).under_provisioned < Some(0.05));
+        let hours = |place| figures(&comparison, place).gpu_hours;
+        assert!(hours(by_arrivals) < 1.1 * hours(6));
+    }
 }
 
 #[test]
@@ -222,6 +247,9 @@ fn pure_latency_flaps_with_every_change_of_the_load() {
     assert!(actions(1) > 10 * actions(2));
     assert!(met(&comparison, 2) > met(&comparison, 1));
     assert!(figures(&comparison, 2).gpu_hours < figures(&comparison, 1).gpu_hours);
+    assert_eq!((actions(1), actions(3)), (414, 25));
+    assert!(met(&comparison, 3) > 0.99);
+    assert!(turns(&comparison, 5) > 3.0 * turns(&comparison, 1));
 }
 
 #[test]
@@ -243,7 +271,11 @@ fn a_pool_by_memory_in_use_never_shrinks() {
     assert!(of_stuck.last().unwrap().active > 6);
     assert_eq!(last(by_default), 3);
     assert_eq!(last(by_tokens), 2);
-    assert!(figures(&comparison, 3).gpu_hours < 0.5 * figures(&comparison, 1).gpu_hours);
+    let hours = |place| figures(&comparison, place).gpu_hours;
+    for by_tokens in [3, 4, 5] {
+        assert!(hours(by_tokens) < 0.5 * hours(1), "{by_tokens}");
+    }
+    assert!(hours(6) > hours(1), "memory in use, under another name");
 }
 
 #[test]
@@ -255,6 +287,10 @@ fn a_day_is_served_by_a_fleet_that_breathes() {
         "{}",
         none.arrived
     );
-    let best = comparison.contenders.len() - 1;
-    assert!(met(&comparison, best) > met(&comparison, 0));
+    let hours = |place| figures(&comparison, place).gpu_hours;
+    assert!(met(&comparison, 2) > met(&comparison, 0) && hours(2) > hours(0));
+    for breathes in [3, 4, 5] {
+        assert!(met(&comparison, breathes) > met(&comparison, 0));
+        assert!(hours(breathes) < 0.7 * hours(0));
+    }
 }

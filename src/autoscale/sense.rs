@@ -158,6 +158,7 @@ pub(super) fn scrape(
         signals.scrape(Snapshot {
             time: now,
             arrived: counts.arrived,
+            arrived_prompt_tokens: counts.arrived_prompt_tokens,
             waiting: counts.waiting,
             completed: scraper.completed,
             roles,

@@ -183,18 +183,58 @@ impl Signals {
         self.rate(window, |snapshot| snapshot.arrived as f64)
     }
 
-    /// The mean lengths of the requests completed within the window or, if none were, ever; none before
-    /// any was.
+    /// Mean prompt tokens of the requests that arrived within the window or, if none did, ever; none
+    /// before any did.
+    #[must_use]
+    pub fn mean_prompt_tokens(&self, window: SimDuration) -> Option<f64> {
+        let latest = self.snapshot();
+        let before = self.before(self.begin(window))?;
+        let all = (latest.arrived_prompt_tokens, latest.arrived);
+        let (tokens, requests) = match latest.arrived.saturating_sub(before.arrived) {
+            0 => all,
+            recent => (all.0.saturating_sub(before.arrived_prompt_tokens), recent),
+        };
+        (requests > 0).then(|| tokens as f64 / requests as f64)
+    }
+
+    /// Mean output tokens, with what requests under way have of them already: those generated within the
+    /// window for each request completed within it or, if none was, ever. None before as many requests
+    /// were completed as are in batches: until then hardly any but the short ones were.
+    ///
+    /// The mean of the requests completed is that of the short ones when load has just come or instances
+    /// are overloaded; this one is not too low then, and in the long run they are equal.
+    #[must_use]
+    pub fn mean_output_tokens(&self, window: SimDuration) -> Option<f64> {
+        let latest = self.snapshot();
+        let before = self.before(self.begin(window))?;
+        let done = |it: &Snapshot| (it.output_tokens() as f64, it.completed.requests);
+        let ((tokens, requests), (tokens_before, requests_before)) = (done(latest), done(before));
+        if requests == 0 || requests < latest.running() {
+            None
+        } else if requests > requests_before {
+            Some((tokens - tokens_before) / (requests - requests_before) as f64)
+        } else {
+            Some(tokens / requests as f64)
+        }
+    }
+
+    /// The mean lengths of requests: of prompts as they arrived within the window; of outputs, and by
+    /// how much lengths differ, as they were completed within it. Where none did, or was, that of ever
+    /// counts; none before any was completed.
+    ///
+    /// A prompt's length is known when it arrives. Those of the requests completed would be too short in
+    /// an overload: the long ones take longest.
     #[must_use]
     pub fn mix(&self, window: SimDuration) -> Option<Mix> {
         let completed = &self.snapshot().completed;
         let before = self.before(self.begin(window))?;
         let recent = completed.since(&before.completed).mix();
-        recent.or_else(|| completed.mix())
+        let completed = recent.or_else(|| completed.mix())?;
+        Some(completed.with_prompts(self.mean_prompt_tokens(window)?))
     }
 
-    /// What users asked for within the window: the requests that arrived, at the [mean
-    /// lengths](Self::mix) of those completed. None before any was.
+    /// What users asked for within the window: the requests that arrived, at the mean lengths of the
+    /// [mix](Self::mix). None before any request was completed.
     #[must_use]
     pub fn demand(&self, window: SimDuration) -> Option<Demand> {
         Some(self.mix(window)?.at(self.arrivals_per_s(window)))

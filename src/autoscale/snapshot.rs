@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub time: SimTime,
     /// Requests that had arrived by then.
     pub arrived: u64,
+    /// Tokens of their prompts.
+    pub arrived_prompt_tokens: u64,
     /// Requests that waited at the application for an instance.
     pub waiting: u64,
     /// Requests that had been completed by then.
@@ -127,6 +129,19 @@ impl Snapshot {
     #[must_use]
     pub fn role(&self, role: Role) -> Option<&RoleSnapshot> {
         self.roles.iter().find(|it| it.role == role)
+    }
+
+    /// Output tokens ever generated, by all roles.
+    #[must_use]
+    pub fn output_tokens(&self) -> u64 {
+        self.roles.iter().map(|it| it.output_tokens).sum()
+    }
+
+    /// Requests in batches, of all roles.
+    #[must_use]
+    pub fn running(&self) -> u64 {
+        let of = |it: &RoleSnapshot| it.load.running + it.draining_load.running;
+        self.roles.iter().map(of).sum()
     }
 
     /// Requests at the application that wait for an instance of a role: all that wait there, if none

@@ -127,4 +127,22 @@ impl Basis {
             Self::GpuHours => figures.gpu_hours,
         }
     }
+
+    /// What a run costs at the very least; `None` where that is not known.
+    #[must_use]
+    pub const fn of_bound(self, bound: &Bound) -> Option<f64> {
+        match self {
+            Self::Dollars => bound.cost,
+            Self::GpuHours => Some(bound.gpu_hours),
+        }
+    }
+
+    /// What a contender cost more than the plan; `None` where that is not known.
+    #[must_use]
+    pub const fn of_regret(self, regret: &Regret) -> Option<f64> {
+        match self {
+            Self::Dollars => regret.cost,
+            Self::GpuHours => Some(regret.gpu_hours),
+        }
+    }
 }

@@ -61,21 +61,27 @@ impl<'a> Contest<'a> {
     pub fn run(&self, jobs: NonZero<usize>, follower: &dyn Follower) -> Comparison {
         let taken_over = applications(self.scenario);
         let needs = provision::needs(self.scenario, &taken_over);
-        let next = AtomicUsize::new(0);
+        let begun = AtomicUsize::new(0);
         let done: Vec<OnceLock<Standing>> = vec![OnceLock::new(); self.contenders.len()];
+        // From the last to the first: in `all` the planners are the last, and a run that takes long, as
+        // one in which a planner lets requests pile up, had better not begin when the others are over.
+        let next = || {
+            done.len()
+                .checked_sub(begun.fetch_add(1, Ordering::Relaxed) + 1)
+        };
         let work = || {
-            while let Some(position) = Some(next.fetch_add(1, Ordering::Relaxed))
-                && let Some(place) = done.get(position)
-            {
+            while let Some(position) = next() {
                 // Whatever else comes of it, each place is filled once.
-                _ = place.set(self.stand(position, needs.as_deref(), follower));
+                _ = done[position].set(self.stand(position, needs.as_deref(), follower));
             }
         };
-        thread::scope(|scope| {
+        let lower_bound = thread::scope(|scope| {
             for _ in 1..jobs.get().min(self.contenders.len()) {
                 scope.spawn(work);
             }
+            let lower_bound = bound(self.scenario);
             work();
+            lower_bound
         });
         let scenario = self.scenario.scenario();
         let mut comparison = Comparison {
@@ -88,7 +94,7 @@ impl<'a> Contest<'a> {
                 .map(|index| scenario.applications[index].name.clone())
                 .collect(),
             basis: None,
-            lower_bound: bound(self.scenario),
+            lower_bound,
             contenders: done.into_iter().filter_map(OnceLock::into_inner).collect(),
             skipped: self.skipped.clone(),
         };

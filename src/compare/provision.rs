@@ -5,12 +5,12 @@
 //! instance is used to all that it can carry within the objective. Supply is the active instances. A
 //! minute is long enough that chance evens out a little, and short next to a start-up.
 
-use crate::autoscale::{Amount, CapacityModel};
+use crate::autoscale::CapacityModel;
+use crate::autoscale::capacity::arrivals_in_bins;
 use crate::fleet::{InstanceStatus, Ledger};
 use crate::scenario::CheckedScenario;
 use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
-use crate::workload;
 
 /// Over which arrivals are counted.
 const WINDOW: SimDuration = SimDuration::saturating(60.0);
@@ -27,41 +27,20 @@ pub(super) struct Need {
 pub(super) fn needs(checked: &CheckedScenario, applications: &[usize]) -> Option<Vec<Need>> {
     let mut needs = Vec::new();
     for &application in applications {
-        let windows = arrivals(checked, application)?;
+        let arrived = arrivals_in_bins(checked, application, WINDOW).ok()?;
+        let windows = arrived.last_key_value().map_or(0, |(last, _)| last + 1);
         let model = CapacityModel::new(checked, application);
-        needs.extend(model.roles().map(|role| {
-            Need {
-                application,
-                role,
-                instances: windows
-                    .iter()
-                    .map(|amount| model.instances(role, &amount.over(WINDOW), 1.0))
-                    .collect(),
-            }
+        let needed = |role, window| {
+            let amount = arrived.get(&window);
+            amount.map_or(0, |it| model.instances(role, &it.over(WINDOW), 1.0))
+        };
+        needs.extend(model.roles().map(|role| Need {
+            application,
+            role,
+            instances: (0..windows).map(|window| needed(role, window)).collect(),
         }));
     }
     Some(needs)
-}
-
-/// What arrives in each window, up to the end of the run or the last arrival.
-fn arrivals(checked: &CheckedScenario, application: usize) -> Option<Vec<Amount>> {
-    let scenario = checked.scenario();
-    let of = &scenario.applications[application];
-    let stream = workload::open(&of.workload, checked.directory(), scenario.seed, &of.name);
-    let end = scenario.end.unwrap_or(SimTime::MAX);
-    let mut windows: Vec<Amount> = Vec::new();
-    for arrival in stream.ok()? {
-        let arrival = arrival.ok()?;
-        if arrival.time > end {
-            break;
-        }
-        let window = (arrival.time.seconds() / WINDOW.seconds()) as usize;
-        if windows.len() <= window {
-            windows.resize(window + 1, Amount::default());
-        }
-        windows[window] += Amount::one(arrival.prompt_tokens, arrival.output_tokens);
-    }
-    Some(windows)
 }
 
 /// Share of a run up to `end` in which some role had fewer active instances than were needed, 0 to 1.

@@ -206,6 +206,7 @@ impl Endpoint {
             return;
         };
         self.counts.arrived += 1;
+        self.counts.arrived_prompt_tokens += u64::from(arrival.prompt_tokens);
         let id = self.requests.insert(&arrival);
         let shape = self.shape(&self.requests[id]);
         if !self.could_ever_hold(&shape) {

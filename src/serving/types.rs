@@ -57,6 +57,8 @@ pub struct EndpointConfig {
 pub struct Counts {
     /// Requests that arrived so far.
     pub arrived: u64,
+    /// Tokens of their prompts.
+    pub arrived_prompt_tokens: u64,
     /// Requests that got every token.
     pub completed: u64,
     /// Requests turned away.

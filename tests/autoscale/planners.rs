@@ -59,12 +59,14 @@ fn requests(count: u64) -> Amount {
     }
 }
 
-/// A look every `interval`, after which so many requests have arrived; one was completed at the start.
+/// A look every `interval`, after which so many more requests have arrived; one was completed at the
+/// start.
 struct Looks {
     signals: Signals,
     interval: f64,
     taken: u32,
     arrived: u64,
+    active: u32,
 }
 
 impl Looks {
@@ -75,8 +77,9 @@ impl Looks {
             interval,
             taken: 0,
             arrived: 0,
+            active: 0,
         };
-        looks.look(0);
+        looks.look(1);
         looks
     }
 
@@ -84,12 +87,16 @@ impl Looks {
         self.arrived += arrivals;
         let now = at(f64::from(self.taken) * self.interval);
         self.taken += 1;
-        let roles: Vec<Role> = self.signals.capacity().roles().collect();
+        let roles = self.signals.capacity().roles();
+        let mut roles: Vec<_> = roles.map(RoleSnapshot::new).collect();
+        roles[0].output_tokens = requests(1).output_tokens;
+        roles.iter_mut().for_each(|it| it.active = self.active);
         self.signals.scrape(Snapshot {
             time: now,
             arrived: self.arrived,
+            arrived_prompt_tokens: requests(self.arrived).prompt_tokens,
             completed: requests(1),
-            roles: roles.into_iter().map(RoleSnapshot::new).collect(),
+            roles,
             ..Snapshot::default()
         });
         assert!(self.signals.look(now));
@@ -128,6 +135,7 @@ fn with_nothing_completed_nothing_changes() {
         signals.scrape(Snapshot {
             time: at(time),
             arrived,
+            arrived_prompt_tokens: requests(arrived).prompt_tokens,
             roles: vec![RoleSnapshot::new(Mixed)],
             ..Snapshot::default()
         });
@@ -145,7 +153,7 @@ fn with_nothing_completed_nothing_changes() {
 
 #[test]
 fn dynamo_divides_the_next_intervals_tokens_by_those_of_an_instance() {
-    // Both objectives are out of reach or kept by one request alone, so 1 and 2 requests a second.
+    // The objective of TBT is kept by one request alone, so 1 and 2 requests a second.
     let wanted = |capacity: &CapacityModel, role, arrivals| {
         Looks::new(capacity, 180.0).wanted(&mut DynamoSla::default(), role, arrivals)
     };
@@ -163,9 +171,39 @@ fn dynamo_divides_the_next_intervals_tokens_by_those_of_an_instance() {
 }
 
 #[test]
+fn dynamo_has_an_instance_for_each_time_that_a_prompt_alone_takes_the_objective() {
+    // Of 1,000 tokens, at 400 a second within 0.5 s: five times; with 1,000 tokens a second, twice.
+    let wanted = |prompt_capacity, role| {
+        let mut signals = Signals::new(seconds(180.0), seconds(0.0)).with_capacity(split());
+        for (time, arrived) in [(0.0, 1), (180.0, 2)] {
+            signals.scrape(Snapshot {
+                time: at(time),
+                arrived,
+                arrived_prompt_tokens: 1000 * arrived,
+                completed: requests(1),
+                roles: vec![RoleSnapshot {
+                    prompt_capacity,
+                    ..RoleSnapshot::new(role)
+                }],
+                ..Snapshot::default()
+            });
+        }
+        assert!(signals.look(at(180.0)));
+        exactly(&decide(&mut DynamoSla::default(), &signals), role)
+    };
+    assert_eq!(wanted(400.0, Prompt), 5);
+    assert_eq!(wanted(1000.0, Prompt), 2);
+    assert_eq!(wanted(1001.0, Prompt), 2);
+    assert_eq!(wanted(2000.0, Prompt), 1);
+    assert_eq!(wanted(400.0, Token), 1);
+}
+
+#[test]
 fn token_velocity_goes_by_what_arrived_in_its_window() {
     let wanted = |capacity: &CapacityModel, role, arrivals| {
-        Looks::new(capacity, 30.0).wanted(&mut TokenVelocity::default(), role, arrivals)
+        let mut at_once = TokenVelocity::default();
+        at_once.scale_down_delay = seconds(0.0);
+        Looks::new(capacity, 30.0).wanted(&mut at_once, role, arrivals)
     };
     // At 80 % of 1 and 2 requests a second.
     assert_eq!(wanted(&mixed(), Mixed, &[24, 72, 73, 0]), [1, 3, 4, 1]);
@@ -177,11 +215,33 @@ fn token_velocity_goes_by_what_arrived_in_its_window() {
 }
 
 #[test]
+fn fewer_must_be_wanted_for_long_enough() {
+    let mut delayed = TokenVelocity::default();
+    delayed.scale_down_delay = seconds(60.0);
+    let arrivals = &[72, 24, 24, 48, 24, 24];
+    let wanted = Looks::new(&mixed(), 30.0).wanted(&mut delayed, Mixed, arrivals);
+    assert_eq!(wanted, [3, 3, 1, 2, 2, 1]);
+    // What there is at the first decision was wanted then.
+    let mut delayed = TokenVelocity::default();
+    delayed.scale_down_delay = seconds(60.0);
+    let mut looks = Looks::new(&mixed(), 30.0);
+    looks.active = 5;
+    assert_eq!(looks.wanted(&mut delayed, Mixed, &[24, 24, 24]), [5, 5, 1]);
+    let mut delayed = Forecast::default();
+    delayed.method = Method::Last;
+    delayed.scale_down_delay = seconds(60.0);
+    let arrivals = &[63, 21, 21, 42, 21, 21];
+    let wanted = Looks::new(&mixed(), 30.0).wanted(&mut delayed, Mixed, arrivals);
+    assert_eq!(wanted, [3, 3, 1, 2, 2, 1]);
+}
+
+#[test]
 fn a_forecast_orders_one_start_up_ahead() {
     // At 70 % an instance takes 0.7 requests a second. 55 s and the next decision are three intervals.
     let policy = |method| {
         let mut policy = Forecast::default();
         policy.method = method;
+        policy.scale_down_delay = seconds(0.0);
         policy
     };
     let wanted = |method, arrivals: &[u64]| {

@@ -2,8 +2,10 @@
 
 use bevy_ecs::component::Component;
 use fleetsim::autoscale::{
-    Completion, DesiredInstances, Latency, Policy, PolicyRegistry, Signals, Snapshot,
+    Amount, Completion, DesiredInstances, Latency, Load, Policy, PolicyRegistry, RoleSnapshot,
+    Signals, Snapshot,
 };
+use fleetsim::serving::Role;
 use fleetsim::simulation::Simulation;
 use fleetsim::time::SimDuration;
 use schemars::JsonSchema;
@@ -30,7 +32,9 @@ impl Policy for Witness {
     fn decide(&mut self, signals: &Signals, _: &mut DesiredInstances) {
         let (now, time) = (signals.now().seconds(), signals.time().seconds());
         self.saw.push((now, time, signals.snapshot().arrived));
-        assert!(signals.completed(SimDuration::MAX) as u64 <= signals.snapshot().arrived);
+        let arrived = signals.snapshot().arrived;
+        assert!(signals.completed(SimDuration::MAX) as u64 <= arrived);
+        assert_eq!(signals.snapshot().arrived_prompt_tokens, 500 * arrived);
     }
 }
 
@@ -160,4 +164,65 @@ fn windows_take_what_completed_in_them_and_no_more() {
         Some(8.0)
     );
     assert_eq!(signals.mean(Latency::Ttft, seconds(1.0)), None);
+}
+
+/// Requests with prompts of 1,000 tokens arrive; those completed had 100, and 50 output tokens each. So
+/// many are in batches.
+fn overloaded(running: u64) -> Signals {
+    let mut signals = Signals::new(seconds(60.0), seconds(0.0));
+    for (time, arrived, completed, output_tokens) in
+        [(0.0, 0, 0, 0), (30.0, 4, 2, 400), (60.0, 14, 4, 1000)]
+    {
+        let mut before = Amount::default();
+        (0..completed).for_each(|_| before += Amount::one(100, 50));
+        let load = Load {
+            running,
+            ..Load::ZERO
+        };
+        signals.scrape(Snapshot {
+            time: at(time),
+            arrived,
+            arrived_prompt_tokens: 1000 * arrived,
+            completed: before,
+            roles: vec![
+                RoleSnapshot {
+                    output_tokens: output_tokens / 10,
+                    ..role(Role::Prompt, 1, Load::ZERO)
+                },
+                RoleSnapshot {
+                    output_tokens: output_tokens - output_tokens / 10,
+                    ..role(Role::Token, 1, load)
+                },
+            ],
+            ..Snapshot::default()
+        });
+    }
+    assert!(signals.look(at(60.0)));
+    signals
+}
+
+#[test]
+fn prompts_count_as_they_arrive_and_not_as_they_survive() {
+    let signals = overloaded(0);
+    assert_eq!(signals.mean_prompt_tokens(seconds(30.0)), Some(1000.0));
+    let mix = signals.mix(seconds(30.0)).unwrap();
+    assert_eq!((mix.prompt_tokens, mix.output_tokens), (1000.0, 50.0));
+    // All alike, whatever their length.
+    assert_eq!(mix.weighted_prompt_tokens, 1000.0);
+    let demand = signals.demand(seconds(60.0)).unwrap();
+    assert_eq!(demand.prompt_tokens_per_s, 14_000.0 / 60.0);
+    let nothing = Signals::new(seconds(60.0), seconds(0.0));
+    assert_eq!(nothing.mean_prompt_tokens(seconds(30.0)), None);
+}
+
+#[test]
+fn outputs_under_way_count_with_what_they_have() {
+    // 600 tokens for two requests in half a minute, 1,000 for four in all.
+    let mean = |running, window| overloaded(running).mean_output_tokens(seconds(window));
+    assert_eq!(mean(4, 30.0), Some(300.0));
+    assert_eq!(mean(4, 60.0), Some(250.0));
+    // None in no time: that of ever.
+    assert_eq!(mean(4, 0.0), Some(250.0));
+    // With more in batches than were ever completed, little is known.
+    assert_eq!(mean(5, 30.0), None);
 }

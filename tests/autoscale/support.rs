@@ -34,6 +34,11 @@ pub(crate) fn role(role: Role, active: u32, load: Load) -> RoleSnapshot {
 
 /// What is seen at `now`, 30 s after nothing at all.
 pub(crate) fn seen(now: f64, roles: Vec<RoleSnapshot>) -> Signals {
+    seen_with(now, roles, 0)
+}
+
+/// The same, with so many requests with prompts of 1,000 tokens.
+fn seen_with(now: f64, roles: Vec<RoleSnapshot>, arrived: u64) -> Signals {
     let mut signals = Signals::new(seconds(30.0), SimDuration::ZERO);
     signals.scrape(Snapshot {
         time: at(now - 30.0),
@@ -42,6 +47,8 @@ pub(crate) fn seen(now: f64, roles: Vec<RoleSnapshot>) -> Signals {
     });
     signals.scrape(Snapshot {
         time: at(now),
+        arrived,
+        arrived_prompt_tokens: 1000 * arrived,
         roles,
         ..Snapshot::default()
     });
@@ -51,7 +58,7 @@ pub(crate) fn seen(now: f64, roles: Vec<RoleSnapshot>) -> Signals {
 
 /// The same, with one request completed that had these latencies.
 pub(crate) fn with_latency(now: f64, roles: Vec<RoleSnapshot>, ttft: f64, tbt: f64) -> Signals {
-    let mut signals = seen(now, roles);
+    let mut signals = seen_with(now, roles, 1);
     let (end, e2e) = (at(now), 1.0);
     signals.complete(Completion {
         end,

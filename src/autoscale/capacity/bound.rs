@@ -1,8 +1,9 @@
 //! What serving requests costs at the very least.
 
+use super::ahead::arrivals;
 use super::{Fit, is_priced};
 use crate::scenario::{Application, CheckedScenario, FleetEntry};
-use crate::workload::{self, Arrival, WorkloadError};
+use crate::workload::WorkloadError;
 
 /// Rates of the prompts' share that are tried: each gives a bound, and the best is taken.
 const TRIALS: u32 = 64;
@@ -50,23 +51,16 @@ impl CostBound {
     /// The bound for the requests of an application that arrive by the scenario's end.
     ///
     /// # Errors
-    /// As [`workload::open`], and of any row of a trace.
+    /// As [`workload::open`](crate::workload::open), and of any row of a trace.
     pub fn of_application(
         checked: &CheckedScenario,
         application: usize,
     ) -> Result<Self, WorkloadError> {
-        let scenario = checked.scenario();
-        let Some(of) = scenario.applications.get(application) else {
+        let Some(of) = checked.scenario().applications.get(application) else {
             return Ok(Self::default());
         };
-        let seed = scenario.seed;
-        let arrivals = workload::open(&of.workload, checked.directory(), seed, &of.name)?;
-        let in_time = |it: &Result<Arrival, WorkloadError>| match (it, scenario.end) {
-            (Ok(it), Some(end)) => it.time <= end,
-            _ => true,
-        };
         let mut work = Work::default();
-        for arrival in arrivals.take_while(in_time) {
+        for arrival in arrivals(checked, application)? {
             let arrival = arrival?;
             work.add(arrival.prompt_tokens, arrival.output_tokens);
         }

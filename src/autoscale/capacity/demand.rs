@@ -66,6 +66,18 @@ impl Mix {
         }
     }
 
+    /// The same with prompts that are so long on average, at least 1, and as uneven.
+    #[must_use]
+    pub fn with_prompts(self, prompt_tokens: f64) -> Self {
+        let prompt_tokens = prompt_tokens.max(1.0);
+        let uneven = self.weighted_prompt_tokens / self.prompt_tokens;
+        Self {
+            prompt_tokens,
+            weighted_prompt_tokens: prompt_tokens * uneven,
+            ..self
+        }
+    }
+
     /// So many such requests a second.
     #[must_use]
     pub fn at(&self, requests_per_s: f64) -> Demand {

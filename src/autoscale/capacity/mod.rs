@@ -26,12 +26,14 @@
 //! E2E. Since means are to be within the objective, half of the requests may be beyond it at full
 //! capacity: a target utilisation below 1 is for them.
 
+mod ahead;
 mod bound;
 mod demand;
 mod instance;
 
 use std::sync::Arc;
 
+pub(crate) use ahead::{arrivals_in_bins, bin};
 pub use bound::CostBound;
 pub use demand::{Amount, Demand, Mix};
 pub use instance::Capacity;

@@ -5,13 +5,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{check_limits, round_up};
+use crate::autoscale::capacity::{arrivals_in_bins, bin};
 use crate::autoscale::{
     Amount, CapacityModel, DesiredInstances, InvalidParameter, Policy, Signals,
 };
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::serving::Role;
-use crate::time::{SimDuration, SimTime};
-use crate::workload;
+use crate::time::SimDuration;
 
 /// As many instances as the requests that are going to arrive will need: a plan that knows the
 /// workload.
@@ -93,7 +93,7 @@ impl Policy for Clairvoyant {
         checked: &CheckedScenario,
         application: usize,
     ) -> Result<(), Diagnostics> {
-        let bins = self.count(checked, application);
+        let bins = arrivals_in_bins(checked, application, self.interval).unwrap_or_default();
         let capacity = CapacityModel::new(checked, application);
         let length = self.bins(self.window);
         self.needs = bins
@@ -111,7 +111,7 @@ impl Policy for Clairvoyant {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let now = self.bin(signals.now());
+        let now = bin(signals.now(), self.interval);
         for of in signals.roles() {
             let start_up = signals.capacity().start_up(of.role).longest;
             let ahead = self.bins(start_up + self.interval);
@@ -129,32 +129,8 @@ impl Policy for Clairvoyant {
 }
 
 impl Clairvoyant {
-    /// The bin that an instant is in.
-    fn bin(&self, time: SimTime) -> u64 {
-        // An instant that is a whole number of intervals is in the bin that it begins.
-        (time.seconds() / self.interval.seconds() + 1e-9) as u64
-    }
-
     /// Bins that a time spans, at least 1.
     fn bins(&self, time: SimDuration) -> u64 {
         ((time.seconds() / self.interval.seconds() - 1e-9).ceil() as u64).max(1)
-    }
-
-    /// What arrives in each bin until the run ends.
-    fn count(&self, checked: &CheckedScenario, application: usize) -> BTreeMap<u64, Amount> {
-        let scenario = checked.scenario();
-        let end = scenario.end.unwrap_or(SimTime::MAX);
-        let of = scenario.applications.get(application);
-        let arrivals = of.and_then(|of| {
-            let directory = checked.directory();
-            workload::open(&of.workload, directory, scenario.seed, &of.name).ok()
-        });
-        let mut bins: BTreeMap<u64, Amount> = BTreeMap::new();
-        let readable = arrivals.into_iter().flatten().map_while(Result::ok);
-        for it in readable.take_while(|it| it.time <= end) {
-            *bins.entry(self.bin(it.time)).or_default() +=
-                Amount::one(it.prompt_tokens, it.output_tokens);
-        }
-        bins
     }
 }

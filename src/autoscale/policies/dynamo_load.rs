@@ -42,7 +42,7 @@ use token_times::TokenTimes;
 ///
 /// Source: `components/src/dynamo/planner/core/load_scaling.py` of ai-dynamo/dynamo. There an engine
 /// reports its queue in tokens; here that is its requests waiting × the mean prompt, of its own work for
-/// `Prompt` instances and of the requests completed for the others. There the latencies come from
+/// `Prompt` instances and of the requests that arrived for the others. There the latencies come from
 /// regressions over the forward passes; here a prompt runs at the role's prompt capacity, and the time
 /// between tokens is a line over the KV tokens of an instance, fitted to the last 50 decisions (5 at
 /// least). Its budget of 8 GPUs is `max`, and its throughput mode, which gives a floor to this one, is
@@ -142,7 +142,7 @@ impl Policy for DynamoLoad {
 
 impl DynamoLoad {
     fn step(&self, signals: &Signals, of: &RoleSnapshot) -> (i32, String) {
-        let mean = signals.mean_tokens(PROMPTS).map(|it| it.0);
+        let mean = signals.mean_prompt_tokens(PROMPTS);
         let active = of.instances.iter();
         let active = active.filter(|it| it.status == InstanceStatus::Active);
         let work: Vec<Work> = active.map(|it| Work::of(of, it, mean)).collect();

@@ -2,34 +2,41 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::forecast::keep_all;
-use super::{check_limits, round_up};
+use super::{check_limits, keep_all, round_up};
 use crate::autoscale::forecast::{Forecaster, Method};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, RoleSnapshot, Signals};
 use crate::scenario::Slo;
+use crate::serving::Role;
 use crate::time::SimDuration;
 
 /// As many instances as the next interval's tokens take at the throughput that an instance has within
 /// an objective: Dynamo's throughput planner.
 ///
 /// A predictor each for requests, prompt length and output length gives the next interval's demand.
-/// `Prompt` instances = prompt tokens a second ÷ those that one can process within the objective of
-/// TTFT; `Token` instances = output tokens a second ÷ those that one can generate within the objective
-/// of TBT; `Mixed` instances, both at once. What one can do comes from the
-/// [capacity model](crate::autoscale::capacity), where Dynamo interpolates a profile made beforehand.
+/// `Prompt` instances = prompt tokens a second ÷ those that one can process, and at least as many as the
+/// mean prompt alone takes times the objective of TTFT; `Token` instances = output tokens a second ÷
+/// those that one can generate within the objective of TBT; `Mixed` instances, both at once. What one can
+/// do comes from the [capacity model](crate::autoscale::capacity), where Dynamo has a regression over
+/// what its engines did, or a profile made beforehand.
 ///
 /// | | |
 /// |---|---|
-/// | inputs | requests that arrived; lengths of the requests completed |
+/// | inputs | requests that arrived and their prompt tokens; output tokens of the requests completed |
 /// | window | one interval |
 /// | current | not used |
 /// | rounding | up |
 /// | first decision | one interval after the start; nothing changes before a request was completed |
 ///
-/// Source: NVIDIA Dynamo, planner configuration reference: throughput mode. There its answer is the
-/// floor of the load mode where both are on; here it stands alone. Its limit by a budget of GPUs is the
-/// actuator's and the fleet's; of its predictors, `Last` is "constant", and ARIMA, Kalman and Prophet
-/// are not there. It does not look ahead by the time that a start-up takes.
+/// Two of its faults are the source's own. It means instances to be full, so that chance makes a queue,
+/// and no term works a queue off. And a frontend knows an output's length when it is over: in an overload,
+/// and when load has just begun, outputs look short.
+///
+/// Source: NVIDIA Dynamo, planner configuration reference and `core/throughput_scaling.py` of
+/// `dynamo.planner`: throughput mode. There its answer is the floor of the load mode where both are on;
+/// here it stands alone. There a prompt's length is counted when its first token is out, here when it
+/// arrives. Its limit by a budget of GPUs is the actuator's and the fleet's; of its predictors, `Last` is
+/// "constant", and ARIMA, Kalman and Prophet are not there. It does not look ahead by the time that a
+/// start-up takes.
 #[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamoSla {
@@ -38,7 +45,7 @@ pub struct DynamoSla {
     pub interval: SimDuration,
     /// The predictor. Default `Last`, the source's "constant".
     pub predictor: Method,
-    /// The objective of TTFT, in seconds. Default 0.5, the source's.
+    /// The objective of TTFT, in seconds: of a prompt alone, without a queue. Default 0.5, the source's.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub ttft: SimDuration,
     /// The objective of TBT, in seconds. Default 0.05, the source's ITL.
@@ -98,22 +105,32 @@ impl Policy for DynamoSla {
             *next = predictor.forecast(1).unwrap_or(value).max(0.0);
         }
         let [requests_per_s, prompt_tokens, output_tokens] = next;
-        let uneven = mix.weighted_prompt_tokens / mix.prompt_tokens;
         let next = Mix {
-            prompt_tokens,
             output_tokens,
-            weighted_prompt_tokens: prompt_tokens * uneven,
+            ..mix.with_prompts(prompt_tokens)
         };
         let capacity = signals.capacity().with_slo(Slo {
-            ttft: Some(self.ttft),
             tbt: Some(self.tbt),
-            e2e: None,
+            ..Slo::default()
         });
         for of in signals.roles() {
             let needed = capacity.needed(of.role, &next.at(requests_per_s), 1.0);
             let reason = format!("{needed:.2} instances for {requests_per_s:.2} requests/s");
-            let count = round_up(needed).clamp(self.min, self.max);
-            desired.exactly(of.role, count, reason);
+            let count = round_up(needed).max(self.fewest(of, next.prompt_tokens));
+            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+        }
+    }
+}
+
+impl DynamoSla {
+    /// So many times the objective of TTFT does a prompt of this length take alone, rounded up.
+    fn fewest(&self, of: &RoleSnapshot, prompt_tokens: f64) -> u32 {
+        let objective = of.prompt_capacity * self.ttft.seconds();
+        let prompts = of.role != Role::Token && objective > 0.0;
+        if prompts {
+            round_up(prompt_tokens / objective)
+        } else {
+            0
         }
     }
 }

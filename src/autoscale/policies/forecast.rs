@@ -1,10 +1,14 @@
+use std::collections::BTreeMap;
+
 use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_limits, round_up};
+use super::wishes::Wishes;
+use super::{check_limits, keep_all, round_up};
 use crate::autoscale::forecast::{Forecaster, Method};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
+use crate::serving::Role;
 use crate::time::SimDuration;
 
 /// As many instances as the requests will need that a forecaster expects, one start-up ahead.
@@ -12,17 +16,17 @@ use crate::time::SimDuration;
 /// At each decision the forecaster learns the requests a second of the interval. It is asked for every
 /// interval until an instance ordered at the next decision would be active; the highest of these rates,
 /// and the one just seen, goes through the [capacity model](crate::autoscale::capacity) at the mean
-/// lengths of the requests completed. So an instance is ordered when it will be needed one start-up
+/// lengths of the requests of late. So an instance is ordered when it will be needed one start-up
 /// later, and goes only when it will not be needed again before a new one could be there: until then
-/// keeping it costs no more.
+/// keeping it costs no more. There are as many as at the most within `scale_down_delay`.
 ///
 /// | | |
 /// |---|---|
-/// | inputs | requests that arrived; lengths of the requests completed; the mean start-up time |
-/// | window | one interval |
+/// | inputs | requests that arrived and their prompt tokens; output tokens for each request completed; the mean start-up time |
+/// | window | one interval; `lengths` for mean lengths |
 /// | current | not used |
 /// | rounding | up |
-/// | first decision | one interval after the start; nothing changes before a request was completed |
+/// | first decision | one interval after the start; nothing changes before as many requests were completed as are in batches |
 ///
 /// Source: the usual form of predictive scaling, with the forecasters of the literature (see
 /// [`Method`]); no published system is meant.
@@ -35,10 +39,17 @@ pub struct Forecast {
     pub interval: SimDuration,
     /// The forecaster. Default `HoltWinters()`: traffic has a trend and a day.
     pub method: Method,
+    /// Seconds over which the mean lengths of requests are taken. Default 600: some hundred requests, and
+    /// long next to one of them.
+    #[schemars(range(min = 0.001))]
+    pub lengths: SimDuration,
     /// Share of its capacity to which an instance is to be used. Default 0.7: the rest is for chance
     /// and for requests longer than the mean.
     #[schemars(range(min = 0.01, max = 1))]
     pub utilisation: f64,
+    /// Seconds for which fewer must be wanted before there are fewer. Default 300, that of a Kubernetes
+    /// pod autoscaler: a forecast follows chance, too.
+    pub scale_down_delay: SimDuration,
     /// At least so many instances of a role. Default 1.
     pub min: u32,
     /// At most so many instances of a role. Default 100.
@@ -46,6 +57,9 @@ pub struct Forecast {
     #[serde(skip)]
     #[schemars(skip)]
     rate: Option<Box<dyn Forecaster>>,
+    #[serde(skip)]
+    #[schemars(skip)]
+    wishes: BTreeMap<Role, Wishes>,
 }
 
 impl Default for Forecast {
@@ -58,10 +72,13 @@ impl Default for Forecast {
                 seasonal: 0.1,
                 season: SimDuration::saturating(86_400.0),
             },
+            lengths: SimDuration::saturating(600.0),
             utilisation: 0.7,
+            scale_down_delay: SimDuration::saturating(300.0),
             min: 1,
             max: 100,
             rate: None,
+            wishes: BTreeMap::new(),
         }
     }
 }
@@ -74,6 +91,10 @@ impl Policy for Forecast {
         self.interval
     }
 
+    fn window(&self) -> SimDuration {
+        self.interval.max(self.lengths)
+    }
+
     fn check(&self) -> Result<(), InvalidParameter> {
         check_limits(self.min, self.max)
     }
@@ -81,12 +102,13 @@ impl Policy for Forecast {
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let (interval, method) = (self.interval, self.method);
         let observed = signals.arrivals_per_s(interval);
+        let mix = self.mix(signals);
         let rate = self.rate.get_or_insert_with(|| method.forecaster(interval));
         rate.observe(observed);
-        let Some(mix) = signals.mix(interval) else {
-            return keep_all(signals, desired, "nothing completed yet");
+        let Some(mix) = mix else {
+            return keep_all(signals, desired, "too little completed yet");
         };
-        let capacity = signals.capacity();
+        let (now, capacity) = (signals.now(), signals.capacity());
         for of in signals.roles() {
             let ahead = capacity.start_up(of.role).mean.seconds() / interval.seconds();
             let steps = ahead.ceil() as usize + 1;
@@ -94,15 +116,20 @@ impl Policy for Forecast {
             let highest = expected.fold(observed, f64::max);
             let needed = capacity.needed(of.role, &mix.at(highest), self.utilisation);
             let reason = format!("{highest:.2} requests/s within {steps} intervals");
-            let count = round_up(needed).clamp(self.min, self.max);
-            desired.exactly(of.role, count, reason);
+            let wishes = self.wishes.entry(of.role).or_default();
+            let wishes = wishes.begin_with(now, of.current());
+            let count = wishes.delayed(now, round_up(needed), self.scale_down_delay);
+            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
         }
     }
 }
 
-/// Leaves every role as it is.
-pub(super) fn keep_all(signals: &Signals, desired: &mut DesiredInstances, reason: &'static str) {
-    for of in signals.roles() {
-        desired.keep(of.role, reason);
+impl Forecast {
+    /// The mean lengths of late; none as long as that of outputs is not known.
+    fn mix(&self, signals: &Signals) -> Option<Mix> {
+        Some(Mix {
+            output_tokens: signals.mean_output_tokens(self.lengths)?,
+            ..signals.mix(self.lengths)?
+        })
     }
 }

@@ -10,7 +10,8 @@ use crate::time::SimDuration;
 ///
 /// The ratio of a role is its utilisation over the target. If any role's ratio is above 1.1, those
 /// above 1 grow to current × ratio; only if all are below 0.9 do they shrink to it. Utilisation is
-/// memory in use, which hardly falls with the load: a decode pool never shrinks under it.
+/// memory in use, which hardly falls with the load: a decode pool never shrinks under it. Nor does it say how
+/// many wait: they hold none.
 ///
 /// | | |
 /// |---|---|

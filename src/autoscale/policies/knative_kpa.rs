@@ -22,6 +22,9 @@ use crate::time::{SimDuration, SimTime};
 /// the two numbers counts, and it never falls. It also begins in a panic if more than one instance is
 /// active.
 ///
+/// The default target is for web services. Where the memory of an instance holds fewer than 70 requests,
+/// the rest of them queue for good, however many instances there could be: give a `target` that fits.
+///
 /// | | |
 /// |---|---|
 /// | inputs | the metric; requests that wait at the application while no instance is active count |
@@ -182,11 +185,7 @@ impl KnativeKpa {
             state.peak = state.peak.max(more);
             count = state.peak;
         }
-        if self.scale_down_delay > SimDuration::ZERO {
-            state.wishes.add(now, count, self.scale_down_delay);
-            let highest = state.wishes.highest(now, self.scale_down_delay);
-            count = highest.unwrap_or(count);
-        }
+        count = state.wishes.delayed(now, count, self.scale_down_delay);
         let panic = if state.panic.is_some() { ", panic" } else { "" };
         let reason = format!("{} {stable:.2} and {short:.2}{panic}", self.metric);
         let count = self.keep_the_last(now, of, count, state);

@@ -8,7 +8,8 @@ use crate::time::SimDuration;
 
 /// Every role in steps of a factor, by a latency against its target.
 ///
-/// Above 1.2 × the target, × 1.2; above 1.1 ×, × 1.1; below 0.9 ×, × 0.95.
+/// Above 1.2 × the target, × 1.2; above 1.1 ×, × 1.1; below 0.9 ×, × 0.95. Latency says nothing of how far
+/// away the cliff is: it takes away until it is over the edge.
 ///
 /// | | |
 /// |---|---|

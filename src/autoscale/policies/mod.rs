@@ -50,7 +50,7 @@ pub use saturation_v2::SaturationV2;
 pub use threshold::Threshold;
 pub use token_velocity::TokenVelocity;
 
-use super::{InvalidParameter, PolicyRegistry};
+use super::{DesiredInstances, InvalidParameter, PolicyRegistry, Signals};
 
 /// Registers all of them.
 pub(super) fn register(registry: &mut PolicyRegistry) {
@@ -81,6 +81,13 @@ fn round_up(instances: f64) -> u32 {
     (instances - 1e-9).ceil() as u32
 }
 
+/// Leaves every role as it is.
+fn keep_all(signals: &Signals, desired: &mut DesiredInstances, reason: &'static str) {
+    for of in signals.roles() {
+        desired.keep(of.role, reason);
+    }
+}
+
 fn check_limits(min: u32, max: u32) -> Result<(), InvalidParameter> {
     if min <= max {
         return Ok(());
@@ -91,12 +98,14 @@ fn check_limits(min: u32, max: u32) -> Result<(), InvalidParameter> {
     })
 }
 
-fn check_band(up: f64, down: f64) -> Result<(), InvalidParameter> {
+/// Checks that the lower end of a band, a parameter and its value, is not above the upper one.
+fn check_band(lower: (&'static str, f64), upper: (&str, f64)) -> Result<(), InvalidParameter> {
+    let ((field, down), (upper, up)) = (lower, upper);
     if down <= up {
         return Ok(());
     }
     Err(InvalidParameter {
-        field: "down",
-        message: format!("{down} is above `up`, {up}"),
+        field,
+        message: format!("{down} is above `{upper}`, {up}"),
     })
 }

@@ -61,26 +61,21 @@ impl Policy for SageServeReactive {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_band(self.up, self.down)?;
+        check_band(("down", self.down), ("up", self.up))?;
         check_limits(self.min, self.max)
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         for of in signals.roles() {
             let share = of.load.memory_share();
-            let by = if of.scaling_up() > 0 {
-                0
+            let (by, flight) = if of.scaling_up() > 0 {
+                (0, ", in flight")
             } else if share > self.up {
-                1
+                (1, "")
             } else if share < self.down {
-                -1
+                (-1, "")
             } else {
-                0
-            };
-            let flight = if of.scaling_up() > 0 {
-                ", in flight"
-            } else {
-                ""
+                (0, "")
             };
             let count = of.current().saturating_add_signed(by);
             let reason = format!("memory {share:.3}{flight}");

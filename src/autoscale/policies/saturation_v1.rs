@@ -16,7 +16,7 @@ use crate::time::{SimDuration, SimTime};
 /// waiting. What the others have to spare up to those thresholds is averaged. Below `kv_spare` or
 /// `queue_spare`, or with none left, one more. One fewer if, with the load of n spread over n − 1, both
 /// are still spare, n being those that are not saturated and at least 2. While any instance of the role
-/// starts up, nothing changes.
+/// starts up, nothing changes: on a rise it adds one for each start-up, however many are missing.
 ///
 /// | | |
 /// |---|---|

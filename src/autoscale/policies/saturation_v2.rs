@@ -4,7 +4,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_limits, round_up};
+use super::{check_band, check_limits, round_up};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Load, Policy, RoleSnapshot, Signals};
 use crate::fleet::InstanceStatus;
 use crate::serving::Role;
@@ -121,12 +121,7 @@ impl Policy for SaturationV2 {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        if self.scale_down > self.scale_up {
-            return Err(InvalidParameter {
-                field: "scale_down",
-                message: format!("{} is above `scale_up`, {}", self.scale_down, self.scale_up),
-            });
-        }
+        check_band(("scale_down", self.scale_down), ("scale_up", self.scale_up))?;
         check_limits(self.min, self.max)
     }
 

@@ -66,7 +66,7 @@ impl Policy for Threshold {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_band(self.up, self.down)?;
+        check_band(("down", self.down), ("up", self.up))?;
         check_limits(self.min, self.max)
     }
 

@@ -7,10 +7,6 @@ use crate::time::{SimDuration, SimTime};
 pub(super) struct Wishes(VecDeque<(SimTime, u32)>);
 
 impl Wishes {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Adds one and forgets those that are `keep` old or older.
     pub(super) fn add(&mut self, now: SimTime, count: u32, keep: SimDuration) {
         self.0.retain(|&(then, _)| now < then + keep);
@@ -20,6 +16,22 @@ impl Wishes {
     /// The highest of the last `window`; one as old as that is none of them.
     pub(super) fn highest(&self, now: SimTime, window: SimDuration) -> Option<u32> {
         self.within(now, window).max()
+    }
+
+    /// Adds one, and returns the highest of the last `delay`, itself included: fewer are only wanted once
+    /// they were for so long.
+    pub(super) fn delayed(&mut self, now: SimTime, count: u32, delay: SimDuration) -> u32 {
+        self.add(now, count, delay);
+        self.highest(now, delay).unwrap_or(count)
+    }
+
+    /// Begins with what there is, unless something was wanted before: that, too, is given up only after
+    /// a delay.
+    pub(super) fn begin_with(&mut self, now: SimTime, current: u32) -> &mut Self {
+        if self.0.is_empty() {
+            self.0.push_back((now, current));
+        }
+        self
     }
 
     /// The lowest of the last `window`.

@@ -94,9 +94,7 @@ impl Past {
         (up, down): (&Behaviour, &Behaviour),
     ) -> u32 {
         let (up, down) = (up.window(Way::Up), down.window(Way::Down));
-        if self.wishes.is_empty() {
-            self.wishes.add(now, current, up.max(down));
-        }
+        self.wishes.begin_with(now, current);
         let lowest = self.wishes.lowest(now, up).unwrap_or(wanted).min(wanted);
         let highest = self.wishes.highest(now, down).unwrap_or(wanted).max(wanted);
         self.wishes.add(now, wanted, up.max(down));
