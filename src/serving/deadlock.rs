@@ -75,11 +75,10 @@ impl Endpoint {
                 })
     }
 
-    /// A prompt that waits holds nothing.
     fn evict_latest_waiting(&mut self, engine: EngineId) -> bool {
         let pool = &self.engines[engine.index()].pool;
         let latest = pool
-            .waiting()
+            .tokens_waiting()
             .iter()
             .rev()
             .filter(|task| !task.is_prompt())

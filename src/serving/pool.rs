@@ -114,6 +114,18 @@ impl Pool {
         &self.waiting
     }
 
+    /// The front of `waiting`, up to and with its last token task. What is behind, which can be
+    /// thousands long, is not looked at: token tasks mostly arrived before the prompts that wait.
+    pub(super) fn tokens_waiting(&self) -> &[Task] {
+        let mut left = self.waiting.len() - self.prompts.len();
+        let tokens = self.waiting.iter().take_while(|task| {
+            let more = left > 0;
+            left -= usize::from(more && !task.is_prompt());
+            more
+        });
+        &self.waiting[..tokens.count()]
+    }
+
     pub(super) fn member(&self, task: Task) -> &Member {
         &self.members[task.slot().index()]
     }
