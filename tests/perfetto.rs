@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use fleetsim::fleet::{Ledger, ScalingAction, ScalingEvent, Target};
 use fleetsim::report::{PerfettoTrace, TraceOptions, TraceWindow};
@@ -15,6 +14,10 @@ use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::{Finished, Simulation};
 use fleetsim::time::SimTime;
 use serde_json::Value;
+
+use binary::fleetsim;
+
+mod binary;
 
 /// A fleet that grows, shrinks, loses an instance, and sends KV caches about.
 const CHANGING: &str = r#"(
@@ -374,8 +377,7 @@ fn the_command_line_writes_it_where_it_is_asked_for() {
     std::fs::write(&scenario, SERVED).unwrap();
     let run = |options: &[&str]| {
         let out = directory.path().join("out");
-        let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
-            .args(["run", "--overwrite", "--out"])
+        let output = fleetsim(["run", "--overwrite", "--out"])
             .arg(&out)
             .args(options)
             .arg(&scenario)

@@ -121,10 +121,10 @@ impl Follower for OnTheSide {
         scenario: &CheckedScenario,
     ) -> Result<Box<dyn Watch + '_>, String> {
         let run = self.runs.get(position);
-        let tables = run.map(|run| Ok((run, Outputs::new(run, scenario, &[])?)));
+        let outputs = run.map(|run| Ok((run, Outputs::new(run, scenario, &[])?)));
         Ok(Box::new(Side {
             position,
-            tables: tables.transpose().map_err(text)?,
+            outputs: outputs.transpose().map_err(text)?,
             progress: self.progress.as_ref(),
         }))
     }
@@ -132,7 +132,7 @@ impl Follower for OnTheSide {
 
 struct Side<'a> {
     position: usize,
-    tables: Option<(&'a ResultsDirectory, Outputs<'a>)>,
+    outputs: Option<(&'a ResultsDirectory, Outputs<'a>)>,
     progress: Option<&'a ComparisonProgress>,
 }
 
@@ -141,15 +141,15 @@ impl Watch for Side<'_> {
         if let Some(progress) = self.progress {
             progress.update(self.position, simulation.now());
         }
-        match &mut self.tables {
-            Some((_, tables)) => tables.write(news).map_err(text),
+        match &mut self.outputs {
+            Some((_, outputs)) => outputs.write(news).map_err(text),
             None => Ok(()),
         }
     }
 
     fn end(mut self: Box<Self>, finished: &Finished) -> Result<(), String> {
-        if let Some((run, tables)) = self.tables.take() {
-            tables.finish(finished).map_err(text)?;
+        if let Some((run, outputs)) = self.outputs.take() {
+            outputs.finish(finished).map_err(text)?;
             let summary = finished.record.summarise();
             run.write_summary(&summary).map_err(text)?;
         }

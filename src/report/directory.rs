@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
+use super::summary::write_json;
 use super::{
     CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table, TraceOptions,
-    write_comparison_csv, write_comparison_json, write_summary,
+    write_comparison_csv, write_summary,
 };
 use crate::compare::Comparison;
 use crate::observe::Summary;
@@ -175,7 +176,7 @@ impl ResultsDirectory {
     /// [`ReportError::Io`] when a file cannot be created or written.
     pub fn write_comparison(&self, comparison: &Comparison) -> Result<(), ReportError> {
         let (file, path) = self.create_file(COMPARISON_JSON)?;
-        write_comparison_json(file, &path, comparison)?;
+        write_json(file, &path, comparison)?;
         let (file, path) = self.create_file(COMPARISON_CSV)?;
         write_comparison_csv(file, path, comparison)?;
         Ok(())

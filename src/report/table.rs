@@ -284,8 +284,8 @@ pub(super) fn percentage(share: f64) -> String {
 }
 
 /// A count with its thousands set apart.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
+pub(crate) fn grouped(count: impl Into<u64>) -> String {
+    let digits = count.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {

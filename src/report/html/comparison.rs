@@ -32,8 +32,9 @@ pub fn comparison_page(comparison: &Comparison, command: &str) -> String {
     }
     if let Some(basis) = comparison.basis {
         page.heading("What each costs, and what users get for it");
-        page.charts(vec![attained(comparison, basis)]);
-        page.charts(vec![missed(comparison, basis)]);
+        let points = points(comparison, basis);
+        page.charts(vec![attained(comparison, basis, &points)]);
+        page.charts(vec![missed(basis, &points)]);
         page.heading("All figures");
         table(&mut page, comparison, basis);
     }
@@ -75,14 +76,13 @@ fn unit(basis: Basis) -> &'static str {
     }
 }
 
-fn attained(comparison: &Comparison, basis: Basis) -> Chart {
-    let points = points(comparison, basis);
+fn attained(comparison: &Comparison, basis: Basis, points: &[Point<'_>]) -> Chart {
     let note = "To the upper left is better. The line is the frontier: on it, no other contender is \
                 as good in both and better in one. The dotted line is what no run that completes \
                 every request can go below.";
     let percent = from_zero("requests that met the SLO, %");
     let mut chart = scatter("Cost against SLO attainment", note, basis, percent);
-    draw(&mut chart, &points, |it| it.attained);
+    draw(&mut chart, points, |it| it.attained);
     let bound = comparison.lower_bound.and_then(|bound| match basis {
         Basis::Dollars => bound.cost,
         Basis::GpuHours => Some(bound.gpu_hours),
@@ -98,14 +98,13 @@ fn attained(comparison: &Comparison, basis: Basis) -> Chart {
 }
 
 /// The same where attainments are close to 100 %.
-fn missed(comparison: &Comparison, basis: Basis) -> Chart {
-    let points = points(comparison, basis);
+fn missed(basis: Basis, points: &[Point<'_>]) -> Chart {
     let share = |it: &Point<'_>| (100.0 - it.attained).max(LEAST_MISSED);
     let axis = logarithmic("requests that missed the SLO, %", points.iter().map(share));
     let note =
         "The same contenders on a scale that tells 99 % from 99.9 %. To the lower left is better.";
     let mut chart = scatter("Cost against SLO misses", note, basis, axis);
-    draw(&mut chart, &points, share);
+    draw(&mut chart, points, share);
     chart
 }
 

@@ -1,19 +1,16 @@
-use std::fmt::{self, Display, Write as _};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::fmt::{self, Display};
+use std::io::Write;
+use std::path::Path;
 
 use crate::report::ReportError;
+use crate::report::sink::Sink;
 use crate::time::SimTime;
-
-/// Bytes gathered before the file is written to.
-const BUFFER_BYTES: usize = 1 << 16;
 
 /// The events of a trace, one a line, into an array of JSON.
 #[derive(Debug)]
 pub(super) struct Events<W: Write> {
-    out: BufWriter<W>,
-    path: PathBuf,
-    line: String,
+    out: Sink<W>,
+    line: Vec<u8>,
     /// What stands before the next event.
     separator: &'static str,
     written: u64,
@@ -53,9 +50,8 @@ impl Display for Nanos {
 impl<W: Write> Events<W> {
     pub(super) fn new(out: W, path: &Path) -> Result<Self, ReportError> {
         let mut events = Self {
-            out: BufWriter::with_capacity(BUFFER_BYTES, out),
-            path: path.to_owned(),
-            line: "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_owned(),
+            out: Sink::new(out, path),
+            line: b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_vec(),
             separator: "\n",
             written: 0,
         };
@@ -80,7 +76,7 @@ impl<W: Write> Events<W> {
     ) -> Result<(), ReportError> {
         let (Track { pid, tid }, at) = (track, at.into());
         let separator = std::mem::replace(&mut self.separator, ",\n");
-        // A string never fails to take text.
+        // A vector takes whatever is written to it.
         _ = write!(
             self.line,
             "{separator}{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},\"name\":\"{name}\"{rest}}}"
@@ -106,20 +102,12 @@ impl<W: Write> Events<W> {
     pub(super) fn finish(mut self, metadata: &serde_json::Value) -> Result<W, ReportError> {
         _ = writeln!(self.line, "\n],\"otherData\":{metadata}}}");
         self.flush_line()?;
-        let failed = ReportError::io(&self.path, "write");
-        let mut out = self
-            .out
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        out.flush().map_err(failed)?;
-        Ok(out)
+        self.out.finish()
     }
 
     fn flush_line(&mut self) -> Result<(), ReportError> {
         self.written += self.line.len() as u64;
-        let written = self.out.write_all(self.line.as_bytes());
-        self.line.clear();
-        written.map_err(ReportError::io(&self.path, "write"))
+        self.out.write(&mut self.line)
     }
 }
 

@@ -1,6 +1,5 @@
 //! A run as a trace to look at in Perfetto.
 
-mod counters;
 mod event;
 mod lives;
 mod requests;
@@ -13,13 +12,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use self::counters::Counters;
 use self::event::Events;
 use self::requests::Drawn;
 use self::tracks::Tracks;
 use super::ReportError;
+use super::thinned::Thinned;
 use crate::fleet::Ledger;
-use crate::observe::Rows;
+use crate::observe::{Rows, Sample};
 use crate::scenario::CheckedScenario;
 use crate::serving::{BatchRun, Outcome, RequestRecord};
 use crate::simulation::{Finished, News};
@@ -70,7 +69,8 @@ pub struct PerfettoTrace<W: Write = File> {
     events: Events<W>,
     options: TraceOptions,
     tracks: Tracks,
-    counters: Counters,
+    /// By instant.
+    samples: Thinned<Vec<Sample>>,
     runs: Tally,
     requests: Tally,
     /// The time of the first batch or request for which there was no room.
@@ -102,7 +102,7 @@ impl<W: Write> PerfettoTrace<W> {
             tracks: Tracks {
                 applications: checked.scenario().applications.len() as u64,
             },
-            counters: Counters::new(usize::try_from(samples).unwrap_or(usize::MAX)),
+            samples: Thinned::new(usize::try_from(samples).unwrap_or(usize::MAX), Vec::len),
             runs: Tally::default(),
             requests: Tally::default(),
             full: None,
@@ -127,7 +127,7 @@ impl<W: Write> PerfettoTrace<W> {
         let record = &finished.record;
         self.add(&finished.ledger, &finished.rows, Some(record.end))?;
         lives::draw(&mut self.events, self.tracks, finished)?;
-        for sample in self.counters.kept() {
+        for sample in self.samples.kept().iter().flatten() {
             let mut applications = record.applications.iter();
             let of = applications.position(|it| it.name == sample.application);
             let track = self.tracks.application(of.unwrap_or_default());
@@ -149,7 +149,7 @@ impl<W: Write> PerfettoTrace<W> {
             "requests": self.requests.recorded,
             "requests_left_out": self.requests.left_out,
             "no_room_from_s": self.full,
-            "samples_one_in": self.counters.stride(),
+            "samples_one_in": self.samples.stride(),
         });
         Ok((self.events.finish(&metadata)?, self.full))
     }
@@ -160,7 +160,9 @@ impl<W: Write> PerfettoTrace<W> {
         rows: &Rows,
         end: Option<SimTime>,
     ) -> Result<(), ReportError> {
-        self.counters.add(&rows.samples);
+        for samples in rows.samples.chunk_by(|a, b| a.time == b.time) {
+            self.samples.add(|| samples.to_vec());
+        }
         let mut runs = rows.runs.iter().peekable();
         for (application, record) in &rows.requests {
             let end = match record.outcome {
