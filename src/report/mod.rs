@@ -28,7 +28,7 @@ pub use exposition::Exposition;
 #[cfg(feature = "html")]
 pub use html::{RunReport, comparison_page};
 pub use outputs::{Format, Outputs};
-pub use perfetto::{InvalidWindow, PerfettoTrace, TraceOptions, TraceWindow};
+pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
 pub use progress::Progress;
 pub use summary::write_summary;
 pub(crate) use table::grouped;

@@ -13,7 +13,6 @@ pub(super) struct Events<W: Write> {
     line: Vec<u8>,
     /// What stands before the next event.
     separator: &'static str,
-    written: u64,
 }
 
 /// Where an event stands: a process and a thread of it.
@@ -53,15 +52,9 @@ impl<W: Write> Events<W> {
             out: Sink::new(out, path),
             line: b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_vec(),
             separator: "\n",
-            written: 0,
         };
-        events.flush_line()?;
+        events.out.write(&mut events.line)?;
         Ok(events)
-    }
-
-    /// Bytes so far.
-    pub(super) const fn written(&self) -> u64 {
-        self.written
     }
 
     /// Adds an event. `name` needs no escapes; `rest` is empty or further members, with a comma before
@@ -81,7 +74,7 @@ impl<W: Write> Events<W> {
             self.line,
             "{separator}{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},\"name\":\"{name}\"{rest}}}"
         );
-        self.flush_line()
+        self.out.write(&mut self.line)
     }
 
     /// Adds a slice from `start` to `end`.
@@ -101,13 +94,8 @@ impl<W: Write> Events<W> {
     /// Closes the array, adds what is to be known of the trace, and writes what is still buffered.
     pub(super) fn finish(mut self, metadata: &serde_json::Value) -> Result<W, ReportError> {
         _ = writeln!(self.line, "\n],\"otherData\":{metadata}}}");
-        self.flush_line()?;
+        self.out.write(&mut self.line)?;
         self.out.finish()
-    }
-
-    fn flush_line(&mut self) -> Result<(), ReportError> {
-        self.written += self.line.len() as u64;
-        self.out.write(&mut self.line)
     }
 }
 
