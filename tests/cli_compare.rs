@@ -196,6 +196,8 @@ fn the_number_of_jobs_changes_nothing() {
         assert_eq!(read("one"), read("two"), "{file}");
     }
     assert!(!bench.path("one/runs/02-None/decisions.csv").exists());
+    let report = bench.path("one/runs/02-None/report.html");
+    assert_eq!(report.exists(), cfg!(feature = "html"));
     let alone = bench.command("run", "alone", &["--quiet"]);
     assert_eq!(alone.status.code(), Some(0));
     let kept = "one/runs/01-Threshold/requests.csv";
