@@ -275,6 +275,47 @@ fn the_phases_of_lives_are_those_of_the_scaling_log() {
 }
 
 #[test]
+fn the_counters_of_instances_add_up_to_those_of_their_role() {
+    for scenario in [CHANGING, SERVED] {
+        let (bytes, finished) = trace(scenario, TraceOptions::default(), None);
+        let trace = Trace::read(&bytes);
+        assert_eq!(trace.metadata["instance_samples_one_in"], 1);
+        let accounts = finished.ledger.instances();
+        let gone = |number: usize| {
+            let end = finished.record.end;
+            time(accounts[number].span(None, end).unwrap().end)
+        };
+        let mut of_roles = BTreeMap::<_, u64>::new();
+        let mut of_instances = BTreeMap::<_, u64>::new();
+        for event in trace.with("C") {
+            let name = text(&event["name"]);
+            let args = &event["args"];
+            let Some(queued) = args["queued"].as_u64() else {
+                continue;
+            };
+            let requests = queued + args["running"].as_u64().unwrap();
+            let at = nanos(&event["ts"]);
+            match name.strip_prefix("instance_") {
+                None => *of_roles.entry(at).or_default() += requests,
+                Some(rest) => {
+                    let number = rest.split(' ').next().unwrap().parse().unwrap();
+                    assert!(at <= gone(number), "{event}");
+                    *of_instances.entry(at).or_default() += requests;
+                }
+            }
+        }
+        assert!(of_roles.values().any(|it| *it > 0));
+        for (at, requests) in of_roles {
+            assert_eq!(
+                of_instances.get(&at).copied().unwrap_or(0),
+                requests,
+                "{at}"
+            );
+        }
+    }
+}
+
+#[test]
 fn arrows_lead_from_the_batch_of_the_prompt_to_that_of_the_tokens() {
     for (text, window) in [(CHANGING, ".."), (SERVED, ".."), (SERVED, "10..20")] {
         let options = TraceOptions {

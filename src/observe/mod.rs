@@ -9,10 +9,10 @@ mod statistics;
 mod summary;
 mod usage;
 
-pub(crate) use collect::sample_end;
 pub use collect::{Recorded, Rows, install};
+pub(crate) use collect::{Sampler, sample_end};
 pub use requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
-pub use sample::Sample;
+pub use sample::{InstanceSample, Sample};
 pub use scaling::ScalingCounts;
 pub use statistics::{Distribution, Statistics};
 pub use summary::{

@@ -163,7 +163,7 @@ fn attained(comparison: &Comparison, basis: Basis, points: &[Point<'_>]) -> Char
     let to = most + 0.08 * (most - from);
     let costs = points.iter().map(|it| it.cost).chain(bound);
     let frame = Frame {
-        x: padded(extent(costs)),
+        x: of_costs(costs),
         y: [from, to].map(rounded),
     };
     let percent = axis("requests that met the SLO, %");
@@ -183,7 +183,7 @@ fn attained(comparison: &Comparison, basis: Basis, points: &[Point<'_>]) -> Char
 fn missed(basis: Basis, points: &[Point<'_>]) -> Chart {
     let share = |it: &Point<'_>| [it.missed(), libm::log10(it.missed())];
     let frame = Frame {
-        x: padded(extent(points.iter().map(|it| it.cost))),
+        x: of_costs(points.iter().map(|it| it.cost)),
         y: padded(extent(points.iter().map(|it| share(it)[1]))),
     };
     let axis = logarithmic(
@@ -201,6 +201,12 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), it| {
         (least.min(it), most.max(it))
     })
+}
+
+/// Costs from and to, with room for points at the edges.
+fn of_costs(costs: impl Iterator<Item = f64>) -> [f64; 2] {
+    let [from, to] = padded(extent(costs));
+    [from.max(0.0), to]
 }
 
 /// From and to, with room for points at the edges.

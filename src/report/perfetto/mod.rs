@@ -1,5 +1,6 @@
 //! A run as a trace to look at in Perfetto.
 
+mod counters;
 mod event;
 mod excerpts;
 mod lives;
@@ -19,7 +20,7 @@ use self::requests::Drawn;
 use self::tracks::Tracks;
 use super::ReportError;
 use super::thinned::Thinned;
-use crate::observe::{Rows, Sample};
+use crate::observe::{InstanceSample, Rows, Sample};
 use crate::simulation::{Finished, News};
 use crate::time::SimTime;
 
@@ -28,8 +29,11 @@ pub use window::{InvalidWindow, TraceWindow};
 
 /// Bytes that the counters of one sample take, at most.
 const SAMPLE_BYTES: u64 = 800;
-/// Bytes that the names and phases of an instance take, unless its application has a long name.
-const INSTANCE_BYTES: u64 = 1000;
+/// Bytes that the counters of an instance take.
+const INSTANCE_SAMPLE_BYTES: u64 = 280;
+/// Bytes that the names and phases of an instance take, and its counters when it is gone, unless its
+/// application has a long name.
+const INSTANCE_BYTES: u64 = 1300;
 /// Bytes that the names and phases of a server take.
 const SERVER_BYTES: u64 = 800;
 
@@ -55,12 +59,12 @@ impl Default for TraceOptions {
 /// A run as a trace in Chrome's JSON format, which Perfetto and `chrome://tracing` open.
 ///
 /// Each server is a process; on it, each instance is a thread with the phases of its life and another
-/// with the runs of its batches. Each application is a process with its requests, the phases of each
+/// with the runs of its batches, and has counters. Each application is a process with its requests, the phases of each
 /// from queue to tokens, and with counters by role. An arrow leads from the batch in which a request's
 /// prompt began to the one in which its tokens began; a request that began again has none.
 ///
-/// The file stays within its limit. A quarter of it is for counters: where there are more samples,
-/// every other instant is left out, and so on. What the lives of servers and instances need comes
+/// The file stays within its limit. An eighth of it is for the counters of applications, another for
+/// those of instances: where there are more samples, every other instant is left out, and so on. What the lives of servers and instances need comes
 /// next, and batches and requests have the rest. Where they need more, there are excerpts of them,
 /// evenly spread over the run ([`TraceExcerpts`]): fewer, the longer it goes on. Lives are always
 /// written, all of them: a fleet so large that they alone exceed the limit makes a larger file.
@@ -72,6 +76,7 @@ pub struct PerfettoTrace {
     options: TraceOptions,
     /// By instant.
     samples: Thinned<Vec<Sample>>,
+    instances: Thinned<Vec<InstanceSample>>,
     excerpts: Excerpts,
 }
 
@@ -79,11 +84,12 @@ impl PerfettoTrace {
     /// Starts empty.
     #[must_use]
     pub fn new(options: TraceOptions) -> Self {
-        let samples = options.limit_bytes / 4 / SAMPLE_BYTES;
-        let samples = usize::try_from(samples).unwrap_or(usize::MAX);
+        let most =
+            |bytes: u64| usize::try_from(options.limit_bytes / 8 / bytes).unwrap_or(usize::MAX);
         Self {
             options,
-            samples: Thinned::new(samples, Vec::len),
+            samples: Thinned::new(most(SAMPLE_BYTES), Vec::len),
+            instances: Thinned::new(most(INSTANCE_SAMPLE_BYTES), Vec::len),
             excerpts: Excerpts::new(options.window, room(options)),
         }
     }
@@ -134,8 +140,10 @@ impl PerfettoTrace {
             let mut applications = record.applications.iter();
             let of = applications.position(|it| it.name == sample.application);
             let track = tracks.application(of.unwrap_or_default());
-            lives::count(&mut events, track, sample)?;
+            counters::of_role(&mut events, track, sample)?;
         }
+        let instances = self.instances.kept().iter().flatten();
+        counters::of_instances(&mut events, tracks, finished, instances)?;
         let spread = self.excerpts.spread();
         Ok((events.finish(&self.metadata(finished, spread))?, spread))
     }
@@ -162,12 +170,16 @@ impl PerfettoTrace {
             "excerpt_s": spread.map(|it| it.length),
             "excerpt_every_s": spread.map(|it| it.period),
             "samples_one_in": self.samples.stride(),
+            "instance_samples_one_in": self.instances.stride(),
         })
     }
 
     fn add(&mut self, rows: &Rows, end: Option<SimTime>) {
         for samples in rows.samples.chunk_by(|a, b| a.time == b.time) {
             self.samples.add(|| samples.to_vec());
+        }
+        for samples in rows.instances.chunk_by(|a, b| a.time == b.time) {
+            self.instances.add(|| samples.to_vec());
         }
         self.excerpts.add(rows, end);
     }
