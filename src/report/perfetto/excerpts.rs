@@ -115,7 +115,7 @@ impl Excerpts {
                 self.add_run(run);
             }
             self.add_request(Request {
-                record: record.clone(),
+                record: *record,
                 application: *application,
                 end: end.max(record.arrival),
             });
@@ -126,7 +126,7 @@ impl Excerpts {
     fn add_run(&mut self, run: &BatchRun) {
         self.runs_seen += 1;
         if self.begins(run.start, run.end) {
-            self.runs.push(run.clone());
+            self.runs.push(*run);
             self.fit(self.room);
         }
     }
