@@ -147,7 +147,8 @@ fn attained(comparison: &Comparison, basis: Basis, points: &[Point<'_>]) -> Char
     let mut note =
         "To the upper left is better. The line is the frontier: on it, no other contender \
                     is as good in both and better in one. The dotted line is what no run that \
-                    completes every request can go below."
+                    completes every request can go below. +2 beside a name: two others came to the \
+                    same. A point without a name says it when it is pointed at."
             .to_owned();
     let bound = comparison.lower_bound.and_then(|bound| match basis {
         Basis::Dollars => bound.cost,

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn no_label_covers_another_or_a_point() {
-        let points = [(300.0, 100.0), (310.0, 100.0), (320.0, 100.0)];
+        let points = [(300.0, 100.0), (310.0, 100.0), (370.0, 100.0)];
         let mut labels = Labels::new(FRAME, points.into_iter());
         let places = [Position::MiddleRight, Position::TopRight];
         let mut place = |at| labels.place(at, "Threshold", &places);
