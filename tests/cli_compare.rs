@@ -7,11 +7,15 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use fleetsim::compare::{Basis, Comparison};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use binary::fleetsim;
+
+mod binary;
 
 /// Mixed instances, so that a policy for prompt and token instances has to be left out.
 const SCENARIO: &str = r#"(
@@ -60,7 +64,8 @@ impl Bench {
             "--out".as_ref(),
             out.as_os_str(),
         ];
-        fleetsim(fixed.into_iter().chain(options.iter().map(OsStr::new)))
+        let arguments = fixed.into_iter().chain(options.iter().map(OsStr::new));
+        fleetsim(arguments).output().unwrap()
     }
 
     /// The same, without trouble; gives what was printed.
@@ -71,14 +76,6 @@ impl Bench {
         assert_eq!(said, "", "no progress where standard error is no terminal");
         String::from_utf8(output.stdout).unwrap()
     }
-}
-
-fn fleetsim<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fleetsim"))
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap()
 }
 
 #[test]
@@ -199,6 +196,8 @@ fn the_number_of_jobs_changes_nothing() {
         assert_eq!(read("one"), read("two"), "{file}");
     }
     assert!(!bench.path("one/runs/02-None/decisions.csv").exists());
+    let report = bench.path("one/runs/02-None/report.html");
+    assert_eq!(report.exists(), cfg!(feature = "html"));
     let alone = bench.command("run", "alone", &["--quiet"]);
     assert_eq!(alone.status.code(), Some(0));
     let kept = "one/runs/01-Threshold/requests.csv";
@@ -263,7 +262,7 @@ fn all_leaves_out_what_the_scenario_has_no_instances_for() {
 
 #[test]
 fn policies_are_listed_with_their_parameters() {
-    let listed = fleetsim(["list", "policies"]);
+    let listed = fleetsim(["list", "policies"]).output().unwrap();
     assert_eq!(listed.status.code(), Some(0));
     let text = String::from_utf8(listed.stdout).unwrap();
     for expected in ["None\n", "Threshold\n", "    up = 0.8\n", "Clairvoyant\n"] {

@@ -7,14 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-fn fleetsim(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetsim"));
-    command
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
+use binary::fleetsim;
+
+mod binary;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -37,7 +32,7 @@ fn other_formats_are_written_beside_csv() {
         "--also",
         "jsonl,prometheus",
     ];
-    let ran = fleetsim(&[&also[..], &end].concat()).output().unwrap();
+    let ran = fleetsim([&also[..], &end].concat()).output().unwrap();
     assert!(ran.status.success(), "{}", text(&ran.stderr));
     let lines = |name: &str| fs::read_to_string(out.join(name)).unwrap().lines().count();
     assert_eq!(lines("requests.jsonl") + 1, lines("requests.csv"));
@@ -46,7 +41,7 @@ fn other_formats_are_written_beside_csv() {
     assert!(metrics.ends_with("# EOF\n"));
 
     // Without being asked, neither is left from before.
-    let ran = fleetsim(&[&also[..2], &end, &["--overwrite"]].concat())
+    let ran = fleetsim([&also[..2], &end, &["--overwrite"]].concat())
         .output()
         .unwrap();
     assert!(ran.status.success(), "{}", text(&ran.stderr));
@@ -59,7 +54,9 @@ fn interrupted(out: &Path) -> Output {
     let folder = out.display().to_string();
     let set = ["--set", "end=100000000", "--out", &folder, "--quiet"];
     let run = ["run", "scenarios/quickstart.ron"];
-    let child = fleetsim(&[&run[..], &set].concat())
+    let child = fleetsim([&run[..], &set].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
     let begun = Instant::now();

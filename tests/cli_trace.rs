@@ -5,15 +5,18 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use serde_json::Value as Json;
 
-#[path = "shared/mod.rs"]
+use binary::fleetsim;
+
+mod binary;
 mod shared;
 
-const SUBCOMMANDS: [&str; 8] = [
+const SUBCOMMANDS: [&str; 9] = [
     "run",
+    "compare",
     "check",
     "bench",
     "list",
@@ -27,19 +30,15 @@ const WORKLOAD: &str = "Synthetic(arrivals: Poisson(rate: 4.0), prompt_tokens: C
 const BURST: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
                      5,GPT-4,472,18,490,API log\n7,GPT-4,0,0,0,API log\n9.5,GPT-4,30,2,32,API log\n";
 
-fn fleetsim(arguments: &[&str], directory: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fleetsim"))
-        .args(arguments)
-        .current_dir(directory)
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap()
+fn run_in(directory: &Path, arguments: &[&str]) -> Output {
+    let mut command = fleetsim(arguments);
+    command.current_dir(directory).output().unwrap()
 }
 
 /// What a command that succeeds prints.
 #[track_caller]
 fn done(arguments: &[&str], directory: &Path) -> String {
-    let output = fleetsim(arguments, directory);
+    let output = run_in(directory, arguments);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()
@@ -48,7 +47,7 @@ fn done(arguments: &[&str], directory: &Path) -> String {
 /// What a command says that fails with `status`.
 #[track_caller]
 fn failed(arguments: &[&str], directory: &Path, status: i32) -> String {
-    let output = fleetsim(arguments, directory);
+    let output = run_in(directory, arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         output.status.code(),
@@ -254,8 +253,7 @@ fn nothing_is_replaced_unless_asked_to() {
 
 #[test]
 fn standard_input_and_output_are_a_dash() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
-        .args(["trace", "convert", "-", "--to", "Mooncake", "--out", "-"])
+    let mut child = fleetsim(["trace", "convert", "-", "--to", "Mooncake", "--out", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -357,7 +355,7 @@ fn rows_that_are_left_out_of_a_run_are_told() {
         )],
     )"#;
     std::fs::write(directory.path().join("burst.ron"), scenario).unwrap();
-    let output = fleetsim(&["run", "burst.ron"], directory.path());
+    let output = run_in(directory.path(), &["run", "burst.ron"]);
     assert_eq!(output.status.code(), Some(0));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(

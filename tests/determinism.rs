@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use tempfile::TempDir;
 
+use binary::fleetsim;
+
+mod binary;
 mod shared;
 
 /// Everything that draws random numbers, and scripted actions at odd times.
@@ -63,14 +66,6 @@ const EVENTFUL: &str = r#"(
     ],
 )"#;
 
-fn fleetsim<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fleetsim"))
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap()
-}
-
 /// A scenario file with a place for results beside it.
 struct Bench(TempDir);
 
@@ -98,7 +93,8 @@ impl Bench {
             "--out".as_ref(),
             out.as_os_str(),
         ];
-        fleetsim(command.into_iter().chain(options.iter().map(OsStr::new)))
+        let arguments = command.into_iter().chain(options.iter().map(OsStr::new));
+        fleetsim(arguments).output().unwrap()
     }
 
     /// The same, without trouble; gives the files.
@@ -122,6 +118,10 @@ fn files(directory: &Path) -> Files {
 
 fn status(output: &Output) -> i32 {
     output.status.code().unwrap()
+}
+
+fn status_of<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> i32 {
+    status(&fleetsim(arguments).output().unwrap())
 }
 
 /// What went to standard error.
@@ -223,13 +223,10 @@ fn results_are_not_overwritten_unasked() {
 fn exit_statuses_tell_whose_fault_it_was() {
     let bench = Bench::new(EVENTFUL);
     let scenario = bench.path("scenario.ron");
-    assert_eq!(
-        status(&fleetsim(["check".as_ref(), scenario.as_os_str()])),
-        0
-    );
-    assert_eq!(status(&fleetsim(["--help"])), 0);
-    assert_eq!(status(&fleetsim(["fly"])), 2);
-    assert_eq!(status(&fleetsim(["run", "no such file.ron"])), 2);
+    assert_eq!(status_of(["check".as_ref(), scenario.as_os_str()]), 0);
+    assert_eq!(status_of(["--help"]), 0);
+    assert_eq!(status_of(["fly"]), 2);
+    assert_eq!(status_of(["run", "no such file.ron"]), 2);
     assert_eq!(
         status(&bench.run("a", &["--set", "fleet[0].count=many"])),
         2
@@ -247,7 +244,10 @@ fn exit_statuses_tell_whose_fault_it_was() {
         "wrong.ron",
         &EVENTFUL.replace("requests: 600", "request: 600"),
     );
-    let wrong = fleetsim(["check".as_ref(), bench.path("wrong.ron").as_os_str()]);
+    let path = bench.path("wrong.ron");
+    let wrong = fleetsim(["check".as_ref(), path.as_os_str()])
+        .output()
+        .unwrap();
     assert_eq!(status(&wrong), 2);
     let message = said(&wrong);
     assert!(message.contains("wrong.ron:22:"), "{message}");

@@ -7,14 +7,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
-use fleetsim::fleet::{Ledger, ScalingAction, ScalingEvent, Target};
+use fleetsim::fleet::{ScalingAction, ScalingEvent, Target};
 use fleetsim::report::{PerfettoTrace, TraceOptions, TraceWindow};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::{Finished, Simulation};
 use fleetsim::time::SimTime;
 use serde_json::Value;
+
+use binary::fleetsim;
+
+mod binary;
 
 /// A fleet that grows, shrinks, loses an instance, and sends KV caches about.
 const CHANGING: &str = r#"(
@@ -85,16 +88,13 @@ fn trace_and_log(
     let checked = CheckedScenario::from_ron(text, ".".as_ref()).unwrap();
     let mut simulation = Simulation::new(&checked).unwrap();
     simulation.record_runs();
-    let path = Path::new("trace.json");
-    let mut trace = PerfettoTrace::new(Vec::new(), path, &checked, options).unwrap();
+    let mut trace = PerfettoTrace::new(options);
     let mut done = 0;
     let mut log = Vec::new();
     while ticks.is_none_or(|ticks| done < ticks) {
         let more = simulation.tick().unwrap();
         let news = simulation.take_news();
-        trace
-            .write(simulation.world().resource::<Ledger>(), &news)
-            .unwrap();
+        trace.see(&news);
         log.extend(news.scaling);
         done += 1;
         if !more {
@@ -105,7 +105,8 @@ fn trace_and_log(
         simulation.stop("interrupted");
     }
     let finished = simulation.finish();
-    let (bytes, _) = trace.finish(&finished).unwrap();
+    let path = Path::new("trace.json");
+    let (bytes, _) = trace.write(Vec::new(), path, &finished).unwrap();
     log.extend(&finished.scaling);
     (bytes, finished, log)
 }
@@ -274,6 +275,47 @@ fn the_phases_of_lives_are_those_of_the_scaling_log() {
 }
 
 #[test]
+fn the_counters_of_instances_add_up_to_those_of_their_role() {
+    for scenario in [CHANGING, SERVED] {
+        let (bytes, finished) = trace(scenario, TraceOptions::default(), None);
+        let trace = Trace::read(&bytes);
+        assert_eq!(trace.metadata["instance_samples_one_in"], 1);
+        let accounts = finished.ledger.instances();
+        let gone = |number: usize| {
+            let end = finished.record.end;
+            time(accounts[number].span(None, end).unwrap().end)
+        };
+        let mut of_roles = BTreeMap::<_, u64>::new();
+        let mut of_instances = BTreeMap::<_, u64>::new();
+        for event in trace.with("C") {
+            let name = text(&event["name"]);
+            let args = &event["args"];
+            let Some(queued) = args["queued"].as_u64() else {
+                continue;
+            };
+            let requests = queued + args["running"].as_u64().unwrap();
+            let at = nanos(&event["ts"]);
+            match name.strip_prefix("instance_") {
+                None => *of_roles.entry(at).or_default() += requests,
+                Some(rest) => {
+                    let number = rest.split(' ').next().unwrap().parse().unwrap();
+                    assert!(at <= gone(number), "{event}");
+                    *of_instances.entry(at).or_default() += requests;
+                }
+            }
+        }
+        assert!(of_roles.values().any(|it| *it > 0));
+        for (at, requests) in of_roles {
+            assert_eq!(
+                of_instances.get(&at).copied().unwrap_or(0),
+                requests,
+                "{at}"
+            );
+        }
+    }
+}
+
+#[test]
 fn arrows_lead_from_the_batch_of_the_prompt_to_that_of_the_tokens() {
     for (text, window) in [(CHANGING, ".."), (SERVED, ".."), (SERVED, "10..20")] {
         let options = TraceOptions {
@@ -325,7 +367,7 @@ fn requests_are_only_recorded_within_the_window() {
     assert_eq!(trace.metadata["batch_runs"], found);
     assert!(trace.metadata["batch_runs_left_out"].as_u64() > Some(0));
     assert!(trace.metadata["requests_left_out"].as_u64() > Some(0));
-    assert_eq!(trace.metadata["no_room_from_s"], Value::Null);
+    assert_eq!(trace.metadata["excerpt_s"], Value::Null);
 }
 
 #[test]
@@ -344,13 +386,47 @@ fn a_trace_stays_within_its_limit_and_says_what_is_missing() {
         let trace = Trace::read(&bytes);
         assert!(trace.metadata["requests_left_out"].as_u64() > Some(0));
         assert!(trace.metadata["samples_one_in"].as_u64() > Some(1));
-        assert!(trace.metadata["no_room_from_s"].is_f64());
+        assert!(trace.metadata["excerpt_s"].is_f64());
         let lives = trace.threads().into_values();
         let lives = lives.filter(|it| it.ends_with("Mixed")).count();
         assert_eq!(lives, finished.ledger.instances().len());
         let last = trace.with("C").map(|event| nanos(&event["ts"])).max();
         assert!(last > Some(time(finished.record.end) / 2));
     }
+}
+
+/// An hour of traffic in the room of a few minutes of it.
+#[test]
+fn excerpts_of_a_long_run_are_whole_and_go_on_to_its_end() {
+    let text = SERVED
+        .replace("name: \"served\",", "name: \"served\", end: 3600,")
+        .replace("requests: 200,", "")
+        .replace("requests: 20,", "");
+    let limit_bytes = 1_000_000;
+    let options = TraceOptions {
+        limit_bytes,
+        ..TraceOptions::default()
+    };
+    let (bytes, finished) = trace(&text, options, None);
+    assert!(bytes.len() as u64 <= limit_bytes, "{}", bytes.len());
+    assert!(bytes.len() as u64 > limit_bytes / 5, "{}", bytes.len());
+    let trace = Trace::read(&bytes);
+    let figure = |name: &str| trace.metadata[name].as_f64().unwrap();
+    let (length, period) = (figure("excerpt_s"), figure("excerpt_every_s"));
+    assert!(length < 60.0 && period < 600.0, "{length} of {period}");
+    let end = time(finished.record.end);
+    let mut last = 0;
+    let requests = trace.with("b").filter(|it| it["name"] == "request");
+    let batches = trace
+        .with("X")
+        .filter(|it| it["args"]["iterations"].is_u64());
+    for event in requests.chain(batches) {
+        let at = nanos(&event["ts"]);
+        assert!((at as f64 / 1e9) % period < length + 1e-6, "{event}");
+        last = last.max(at);
+    }
+    assert!(last > end - end / 10, "the last excerpt begins at {last}");
+    assert!(trace.with("f").count() > 10, "arrows within an excerpt");
 }
 
 #[test]
@@ -374,8 +450,7 @@ fn the_command_line_writes_it_where_it_is_asked_for() {
     std::fs::write(&scenario, SERVED).unwrap();
     let run = |options: &[&str]| {
         let out = directory.path().join("out");
-        let output = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
-            .args(["run", "--overwrite", "--out"])
+        let output = fleetsim(["run", "--overwrite", "--out"])
             .arg(&out)
             .args(options)
             .arg(&scenario)

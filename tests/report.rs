@@ -339,6 +339,42 @@ fn the_table_answers_in_order_and_fits() {
     }
 }
 
+#[test]
+fn several_applications_have_a_total() {
+    assert_eq!(run("chat").summarise().total, None);
+    let mut several = run("chat");
+    let mut without_objective = ApplicationStatistics::new(Slo::default());
+    (0..7).for_each(|_| without_objective.record(&completed()));
+    for statistics in [
+        several.applications[0].statistics.clone(),
+        without_objective,
+    ] {
+        several.applications.push(ApplicationRecord {
+            statistics,
+            ..several.applications[0].clone()
+        });
+    }
+    let summary = several.summarise();
+    let total = summary.total.as_ref().unwrap();
+    assert_eq!((total.requests.arrived, total.requests.completed), (11, 9));
+    assert_eq!(total.metrics.ttft_s.count, 9);
+    assert_eq!(total.throughput.requests_per_s, 9.0 / 3600.0);
+    assert_eq!(
+        total.slo.attainment,
+        Some(0.5),
+        "of those with an objective"
+    );
+    assert_eq!(total.slo.goodput_per_s, Some(2.0 / 3600.0));
+    let table = summary_table(&summary);
+    for expected in [
+        "all applications",
+        "SLO of each application: met by 50.00 % of requests",
+        "11 arrived: 9 completed",
+    ] {
+        assert!(table.contains(expected), "{table}");
+    }
+}
+
 fn keys(object: &Value, expected: &str) {
     let object = object.as_object().expect("the contract has an object here");
     let mut keys: Vec<_> = object.keys().cloned().collect();

@@ -3,15 +3,14 @@ use std::thread;
 
 use clap::Args;
 
-#[cfg(feature = "html")]
-use super::input::quoted;
-use super::input::{Format, Input, Output, json};
+use super::input::{Format, Input, Output, json, quoted};
+use super::kept::Kept;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::compare::{Contest, Follower, Watch};
 #[cfg(feature = "html")]
 use crate::report::comparison_page;
-use crate::report::{ComparisonProgress, Outputs, ResultsDirectory, comparison_table};
+use crate::report::{ComparisonProgress, ReportError, ResultsDirectory, comparison_table};
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News, Simulation};
 
@@ -27,7 +26,7 @@ pub(super) struct Compare {
     /// Contenders that run at once [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
-    /// Keep each contender's own results, in `runs` in the results directory
+    /// Keep each contender's own results, with its report, in `runs` in the results directory
     #[arg(long)]
     keep_runs: bool,
     #[command(flatten)]
@@ -37,17 +36,13 @@ pub(super) struct Compare {
 impl Compare {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
-        #[cfg(feature = "html")]
-        let command = {
-            let policies = quoted(&self.policies);
-            format!("{} --policies {policies}", self.input.command("compare"))
-        };
+        let command = self.input.command("compare");
         let checked = self.input.load()?;
         let contest = Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;
         let name = format!("{}-comparison", checked.scenario().name);
         let results = output.directory(&name)?;
         let runs = if self.keep_runs {
-            contest_directories(&contest, &results, &output)?
+            kept_runs(&contest, &results, &output, &command)?
         } else {
             Vec::new()
         };
@@ -63,9 +58,11 @@ impl Compare {
         let written = results.write_comparison(&comparison);
         written.map_err(Failure::running)?;
         #[cfg(feature = "html")]
-        results
-            .write_comparison_page(&comparison_page(&comparison, &command))
-            .map_err(Failure::running)?;
+        {
+            let page = comparison_page(&comparison, &with(&command, &self.policies));
+            let written = results.write_comparison_page(&page);
+            written.map_err(Failure::running)?;
+        }
         if !output.quiet {
             print(&match output.format {
                 Format::Table => comparison_table(&comparison) + "\n",
@@ -85,17 +82,32 @@ impl Compare {
     }
 }
 
+/// What to type to compare these policies.
+fn with(command: &str, policies: &str) -> String {
+    format!("{command} --policies {}", quoted(policies))
+}
+
+/// A contender's run that is kept: where, and what to type to have it again.
+struct KeptRun {
+    results: ResultsDirectory,
+    command: String,
+}
+
 /// A results directory for each contender, beneath that of the comparison.
-fn contest_directories(
+fn kept_runs(
     contest: &Contest<'_>,
     results: &ResultsDirectory,
     output: &Output,
-) -> Result<Vec<ResultsDirectory>, Failure> {
-    let directories = (1..).zip(contest.contenders()).map(|(number, label)| {
+    command: &str,
+) -> Result<Vec<KeptRun>, Failure> {
+    let runs = (1..).zip(contest.contenders()).map(|(number, label)| {
         let path = results.path().join("runs").join(file_name(number, label));
-        output.directory_at(path)
+        Ok(KeptRun {
+            results: output.directory_at(path)?,
+            command: format!("{} --keep-runs", with(command, label)),
+        })
     });
-    directories.collect()
+    runs.collect()
 }
 
 /// A contender's number and what file systems take of its label.
@@ -109,8 +121,8 @@ fn file_name(number: usize, label: &str) -> String {
 
 /// What the command line does while the contenders run.
 struct OnTheSide {
-    /// One for each contender whose run is kept.
-    runs: Vec<ResultsDirectory>,
+    /// One for each contender, if they are kept.
+    runs: Vec<KeptRun>,
     progress: Option<ComparisonProgress>,
 }
 
@@ -121,10 +133,10 @@ impl Follower for OnTheSide {
         scenario: &CheckedScenario,
     ) -> Result<Box<dyn Watch + '_>, String> {
         let run = self.runs.get(position);
-        let tables = run.map(|run| Ok((run, Outputs::new(run, scenario, &[])?)));
+        let kept = run.map(|run| Kept::new(&run.results, scenario, &[], &run.command));
         Ok(Box::new(Side {
             position,
-            tables: tables.transpose().map_err(text)?,
+            kept: kept.transpose().map_err(text)?,
             progress: self.progress.as_ref(),
         }))
     }
@@ -132,7 +144,7 @@ impl Follower for OnTheSide {
 
 struct Side<'a> {
     position: usize,
-    tables: Option<(&'a ResultsDirectory, Outputs<'a>)>,
+    kept: Option<Kept<'a>>,
     progress: Option<&'a ComparisonProgress>,
 }
 
@@ -141,19 +153,17 @@ impl Watch for Side<'_> {
         if let Some(progress) = self.progress {
             progress.update(self.position, simulation.now());
         }
-        match &mut self.tables {
-            Some((_, tables)) => tables.write(news).map_err(text),
+        match &mut self.kept {
+            Some(kept) => kept.see(simulation, news).map_err(text),
             None => Ok(()),
         }
     }
 
     fn end(mut self: Box<Self>, finished: &Finished) -> Result<(), String> {
-        if let Some((run, tables)) = self.tables.take() {
-            tables.finish(finished).map_err(text)?;
-            let summary = finished.record.summarise();
-            run.write_summary(&summary).map_err(text)?;
+        match self.kept.take() {
+            Some(kept) => kept.finish(finished).map(drop).map_err(text),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -165,7 +175,7 @@ impl Drop for Side<'_> {
     }
 }
 
-fn text(error: crate::report::ReportError) -> String {
+fn text(error: ReportError) -> String {
     error.to_string()
 }
 

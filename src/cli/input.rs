@@ -24,7 +24,6 @@ pub(super) struct Input {
 
 impl Input {
     /// What to type to have the same scenario again, in a shell.
-    #[cfg(feature = "html")]
     pub(super) fn command(&self, subcommand: &str) -> String {
         let scenario = self.scenario.display().to_string();
         let mut command = format!("fleetsim {subcommand} {}", quoted(&scenario));
@@ -46,7 +45,6 @@ impl Input {
 }
 
 /// A word of a shell command, in quotes where it needs them.
-#[cfg(feature = "html")]
 pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -6,6 +6,7 @@ mod compare;
 mod completions;
 mod input;
 mod interrupt;
+mod kept;
 mod list;
 mod run;
 mod schema;

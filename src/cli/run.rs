@@ -4,16 +4,15 @@ use clap::{Args, ValueEnum};
 
 use super::input::{Format, Input, Output, json};
 use super::interrupt::Interrupt;
+use super::kept::Kept;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
-use crate::fleet::Ledger;
-#[cfg(feature = "html")]
-use crate::report::RunReport;
 use crate::report::{
-    self, Outputs, Progress, ReportError, TraceOptions, TraceWindow, summary_table,
+    self, PerfettoTrace, Progress, ReportError, TraceExcerpts, TraceOptions, TraceWindow,
+    summary_table,
 };
 use crate::simulation::Simulation;
-use crate::time::SimTime;
+use crate::time::SimDuration;
 
 /// Run a scenario to its end and write what happened
 #[derive(Debug, Args)]
@@ -36,7 +35,8 @@ struct Trace {
     /// batches and requests are only recorded there
     #[arg(long, value_name = "FROM..UNTIL", num_args = 0..=1, require_equals = true)]
     perfetto: Option<Option<TraceWindow>>,
-    /// Megabytes that trace.json may take
+    /// Megabytes that trace.json may take; where batches and requests need more, it has excerpts of
+    /// them, evenly spread over the run
     #[arg(long, value_name = "MB", requires = "perfetto", default_value_t = 100)]
     perfetto_limit: u32,
 }
@@ -81,7 +81,6 @@ enum Halt {
 impl Run {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
-        #[cfg(feature = "html")]
         let command = self.input.command("run");
         let checked = self.input.load()?;
         let scenario = checked.scenario();
@@ -89,26 +88,21 @@ impl Run {
         let mut simulation = simulation.map_err(Failure::input)?;
         let results = output.directory(&scenario.name)?;
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
-        let mut outputs = Outputs::new(&results, &checked, &formats).map_err(Failure::running)?;
-        let trace = self.trace.options().map(|options| {
+        let kept = Kept::new(&results, &checked, &formats, &command);
+        let mut kept = kept.map_err(Failure::running)?;
+        let mut trace = self.trace.options().map(|options| {
             simulation.record_runs();
-            results.trace(&checked, options)
+            PerfettoTrace::new(options)
         });
-        let mut trace = trace.transpose().map_err(Failure::running)?;
         let interrupt = Interrupt::listen().map_err(Failure::running)?;
-        #[cfg(feature = "html")]
-        let mut report = RunReport::new(&checked, command);
         let mut progress = (!output.quiet).then(|| Progress::new(scenario.end));
         let ran = simulation.run(|simulation, news| {
             if let Some(progress) = &mut progress {
                 progress.update(simulation.now(), simulation.completed());
             }
-            #[cfg(feature = "html")]
-            report.see(simulation, &news);
-            outputs.write(&news).map_err(Halt::Report)?;
+            kept.see(simulation, &news).map_err(Halt::Report)?;
             if let Some(trace) = &mut trace {
-                let ledger = simulation.world().resource::<Ledger>();
-                trace.write(ledger, &news).map_err(Halt::Report)?;
+                trace.see(&news);
             }
             if interrupt.came() {
                 return Err(Halt::Interrupted);
@@ -127,20 +121,14 @@ impl Run {
             }
         };
         let finished = simulation.finish();
-        outputs.finish(&finished).map_err(Failure::running)?;
+        let summary = kept.finish(&finished).map_err(Failure::running)?;
         if let Some(trace) = trace {
-            let (_, full) = trace.finish(&finished).map_err(Failure::running)?;
-            if let Some(from) = full.filter(|_| !output.quiet) {
-                warn_of_full_trace(from);
+            let written = results.write_trace(trace, &finished);
+            let excerpts = written.map_err(Failure::running)?;
+            if let Some(excerpts) = excerpts.filter(|_| !output.quiet) {
+                tell_of_excerpts(excerpts);
             }
         }
-        let record = &finished.record;
-        let summary = record.summarise();
-        results.write_summary(&summary).map_err(Failure::running)?;
-        #[cfg(feature = "html")]
-        results
-            .write_report(&report.page(&finished, &summary))
-            .map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {
                 Format::Table => summary_table(&summary) + "\n",
@@ -151,7 +139,7 @@ impl Run {
             let results = results.path().display();
             format!("{reason}\nthe results up to there are in {results}, marked partial")
         };
-        match (failed, &record.stopped) {
+        match (failed, &finished.record.stopped) {
             (Some(reason), _) => Err(Failure::Running(partial(&reason))),
             (None, Some(reason)) => Err(Failure::Input(partial(reason))),
             (None, None) => Ok(()),
@@ -159,12 +147,13 @@ impl Run {
     }
 }
 
-fn warn_of_full_trace(from: SimTime) {
-    // Nothing is left to tell the user if the terminal is gone.
+fn tell_of_excerpts(excerpts: TraceExcerpts) {
+    let [length, period] = [excerpts.length, excerpts.period].map(SimDuration::seconds);
+    // Nothing is lost with this line.
     _ = writeln!(
         io::stderr().lock(),
-        "trace.json: no room for batches and requests from {:.1} s on; \
-         choose a part of the run with --perfetto=FROM..UNTIL, or a larger --perfetto-limit",
-        from.seconds()
+        "trace.json: no room for all batches and requests: it has those that began in the first \
+         {length} s of every {period} s; choose a part of the run with --perfetto=FROM..UNTIL, or \
+         a larger --perfetto-limit"
     );
 }

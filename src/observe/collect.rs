@@ -5,10 +5,10 @@ use bevy_ecs::prelude::{
 };
 use bevy_ecs::relationship::Relationship;
 
-use super::{ApplicationStatistics, Sample};
+use super::{ApplicationStatistics, InstanceSample, Sample};
 use crate::fleet::{
-    Agenda, Application, Clock, EngineHandle, HostedOn, InstanceRole, InstanceStatus, Instances,
-    Service, Templates, Tick, TickSet,
+    Agenda, Application, Clock, EngineHandle, HostedOn, Instance, InstanceRole, InstanceStatus,
+    Instances, Service, Templates, Tick, TickSet,
 };
 use crate::scenario::Slo;
 use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
@@ -23,6 +23,17 @@ pub struct Rows {
     pub samples: Vec<Sample>,
     /// Runs of batches that ended, in the order of (end, instance); only where they are recorded.
     pub runs: Vec<BatchRun>,
+    /// What each instance that had joined held at each sample, in the order of (time, application, role,
+    /// instance); only where it is recorded.
+    pub instances: Vec<InstanceSample>,
+}
+
+impl Rows {
+    /// Takes samples later than `end` back.
+    pub(crate) fn forget_samples_after(&mut self, end: SimTime) {
+        self.samples.retain(|sample| sample.time <= end);
+        self.instances.retain(|sample| sample.time <= end);
+    }
 }
 
 /// The statistics of an application's requests.
@@ -38,6 +49,8 @@ pub(crate) struct Sampler {
     last: Option<SimTime>,
     before_last: Option<SimTime>,
     roles: Vec<SampledRole>,
+    /// Whether each instance is sampled, too.
+    pub(crate) instances: bool,
 }
 
 /// What the instances of a role had done by the last sample and by the one before.
@@ -77,6 +90,7 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
             last: None,
             before_last: None,
             roles,
+            instances: false,
         };
         world
             .entity_mut(entity)
@@ -126,6 +140,7 @@ type Sampled = (
     &'static mut Sampler,
 );
 type Member = (
+    &'static Instance,
     &'static InstanceRole,
     &'static InstanceStatus,
     &'static HostedOn,
@@ -153,7 +168,7 @@ fn sample(
             service,
             members,
             &instances,
-            &mut rows.samples,
+            &mut rows,
         );
         sampler.taken += 1;
         let next = SimTime::ZERO + sampler.interval * f64::from(sampler.taken);
@@ -169,7 +184,7 @@ pub(crate) fn sample_end(
     instances: Query<'_, '_, Member>,
     mut rows: ResMut<'_, Rows>,
 ) {
-    rows.samples.retain(|sample| sample.time <= end);
+    rows.forget_samples_after(end);
     let mut sampled: Vec<_> = applications.iter_mut().collect();
     sampled.sort_by_key(|(application, ..)| application.index());
     for (application, service, members, mut sampler) in sampled {
@@ -177,14 +192,7 @@ pub(crate) fn sample_end(
             sampler.take_back();
         }
         if sampler.last < Some(end) {
-            sampler.take(
-                end,
-                application,
-                service,
-                members,
-                &instances,
-                &mut rows.samples,
-            );
+            sampler.take(end, application, service, members, &instances, &mut rows);
         }
     }
 }
@@ -197,7 +205,7 @@ impl Sampler {
         service: &Service,
         members: &Instances,
         instances: &Query<'_, '_, Member>,
-        samples: &mut Vec<Sample>,
+        rows: &mut Rows,
     ) {
         let passed = self
             .last
@@ -234,7 +242,9 @@ impl Sampler {
             let mut now = service.0.departed(role);
             let mut servers = BTreeSet::new();
             let mut weights = 0;
-            for (of_role, status, server, engine) in members.iter().flat_map(|i| instances.get(i)) {
+            for (instance, of_role, status, server, engine) in
+                members.iter().flat_map(|i| instances.get(i))
+            {
                 if of_role.role() != role {
                     continue;
                 }
@@ -246,8 +256,19 @@ impl Sampler {
                 }
                 servers.insert(server.get());
                 if let Some(engine) = engine {
-                    now += service.0.load(engine.engine(), at);
-                    weights += service.0.weights_bytes();
+                    let load = service.0.load(engine.engine(), at);
+                    let own_weights = service.0.weights_bytes();
+                    now += load;
+                    weights += own_weights;
+                    if self.instances {
+                        rows.instances.push(InstanceSample {
+                            time: at,
+                            instance: instance.number(),
+                            queued: load.queued,
+                            running: load.running,
+                            kv_used_bytes: load.memory_used.saturating_sub(own_weights),
+                        });
+                    }
                 }
             }
             row.servers = u32::try_from(servers.len()).unwrap_or(u32::MAX);
@@ -268,7 +289,7 @@ impl Sampler {
             };
             sampled.before_last = before;
             sampled.last = now;
-            samples.push(row);
+            rows.samples.push(row);
         }
         self.before_last = self.last.replace(at);
     }

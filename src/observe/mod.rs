@@ -9,14 +9,14 @@ mod statistics;
 mod summary;
 mod usage;
 
-pub(crate) use collect::sample_end;
 pub use collect::{Recorded, Rows, install};
+pub(crate) use collect::{Sampler, sample_end};
 pub use requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
-pub use sample::Sample;
+pub use sample::{InstanceSample, Sample};
 pub use scaling::ScalingCounts;
 pub use statistics::{Distribution, Statistics};
 pub use summary::{
     ApplicationRecord, ApplicationSummary, FleetSummary, InstanceSummary, RunRecord, ServerSummary,
-    Summary,
+    Summary, TotalSummary,
 };
 pub use usage::{InstanceUsage, ServerUsage};

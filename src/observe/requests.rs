@@ -141,14 +141,9 @@ impl ApplicationStatistics {
     /// How the objective fared over a run of this length.
     #[must_use]
     pub fn slo(&self, end: SimTime) -> SloSummary {
-        let ended = self.counts.completed + self.counts.rejected_total();
-        let met = self.met_slo();
         SloSummary {
-            attainment: met
-                .filter(|_| ended > 0)
-                .map(|met| met as f64 / ended as f64),
-            goodput_per_s: met.map(|met| rate(met, end)),
             limits: self.slo,
+            ..SloSummary::of_all([self], end)
         }
     }
 }
@@ -249,4 +244,26 @@ pub struct SloSummary {
     pub goodput_per_s: Option<f64>,
     /// The limits.
     pub limits: Slo,
+}
+
+impl SloSummary {
+    /// How the objectives of several applications fared together, each by its own, without limits that
+    /// hold for all of them.
+    pub(super) fn of_all<'a>(
+        applications: impl IntoIterator<Item = &'a ApplicationStatistics>,
+        end: SimTime,
+    ) -> Self {
+        let promised = applications.into_iter().filter_map(|of| {
+            let ended = of.counts.completed + of.counts.rejected_total();
+            Some((of.met_slo()?, ended))
+        });
+        let both = promised.reduce(|a, b| (a.0 + b.0, a.1 + b.1));
+        Self {
+            attainment: both
+                .filter(|(_, ended)| *ended > 0)
+                .map(|(met, ended)| met as f64 / ended as f64),
+            goodput_per_s: both.map(|(met, _)| rate(met, end)),
+            limits: Slo::default(),
+        }
+    }
 }

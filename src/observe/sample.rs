@@ -3,6 +3,21 @@ use std::sync::Arc;
 use crate::serving::Role;
 use crate::time::SimTime;
 
+/// What one instance held at a sample. Only where it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InstanceSample {
+    /// When.
+    pub time: SimTime,
+    /// The instance's number.
+    pub instance: u64,
+    /// Requests queued or preempted on it.
+    pub queued: u64,
+    /// Requests in its batch.
+    pub running: u64,
+    /// Bytes of the KV cache in use: memory in use less the weights.
+    pub kv_used_bytes: u64,
+}
+
 /// One row of `timeline.csv`: the instances of one role of one application at one instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {

@@ -58,7 +58,21 @@ impl RunRecord {
                 .iter()
                 .map(|application| application.summarise(self.end))
                 .collect(),
+            total: (self.applications.len() > 1).then(|| self.total()),
             fleet: self.summarise_fleet(),
+        }
+    }
+
+    /// All applications in figures, as if their requests were one application's.
+    fn total(&self) -> TotalSummary {
+        let mut all = ApplicationStatistics::default();
+        let statistics = || self.applications.iter().map(|of| &of.statistics);
+        statistics().for_each(|of| all.merge(of));
+        TotalSummary {
+            requests: all.counts().clone(),
+            throughput: all.throughput(self.end),
+            slo: SloSummary::of_all(statistics(), self.end),
+            metrics: all.metrics(),
         }
     }
 
@@ -152,8 +166,25 @@ pub struct Summary {
     pub partial_reason: Option<String>,
     /// Every application, in the order of the scenario.
     pub applications: Vec<ApplicationSummary>,
+    /// All of them together; only where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<TotalSummary>,
     /// The servers under them.
     pub fleet: FleetSummary,
+}
+
+/// All applications of a scenario in figures: statistics over the requests of all of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TotalSummary {
+    /// Where their requests stand.
+    pub requests: RequestCounts,
+    /// What was completed per second.
+    pub throughput: Throughput,
+    /// Whether users got what they were promised, each by the objective of their application; without
+    /// the applications that have none. There are no limits that hold for all of them.
+    pub slo: SloSummary,
+    /// What users felt.
+    pub metrics: Metrics,
 }
 
 /// One application in figures.

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
+use super::summary::write_json;
 use super::{
-    CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table, TraceOptions,
-    write_comparison_csv, write_comparison_json, write_summary,
+    CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table, TraceExcerpts,
+    write_comparison_csv, write_summary,
 };
 use crate::compare::Comparison;
 use crate::observe::Summary;
-use crate::scenario::CheckedScenario;
+use crate::simulation::Finished;
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";
@@ -129,17 +130,19 @@ impl ResultsDirectory {
         metrics.write(file, &path)
     }
 
-    /// Starts `trace.json`.
+    /// Writes `trace.json`. Returns how its batches and requests are spread over the run if there was no
+    /// room for all of them.
     ///
     /// # Errors
     /// [`ReportError::Io`] when the file cannot be created or written.
-    pub fn trace(
+    pub fn write_trace(
         &self,
-        checked: &CheckedScenario,
-        options: TraceOptions,
-    ) -> Result<PerfettoTrace, ReportError> {
+        trace: PerfettoTrace,
+        finished: &Finished,
+    ) -> Result<Option<TraceExcerpts>, ReportError> {
         let (file, path) = self.create_file(TRACE)?;
-        PerfettoTrace::new(file, &path, checked, options)
+        let (_, excerpts) = trace.write(file, &path, finished)?;
+        Ok(excerpts)
     }
 
     /// Writes `summary.json`.
@@ -175,7 +178,7 @@ impl ResultsDirectory {
     /// [`ReportError::Io`] when a file cannot be created or written.
     pub fn write_comparison(&self, comparison: &Comparison) -> Result<(), ReportError> {
         let (file, path) = self.create_file(COMPARISON_JSON)?;
-        write_comparison_json(file, &path, comparison)?;
+        write_json(file, &path, comparison)?;
         let (file, path) = self.create_file(COMPARISON_CSV)?;
         write_comparison_csv(file, path, comparison)?;
         Ok(())

@@ -13,11 +13,13 @@ mod html;
 mod outputs;
 mod perfetto;
 mod progress;
+mod sink;
 mod summary;
 mod table;
 mod tables;
+mod thinned;
 
-pub use comparison::{write_comparison_csv, write_comparison_json};
+pub use comparison::write_comparison_csv;
 pub use comparison_progress::ComparisonProgress;
 pub use comparison_table::comparison_table;
 pub use directory::ResultsDirectory;
@@ -26,9 +28,10 @@ pub use exposition::Exposition;
 #[cfg(feature = "html")]
 pub use html::{RunReport, comparison_page};
 pub use outputs::{Format, Outputs};
-pub use perfetto::{InvalidWindow, PerfettoTrace, TraceOptions, TraceWindow};
+pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
 pub use progress::Progress;
 pub use summary::write_summary;
+pub(crate) use table::grouped;
 pub use table::summary_table;
 #[cfg(feature = "parquet")]
 pub use tables::ParquetWriter;

@@ -1,7 +1,10 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use crate::fleet::ScalingAction;
-use crate::observe::{ApplicationSummary, FleetSummary, InstanceSummary, Statistics, Summary};
+use crate::observe::{
+    ApplicationSummary, FleetSummary, InstanceSummary, Metrics, RequestCounts, SloSummary,
+    Statistics, Summary, Throughput,
+};
 use crate::scenario::Slo;
 
 /// Columns of the terminal that the table keeps within.
@@ -9,6 +12,9 @@ pub(super) const WIDTH: u16 = 100;
 
 /// Columns of it that names may take; the figures beside them need the rest to stay aligned.
 const NAME_WIDTH: u16 = 30;
+
+/// What the figures of all applications together are under.
+pub(super) const ALL: &str = "all applications";
 
 /// The table that a run ends with, at most 100 columns wide.
 ///
@@ -29,16 +35,24 @@ pub fn summary_table(summary: &Summary) -> String {
         };
         table.add_row([topic, lines.join("\n")]);
     };
-    for application in &summary.applications {
-        add("users", Some(&application.name), users(application));
+    for of in &summary.applications {
+        let lines = users(&of.slo, &of.throughput, &of.metrics);
+        add("users", Some(&of.name), lines);
+    }
+    if let Some(of) = &summary.total {
+        let lines = users(&of.slo, &of.throughput, &of.metrics);
+        add("users", Some(ALL), lines);
     }
     add("cost", None, cost(&summary.fleet));
     add("fleet", None, fleet(summary));
     for application in &summary.applications {
         add("time", Some(&application.name), time(application));
     }
-    for application in &summary.applications {
-        add("requests", Some(&application.name), requests(application));
+    for of in &summary.applications {
+        add("requests", Some(&of.name), requests(&of.requests));
+    }
+    if let Some(of) = &summary.total {
+        add("requests", Some(ALL), requests(&of.requests));
     }
     table.set_constraints([ColumnConstraint::UpperBoundary(Width::Fixed(NAME_WIDTH))]);
     table.trim_fmt()
@@ -59,10 +73,13 @@ fn headline(summary: &Summary) -> String {
     line
 }
 
-fn users(application: &ApplicationSummary) -> Vec<String> {
-    let slo = &application.slo;
+fn users(slo: &SloSummary, throughput: &Throughput, metrics: &Metrics) -> Vec<String> {
     let mut lines = vec![match (limits(&slo.limits), slo.attainment) {
-        (None, _) => "no objective given".to_owned(),
+        (None, None) => "no objective given".to_owned(),
+        (None, Some(attainment)) => {
+            let met = percentage(attainment);
+            format!("SLO of each application: met by {met} of requests")
+        }
         (Some(limits), None) => format!("SLO {limits}: no request ended"),
         (Some(limits), Some(attainment)) => {
             format!(
@@ -71,7 +88,6 @@ fn users(application: &ApplicationSummary) -> Vec<String> {
             )
         }
     }];
-    let throughput = &application.throughput;
     if let Some(goodput) = slo.goodput_per_s {
         lines.push(format!("goodput {} requests/s", number(goodput)));
     }
@@ -81,7 +97,6 @@ fn users(application: &ApplicationSummary) -> Vec<String> {
         number(throughput.prompt_tokens_per_s),
         number(throughput.output_tokens_per_s)
     ));
-    let metrics = &application.metrics;
     lines.push(columns(["seconds", "mean", "p50", "p90", "p99"]));
     for (name, statistics) in [
         ("TTFT", &metrics.ttft_s),
@@ -235,8 +250,7 @@ fn extent(what: &str, mean: f64, peak: u64) -> String {
     format!("{what}: mean {}, peak {}", number(mean), grouped(peak))
 }
 
-fn requests(application: &ApplicationSummary) -> Vec<String> {
-    let counts = &application.requests;
+fn requests(counts: &RequestCounts) -> Vec<String> {
     let mut ends = format!(
         "{} arrived: {} completed, {} in flight, {} waiting, {} rejected",
         grouped(counts.arrived),
@@ -284,8 +298,8 @@ pub(super) fn percentage(share: f64) -> String {
 }
 
 /// A count with its thousands set apart.
-pub(super) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
+pub(crate) fn grouped(count: impl Into<u64>) -> String {
+    let digits = count.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {

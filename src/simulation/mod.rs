@@ -10,7 +10,7 @@ use crate::fleet::{
     self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Roster, ScalingEvent,
     ScalingLog, Service, TickError, TickLimits,
 };
-use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, ScalingCounts};
+use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, Sampler, ScalingCounts};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
 use crate::time::{SimDuration, SimTime};
 
@@ -156,7 +156,7 @@ impl Simulation {
             // Only now is it known that the run ended before the sample that this tick went on to.
             let end = self.ended();
             let mut rows = self.world.resource_mut::<Rows>();
-            rows.samples.retain(|sample| sample.time <= end);
+            rows.forget_samples_after(end);
         }
         Ok(!self.over)
     }
@@ -190,11 +190,15 @@ impl Simulation {
         events
     }
 
-    /// Has every run of iterations recorded from now on, for [`Rows::runs`].
+    /// Has every run of iterations recorded from now on, for [`Rows::runs`], and each instance sampled,
+    /// for [`Rows::instances`].
     pub fn record_runs(&mut self) {
         for entity in self.world.resource::<Roster>().applications().to_vec() {
             if let Some(mut service) = self.world.get_mut::<Service>(entity) {
                 service.0.record_runs(true);
+            }
+            if let Some(mut sampler) = self.world.get_mut::<Sampler>(entity) {
+                sampler.instances = true;
             }
         }
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::charts::{lengths_chart, rate_chart};
 use super::{Failure, name, open, print};
+use crate::cli::input::json;
 use crate::scenario::TraceFormat;
 use crate::workload::{LengthStatistics, TraceStatistics};
 
@@ -61,12 +62,6 @@ impl Stats {
         }
         Ok(())
     }
-}
-
-fn json(described: &Described<'_>) -> Result<String, Failure> {
-    serde_json::to_string_pretty(described)
-        .map(|json| json + "\n")
-        .map_err(|error| Failure::Running(format!("cannot write the statistics: {error}")))
 }
 
 fn table(described: &Described<'_>) -> String {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use self::histogram::{DEFINITIONS, Histogram};
 use super::ReportError;
+use super::thinned::Thinned;
 use crate::observe::{Rows, Sample};
 use crate::scenario::{Role, Scenario};
 use crate::serving::{Outcome, RequestRecord};
@@ -27,10 +28,17 @@ const MOST: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Exposition {
     applications: Vec<Exposed>,
-    times: Vec<SimTime>,
-    /// Of so many samples, the first is kept.
-    stride: usize,
-    sampled: usize,
+    scrapes: Thinned<Scrape>,
+}
+
+/// What there was to scrape at an instant.
+#[derive(Clone, Debug)]
+struct Scrape {
+    time: SimTime,
+    /// Of each application.
+    served: Vec<Served>,
+    /// Of each role that an application has instances of, application by application.
+    roles: Vec<Vec<[f64; FAMILIES.len()]>>,
 }
 
 /// One application.
@@ -39,8 +47,6 @@ struct Exposed {
     labels: String,
     roles: Vec<ExposedRole>,
     now: Served,
-    /// By scrape.
-    kept: Vec<Served>,
 }
 
 /// What an application had done.
@@ -59,8 +65,6 @@ struct ExposedRole {
     labels: String,
     last: SimTime,
     now: [f64; FAMILIES.len()],
-    /// By scrape.
-    kept: Vec<[f64; FAMILIES.len()]>,
 }
 
 /// A gauge or counter of the instances of a role.
@@ -116,13 +120,10 @@ impl Exposition {
                 completed: 0,
                 histograms: DEFINITIONS.iter().map(Histogram::new).collect(),
             },
-            kept: Vec::new(),
         });
         Self {
             applications: exposed.collect(),
-            times: Vec::new(),
-            stride: 1,
-            sampled: 0,
+            scrapes: Thinned::new(MOST, |_| 1),
         }
     }
 
@@ -152,27 +153,13 @@ impl Exposition {
     }
 
     fn scrape(&mut self, time: SimTime) {
-        self.sampled += 1;
-        if !(self.sampled - 1).is_multiple_of(self.stride) {
-            return;
-        }
-        self.times.push(time);
-        for application in &mut self.applications {
-            application.kept.push(application.now.clone());
-            for role in &mut application.roles {
-                role.kept.push(role.now);
-            }
-        }
-        if self.times.len() > MOST {
-            self.stride *= 2;
-            every_other(&mut self.times);
-            for application in &mut self.applications {
-                every_other(&mut application.kept);
-                for role in &mut application.roles {
-                    every_other(&mut role.kept);
-                }
-            }
-        }
+        let applications = &self.applications;
+        let roles = |of: &Exposed| of.roles.iter().map(|role| role.now).collect();
+        self.scrapes.add(|| Scrape {
+            time,
+            served: applications.iter().map(|of| of.now.clone()).collect(),
+            roles: applications.iter().map(roles).collect(),
+        });
     }
 
     /// Writes everything to `out`; errors will name `path`.
@@ -194,10 +181,15 @@ impl Exposition {
             } else {
                 ""
             };
-            for role in self.applications.iter().flat_map(|it| &it.roles) {
-                for (time, values) in self.times.iter().zip(&role.kept) {
-                    let (name, labels, value) = (family.name, &role.labels, values[position]);
-                    writeln!(out, "{name}{suffix}{{{labels}}} {value} {time}")?;
+            for (application, of) in self.applications.iter().enumerate() {
+                for (place, role) in of.roles.iter().enumerate() {
+                    let (name, labels) = (family.name, &role.labels);
+                    for scrape in self.scrapes.kept() {
+                        if let Some(values) = scrape.roles[application].get(place) {
+                            let (value, time) = (values[position], scrape.time);
+                            writeln!(out, "{name}{suffix}{{{labels}}} {value} {time}")?;
+                        }
+                    }
                 }
             }
         }
@@ -245,9 +237,9 @@ impl Exposition {
         &self,
         mut line: impl FnMut(&str, SimTime, &Served) -> io::Result<()>,
     ) -> io::Result<()> {
-        for application in &self.applications {
-            for (time, served) in self.times.iter().zip(&application.kept) {
-                line(&application.labels, *time, served)?;
+        for (position, application) in self.applications.iter().enumerate() {
+            for scrape in self.scrapes.kept() {
+                line(&application.labels, scrape.time, &scrape.served[position])?;
             }
         }
         Ok(())
@@ -281,7 +273,6 @@ impl Exposed {
                 labels: format!("{},role=\"{:?}\"", self.labels, sample.role),
                 last: sample.time,
                 now: [0.0; FAMILIES.len()],
-                kept: Vec::new(),
             });
             self.roles.len() - 1
         });
@@ -302,14 +293,6 @@ impl Exposed {
             sample.draining.into(),
         ];
     }
-}
-
-fn every_other<T>(values: &mut Vec<T>) {
-    let mut place = 0;
-    values.retain(|_| {
-        place += 1;
-        place % 2 == 1
-    });
 }
 
 /// The value of a label.

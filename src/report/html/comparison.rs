@@ -4,8 +4,9 @@ use plotly::Scatter;
 use plotly::common::{DashType, Line, LineShape, Marker, Mode, Position};
 use plotly::layout::{Axis, HoverMode};
 
-use super::chart::{Chart, axis, colour, from_zero, layout, logarithmic, rounded};
+use super::chart::{Chart, axis, colour, layout, logarithmic, rounded};
 use super::definitions;
+use super::labels::{Frame, Labels};
 use super::page::{Cell, Page};
 use super::text::escape;
 use crate::compare::{Basis, Comparison, Figures, Standing};
@@ -13,6 +14,32 @@ use crate::report::table::{grouped, number};
 
 /// Share of requests, in percent, below which the chart of misses does not tell contenders apart.
 const LEAST_MISSED: f64 = 0.001;
+
+/// Percent of the requests: where every contender is above, a scale from zero does not tell them apart.
+const HIGH: f64 = 50.0;
+
+/// Where a label goes that should not be on the line from point to point.
+const ABOVE_FIRST: [Position; 8] = [
+    Position::TopLeft,
+    Position::BottomRight,
+    Position::TopCenter,
+    Position::MiddleLeft,
+    Position::BottomCenter,
+    Position::BottomLeft,
+    Position::TopRight,
+    Position::MiddleRight,
+];
+/// Where another label goes.
+const BELOW_FIRST: [Position; 8] = [
+    Position::BottomRight,
+    Position::MiddleRight,
+    Position::TopRight,
+    Position::BottomCenter,
+    Position::TopCenter,
+    Position::BottomLeft,
+    Position::MiddleLeft,
+    Position::TopLeft,
+];
 
 /// The page of a comparison: the same bytes for the same comparison. `command` is what to type to make
 /// it again.
@@ -31,9 +58,12 @@ pub fn comparison_page(comparison: &Comparison, command: &str) -> String {
         page.paragraph("warning", &format!("{policy} failed: {error}"));
     }
     if let Some(basis) = comparison.basis {
-        page.heading("What each costs, and what users get for it");
-        page.charts(vec![attained(comparison, basis)]);
-        page.charts(vec![missed(comparison, basis)]);
+        let points = points(comparison, basis);
+        if !points.is_empty() {
+            page.heading("What each costs, and what users get for it");
+            page.charts(vec![attained(comparison, basis, &points)]);
+            page.charts(vec![missed(basis, &points)]);
+        }
         page.heading("All figures");
         table(&mut page, comparison, basis);
     }
@@ -44,26 +74,64 @@ pub fn comparison_page(comparison: &Comparison, command: &str) -> String {
     page.finish()
 }
 
-/// A contender that ran, where there is an objective.
+/// What contenders that ran came to, where there is an objective.
 struct Point<'a> {
-    of: &'a Standing,
+    /// Those that came to the same.
+    of: Vec<&'a Standing>,
     cost: f64,
     /// Percent of the requests.
     attained: f64,
 }
 
+impl Point<'_> {
+    /// Percent of the requests, not so few that it has no place on a logarithmic scale.
+    fn missed(&self) -> f64 {
+        (100.0 - self.attained).max(LEAST_MISSED)
+    }
+
+    fn on_frontier(&self) -> bool {
+        self.of.iter().any(|it| it.frontier == Some(true))
+    }
+
+    fn label(&self) -> String {
+        match self.of.as_slice() {
+            [] => String::new(),
+            [one] => escape(one.name()),
+            [first, others @ ..] => format!("{} +{}", escape(first.name()), others.len()),
+        }
+    }
+
+    /// What it says of itself.
+    fn told(&self) -> String {
+        let policies: Vec<_> = self.of.iter().map(|it| escape(&it.policy)).collect();
+        format!(
+            "<b>{}</b><br>met {:.2} %, cost {}",
+            policies.join("<br>"),
+            self.attained,
+            number(self.cost)
+        )
+    }
+}
+
+/// By cost.
 fn points(comparison: &Comparison, basis: Basis) -> Vec<Point<'_>> {
-    let point = |of: &'_ Standing| {
-        let figures = of.figures.as_ref()?;
-        Some((basis.of(figures), 100.0 * figures.attainment?))
-    };
-    let standings = comparison.contenders.iter();
-    let mut points: Vec<_> = standings
-        .filter_map(|of| {
-            let (cost, attained) = point(of)?;
-            Some(Point { of, cost, attained })
-        })
-        .collect();
+    let mut points: Vec<Point<'_>> = Vec::new();
+    for of in &comparison.contenders {
+        let figures = of.figures.as_ref();
+        let Some((figures, attainment)) = figures.and_then(|it| Some((it, it.attainment?))) else {
+            continue;
+        };
+        let (cost, attained) = (rounded(basis.of(figures)), rounded(100.0 * attainment));
+        let same = |it: &&mut Point<'_>| (it.cost, it.attained) == (cost, attained);
+        match points.iter_mut().find(same) {
+            Some(point) => point.of.push(of),
+            None => points.push(Point {
+                of: vec![of],
+                cost,
+                attained,
+            }),
+        }
+    }
     points.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     points
 }
@@ -75,20 +143,35 @@ fn unit(basis: Basis) -> &'static str {
     }
 }
 
-fn attained(comparison: &Comparison, basis: Basis) -> Chart {
-    let points = points(comparison, basis);
-    let note = "To the upper left is better. The line is the frontier: on it, no other contender is \
-                as good in both and better in one. The dotted line is what no run that completes \
-                every request can go below.";
-    let percent = from_zero("requests that met the SLO, %");
-    let mut chart = scatter("Cost against SLO attainment", note, basis, percent);
-    draw(&mut chart, &points, |it| it.attained);
+fn attained(comparison: &Comparison, basis: Basis, points: &[Point<'_>]) -> Chart {
+    let mut note =
+        "To the upper left is better. The line is the frontier: on it, no other contender \
+                    is as good in both and better in one. The dotted line is what no run that \
+                    completes every request can go below. +2 beside a name: two others came to the \
+                    same. A point without a name says it when it is pointed at."
+            .to_owned();
     let bound = comparison.lower_bound.and_then(|bound| match basis {
         Basis::Dollars => bound.cost,
         Basis::GpuHours => Some(bound.gpu_hours),
     });
+    let (least, most) = extent(points.iter().map(|it| it.attained));
+    let from = if least > HIGH {
+        note += " The upright axis does not begin at 0.";
+        least - 0.12 * (most - least).max(0.1)
+    } else {
+        0.0
+    };
+    let to = most + 0.08 * (most - from);
+    let costs = points.iter().map(|it| it.cost).chain(bound);
+    let frame = Frame {
+        x: of_costs(costs),
+        y: [from, to].map(rounded),
+    };
+    let percent = axis("requests that met the SLO, %");
+    let mut chart = scatter("Cost against SLO attainment", &note, basis, percent, frame);
+    draw(&mut chart, points, frame, |it| [it.attained; 2]);
     if let Some(bound) = bound {
-        let line = Scatter::new(vec![rounded(bound); 2], vec![0.0, 100.0])
+        let line = Scatter::new(vec![rounded(bound); 2], frame.y.to_vec())
             .name("lower bound on cost")
             .mode(Mode::Lines)
             .line(Line::new().color(colour::GREY).dash(DashType::Dot));
@@ -98,36 +181,67 @@ fn attained(comparison: &Comparison, basis: Basis) -> Chart {
 }
 
 /// The same where attainments are close to 100 %.
-fn missed(comparison: &Comparison, basis: Basis) -> Chart {
-    let points = points(comparison, basis);
-    let share = |it: &Point<'_>| (100.0 - it.attained).max(LEAST_MISSED);
-    let axis = logarithmic("requests that missed the SLO, %", points.iter().map(share));
+fn missed(basis: Basis, points: &[Point<'_>]) -> Chart {
+    let share = |it: &Point<'_>| [it.missed(), libm::log10(it.missed())];
+    let frame = Frame {
+        x: of_costs(points.iter().map(|it| it.cost)),
+        y: padded(extent(points.iter().map(|it| share(it)[1]))),
+    };
+    let axis = logarithmic(
+        "requests that missed the SLO, %",
+        points.iter().map(Point::missed),
+    );
     let note =
         "The same contenders on a scale that tells 99 % from 99.9 %. To the lower left is better.";
-    let mut chart = scatter("Cost against SLO misses", note, basis, axis);
-    draw(&mut chart, &points, share);
+    let mut chart = scatter("Cost against SLO misses", note, basis, axis, frame);
+    draw(&mut chart, points, frame, share);
     chart
 }
 
-fn scatter(title: &str, note: &str, basis: Basis, y: Axis) -> Chart {
+fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), it| {
+        (least.min(it), most.max(it))
+    })
+}
+
+/// Costs from and to, with room for points at the edges.
+fn of_costs(costs: impl Iterator<Item = f64>) -> [f64; 2] {
+    let [from, to] = padded(extent(costs));
+    [from.max(0.0), to]
+}
+
+/// From and to, with room for points at the edges.
+fn padded((least, most): (f64, f64)) -> [f64; 2] {
+    let room = 0.06 * (most - least);
+    let room = if room > 0.0 { room } else { 0.5 };
+    [rounded(least - room), rounded(most + room)]
+}
+
+fn scatter(title: &str, note: &str, basis: Basis, y: Axis, frame: Frame) -> Chart {
     let layout = layout()
         .hover_mode(HoverMode::Closest)
-        .x_axis(axis(unit(basis)))
-        .y_axis(y);
+        .x_axis(axis(unit(basis)).range(frame.x.to_vec()))
+        .y_axis(y.range(frame.y.to_vec()));
     Chart::new(title, note, layout).height(460)
 }
 
-fn draw(chart: &mut Chart, points: &[Point<'_>], height: impl Fn(&Point<'_>) -> f64) {
-    let on = |it: &&Point<'_>| it.of.frontier == Some(true);
-    let frontier: Vec<_> = points.iter().filter(on).collect();
-    let others: Vec<_> = points.iter().filter(|it| !on(it)).collect();
-    for (name, colour, size, mode, place, points) in [
+/// Draws the points at their `height`: what is drawn, and where that is in the frame.
+fn draw(
+    chart: &mut Chart,
+    points: &[Point<'_>],
+    frame: Frame,
+    height: impl Fn(&Point<'_>) -> [f64; 2],
+) {
+    let at = |it: &Point<'_>| (it.cost, height(it)[1]);
+    let mut labels = Labels::new(frame, points.iter().map(at));
+    let (frontier, others): (Vec<_>, Vec<_>) = points.iter().partition(|it| it.on_frontier());
+    for (name, colour, size, mode, places, points) in [
         (
             "on the frontier",
             colour::VERMILLION,
             11,
             Mode::LinesMarkersText,
-            Position::TopLeft,
+            &ABOVE_FIRST,
             frontier,
         ),
         (
@@ -135,37 +249,33 @@ fn draw(chart: &mut Chart, points: &[Point<'_>], height: impl Fn(&Point<'_>) -> 
             colour::BLUE,
             9,
             Mode::MarkersText,
-            Position::BottomRight,
+            &BELOW_FIRST,
             others,
         ),
     ] {
-        let labels = points.iter().map(|it| escape(it.of.name())).collect();
-        let told = points.iter().map(|it| told(it)).collect();
-        let x = points.iter().map(|it| rounded(it.cost)).collect();
-        let y = points.iter().map(|it| rounded(height(it))).collect();
+        let mut texts = Vec::new();
+        let mut positions = Vec::new();
+        for point in &points {
+            let label = point.label();
+            let place = labels.place(at(point), &label, places);
+            texts.push(place.as_ref().map_or_else(String::new, |_| label));
+            positions.push(place.unwrap_or(Position::TopCenter));
+        }
+        let x = points.iter().map(|it| it.cost).collect();
+        let y = points.iter().map(|it| rounded(height(it)[0])).collect();
         let line = Line::new().color(colour).width(1.4).shape(LineShape::Hv);
         let trace = Scatter::new(x, y)
             .name(name)
             .mode(mode)
             .marker(Marker::new().color(colour).size(size))
             .line(line)
-            .text_array(labels)
-            .text_position(place)
+            .text_array(texts)
+            .text_position_array(positions)
             .clip_on_axis(false)
-            .hover_text_array(told)
+            .hover_text_array(points.iter().map(|it| it.told()).collect())
             .hover_template("%{hovertext}<extra></extra>");
         chart.add(trace);
     }
-}
-
-/// What a point says of itself.
-fn told(point: &Point<'_>) -> String {
-    format!(
-        "<b>{}</b><br>met {:.2} %, cost {}",
-        escape(&point.of.policy),
-        point.attained,
-        number(point.cost)
-    )
 }
 
 /// A column of figures: its name, the figure, and whether less is better.
@@ -199,9 +309,10 @@ fn table(page: &mut Page, comparison: &Comparison, basis: Basis) {
             .iter()
             .filter_map(|it| it.figures.as_ref())
     };
+    // Where all are alike, none is the best.
     let best = COLUMNS.map(|(_, figure, less)| {
-        let figures = ran().filter_map(figure);
-        figures.reduce(|a, b| if less { a.min(b) } else { a.max(b) })
+        let (least, most) = extent(ran().filter_map(figure));
+        (least < most).then_some(if less { least } else { most })
     });
     let mut header = vec!["policy"];
     header.extend(COLUMNS.map(|column| column.0));
@@ -215,7 +326,7 @@ fn table(page: &mut Page, comparison: &Comparison, basis: Basis) {
             for ((_, figure, _), best) in COLUMNS.iter().zip(best) {
                 let value = figure(figures);
                 row.push(Cell {
-                    text: value.map_or_else(|| "–".to_owned(), number),
+                    text: value.map_or_else(|| "–".to_owned(), whole_or_rounded),
                     best: value.is_some() && value == best,
                 });
             }
@@ -228,6 +339,13 @@ fn table(page: &mut Page, comparison: &Comparison, basis: Basis) {
         &header,
         &rows,
     );
+}
+
+fn whole_or_rounded(figure: f64) -> String {
+    if figure.fract() == 0.0 && (0.0..1e15).contains(&figure) {
+        return grouped(figure as u64);
+    }
+    number(figure)
 }
 
 /// What a contender cost beyond the plan of `Clairvoyant`, and missed.

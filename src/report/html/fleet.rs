@@ -2,7 +2,7 @@
 
 use plotly::Bar;
 use plotly::common::{Marker, Orientation};
-use plotly::layout::{HoverMode, Margin};
+use plotly::layout::{HoverMode, Margin, TicksDirection};
 
 use super::chart::{Chart, colour, from_zero, layout, rounded};
 use super::page::{Page, Tile};
@@ -13,7 +13,11 @@ use crate::report::table::{grouped, number};
 
 /// What it cost, in large figures.
 pub(super) fn tiles(fleet: &FleetSummary) -> Vec<Tile> {
-    let peak = fleet.servers.iter().map(|of| of.peak).max().unwrap_or(0);
+    let used = || fleet.servers.iter().filter(|of| of.peak > 0);
+    let mean: f64 = used().map(|of| of.mean).sum();
+    let peaks: Vec<_> = used()
+        .map(|of| format!("{} {}", grouped(of.peak), of.sku))
+        .collect();
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
     vec![
         Tile {
@@ -39,11 +43,11 @@ pub(super) fn tiles(fleet: &FleetSummary) -> Vec<Tile> {
             note: "of servers and GPUs".to_owned(),
         },
         Tile {
-            name: "Servers at the peak",
-            value: grouped(peak),
-            note: match fleet.servers.len() {
-                0 | 1 => String::new(),
-                _ => "of one SKU".to_owned(),
+            name: "Servers on average",
+            value: number(mean),
+            note: match peaks.as_slice() {
+                [] => String::new(),
+                peaks => format!("at the peak {}", peaks.join(", ")),
             },
         },
     ]
@@ -76,8 +80,10 @@ fn by_sku(
     servers: &[&ServerSummary],
     figure: fn(&ServerSummary) -> Option<f64>,
 ) -> Chart {
+    // The first is the lowest bar.
     let known = servers
         .iter()
+        .rev()
         .filter_map(|of| Some((escape(&of.sku), figure(of)?)));
     let (names, figures): (Vec<_>, Vec<_>) = known.map(|(name, it)| (name, rounded(it))).unzip();
     let unknown = servers.len() - names.len();
@@ -90,6 +96,7 @@ fn by_sku(
         .y_axis(
             plotly::layout::Axis::new()
                 .auto_margin(true)
+                .ticks(TicksDirection::Outside)
                 .fixed_range(true),
         )
         .margin(Margin::new().left(20).right(24).top(10).bottom(44))

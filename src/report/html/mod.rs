@@ -12,6 +12,7 @@ mod comparison;
 mod definitions;
 mod fleet;
 mod histogram;
+mod labels;
 mod marks;
 mod page;
 mod run;

@@ -5,8 +5,10 @@ use super::chart::Clock;
 use super::collect::{ApplicationSeries, Collected};
 use super::page::{Page, Tile};
 use super::{definitions, fleet};
-use crate::observe::{ApplicationSummary, Statistics, Summary};
-use crate::report::table::{grouped, limits, number, percentage};
+use crate::observe::{
+    ApplicationSummary, Metrics, RequestCounts, SloSummary, Statistics, Summary, TotalSummary,
+};
+use crate::report::table::{ALL, grouped, limits, number, percentage};
 use crate::scenario::{Application, CheckedScenario, Scenario};
 use crate::simulation::{Finished, News, Simulation};
 
@@ -64,18 +66,21 @@ impl RunReport {
             .iter()
             .zip(&self.scenario.applications)
             .zip(&self.collected.applications);
-        if let [application] = summary.applications.as_slice() {
-            let mut tiles = promised(application);
-            tiles.extend(fleet::tiles(&summary.fleet));
-            page.tiles(&tiles);
-        } else {
-            page.tiles(&fleet::tiles(&summary.fleet));
+        let mut tiles = match (&summary.total, summary.applications.as_slice()) {
+            (Some(all), _) => promised(&all.slo, &all.metrics, &all.requests),
+            (None, [of]) => promised(&of.slo, &of.metrics, &of.requests),
+            (None, _) => Vec::new(),
+        };
+        tiles.extend(fleet::tiles(&summary.fleet));
+        page.tiles(&tiles);
+        if let Some(all) = &summary.total {
+            overview(&mut page, &summary.applications, all);
         }
         for ((of, spec), series) in both {
-            page.heading(&of.name);
+            page.heading(&format!("Application {}", of.name));
             page.paragraph("faint", &described(spec));
             if summary.applications.len() > 1 {
-                page.tiles(&promised(of));
+                page.tiles(&promised(&of.slo, &of.metrics, &of.requests));
             }
             charts(&mut page, spec, series, clock);
             statistics(&mut page, of);
@@ -109,7 +114,7 @@ impl RunReport {
 }
 
 /// What users got.
-fn promised(of: &ApplicationSummary) -> Vec<Tile> {
+fn promised(slo: &SloSummary, metrics: &Metrics, counts: &RequestCounts) -> Vec<Tile> {
     let p99 = |of: &Statistics| {
         of.p99
             .map_or_else(|| "–".to_owned(), |it| format!("{} s", number(it)))
@@ -118,23 +123,26 @@ fn promised(of: &ApplicationSummary) -> Vec<Tile> {
         of.p50
             .map_or_else(String::new, |it| format!("median {} s", number(it)))
     };
-    let limits = limits(&of.slo.limits);
-    let counts = &of.requests;
+    let note = match (limits(&slo.limits), slo.attainment) {
+        (Some(limits), _) => limits,
+        (None, Some(_)) => "by each application's objective".to_owned(),
+        (None, None) => "no objective given".to_owned(),
+    };
     vec![
         Tile {
             name: "SLO attainment",
-            value: of.slo.attainment.map_or_else(|| "–".to_owned(), percentage),
-            note: limits.unwrap_or_else(|| "no objective given".to_owned()),
+            value: slo.attainment.map_or_else(|| "–".to_owned(), percentage),
+            note,
         },
         Tile {
             name: "TTFT p99",
-            value: p99(&of.metrics.ttft_s),
-            note: p50(&of.metrics.ttft_s),
+            value: p99(&metrics.ttft_s),
+            note: p50(&metrics.ttft_s),
         },
         Tile {
             name: "TBT p99",
-            value: p99(&of.metrics.tbt_s),
-            note: p50(&of.metrics.tbt_s),
+            value: p99(&metrics.tbt_s),
+            note: p50(&metrics.tbt_s),
         },
         Tile {
             name: "Requests",
@@ -148,6 +156,45 @@ fn promised(of: &ApplicationSummary) -> Vec<Tile> {
             ),
         },
     ]
+}
+
+/// The applications side by side.
+fn overview(page: &mut Page, applications: &[ApplicationSummary], all: &TotalSummary) {
+    let row = |name: &str, slo: &SloSummary, metrics: &Metrics, counts: &RequestCounts| {
+        let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "–".to_owned());
+        let (ttft, tbt) = (&metrics.ttft_s, &metrics.tbt_s);
+        let seconds = [ttft.p50, ttft.p99, tbt.p50, tbt.p99];
+        let [ttft_p50, ttft_p99, tbt_p50, tbt_p99] = seconds.map(|it| or_dash(it.map(number)));
+        vec![
+            name.to_owned(),
+            or_dash(slo.attainment.map(percentage)),
+            or_dash(slo.goodput_per_s.map(number)),
+            ttft_p50,
+            ttft_p99,
+            tbt_p50,
+            tbt_p99,
+            grouped(counts.arrived),
+            grouped(counts.completed),
+            grouped(counts.rejected_total()),
+        ]
+    };
+    let each = applications.iter();
+    let each = each.map(|of| row(&of.name, &of.slo, &of.metrics, &of.requests));
+    let all = row(ALL, &all.slo, &all.metrics, &all.requests);
+    let rows: Vec<_> = each.chain([all]).collect();
+    let header = [
+        "application",
+        "SLO met",
+        "goodput /s",
+        "TTFT p50, s",
+        "p99, s",
+        "TBT p50, s",
+        "p99, s",
+        "arrived",
+        "completed",
+        "rejected",
+    ];
+    page.table("Applications", &header, &rows);
 }
 
 /// What an application is, in a line.

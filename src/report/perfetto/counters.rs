@@ -1,58 +1,112 @@
-use crate::observe::Sample;
-use crate::time::SimTime;
+use std::collections::BTreeSet;
+use std::io::Write;
 
-/// Samples that become counters: so many at most, for which every other instant is left out when
-/// there are more, and so on.
-#[derive(Debug)]
-pub(super) struct Counters {
-    kept: Vec<Sample>,
-    most: usize,
-    /// Of so many instants, the first is kept.
-    stride: usize,
-    instants: usize,
+use super::event::{Events, Track};
+use super::tracks::Tracks;
+use crate::observe::{InstanceSample, Sample};
+use crate::report::ReportError;
+use crate::simulation::Finished;
+
+/// Draws a sample as counters of its application.
+pub(super) fn of_role<W: Write>(
+    events: &mut Events<W>,
+    track: Track,
+    sample: &Sample,
+) -> Result<(), ReportError> {
+    let role = sample.role;
+    let mut counter = |name: &str, args: std::fmt::Arguments<'_>| {
+        let rest = format_args!(",\"args\":{{{args}}}");
+        events.add(
+            'C',
+            track,
+            sample.time,
+            format_args!("{role:?} {name}"),
+            rest,
+        )
+    };
+    counter(
+        "instances",
+        format_args!(
+            "\"scaling_up\":{},\"active\":{},\"draining\":{}",
+            sample.scaling_up, sample.active, sample.draining
+        ),
+    )?;
+    counter(
+        "requests",
+        format_args!(
+            "\"waiting\":{},\"queued\":{},\"running\":{}",
+            sample.waiting, sample.queued, sample.running
+        ),
+    )?;
+    counter(
+        "memory GiB",
+        format_args!("\"used\":{}", gib(sample.memory_used_bytes)),
+    )?;
+    counter(
+        "tokens/s",
+        format_args!(
+            "\"prompt\":{},\"output\":{}",
+            sample.prompt_tokens_per_s, sample.output_tokens_per_s
+        ),
+    )
 }
 
-impl Counters {
-    pub(super) fn new(most: usize) -> Self {
-        Self {
-            kept: Vec::new(),
-            most,
-            stride: 1,
-            instants: 0,
+/// Draws samples of instances as counters on their servers; one that is gone holds nothing.
+pub(super) fn of_instances<'a, W: Write>(
+    events: &mut Events<W>,
+    tracks: Tracks,
+    finished: &Finished,
+    samples: impl Iterator<Item = &'a InstanceSample>,
+) -> Result<(), ReportError> {
+    let (end, accounts) = (finished.record.end, finished.ledger.instances());
+    let account = |number: u64| accounts.get(usize::try_from(number).ok()?);
+    let mut sampled = BTreeSet::new();
+    for sample in samples {
+        if let Some(account) = account(sample.instance) {
+            let track = tracks.life(account.server, sample.instance);
+            of_instance(events, track, sample)?;
+            sampled.insert(sample.instance);
         }
     }
-
-    /// Of so many instants, one is kept.
-    pub(super) const fn stride(&self) -> usize {
-        self.stride
-    }
-
-    /// What is kept, by time.
-    pub(super) fn kept(&self) -> &[Sample] {
-        &self.kept
-    }
-
-    /// Adds samples, each instant's together.
-    pub(super) fn add(&mut self, samples: &[Sample]) {
-        for samples in samples.chunk_by(|a, b| a.time == b.time) {
-            if self.instants.is_multiple_of(self.stride) {
-                self.kept.extend_from_slice(samples);
-            }
-            self.instants += 1;
-            while self.kept.len() > self.most && self.kept.len() > samples.len() {
-                self.leave_out_every_other();
-            }
+    for (number, account) in sampled
+        .into_iter()
+        .filter_map(|it| Some((it, account(it)?)))
+    {
+        let gone = account.span(None, end).map_or(end, |span| span.end);
+        if gone < end {
+            let nothing = InstanceSample {
+                time: gone,
+                instance: number,
+                queued: 0,
+                running: 0,
+                kv_used_bytes: 0,
+            };
+            of_instance(events, tracks.life(account.server, number), &nothing)?;
         }
     }
+    Ok(())
+}
 
-    fn leave_out_every_other(&mut self) {
-        self.stride *= 2;
-        let (mut last, mut keep) = (None::<SimTime>, false);
-        self.kept.retain(|sample| {
-            if last.replace(sample.time) != Some(sample.time) {
-                keep = !keep;
-            }
-            keep
-        });
-    }
+fn of_instance<W: Write>(
+    events: &mut Events<W>,
+    track: Track,
+    sample: &InstanceSample,
+) -> Result<(), ReportError> {
+    let InstanceSample {
+        time,
+        instance,
+        queued,
+        running,
+        kv_used_bytes,
+    } = *sample;
+    let name = format_args!("instance_{instance} requests");
+    let rest = format_args!(",\"args\":{{\"queued\":{queued},\"running\":{running}}}");
+    events.add('C', track, time, name, rest)?;
+    let name = format_args!("instance_{instance} KV GiB");
+    let rest = format_args!(",\"args\":{{\"used\":{}}}", gib(kv_used_bytes));
+    events.add('C', track, time, name, rest)
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / 1_073_741_824.0
 }

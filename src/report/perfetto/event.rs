@@ -1,22 +1,18 @@
-use std::fmt::{self, Display, Write as _};
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::fmt::{self, Display};
+use std::io::Write;
+use std::path::Path;
 
 use crate::report::ReportError;
+use crate::report::sink::Sink;
 use crate::time::SimTime;
-
-/// Bytes gathered before the file is written to.
-const BUFFER_BYTES: usize = 1 << 16;
 
 /// The events of a trace, one a line, into an array of JSON.
 #[derive(Debug)]
 pub(super) struct Events<W: Write> {
-    out: BufWriter<W>,
-    path: PathBuf,
-    line: String,
+    out: Sink<W>,
+    line: Vec<u8>,
     /// What stands before the next event.
     separator: &'static str,
-    written: u64,
 }
 
 /// Where an event stands: a process and a thread of it.
@@ -53,19 +49,12 @@ impl Display for Nanos {
 impl<W: Write> Events<W> {
     pub(super) fn new(out: W, path: &Path) -> Result<Self, ReportError> {
         let mut events = Self {
-            out: BufWriter::with_capacity(BUFFER_BYTES, out),
-            path: path.to_owned(),
-            line: "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_owned(),
+            out: Sink::new(out, path),
+            line: b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[".to_vec(),
             separator: "\n",
-            written: 0,
         };
-        events.flush_line()?;
+        events.out.write(&mut events.line)?;
         Ok(events)
-    }
-
-    /// Bytes so far.
-    pub(super) const fn written(&self) -> u64 {
-        self.written
     }
 
     /// Adds an event. `name` needs no escapes; `rest` is empty or further members, with a comma before
@@ -80,12 +69,12 @@ impl<W: Write> Events<W> {
     ) -> Result<(), ReportError> {
         let (Track { pid, tid }, at) = (track, at.into());
         let separator = std::mem::replace(&mut self.separator, ",\n");
-        // A string never fails to take text.
+        // A vector takes whatever is written to it.
         _ = write!(
             self.line,
             "{separator}{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},\"name\":\"{name}\"{rest}}}"
         );
-        self.flush_line()
+        self.out.write(&mut self.line)
     }
 
     /// Adds a slice from `start` to `end`.
@@ -105,21 +94,8 @@ impl<W: Write> Events<W> {
     /// Closes the array, adds what is to be known of the trace, and writes what is still buffered.
     pub(super) fn finish(mut self, metadata: &serde_json::Value) -> Result<W, ReportError> {
         _ = writeln!(self.line, "\n],\"otherData\":{metadata}}}");
-        self.flush_line()?;
-        let failed = ReportError::io(&self.path, "write");
-        let mut out = self
-            .out
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        out.flush().map_err(failed)?;
-        Ok(out)
-    }
-
-    fn flush_line(&mut self) -> Result<(), ReportError> {
-        self.written += self.line.len() as u64;
-        let written = self.out.write_all(self.line.as_bytes());
-        self.line.clear();
-        written.map_err(ReportError::io(&self.path, "write"))
+        self.out.write(&mut self.line)?;
+        self.out.finish()
     }
 }
 

@@ -3,7 +3,6 @@ use std::io::Write;
 use super::event::{Events, Track, escaped};
 use super::tracks::Tracks;
 use crate::fleet::{InstanceStatus, ServerStatus};
-use crate::observe::Sample;
 use crate::report::ReportError;
 use crate::simulation::Finished;
 use crate::time::SimTime;
@@ -95,49 +94,4 @@ fn name_it<W: Write>(
     let rest = format_args!(",\"args\":{{\"sort_index\":{place}}}");
     let kind = format_args!("{what}_sort_index");
     events.add('M', track, SimTime::ZERO, kind, rest)
-}
-
-/// Draws a sample as counters of its application.
-pub(super) fn count<W: Write>(
-    events: &mut Events<W>,
-    track: Track,
-    sample: &Sample,
-) -> Result<(), ReportError> {
-    let role = sample.role;
-    let gib = |bytes: u64| bytes as f64 / 1_073_741_824.0;
-    let mut counter = |name: &str, args: std::fmt::Arguments<'_>| {
-        let rest = format_args!(",\"args\":{{{args}}}");
-        events.add(
-            'C',
-            track,
-            sample.time,
-            format_args!("{role:?} {name}"),
-            rest,
-        )
-    };
-    counter(
-        "instances",
-        format_args!(
-            "\"scaling_up\":{},\"active\":{},\"draining\":{}",
-            sample.scaling_up, sample.active, sample.draining
-        ),
-    )?;
-    counter(
-        "requests",
-        format_args!(
-            "\"waiting\":{},\"queued\":{},\"running\":{}",
-            sample.waiting, sample.queued, sample.running
-        ),
-    )?;
-    counter(
-        "memory GiB",
-        format_args!("\"used\":{}", gib(sample.memory_used_bytes)),
-    )?;
-    counter(
-        "tokens/s",
-        format_args!(
-            "\"prompt\":{},\"output\":{}",
-            sample.prompt_tokens_per_s, sample.output_tokens_per_s
-        ),
-    )
 }

@@ -2,35 +2,38 @@
 
 mod counters;
 mod event;
+mod excerpts;
 mod lives;
 mod requests;
+mod runs;
 mod tracks;
 mod window;
 
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
 
-use self::counters::Counters;
 use self::event::Events;
+use self::excerpts::Excerpts;
 use self::requests::Drawn;
 use self::tracks::Tracks;
 use super::ReportError;
-use crate::fleet::Ledger;
-use crate::observe::Rows;
-use crate::scenario::CheckedScenario;
-use crate::serving::{BatchRun, Outcome, RequestRecord};
+use super::thinned::Thinned;
+use crate::observe::{InstanceSample, Rows, Sample};
 use crate::simulation::{Finished, News};
 use crate::time::SimTime;
 
+pub use excerpts::TraceExcerpts;
 pub use window::{InvalidWindow, TraceWindow};
 
 /// Bytes that the counters of one sample take, at most.
 const SAMPLE_BYTES: u64 = 800;
-/// Bytes that the names and phases of an instance take, unless its application has a long name.
-const INSTANCE_BYTES: u64 = 1000;
+/// Bytes that the counters of an instance take.
+const INSTANCE_SAMPLE_BYTES: u64 = 280;
+/// Bytes that the names and phases of an instance take, and its counters when it is gone, unless its
+/// application has a long name.
+const INSTANCE_BYTES: u64 = 1300;
 /// Bytes that the names and phases of a server take.
 const SERVER_BYTES: u64 = 800;
 
@@ -56,85 +59,101 @@ impl Default for TraceOptions {
 /// A run as a trace in Chrome's JSON format, which Perfetto and `chrome://tracing` open.
 ///
 /// Each server is a process; on it, each instance is a thread with the phases of its life and another
-/// with the runs of its batches. Each application is a process with its requests, the phases of each
+/// with the runs of its batches, and has counters. Each application is a process with its requests, the phases of each
 /// from queue to tokens, and with counters by role. An arrow leads from the batch in which a request's
 /// prompt began to the one in which its tokens began; a request that began again has none.
 ///
-/// The file stays within its limit. A quarter of it is for counters: where there are more samples,
-/// every other instant is left out, and so on. What the lives of servers and instances need comes
-/// next, and batches and requests have the rest; once that is used up, no more of them are recorded.
-/// Lives are always written, all of them: a fleet so large that they alone exceed the limit makes a
-/// larger file. `otherData`, at the end of the file, says what was left out.
+/// The file stays within its limit. An eighth of it is for the counters of applications, another for
+/// those of instances: where there are more samples, every other instant is left out, and so on. What the lives of servers and instances need comes
+/// next, and batches and requests have the rest. Where they need more, there are excerpts of them,
+/// evenly spread over the run ([`TraceExcerpts`]): fewer, the longer it goes on. Lives are always
+/// written, all of them: a fleet so large that they alone exceed the limit makes a larger file.
+/// `otherData`, at the end of the file, says what was left out.
+///
+/// What may be drawn is kept until the end of the run, in less than half the limit of memory.
 #[derive(Debug)]
-pub struct PerfettoTrace<W: Write = File> {
-    events: Events<W>,
+pub struct PerfettoTrace {
     options: TraceOptions,
-    tracks: Tracks,
-    counters: Counters,
-    runs: Tally,
-    requests: Tally,
-    /// The time of the first batch or request for which there was no room.
-    full: Option<SimTime>,
+    /// By instant.
+    samples: Thinned<Vec<Sample>>,
+    instances: Thinned<Vec<InstanceSample>>,
+    excerpts: Excerpts,
 }
 
-/// How many are in the trace, and how many are not.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    recorded: u64,
-    left_out: u64,
-}
+impl PerfettoTrace {
+    /// Starts empty.
+    #[must_use]
+    pub fn new(options: TraceOptions) -> Self {
+        let most =
+            |bytes: u64| usize::try_from(options.limit_bytes / 8 / bytes).unwrap_or(usize::MAX);
+        Self {
+            options,
+            samples: Thinned::new(most(SAMPLE_BYTES), Vec::len),
+            instances: Thinned::new(most(INSTANCE_SAMPLE_BYTES), Vec::len),
+            excerpts: Excerpts::new(options.window, room(options)),
+        }
+    }
 
-impl<W: Write> PerfettoTrace<W> {
-    /// Starts a trace of a scenario; errors will name `path`.
+    /// Takes in what is new after a tick.
+    pub fn see(&mut self, news: &News) {
+        self.add(&news.rows, None);
+    }
+
+    /// Writes the trace to `out`; errors will name `path`. What was left when the books were closed is
+    /// in `finished`. Returns `out`, and how batches and requests are spread over the run if there was
+    /// no room for all of them.
     ///
     /// # Errors
     /// [`ReportError::Io`] when `out` fails.
-    pub fn new(
+    pub fn write<W: Write>(
+        mut self,
         out: W,
         path: &Path,
-        checked: &CheckedScenario,
-        options: TraceOptions,
-    ) -> Result<Self, ReportError> {
-        let samples = options.limit_bytes / 4 / SAMPLE_BYTES;
-        Ok(Self {
-            events: Events::new(out, path)?,
-            options,
-            tracks: Tracks {
-                applications: checked.scenario().applications.len() as u64,
-            },
-            counters: Counters::new(usize::try_from(samples).unwrap_or(usize::MAX)),
-            runs: Tally::default(),
-            requests: Tally::default(),
-            full: None,
-        })
-    }
-
-    /// Writes what is new. `ledger` is that of the run's world.
-    ///
-    /// # Errors
-    /// [`ReportError::Io`] when the destination fails.
-    pub fn write(&mut self, ledger: &Ledger, news: &News) -> Result<(), ReportError> {
-        self.add(ledger, &news.rows, None)
-    }
-
-    /// Writes what was left when the books were closed, the lives and the counters, and closes the
-    /// file. Returns it with the instant from which batches and requests were left out for want of
-    /// room, if any were.
-    ///
-    /// # Errors
-    /// [`ReportError::Io`] when the destination fails.
-    pub fn finish(mut self, finished: &Finished) -> Result<(W, Option<SimTime>), ReportError> {
-        let record = &finished.record;
-        self.add(&finished.ledger, &finished.rows, Some(record.end))?;
-        lives::draw(&mut self.events, self.tracks, finished)?;
-        for sample in self.counters.kept() {
+        finished: &Finished,
+    ) -> Result<(W, Option<TraceExcerpts>), ReportError> {
+        let (record, ledger) = (&finished.record, &finished.ledger);
+        self.add(&finished.rows, Some(record.end));
+        let lives = ledger.instances().len() as u64 * INSTANCE_BYTES
+            + ledger.servers().len() as u64 * SERVER_BYTES;
+        self.excerpts.fit(room(self.options).saturating_sub(lives));
+        let mut events = Events::new(out, path)?;
+        let applications = record.applications.len() as u64;
+        let tracks = Tracks { applications };
+        lives::draw(&mut events, tracks, finished)?;
+        for run in &self.excerpts.runs {
+            runs::draw(&mut events, tracks, ledger, run)?;
+        }
+        for (number, request) in (0..).zip(&self.excerpts.requests) {
+            let begins = [request.record.prompt_start, request.record.token_start];
+            let has_batch =
+                |at: Option<SimTime>| at.is_some_and(|at| self.excerpts.has_batch_of(at));
+            let drawn = Drawn {
+                record: &request.record,
+                number,
+                application: request.application,
+                end: request.end,
+                flows: request.record.restarts == 0 && begins.into_iter().all(has_batch),
+            };
+            drawn.draw(&mut events, tracks, ledger)?;
+        }
+        for sample in self.samples.kept().iter().flatten() {
             let mut applications = record.applications.iter();
             let of = applications.position(|it| it.name == sample.application);
-            let track = self.tracks.application(of.unwrap_or_default());
-            lives::count(&mut self.events, track, sample)?;
+            let track = tracks.application(of.unwrap_or_default());
+            counters::of_role(&mut events, track, sample)?;
         }
-        let window = self.options.window;
-        let metadata = json!({
+        let instances = self.instances.kept().iter().flatten();
+        counters::of_instances(&mut events, tracks, finished, instances)?;
+        let spread = self.excerpts.spread();
+        Ok((events.finish(&self.metadata(finished, spread))?, spread))
+    }
+
+    /// What is to be known of the trace.
+    fn metadata(&self, finished: &Finished, spread: Option<TraceExcerpts>) -> serde_json::Value {
+        let (record, window) = (&finished.record, self.options.window);
+        let of = &self.excerpts;
+        let (runs, requests) = (of.runs.len() as u64, of.requests.len() as u64);
+        json!({
             "generator": concat!("fleetsim ", env!("CARGO_PKG_VERSION")),
             "scenario": record.scenario,
             "scenario_hash": record.hash,
@@ -144,121 +163,29 @@ impl<W: Write> PerfettoTrace<W> {
             "window_from_s": window.from,
             "window_until_s": (window.until < SimTime::MAX).then_some(window.until),
             "limit_bytes": self.options.limit_bytes,
-            "batch_runs": self.runs.recorded,
-            "batch_runs_left_out": self.runs.left_out,
-            "requests": self.requests.recorded,
-            "requests_left_out": self.requests.left_out,
-            "no_room_from_s": self.full,
-            "samples_one_in": self.counters.stride(),
-        });
-        Ok((self.events.finish(&metadata)?, self.full))
+            "batch_runs": runs,
+            "batch_runs_left_out": of.runs_seen - runs,
+            "requests": requests,
+            "requests_left_out": of.requests_seen - requests,
+            "excerpt_s": spread.map(|it| it.length),
+            "excerpt_every_s": spread.map(|it| it.period),
+            "samples_one_in": self.samples.stride(),
+            "instance_samples_one_in": self.instances.stride(),
+        })
     }
 
-    fn add(
-        &mut self,
-        ledger: &Ledger,
-        rows: &Rows,
-        end: Option<SimTime>,
-    ) -> Result<(), ReportError> {
-        self.counters.add(&rows.samples);
-        let mut runs = rows.runs.iter().peekable();
-        for (application, record) in &rows.requests {
-            let end = match record.outcome {
-                Outcome::Rejected(_) => record.arrival,
-                _ => record.end.or(end).unwrap_or(record.arrival),
-            };
-            while let Some(run) = runs.next_if(|run| run.end <= end) {
-                self.add_run(ledger, run)?;
-            }
-            self.add_request(ledger, *application, record, end.max(record.arrival))?;
+    fn add(&mut self, rows: &Rows, end: Option<SimTime>) {
+        for samples in rows.samples.chunk_by(|a, b| a.time == b.time) {
+            self.samples.add(|| samples.to_vec());
         }
-        runs.try_for_each(|run| self.add_run(ledger, run))
-    }
-
-    fn add_run(&mut self, ledger: &Ledger, run: &BatchRun) -> Result<(), ReportError> {
-        if !self.records(ledger, run.start, run.end) {
-            self.runs.left_out += 1;
-            return Ok(());
+        for samples in rows.instances.chunk_by(|a, b| a.time == b.time) {
+            self.instances.add(|| samples.to_vec());
         }
-        self.runs.recorded += 1;
-        self.draw_run(ledger, run)
+        self.excerpts.add(rows, end);
     }
+}
 
-    fn add_request(
-        &mut self,
-        ledger: &Ledger,
-        application: usize,
-        record: &RequestRecord,
-        end: SimTime,
-    ) -> Result<(), ReportError> {
-        if !self.records(ledger, record.arrival, end) {
-            self.requests.left_out += 1;
-            return Ok(());
-        }
-        let request = Drawn {
-            record,
-            number: self.requests.recorded,
-            application,
-            end,
-            flows: self.has_both_batches(record),
-        };
-        self.requests.recorded += 1;
-        request.draw(&mut self.events, self.tracks, ledger)
-    }
-
-    /// Whether something that lasted from `start` to `end` goes into the trace.
-    fn records(&mut self, ledger: &Ledger, start: SimTime, end: SimTime) -> bool {
-        if !self.options.window.overlaps(start, end) {
-            return false;
-        }
-        if self.full.is_none() && self.events.written() >= self.room(ledger, end) {
-            self.full = Some(start);
-        }
-        self.full.is_none()
-    }
-
-    /// How large the file may be for another batch or request at an instant. What came after it does
-    /// not count, so that the size of ticks makes no difference.
-    fn room(&self, ledger: &Ledger, at: SimTime) -> u64 {
-        let (instances, servers) = (ledger.instances(), ledger.servers());
-        let lives = instances.partition_point(|it| it.created < at) as u64 * INSTANCE_BYTES
-            + servers.partition_point(|it| it.created < at) as u64 * SERVER_BYTES;
-        let limit = self.options.limit_bytes;
-        (limit - limit / 4).saturating_sub(lives)
-    }
-
-    /// Whether the batches in which the phases of a request began are in the trace.
-    fn has_both_batches(&self, record: &RequestRecord) -> bool {
-        let begins = [record.prompt_start, record.token_start];
-        let mut begins = begins.into_iter();
-        record.restarts == 0
-            && begins.all(|at| at.is_some_and(|at| self.options.window.contains(at)))
-    }
-
-    fn draw_run(&mut self, ledger: &Ledger, run: &BatchRun) -> Result<(), ReportError> {
-        let index = usize::try_from(run.instance).ok();
-        let Some(account) = index.and_then(|index| ledger.instances().get(index)) else {
-            return Ok(());
-        };
-        let track = self.tracks.batches(account.server, run.instance);
-        let (prompts, tokens, iterations) = (run.prompts, run.token_tasks, run.iterations);
-        let args = format_args!(
-            "\"batch_tokens\":{},\"iterations\":{iterations},\"requests\":{}",
-            run.batch_tokens(),
-            prompts + tokens
-        );
-        let (start, end) = (run.start, run.end);
-        let events = &mut self.events;
-        match (prompts, tokens) {
-            (0, _) => {
-                let name = format_args!("tokens {tokens} ×{iterations}");
-                events.slice(track, start, end, name, args)
-            }
-            (_, 0) => events.slice(track, start, end, format_args!("prompts {prompts}"), args),
-            _ => {
-                let name = format_args!("prompts {prompts} + tokens {tokens}");
-                events.slice(track, start, end, name, args)
-            }
-        }
-    }
+/// Bytes for all but the counters.
+const fn room(options: TraceOptions) -> u64 {
+    options.limit_bytes - options.limit_bytes / 4
 }

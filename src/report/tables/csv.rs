@@ -1,14 +1,12 @@
 use std::fmt::{self, Write as _};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use super::{Cells, Table};
 use crate::report::ReportError;
-
-/// Bytes gathered before the file is written to: few enough calls not to matter.
-pub(super) const BUFFER_BYTES: usize = 1 << 16;
+use crate::report::sink::Sink;
 
 /// Writes a table as comma-separated values (RFC 4180), with a header, row by row as they come.
 ///
@@ -16,9 +14,8 @@ pub(super) const BUFFER_BYTES: usize = 1 << 16;
 /// cells.
 #[derive(Debug)]
 pub struct CsvWriter<T, W: Write = File> {
-    out: BufWriter<W>,
+    out: Sink<W>,
     row: Row,
-    path: PathBuf,
     table: PhantomData<T>,
 }
 
@@ -29,9 +26,8 @@ impl<T: Table, W: Write> CsvWriter<T, W> {
     /// [`ReportError::Io`] when `out` fails.
     pub fn new(out: W, path: impl Into<PathBuf>) -> Result<Self, ReportError> {
         let mut writer = Self {
-            out: BufWriter::with_capacity(BUFFER_BYTES, out),
+            out: Sink::new(out, path),
             row: Row::default(),
-            path: path.into(),
             table: PhantomData,
         };
         let names = T::COLUMNS.iter().map(|column| column.name);
@@ -53,9 +49,7 @@ impl<T: Table, W: Write> CsvWriter<T, W> {
         if let Some(last) = self.row.0.last_mut() {
             *last = b'\n';
         }
-        let written = self.out.write_all(&self.row.0);
-        self.row.0.clear();
-        written.map_err(ReportError::io(&self.path, "write"))
+        self.out.write(&mut self.row.0)
     }
 
     /// Writes what is still buffered and gives the destination back.
@@ -63,13 +57,7 @@ impl<T: Table, W: Write> CsvWriter<T, W> {
     /// # Errors
     /// [`ReportError::Io`] when the destination fails.
     pub fn finish(self) -> Result<W, ReportError> {
-        let failed = ReportError::io(&self.path, "write");
-        let mut out = self
-            .out
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        out.flush().map_err(failed)?;
-        Ok(out)
+        self.out.finish()
     }
 }
 

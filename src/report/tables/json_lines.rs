@@ -1,19 +1,18 @@
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
-use super::csv::BUFFER_BYTES;
 use super::{Cells, Column, Table};
 use crate::report::ReportError;
+use crate::report::sink::Sink;
 
 /// Writes a table as JSON Lines: each row an object on a line of its own, its keys the columns, absent
 /// values `null`.
 #[derive(Debug)]
 pub struct JsonLinesWriter<T, W: Write = File> {
-    out: BufWriter<W>,
+    out: Sink<W>,
     line: Line,
-    path: PathBuf,
     table: PhantomData<T>,
 }
 
@@ -21,13 +20,12 @@ impl<T: Table, W: Write> JsonLinesWriter<T, W> {
     /// Writes to `out`; errors will name `path`.
     pub fn new(out: W, path: impl Into<PathBuf>) -> Self {
         Self {
-            out: BufWriter::with_capacity(BUFFER_BYTES, out),
+            out: Sink::new(out, path),
             line: Line {
                 columns: T::COLUMNS,
                 next: 0,
                 bytes: Vec::new(),
             },
-            path: path.into(),
             table: PhantomData,
         }
     }
@@ -39,10 +37,8 @@ impl<T: Table, W: Write> JsonLinesWriter<T, W> {
     pub fn write(&mut self, row: T::Row<'_>) -> Result<(), ReportError> {
         T::cells(row, &mut self.line);
         self.line.bytes.extend_from_slice(b"}\n");
-        let written = self.out.write_all(&self.line.bytes);
-        self.line.bytes.clear();
         self.line.next = 0;
-        written.map_err(ReportError::io(&self.path, "write"))
+        self.out.write(&mut self.line.bytes)
     }
 
     /// Writes what is still buffered and gives the destination back.
@@ -50,13 +46,7 @@ impl<T: Table, W: Write> JsonLinesWriter<T, W> {
     /// # Errors
     /// [`ReportError::Io`] when the destination fails.
     pub fn finish(self) -> Result<W, ReportError> {
-        let failed = ReportError::io(&self.path, "write");
-        let mut out = self
-            .out
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        out.flush().map_err(failed)?;
-        Ok(out)
+        self.out.finish()
     }
 }
 

@@ -1,0 +1,104 @@
+//! An application: what it serves, and what its users were promised.
+
+use ron::value::RawValue;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Scaling, Scheduler, Template, Workload};
+use crate::scenario::{Actuator, Signals};
+use crate::time::SimDuration;
+
+/// An application: a model behind an endpoint, its instances, its work.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// Unique in the scenario. Required.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// A model of the catalog. Required.
+    pub model: String,
+    /// How long an iteration takes. Default `Profile`.
+    #[serde(default)]
+    pub performance: Performance,
+    /// Which instance serves a request. Default `TokenJsq`.
+    #[serde(default)]
+    pub scheduler: Scheduler,
+    /// Instance templates; scale-up uses the first of the role that is asked for. Required.
+    #[schemars(length(min = 1))]
+    pub instances: Vec<Template>,
+    /// Delays and drain rules. Every field has a default.
+    #[serde(default)]
+    pub scaling: Scaling,
+    /// The autoscaling policy, kept as written until the policy that it names reads it. Default
+    /// none.
+    #[serde(default)]
+    pub autoscaler: Option<RawPolicy>,
+    /// How old what the policy sees is. Default: fresh at each decision.
+    #[serde(default)]
+    pub signals: Signals,
+    /// How what the policy wants is carried out. Every field has a default.
+    #[serde(default)]
+    pub actuator: Actuator,
+    /// What users were promised. Default: no objective.
+    #[serde(default)]
+    pub slo: Slo,
+    /// Where requests come from. Required.
+    pub workload: Workload,
+}
+
+/// A policy term such as `HeteroScale(max: 50)`, not yet read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RawPolicy(pub Box<RawValue>);
+
+impl RawPolicy {
+    /// The policy's name: what stands before the parenthesis.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let term = self.0.get_ron().trim_start();
+        let end = term.find(|c: char| c != '_' && !c.is_alphanumeric());
+        &term[..end.unwrap_or(term.len())]
+    }
+}
+
+impl JsonSchema for RawPolicy {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Policy".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        true.into()
+    }
+}
+
+/// How long an iteration takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Performance {
+    /// The measured profile of the catalog for this model, processor and tensor parallelism.
+    #[default]
+    Profile,
+    /// The same time for every iteration.
+    Constant {
+        /// Seconds of an iteration that has a prompt in it.
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        prompt_time: SimDuration,
+        /// Seconds of an iteration of tokens alone.
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        token_time: SimDuration,
+    },
+}
+
+/// What users were promised. A request meets the objective when it meets every limit given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Slo {
+    /// The longest time to first token, in seconds. Default: no limit.
+    pub ttft: Option<SimDuration>,
+    /// The longest mean time between tokens, in seconds. Default: no limit.
+    pub tbt: Option<SimDuration>,
+    /// The longest time from arrival to the last token, in seconds. Default: no limit.
+    pub e2e: Option<SimDuration>,
+}

@@ -1,0 +1,81 @@
+//! What a scenario says, as plain data. Every field has its unit and its default beside it.
+
+mod application;
+mod instances;
+mod scheduler;
+mod script;
+mod workload;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::random::Delay;
+use crate::time::{SimDuration, SimTime};
+
+pub use application::{Application, Performance, RawPolicy, Slo};
+pub use instances::{Drain, Engine, Role, Scaling, Start, Template};
+pub use scheduler::Scheduler;
+pub use script::{Action, Fault, FaultKind, Verb};
+pub use workload::{Arrivals, Lengths, Shape, TraceFormat, Workload};
+
+/// A whole scenario: hardware, applications, what happens to them.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Names the results directory. Required.
+    #[schemars(length(min = 1))]
+    pub name: String,
+    /// Seeds every random stream. Default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// When the run ends, in seconds. Default: when nothing is left to do.
+    #[serde(default)]
+    pub end: Option<SimTime>,
+    /// The longest tick, in seconds. Default: unlimited, ticks end where something is due.
+    #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub max_tick: Option<SimDuration>,
+    /// Seconds between two rows of `timeline.csv`. Default 10: fine enough to see a scale-up
+    /// delay of 10 s, coarse enough that a day stays under 10,000 rows a role.
+    #[serde(default = "default_sample_interval")]
+    #[schemars(range(min = 0.001))]
+    pub sample_interval: SimDuration,
+    /// Catalog files on top of the built-in one, relative to the scenario file. Default none.
+    #[serde(default)]
+    pub catalog: Vec<PathBuf>,
+    /// The servers there are and may be; the first SKU is the default for scale-up. Required.
+    #[schemars(length(min = 1))]
+    pub fleet: Vec<FleetEntry>,
+    /// The applications that requests target. Required.
+    #[schemars(length(min = 1))]
+    pub applications: Vec<Application>,
+    /// Scripted control-plane actions. Default none.
+    #[serde(default)]
+    pub actions: Vec<Action>,
+    /// Scripted faults. Default none.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+fn default_sample_interval() -> SimDuration {
+    SimDuration::saturating(10.0)
+}
+
+/// Servers of one SKU.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FleetEntry {
+    /// A SKU of the catalog. Required.
+    pub sku: String,
+    /// Servers at time zero. Default 0.
+    #[serde(default)]
+    pub count: u32,
+    /// The most servers of this SKU at any time. Default: unlimited.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// From the request for a server until it is there. Default `Constant(0.0)`.
+    #[serde(default)]
+    pub provision_delay: Delay,
+}

@@ -1,0 +1,111 @@
+//! What happens at given times: actions and faults.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Role;
+use crate::time::{SimDuration, SimTime};
+
+/// A scripted control-plane action.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Action {
+    /// When, in seconds. Required.
+    pub at: SimTime,
+    /// What. Required.
+    pub action: Verb,
+}
+
+/// A scaling verb with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Verb {
+    /// A new server with one new instance on it.
+    ScaleUpFull {
+        /// Whose instance. Required.
+        application: String,
+        /// Which template. Required.
+        role: Role,
+        /// Which SKU. Default: the first of the fleet.
+        #[serde(default)]
+        sku: Option<String>,
+        /// A label kept on the instance. Default none.
+        #[serde(default)]
+        tag: Option<String>,
+    },
+    /// Drains an instance, retires it, and removes its server when that is left empty.
+    ScaleDownFull {
+        /// The instance's number. Required.
+        instance: u64,
+    },
+    /// A new server with nothing on it.
+    ScaleUpServer {
+        /// Which SKU. Default: the first of the fleet.
+        #[serde(default)]
+        sku: Option<String>,
+    },
+    /// Removes an empty server.
+    ScaleDownServer {
+        /// The server's number. Required.
+        server: u64,
+    },
+    /// A new instance on a server that is there.
+    ScaleUpInstance {
+        /// Whose instance. Required.
+        application: String,
+        /// Which template. Required.
+        role: Role,
+        /// The server's number. Required.
+        server: u64,
+        /// Positions of the processors on the server. Default: the first that are free.
+        #[serde(default)]
+        processors: Option<Vec<u32>>,
+        /// A label kept on the instance. Default none.
+        #[serde(default)]
+        tag: Option<String>,
+    },
+    /// Drains and retires an instance; its server stays.
+    ScaleDownInstance {
+        /// The instance's number. Required.
+        instance: u64,
+    },
+    /// Gives up an instance that is not up yet.
+    CancelScaleUp {
+        /// The instance's number. Required.
+        instance: u64,
+    },
+}
+
+/// A scripted fault.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// When, in seconds. Required.
+    pub at: SimTime,
+    /// What. Required.
+    pub fault: FaultKind,
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum FaultKind {
+    /// No server can be created for a while.
+    NoNewServers {
+        /// Which SKU. Default: any.
+        #[serde(default)]
+        sku: Option<String>,
+        /// For how many seconds. Required.
+        duration: SimDuration,
+    },
+    /// An instance is gone at once; its work is put back.
+    InstanceCrash {
+        /// The instance's number. Required.
+        instance: u64,
+    },
+    /// A server is gone at once, with every instance on it.
+    ServerCrash {
+        /// The server's number. Required.
+        server: u64,
+    },
+}

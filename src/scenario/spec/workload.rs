@@ -1,0 +1,191 @@
+//! Where requests come from.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::SimTime;
+
+/// Where requests come from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Workload {
+    /// A recorded trace.
+    Trace {
+        /// The file, relative to the scenario file, plain or compressed with gzip or zstd. Required.
+        path: PathBuf,
+        /// Its format. Required.
+        format: TraceFormat,
+        /// Rows may be out of time order by at most so many rows. Default 10,000.
+        #[serde(default = "default_reorder_window")]
+        #[schemars(range(min = 1))]
+        reorder_window: usize,
+        /// Plays the trace so many times, end to end. Default 1.
+        #[serde(default = "one")]
+        #[schemars(range(min = 1))]
+        repeat: u32,
+        /// Arrivals come this many times as fast. Default 1.
+        #[serde(default = "unit_scale")]
+        #[schemars(range(min = 1e-9))]
+        rate_scale: f64,
+        /// Only arrivals from the first second (kept) to the second (left out), before scaling;
+        /// time zero becomes the first. Default: all.
+        #[serde(default)]
+        window: Option<(SimTime, SimTime)>,
+        /// At most so many requests. Default: all.
+        #[serde(default)]
+        requests: Option<u64>,
+    },
+    /// A generator.
+    Synthetic {
+        /// When requests come. Required.
+        arrivals: Arrivals,
+        /// How the rate changes over time. Default `Constant`.
+        #[serde(default)]
+        shape: Shape,
+        /// Lengths of prompts, in tokens. Required.
+        prompt_tokens: Lengths,
+        /// Lengths of outputs, in tokens. Required.
+        output_tokens: Lengths,
+        /// Arrivals come this many times as fast. Default 1.
+        #[serde(default = "unit_scale")]
+        #[schemars(range(min = 1e-9))]
+        rate_scale: f64,
+        /// Only arrivals from the first second (kept) to the second (left out), before scaling;
+        /// time zero becomes the first. Default: all.
+        #[serde(default)]
+        window: Option<(SimTime, SimTime)>,
+        /// At most so many requests. Default: no limit; then `window` or `end` must give one.
+        #[serde(default)]
+        requests: Option<u64>,
+    },
+}
+
+fn default_reorder_window() -> usize {
+    10_000
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn unit_scale() -> f64 {
+    1.0
+}
+
+/// The columns of a recorded trace: its rows say when a request came, and its lengths in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TraceFormat {
+    /// `request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size`
+    Splitwise,
+    /// `TIMESTAMP,ContextTokens,GeneratedTokens`; time zero is the first row.
+    Azure,
+    /// `Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type`;
+    /// timestamps are seconds from midnight before the first day. Rows with 0 response tokens are
+    /// requests that failed, and are left out.
+    BurstGpt,
+    /// Lines of JSON with `timestamp` in milliseconds, `input_length`, `output_length` and `hash_ids`;
+    /// time zero is the first row.
+    Mooncake,
+}
+
+/// When generated requests come. Rates are requests a second, before `shape`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Arrivals {
+    /// Independent of each other.
+    Poisson {
+        /// Requests a second.
+        #[schemars(range(min = 1e-9))]
+        rate: f64,
+    },
+    /// Gamma-distributed gaps: burstier than Poisson for `cv` above 1.
+    Gamma {
+        /// Requests a second.
+        #[schemars(range(min = 1e-9))]
+        rate: f64,
+        /// Standard deviation of the gaps over their mean.
+        #[schemars(range(min = 0.01))]
+        cv: f64,
+    },
+    /// Equal gaps.
+    Constant {
+        /// Requests a second.
+        #[schemars(range(min = 1e-9))]
+        rate: f64,
+    },
+}
+
+/// How the rate changes over time: a factor on the rate of [`Arrivals`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Shape {
+    /// The factor 1, always.
+    #[default]
+    Constant,
+    /// `(from, factor)`: from each instant on, that factor; before the first, the first.
+    Piecewise(#[schemars(length(min = 1))] Vec<(SimTime, f64)>),
+    /// The factor 1 for `on` seconds, then `low` for `off` seconds, again and again.
+    OnOff {
+        /// Seconds.
+        #[schemars(range(min = 1e-6))]
+        on: f64,
+        /// Seconds.
+        #[schemars(range(min = 1e-6))]
+        off: f64,
+        /// The factor in between. Default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0))]
+        low: f64,
+    },
+    /// `1 + amplitude × sin(2π (t + phase) / period)`.
+    Sinusoidal {
+        /// Between 0 and 1.
+        #[schemars(range(min = 0, max = 1))]
+        amplitude: f64,
+        /// Seconds.
+        #[schemars(range(min = 1e-6))]
+        period: f64,
+        /// Seconds. Default 0.
+        #[serde(default)]
+        phase: f64,
+    },
+}
+
+/// Lengths in tokens, at least 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Lengths {
+    /// Always the same.
+    Constant(#[schemars(range(min = 1))] u32),
+    /// Log-normal, rounded to whole tokens and clamped.
+    LogNormal {
+        /// Half of all lengths are shorter.
+        #[schemars(range(min = 1))]
+        median: f64,
+        /// Standard deviation of the logarithm of the length.
+        #[schemars(range(min = 0))]
+        sigma: f64,
+        /// The shortest. Default 1.
+        #[serde(default = "one")]
+        #[schemars(range(min = 1))]
+        min: u32,
+        /// The longest. Default 32,768.
+        #[serde(default = "default_max_tokens")]
+        #[schemars(range(min = 1))]
+        max: u32,
+    },
+    /// Geometric on 1, 2, 3, …
+    Geometric {
+        /// The mean, at least 1.
+        #[schemars(range(min = 1))]
+        mean: f64,
+    },
+    /// `(length, weight)`: each length in proportion to its weight.
+    Empirical(#[schemars(length(min = 1))] Vec<(u32, f64)>),
+}
+
+fn default_max_tokens() -> u32 {
+    32_768
+}
