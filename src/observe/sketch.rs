@@ -2,7 +2,7 @@ use std::fmt;
 
 use sketches_ddsketch::{Config, DDSketch};
 
-use crate::statistics::mean_of;
+use crate::statistics::{Product, mean_of};
 
 /// The relative error of a percentile.
 pub(super) const RELATIVE_ERROR: f64 = 0.001;
@@ -22,7 +22,7 @@ pub(super) struct Sketch {
     pub(super) mean: f64,
     /// The sum of the squares of what each value differs from the mean by.
     squares: f64,
-    logarithms: f64,
+    product: Product,
     pub(super) min: f64,
     pub(super) max: f64,
 }
@@ -37,7 +37,7 @@ impl Sketch {
             count: values.len() as u64,
             mean,
             squares: mean_of(values, |value| (value - mean) * (value - mean)) * count,
-            logarithms: mean_of(values, libm::log) * count,
+            product: Product::of(values),
             min: values[0],
             max: values[0],
         };
@@ -50,7 +50,7 @@ impl Sketch {
         let before = value - self.mean;
         self.mean += before / self.count as f64;
         self.squares += before * (value - self.mean);
-        self.logarithms += libm::log(value);
+        self.product.multiply(value);
         self.bin(value);
     }
 
@@ -61,7 +61,7 @@ impl Sketch {
         let apart = other.mean - self.mean;
         self.mean += apart * (there / both);
         self.squares += other.squares + apart * apart * (here * there / both);
-        self.logarithms += other.logarithms;
+        self.product.merge(&other.product);
         self.count += other.count;
         self.min = least(self.min, other.min);
         self.max = most(self.max, other.max);
@@ -74,7 +74,7 @@ impl Sketch {
     }
 
     pub(super) fn geomean(&self) -> f64 {
-        libm::exp(self.logarithms / self.count as f64)
+        self.product.geometric_mean(self.count)
     }
 
     /// The value at the rank that the percentile comes down to, off by [`RELATIVE_ERROR`] at the most.

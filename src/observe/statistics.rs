@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::sketch::{RELATIVE_ERROR, Sketch};
-use crate::statistics::{Ascending, mean_of};
+use crate::statistics::{Ascending, Product, mean_of};
 
 /// Values of which to take [`Statistics`]: all of them, up to [`Self::EXACT`], and beyond that a sketch
 /// of constant size.
@@ -93,7 +93,7 @@ impl Distribution {
 fn exact(values: &[f64]) -> Statistics {
     let mean = mean_of(values, |value| value);
     let variance = mean_of(values, |value| (value - mean) * (value - mean));
-    let geomean = libm::exp(mean_of(values, libm::log));
+    let geomean = Product::of(values).geometric_mean(values.len() as u64);
     let mut order = Ascending::new(values.to_vec());
     let min = order.nth(0);
     let percentiles = PERCENTILES.map(|percent| order.percentile(percent));
