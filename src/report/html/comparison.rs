@@ -70,7 +70,7 @@ pub fn comparison_page(comparison: &Comparison, command: &str) -> String {
     for skipped in &comparison.skipped {
         page.paragraph("faint", &format!("{}: {}", skipped.policy, skipped.reason));
     }
-    definitions::section(&mut page);
+    definitions::of_a_comparison(&mut page);
     page.finish()
 }
 

@@ -2,7 +2,9 @@
 
 use super::page::Page;
 
-const TERMS: [(&str, &str); 10] = [
+type Term = (&'static str, &'static str);
+
+const LATENCIES: [Term; 2] = [
     (
         "TTFT",
         "Time to first token: from arrival to the end of the iteration with the prompt.",
@@ -11,6 +13,21 @@ const TERMS: [(&str, &str); 10] = [
         "TBT",
         "Time between tokens: (end − first token) ÷ output tokens.",
     ),
+];
+
+const COSTS: [Term; 3] = [
+    (
+        "GPU-hours",
+        "Hours of the servers' processors, used or not, from the call for a server until it is gone.",
+    ),
+    ("Cost", "Server-hours × the catalog's price an hour."),
+    (
+        "Energy",
+        "Idle power of servers and processors, and what iterations draw beyond it.",
+    ),
+];
+
+const OF_A_RUN: [Term; 5] = [
     ("E2E", "From arrival to the last token."),
     (
         "Queue",
@@ -25,25 +42,51 @@ const TERMS: [(&str, &str); 10] = [
         "Time in which a batch ran ÷ time of the instances, however full the batch.",
     ),
     (
-        "GPU-hours",
-        "Hours of the servers' processors, used or not, from the call for a server until it is gone.",
-    ),
-    ("Cost", "Server-hours × the catalog's price an hour."),
-    (
-        "Energy",
-        "Idle power of servers and processors, and what iterations draw beyond it.",
-    ),
-    (
         "Percentiles in charts",
         "Within 0.8 %; those in tables and in summary.json are those of docs/METRICS.md.",
     ),
 ];
 
-pub(super) fn section(page: &mut Page) {
+const OF_A_COMPARISON: [Term; 6] = [
+    (
+        "met %",
+        "Requests within every limit given ÷ requests that arrived: one that is not over at the end has missed it.",
+    ),
+    (
+        "goodput",
+        "Requests within every limit given, a second of the run.",
+    ),
+    (
+        "short %",
+        "Time in which fewer instances were active than the arrivals of that minute take at full use.",
+    ),
+    (
+        "actions",
+        "Instances that were started, given up and drained.",
+    ),
+    (
+        "turns /h",
+        "How often a role that grew shrinks next, or the other way round, an hour.",
+    ),
+    (
+        "regret, misses",
+        "Cost, and requests that missed the SLO, beyond those of Clairvoyant, which knows the workload.",
+    ),
+];
+
+pub(super) fn of_a_run(page: &mut Page) {
+    section(page, &[&LATENCIES[..], &OF_A_RUN, &COSTS].concat());
+}
+
+pub(super) fn of_a_comparison(page: &mut Page) {
+    section(page, &[&LATENCIES[..], &OF_A_COMPARISON, &COSTS].concat());
+}
+
+fn section(page: &mut Page, terms: &[Term]) {
     page.heading("What the figures mean");
     page.paragraph(
         "faint",
         "In short; docs/METRICS.md, which comes with fleetsim, has every formula and how other tools define it.",
     );
-    page.definitions(&TERMS);
+    page.definitions(terms);
 }

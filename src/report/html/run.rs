@@ -86,7 +86,7 @@ impl RunReport {
             statistics(&mut page, of);
         }
         fleet::section(&mut page, summary);
-        definitions::section(&mut page);
+        definitions::of_a_run(&mut page);
         let pretty = ron::ser::PrettyConfig::default();
         if let Ok(text) = ron::ser::to_string_pretty(&self.scenario, pretty) {
             page.listing("The scenario as it was run, with its defaults", &text);
