@@ -203,6 +203,23 @@ proptest! {
         prop_assert_eq!(finish(&mut endpoint), case.serve());
     }
 
+    /// Nor do hundreds of them: a large fleet is served by looking ahead, which nobody notices.
+    #[test]
+    fn a_crowd_of_engines_that_are_not_open_changes_nothing(
+        case in cases(any_memory()),
+        crowd in 250u64..350,
+    ) {
+        let mut endpoint = case.fleet.endpoint(stream(&case.arrivals));
+        for instance in 0..crowd {
+            endpoint.add_engine(case.fleet.engine(1_000 + instance, case.fleet.roles[0]));
+        }
+        for (instance, &role) in (0..).zip(&case.fleet.roles) {
+            let engine = endpoint.add_engine(case.fleet.engine(instance, role));
+            endpoint.open(engine);
+        }
+        prop_assert_eq!(finish(&mut endpoint), case.serve());
+    }
+
     /// Engines that open after the last request has been dispatched change nothing. Memory is
     /// ample: what is evicted is dispatched once more.
     #[test]
