@@ -27,12 +27,17 @@ impl<T: Copy> Deref for Queue<T> {
 
 impl<T: Copy> Queue<T> {
     pub(super) fn push(&mut self, item: T) {
-        // Half of the places are out of use, so that moving the others is paid for by those that went.
+        self.make_room();
+        self.items.push(item);
+    }
+
+    /// Uses the places that are out of use again before the list grows. Half of all are, so that moving
+    /// the others is paid for by those that went.
+    fn make_room(&mut self) {
         if self.items.len() == self.items.capacity() && self.gone * 2 >= self.items.len() {
             self.items.drain(..self.gone);
             self.gone = 0;
         }
-        self.items.push(item);
     }
 
     /// Puts `item` at `place`, in front of those from there on.
@@ -46,6 +51,7 @@ impl<T: Copy> Queue<T> {
             self.gone -= 1;
             self.items[self.gone + place] = item;
         } else {
+            self.make_room();
             self.items.insert(self.gone + place, item);
         }
     }
@@ -114,6 +120,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_queue_that_is_never_empty_does_not_grow() {
+        let mut queue = Queue::default();
+        (0..100).for_each(|item| queue.push(item));
+        for item in 100..100_000 {
+            queue.remove(queue[0]);
+            queue.insert(90, item);
+        }
+        assert_eq!(queue.len(), 100);
+        assert!(queue.items.capacity() <= 512, "{}", queue.items.capacity());
+    }
 
     proptest! {
         #[test]
