@@ -31,30 +31,20 @@ impl Product {
     const LARGE: f64 = 1e150;
 
     pub(crate) fn of(values: &[f64]) -> Self {
-        let mut product = Self {
-            significand: 1.0,
-            power: 0,
-        };
+        let mut product = Self::from(1.0);
         values.iter().for_each(|&value| product.multiply(value));
         product
     }
 
     pub(crate) fn multiply(&mut self, value: f64) {
-        let (significand, power) = split(value);
-        self.significand *= significand;
-        self.power += power;
-        self.tidy();
+        self.merge(&Self::from(value));
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.significand *= other.significand;
         self.power += other.power;
-        self.tidy();
-    }
-
-    fn tidy(&mut self) {
         if self.significand > Self::LARGE {
-            let (significand, power) = split(self.significand);
+            let Self { significand, power } = Self::from(self.significand);
             self.significand = significand;
             self.power += power;
         }
@@ -67,21 +57,24 @@ impl Product {
     }
 }
 
-/// A value as a significand from 1 to 2 and a power of two. What has none, such as zero and infinity, is
-/// its own significand, and a negative value is not a number.
-fn split(value: f64) -> (f64, i64) {
-    let bits = value.to_bits();
-    match bits >> 52 {
-        0 if value > 0.0 => {
-            let (significand, power) = split(value * (1_u128 << 64) as f64);
-            (significand, power - 64)
-        }
-        power @ 1..2047 => {
-            let significand = bits & Product::SIGNIFICAND | Product::ONE;
-            (f64::from_bits(significand), power as i64 - 1023)
-        }
-        _ if value < 0.0 => (f64::NAN, 0),
-        _ => (value, 0),
+impl From<f64> for Product {
+    /// A significand from 1 to 2 and a power of two. What has none, such as zero and infinity, is its own
+    /// significand, and a negative value is not a number.
+    fn from(value: f64) -> Self {
+        let bits = value.to_bits();
+        let (significand, power) = match bits >> 52 {
+            0 if value > 0.0 => {
+                let normal = Self::from(value * (1_u128 << 64) as f64);
+                (normal.significand, normal.power - 64)
+            }
+            power @ 1..2047 => {
+                let significand = bits & Self::SIGNIFICAND | Self::ONE;
+                (f64::from_bits(significand), power as i64 - 1023)
+            }
+            _ if value < 0.0 => (f64::NAN, 0),
+            _ => (value, 0),
+        };
+        Self { significand, power }
     }
 }
 

@@ -71,11 +71,12 @@ pub fn comparison_table(comparison: &Comparison) -> String {
 }
 
 fn bound(comparison: &Comparison) -> Option<String> {
-    let bound = comparison.lower_bound?;
-    match comparison.basis? {
-        Basis::Dollars => Some(format!("{} dollars", number(bound.cost?))),
-        Basis::GpuHours => Some(format!("{} GPU-hours", number(bound.gpu_hours))),
-    }
+    let basis = comparison.basis?;
+    let bound = number(basis.of_bound(&comparison.lower_bound?)?);
+    Some(match basis {
+        Basis::Dollars => format!("{bound} dollars"),
+        Basis::GpuHours => format!("{bound} GPU-hours"),
+    })
 }
 
 /// A table without lines.
@@ -100,10 +101,7 @@ fn row(standing: &Standing, basis: Option<Basis>, regrets: bool) -> Vec<String> 
         None => cells.push("failed".to_owned()),
     }
     if regrets && let Some(regret) = &standing.regret {
-        let cost = match basis {
-            Some(Basis::Dollars) => regret.cost,
-            _ => Some(regret.gpu_hours),
-        };
+        let cost = basis.and_then(|basis| basis.of_regret(regret));
         cells.push(or_dash(cost.map(signed)));
         let misses = regret.slo_misses;
         cells.push(or_dash(misses.map(|it| format!("{it:+}"))));

@@ -3,6 +3,7 @@
 
 use prefetch_index::prefetch_index;
 
+use super::engine::Engine;
 use super::{Endpoint, EngineId};
 
 /// The engines of fewer fit the cache, and asking costs more than it brings.
@@ -19,20 +20,25 @@ impl Endpoint {
 
     /// Asks for the engine whose run ends next.
     pub(super) fn fetch_ahead(&self) {
-        if self.engines.len() >= MANY
-            && let Some(engine) = self.events.next_run()
-        {
-            self.engines[engine.index()].fetch();
+        if let Some(engine) = self.engine_ahead() {
+            engine.fetch();
         }
     }
 
     /// Asks for the lists of that engine, which has come meanwhile.
     pub(super) fn fetch_lists_ahead(&self) {
-        if self.engines.len() >= MANY
-            && let Some(engine) = self.events.next_run()
-        {
-            self.engines[engine.index()].fetch_lists();
+        if let Some(engine) = self.engine_ahead() {
+            engine.fetch_lists();
         }
+    }
+
+    /// The engine whose run ends next, where there are many.
+    fn engine_ahead(&self) -> Option<&Engine> {
+        if self.engines.len() < MANY {
+            return None;
+        }
+        let engine = self.events.next_run()?;
+        Some(&self.engines[engine.index()])
     }
 }
 

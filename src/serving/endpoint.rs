@@ -232,8 +232,8 @@ impl Endpoint {
         Shape {
             prompt_tokens: request.prompt_tokens,
             output_tokens: request.output_tokens,
-            prompt_bytes: bytes(u64::from(request.prompt_tokens) + 1),
-            token_bytes: bytes(u64::from(request.decode_tokens())),
+            prompt_bytes: bytes(request.tokens_held(Phase::Prompt)),
+            token_bytes: bytes(request.tokens_held(Phase::Token)),
         }
     }
 

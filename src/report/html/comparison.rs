@@ -150,10 +150,9 @@ fn attained(comparison: &Comparison, basis: Basis, points: &[Point<'_>]) -> Char
                     completes every request can go below. +2 beside a name: two others came to the \
                     same. A point without a name says it when it is pointed at."
             .to_owned();
-    let bound = comparison.lower_bound.and_then(|bound| match basis {
-        Basis::Dollars => bound.cost,
-        Basis::GpuHours => Some(bound.gpu_hours),
-    });
+    let bound = comparison
+        .lower_bound
+        .and_then(|bound| basis.of_bound(&bound));
     let (least, most) = extent(points.iter().map(|it| it.attained));
     let from = if least > HIGH {
         note += " The upright axis does not begin at 0.";
@@ -354,10 +353,7 @@ fn regret(standing: &Standing, basis: Basis) -> [String; 2] {
     let Some(regret) = &standing.regret else {
         return [none(), none()];
     };
-    let cost = match basis {
-        Basis::Dollars => regret.cost,
-        Basis::GpuHours => Some(regret.gpu_hours),
-    };
+    let cost = basis.of_regret(regret);
     let sign = |negative: bool| if negative { "−" } else { "+" };
     let cost = cost.map_or_else(none, |it| format!("{}{}", sign(it < 0.0), number(it.abs())));
     let misses = regret.slo_misses.map_or_else(none, |it| {
