@@ -203,11 +203,11 @@ proptest! {
         prop_assert_eq!(finish(&mut endpoint), case.serve());
     }
 
-    /// Nor do hundreds of them: a large fleet is served by looking ahead, which nobody notices.
+    /// Nor do a thousand of them: a large fleet is served by looking ahead, which nobody notices.
     #[test]
     fn a_crowd_of_engines_that_are_not_open_changes_nothing(
         case in cases(any_memory()),
-        crowd in 250u64..350,
+        crowd in 1_000u64..1_200,
     ) {
         let mut endpoint = case.fleet.endpoint(stream(&case.arrivals));
         for instance in 0..crowd {

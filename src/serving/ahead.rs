@@ -1,44 +1,38 @@
-//! Memory that the next event needs, asked for while this one is served: a fleet that does not fit the
+//! Memory that the next events need, asked for while this one is served: a fleet that does not fit the
 //! cache would wait for it otherwise, line after line.
 
 use prefetch_index::prefetch_index;
 
-use super::engine::Engine;
+use super::scheduler::Scheduler;
 use super::{Endpoint, EngineId};
 
 /// The engines of fewer fit the cache, and asking costs more than it brings.
-const MANY: usize = 256;
+const MANY: usize = 1024;
 
 impl Endpoint {
-    /// Asks for the engine whose run ends after that of `engine`, which ends now.
-    pub(super) fn fetch_after(&mut self, engine: EngineId) {
-        if self.engines.len() >= MANY {
-            self.events.cancel_run(engine);
-            self.fetch_ahead();
-        }
-    }
-
-    /// Asks for the engine whose run ends next.
-    pub(super) fn fetch_ahead(&self) {
-        if let Some(engine) = self.engine_ahead() {
-            engine.fetch();
-        }
-    }
-
-    /// Asks for the lists of that engine, which has come meanwhile.
-    pub(super) fn fetch_lists_ahead(&self) {
-        if let Some(engine) = self.engine_ahead() {
-            engine.fetch_lists();
-        }
-    }
-
-    /// The engine whose run ends next, where there are many.
-    fn engine_ahead(&self) -> Option<&Engine> {
+    /// Asks for what the engines need whose runs end soon, now that the run of `engine` was set anew:
+    /// the sooner it ends, the more of it there is already, and the further that points.
+    pub(super) fn fetch_ahead(&self, engine: EngineId) {
         if self.engines.len() < MANY {
-            return None;
+            return;
         }
-        let engine = self.events.next_run()?;
-        Some(&self.engines[engine.index()])
+        let contender = |depth| self.events.runs().contender(engine, depth);
+        if let Some(id) = contender(3) {
+            self.engines[id.index()].fetch();
+            self.events.runs().fetch(id);
+            self.scheduler.fetch(id);
+        }
+        if let Some(id) = contender(2) {
+            self.engines[id.index()].fetch_lists();
+        }
+        if let Some(id) = contender(1) {
+            let engine = &self.engines[id.index()];
+            engine.next_tasks(|task| engine.pool.fetch_member(task));
+        }
+        if let Some(id) = contender(0) {
+            let engine = &self.engines[id.index()];
+            engine.next_tasks(|task| self.requests.fetch(engine.pool.member(task).request));
+        }
     }
 }
 

@@ -50,6 +50,16 @@ impl Batch {
         self.running.len() - self.prompts()
     }
 
+    /// Those that the run under way finishes.
+    pub(super) fn finishing(&self) -> impl Iterator<Item = Task> + '_ {
+        let prompts = self.prompts > 0;
+        let from = if prompts { self.joined as usize } else { 0 };
+        self.running[from..]
+            .iter()
+            .filter(move |it| prompts || it.finish == self.next_finish)
+            .map(|it| it.task)
+    }
+
     /// The tasks that the last selection added.
     pub(super) fn joined(&self) -> impl Iterator<Item = Task> + '_ {
         self.running[self.joined as usize..]

@@ -175,9 +175,7 @@ impl Endpoint {
             self.last_event = self.now;
             self.counts.events += 1;
             if arrives {
-                self.fetch_ahead();
                 self.admit();
-                self.fetch_lists_ahead();
             } else {
                 self.handle_event();
             }

@@ -109,6 +109,17 @@ impl Engine {
         self.pool.fetch_lists();
     }
 
+    /// Calls `act` with the tasks that the run under way finishes, and with the first that waits.
+    pub(super) fn next_tasks(&self, mut act: impl FnMut(Task)) {
+        self.batch.finishing().for_each(&mut act);
+        self.pool
+            .waiting()
+            .first()
+            .copied()
+            .into_iter()
+            .for_each(act);
+    }
+
     pub(super) const fn used(&self) -> u64 {
         self.used
     }

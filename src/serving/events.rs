@@ -4,7 +4,7 @@ use std::collections::BinaryHeap;
 use crate::time::SimTime;
 
 use super::EngineId;
-use super::index::{Entry, LeastIndex};
+use super::index::LeastIndex;
 use super::request::RequestId;
 
 /// What is due: the ends of runs and the steps of KV-cache transfers, in order of time and, at equal
@@ -13,8 +13,6 @@ use super::request::RequestId;
 pub(super) struct Events {
     /// An engine has at most one run, so a run that is cut short moves in place.
     runs: LeastIndex<SimTime>,
-    /// The least of the runs.
-    next_run: Option<Entry<SimTime>>,
     transfers: BinaryHeap<Reverse<Transfer>>,
     scheduled: u64,
 }
@@ -45,24 +43,11 @@ impl Events {
     pub(super) fn run_ends(&mut self, engine: EngineId, time: SimTime) {
         let order = self.number();
         self.runs.set(engine, time, order);
-        match self.next_run {
-            Some(next) if next.engine == engine => self.next_run = self.runs.least(),
-            Some(next) if next.key <= time => {}
-            _ => {
-                self.next_run = Some(Entry {
-                    key: time,
-                    order,
-                    engine,
-                });
-            }
-        }
     }
 
     /// Takes the run of an engine out, if it has one.
     pub(super) fn cancel_run(&mut self, engine: EngineId) {
-        if self.runs.remove(engine).is_some() {
-            self.next_run = self.runs.least();
-        }
+        self.runs.remove(engine);
     }
 
     /// Schedules the next step of a request's transfer; returns the number of the event.
@@ -86,13 +71,13 @@ impl Events {
         }
     }
 
-    /// The engine whose run ends next.
-    pub(super) fn next_run(&self) -> Option<EngineId> {
-        self.next_run.map(|run| run.engine)
+    /// The engines with a run, by its end.
+    pub(super) const fn runs(&self) -> &LeastIndex<SimTime> {
+        &self.runs
     }
 
     pub(super) fn next_time(&self) -> Option<SimTime> {
-        let run = self.next_run.map(|run| run.key);
+        let run = self.runs.least().map(|run| run.key);
         let transfer = self.transfers.peek().map(|Reverse(transfer)| transfer.time);
         match (run, transfer) {
             (Some(run), Some(transfer)) => Some(run.min(transfer)),
@@ -105,7 +90,7 @@ impl Events {
     pub(super) fn next(&mut self) -> Option<Event> {
         let transfer = self.transfers.peek();
         let transfer = transfer.map(|Reverse(transfer)| (transfer.time, transfer.number));
-        match self.next_run {
+        match self.runs.least() {
             Some(run) if transfer.is_none_or(|transfer| (run.key, run.order) < transfer) => {
                 Some(Event::Run(run.engine))
             }

@@ -4,7 +4,7 @@ use std::mem;
 use super::EngineId;
 use crate::time::SimTime;
 
-/// Engines by a key that changes: the least in O(log n), a change in O(log n) and mostly less.
+/// Engines by a key that changes: the least in O(1), a change in O(log n) and mostly less.
 ///
 /// A tournament: every engine has its place on the lowest level, and each place above holds the least
 /// of four below, so nothing ever moves. Equal keys are ordered by a number given with them, so the
@@ -29,7 +29,7 @@ struct Group([u128; ARITY]);
 pub struct Entry<K> {
     /// What it is ordered by.
     pub key: K,
-    /// What breaks ties of the key.
+    /// What breaks ties of the key; under 2⁴⁰.
     pub order: u64,
     /// Which one it is.
     pub engine: EngineId,
@@ -76,9 +76,30 @@ const ARITY: usize = 4;
 /// The rank of a place without an engine: behind every engine.
 const NOTHING: u128 = u128::MAX;
 
-/// Where an engine stands: the key, then the order. One wide number compares without a branch.
-fn rank<K: Key>(key: K, order: u64) -> u128 {
-    u128::from(key.rank()) << 64 | u128::from(order)
+/// Bits of a rank that say which engine it is of.
+const ENGINE_BITS: u32 = EngineId::MOST.ilog2();
+
+/// Where an engine stands: the key, then the order, then which one it is. One wide number compares
+/// without a branch.
+fn rank<K: Key>(key: K, order: u64, engine: EngineId) -> u128 {
+    debug_assert!(
+        order >> (u64::BITS - ENGINE_BITS) == 0,
+        "an order of under 2^40"
+    );
+    u128::from(key.rank()) << 64 | u128::from(order << ENGINE_BITS | engine.order())
+}
+
+/// Which engine has a rank.
+const fn engine_of(rank: u128) -> EngineId {
+    EngineId(rank as u32 & (EngineId::MOST - 1))
+}
+
+fn entry<K: Key>(rank: u128) -> Option<Entry<K>> {
+    (rank < NOTHING).then(|| Entry {
+        key: K::from_rank((rank >> 64) as u64),
+        order: rank as u64 >> ENGINE_BITS,
+        engine: engine_of(rank),
+    })
 }
 
 impl<K> Default for LeastIndex<K> {
@@ -95,8 +116,7 @@ impl<K: Key> LeastIndex<K> {
     /// The engine with the least key; of equals, the one with the least order.
     #[must_use]
     pub fn least(&self) -> Option<Entry<K>> {
-        let rank = self.groups[0].least();
-        (rank < NOTHING).then(|| self.entry(self.find(0, rank), rank))
+        entry(self.groups[0].least())
     }
 
     /// The least of those that `accept` takes: as fast as [`Self::least`] when it takes that one; else
@@ -106,33 +126,26 @@ impl<K: Key> LeastIndex<K> {
         if accept(least.engine) {
             return Some(least);
         }
-        let mut best = (NOTHING, 0);
+        let mut best = NOTHING;
         self.search(0, &mut accept, &mut best);
-        let (rank, place) = best;
-        (rank < NOTHING).then(|| self.entry(place, rank))
+        entry(best)
     }
 
     /// Looks from a group downwards for one that `accept` takes and that comes before `best`: the least
     /// first, so that most of the others are out without being asked.
-    fn search(
-        &self,
-        group: usize,
-        accept: &mut impl FnMut(EngineId) -> bool,
-        best: &mut (u128, usize),
-    ) {
+    fn search(&self, group: usize, accept: &mut impl FnMut(EngineId) -> bool, best: &mut u128) {
         let mut open = self.groups[group];
         loop {
             let rank = open.least();
-            if rank >= best.0 {
+            if rank >= *best {
                 return;
             }
             let member = open.place_of(rank);
             open.0[member] = NOTHING;
-            let place = group * ARITY + member;
             if group < self.above {
-                self.search(place + 1, accept, best);
-            } else if accept(self.engine(place)) {
-                *best = (rank, place);
+                self.search(group * ARITY + member + 1, accept, best);
+            } else if accept(engine_of(rank)) {
+                *best = rank;
             }
         }
     }
@@ -147,22 +160,21 @@ impl<K: Key> LeastIndex<K> {
     #[must_use]
     pub fn get(&self, engine: EngineId) -> Option<Entry<K>> {
         let place = self.place(engine);
-        let rank = self.groups.get(place / ARITY)?.0[place % ARITY];
-        (rank < NOTHING).then(|| self.entry(place, rank))
+        entry(self.groups.get(place / ARITY)?.0[place % ARITY])
     }
 
-    /// Puts `engine` in, or gives it another key and order.
+    /// Puts `engine` in, or gives it another key and order, which is under 2⁴⁰.
     pub fn set(&mut self, engine: EngineId, key: K, order: u64) {
         if self.place(engine) / ARITY >= self.groups.len() {
             self.make_room(engine);
         }
-        self.put(engine, rank(key, order));
+        self.put(engine, rank(key, order, engine));
     }
 
     /// Changes the key of `engine`; does nothing where it is not in the index.
     pub fn update(&mut self, engine: EngineId, change: impl FnOnce(K) -> K) {
         if let Some(Entry { key, order, .. }) = self.get(engine) {
-            self.put(engine, rank(change(key), order));
+            self.put(engine, rank(change(key), order, engine));
         }
     }
 
@@ -173,31 +185,26 @@ impl<K: Key> LeastIndex<K> {
         Some(removed)
     }
 
+    /// The least of those that have a place below the same place as `engine`, so many levels below the
+    /// topmost. Of those that stand there, it is the one that the least of all is soon among.
+    pub(super) fn contender(&self, engine: EngineId, depth: u32) -> Option<EngineId> {
+        let levels = (self.above * 3 + 1).ilog2() / 2;
+        let below = levels.checked_sub(depth)?;
+        let first = ((1 << (2 * depth)) - 1) / 3 * ARITY;
+        let place = first + (engine.index() >> (2 * below));
+        let rank = self.groups[place / ARITY].0[place % ARITY];
+        (rank < NOTHING).then(|| engine_of(rank))
+    }
+
+    /// Asks for the lines of the cache where `engine` has its place.
+    pub(super) fn fetch(&self, engine: EngineId) {
+        let group = self.place(engine) / ARITY;
+        prefetch_index::prefetch_index(&self.groups, group);
+        prefetch_index::prefetch_index(&self.groups, group.saturating_sub(1) / ARITY);
+    }
+
     fn place(&self, engine: EngineId) -> usize {
         self.above * ARITY + engine.index()
-    }
-
-    fn engine(&self, place: usize) -> EngineId {
-        EngineId((place - self.above * ARITY) as u32)
-    }
-
-    fn entry(&self, place: usize, rank: u128) -> Entry<K> {
-        Entry {
-            key: key(rank),
-            order: rank as u64,
-            engine: self.engine(place),
-        }
-    }
-
-    /// The place of the engine with this rank, the least from `group` downwards.
-    fn find(&self, mut group: usize, rank: u128) -> usize {
-        loop {
-            let place = group * ARITY + self.groups[group].place_of(rank);
-            if group >= self.above {
-                return place;
-            }
-            group = place + 1;
-        }
     }
 
     /// Gives an engine its rank and tells the levels above, as far as it is news to them.
@@ -231,15 +238,13 @@ impl<K: Key> LeastIndex<K> {
             self.groups.extend(&engines);
             for place in self.above * ARITY..self.groups.len() * ARITY {
                 let rank = self.groups[place / ARITY].0[place % ARITY];
-                self.put(self.engine(place), rank);
+                if rank < NOTHING {
+                    self.put(engine_of(rank), rank);
+                }
             }
         }
         self.groups.resize(self.above + needed, Group::EMPTY);
     }
-}
-
-fn key<K: Key>(rank: u128) -> K {
-    K::from_rank((rank >> 64) as u64)
 }
 
 impl Group {

@@ -42,7 +42,7 @@ impl Endpoint {
                 if let Some(recorder) = &mut self.recorder {
                     recorder.begin(engine, state, self.now);
                 }
-                self.events.run_ends(engine, ends);
+                self.end_run(engine, ends);
                 return;
             }
             if state.pool_is_empty() {
@@ -72,15 +72,21 @@ impl Endpoint {
         run.iterations = iterations as u64;
         if left > 0.0 {
             run.ends = SimTime::saturating(self.now.seconds() + left);
-            self.events.run_ends(engine, run.ends);
+            let ends = run.ends;
+            self.end_run(engine, ends);
         } else {
             self.complete(engine);
         }
     }
 
+    /// Has the run of an engine end at an instant.
+    fn end_run(&mut self, engine: EngineId, ends: SimTime) {
+        self.events.run_ends(engine, ends);
+        self.fetch_ahead(engine);
+    }
+
     /// Ends a run: finished tasks leave and are followed up, then the next iteration begins.
     pub(super) fn complete(&mut self, engine: EngineId) {
-        self.fetch_after(engine);
         let mut finished = std::mem::take(&mut self.finished);
         let state = &mut self.engines[engine.index()];
         if let (Some(recorder), Some(run)) = (&mut self.recorder, &state.run) {
@@ -102,12 +108,12 @@ impl Endpoint {
         if progressed {
             self.release_parked(engine);
         }
-        self.fetch_lists_ahead();
         if self.engines[engine.index()].run.is_none() {
             self.begin(engine);
         }
         if self.engines[engine.index()].run.is_none() {
             self.events.cancel_run(engine);
+            self.fetch_ahead(engine);
         }
     }
 

@@ -98,6 +98,10 @@ impl Pool {
         prefetch_index(&*self.prompts, 0);
     }
 
+    pub(super) fn fetch_member(&self, task: Task) {
+        prefetch_index(&self.members, task.slot().index());
+    }
+
     pub(super) fn pending(&self) -> &[Task] {
         &self.pending
     }

@@ -122,6 +122,13 @@ pub(super) struct Requests {
 }
 
 impl Requests {
+    pub(super) fn fetch(&self, id: RequestId) {
+        let request = &self[id];
+        super::ahead::fetch(&request.id);
+        super::ahead::fetch(&request.prompt_start);
+        super::ahead::fetch(&request.restarts);
+    }
+
     pub(super) fn insert(&mut self, arrival: &Arrival) -> RequestId {
         let request = Request {
             id: arrival.id,

@@ -12,6 +12,9 @@ use super::{Performance, Role};
 pub struct EngineId(pub(super) u32);
 
 impl EngineId {
+    /// So many there may ever be at one endpoint.
+    pub(super) const MOST: u32 = 1 << 24;
+
     pub(super) const fn index(self) -> usize {
         self.0 as usize
     }

@@ -9,6 +9,10 @@ pub(in super::super) struct FewestRequests {
 }
 
 impl List for FewestRequests {
+    fn fetch(&self, engine: EngineId) {
+        self.engines.fetch(engine);
+    }
+
     fn open(&mut self, engine: EngineId) {
         self.engines.set(engine, 0, engine.order());
     }

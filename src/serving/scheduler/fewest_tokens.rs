@@ -9,6 +9,10 @@ pub(in super::super) struct FewestTokens {
 }
 
 impl List for FewestTokens {
+    fn fetch(&self, engine: EngineId) {
+        self.engines.fetch(engine);
+    }
+
     fn open(&mut self, engine: EngineId) {
         self.engines.set(engine, 0, engine.order());
     }

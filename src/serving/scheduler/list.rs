@@ -15,6 +15,7 @@ pub(in super::super) trait List: Debug + Send + Sync {
     fn scheduled(&mut self, _engine: EngineId, _tokens: i64) {}
     /// So many of them are done.
     fn served(&mut self, _engine: EngineId, _tokens: i64) {}
+    fn fetch(&self, _engine: EngineId) {}
     fn pool_entered(&mut self, _engine: EngineId) {}
     fn pool_left(&mut self, _engine: EngineId) {}
 }

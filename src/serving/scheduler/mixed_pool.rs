@@ -234,6 +234,17 @@ impl Scheduler for MixedPool {
     }
 
     /// Takes back what the choice added; the memory that was taken has been released already.
+    fn fetch(&self, engine: EngineId) {
+        prefetch_index::prefetch_index(&self.members, engine.index());
+        let pool = match self.members[engine.index()].role {
+            Role::Prompt => &self.prompt,
+            Role::Token => &self.token,
+            Role::Mixed => &self.mixed,
+        };
+        pool.by_tokens.fetch(engine);
+        pool.by_memory.fetch(engine);
+    }
+
     fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         let Withdrawn {
             shape,

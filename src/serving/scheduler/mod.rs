@@ -49,6 +49,8 @@ pub trait Scheduler: Debug + Send + Sync {
     fn memory_released(&mut self, _engine: EngineId, _bytes: u64) {}
     /// An engine has nothing left to do.
     fn freed(&mut self, _engine: EngineId) {}
+    /// An engine is about to be told of: a chance to ask for the memory that this takes.
+    fn fetch(&self, _engine: EngineId) {}
     /// A request was taken back from the engines chosen for it and will be chosen for anew.
     fn withdrawn(&mut self, _withdrawn: &Withdrawn) {}
 }
@@ -240,6 +242,9 @@ impl Scheduler for AnyScheduler {
     }
     fn freed(&mut self, engine: EngineId) {
         each!(self, rule => rule.freed(engine));
+    }
+    fn fetch(&self, engine: EngineId) {
+        each!(self, rule => rule.fetch(engine));
     }
     fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         each!(self, rule => rule.withdrawn(withdrawn));

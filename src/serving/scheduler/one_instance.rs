@@ -47,6 +47,10 @@ impl<L: List> Scheduler for OneInstance<L> {
         self.list.served(engine, 1);
     }
 
+    fn fetch(&self, engine: EngineId) {
+        self.list.fetch(engine);
+    }
+
     fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         let engine = withdrawn.choice.prompt;
         if !withdrawn.prompt_done {

@@ -58,6 +58,13 @@ impl<L: List> Scheduler for TwoInstances<L> {
         Some(Choice { prompt, token })
     }
 
+    fn fetch(&self, engine: EngineId) {
+        match self.roles[engine.index()] {
+            Some(Role::Prompt) => self.prompt.fetch(engine),
+            _ => self.token.fetch(engine),
+        }
+    }
+
     fn pool_entered(&mut self, engine: EngineId) {
         self.with_list(engine, |list| list.pool_entered(engine));
     }
