@@ -79,11 +79,11 @@ impl Batch {
 
     /// How many iterations run as one: one when a prompt is in it, else as many as pass until the
     /// first task is done.
-    pub(super) const fn contiguous(&self) -> u64 {
+    pub(super) const fn contiguous(&self) -> u32 {
         if self.prompts > 0 {
             1
         } else {
-            self.left(self.next_finish) as u64
+            self.left(self.next_finish)
         }
     }
 
@@ -114,9 +114,9 @@ impl Batch {
 
     /// Lets as many iterations pass, at most as many as are contiguous. Takes out the tasks that are
     /// done and gives them in the order of the batch.
-    pub(super) fn advance(&mut self, iterations: u64, mut done: impl FnMut(Task)) {
+    pub(super) fn advance(&mut self, iterations: u32, mut done: impl FnMut(Task)) {
         let tokens = self.token_tasks() > 0;
-        self.clock = self.clock.wrapping_add(iterations as u32);
+        self.clock = self.clock.wrapping_add(iterations);
         let tokens_finish = tokens && self.next_finish == self.clock;
         if !tokens_finish && self.prompts == 0 {
             return;

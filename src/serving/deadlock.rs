@@ -20,11 +20,11 @@ impl Endpoint {
     /// The same for an engine that is told of memory only when the head of its queue fits.
     pub(super) fn evict_and_begin_if_deadlocked(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        if state.run.is_some() || !state.has_waiting() || state.removed.is_some() {
+        if state.run.is_some() || !state.has_waiting() || state.is_removed() {
             return;
         }
         self.selection.clear();
-        let rule = state.rule;
+        let rule = state.kind.rule;
         rule.select(state, &mut self.selection);
         for &task in &self.selection.joined {
             state.pool.member_mut(task).selected = false;

@@ -1,25 +1,27 @@
+use std::sync::Arc;
+
 use crate::time::{SimDuration, SimTime};
 
 use super::ahead::fetch;
 use super::batch::Batch;
-use super::batching::{BatchEngine, Batching, usable_memory};
+use super::batching::Batching;
+use super::kind::Kind;
 use super::pool::Pool;
-use super::request::{Request, RequestId, Requests, Stage};
+use super::request::{Mark, Request, RequestId, Requests, Stage};
 use super::run::Run;
 use super::task::{Phase, Task};
-use super::{EngineSpec, Performance, Role};
+use super::{EngineSpec, Role};
 
-/// The state of one instance's batch engine.
+/// The state of one instance's batch engine. An event needs most of it, so it is kept short: six lines of
+/// the cache, with what stands in which settled by the order of the fields.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Engine {
     pub(super) pool: Pool,
     pub(super) batch: Batch,
     pub(super) run: Option<Run>,
-    pub(super) rule: BatchEngine,
-    pub(super) performance: Performance,
-    kv_bytes_per_token: u64,
+    pub(super) kind: Arc<Kind>,
     used: u64,
-    memory: u64,
     pub(super) totals: Totals,
 
     /// Requests assigned here that are not finished here.
@@ -34,7 +36,7 @@ pub(super) struct Engine {
     pub(super) role: Role,
     pub(super) instance: u64,
     joined: SimTime,
-    pub(super) removed: Option<SimTime>,
+    removed: Mark,
     pub(super) idle_since: SimTime,
 }
 
@@ -62,20 +64,17 @@ pub(super) struct Totals {
 
 impl Engine {
     pub(super) fn new(
-        spec: EngineSpec,
+        spec: &EngineSpec,
+        kind: Arc<Kind>,
         weights_bytes: u64,
-        kv_bytes_per_token: u64,
         now: SimTime,
     ) -> Self {
         Self {
             pool: Pool::default(),
             batch: Batch::default(),
             run: None,
-            rule: BatchEngine::new(spec.batching),
-            performance: spec.performance,
-            kv_bytes_per_token,
+            kind,
             used: weights_bytes,
-            memory: usable_memory(spec.batching, spec.memory_bytes),
             totals: Totals::default(),
             assigned: 0,
             outgoing: 0,
@@ -86,20 +85,16 @@ impl Engine {
             role: spec.role,
             instance: spec.instance,
             joined: now,
-            removed: None,
+            removed: Mark::default(),
             idle_since: now,
         }
     }
 
-    /// Asks for the lines of the cache that this takes, in which the lists are not.
+    /// Asks for the lines of the cache that this takes, by a field of each. The lists are elsewhere.
     pub(super) fn fetch(&self) {
         self.pool.fetch();
-        fetch(&self.batch);
         fetch(&self.run);
-        fetch(&self.performance);
-        fetch(&self.used);
         fetch(&self.totals);
-        fetch(&self.assigned);
         fetch(&self.instance);
     }
 
@@ -124,8 +119,12 @@ impl Engine {
         self.used
     }
 
-    pub(super) const fn memory(&self) -> u64 {
-        self.memory
+    pub(super) fn memory(&self) -> u64 {
+        self.kind.memory
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed.get().is_some()
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -137,8 +136,8 @@ impl Engine {
     }
 
     /// Bytes of KV cache of so many tokens.
-    pub(super) const fn kv_bytes(&self, tokens: u64) -> u64 {
-        self.kv_bytes_per_token * tokens
+    pub(super) fn kv_bytes(&self, tokens: u64) -> u64 {
+        self.kind.kv_bytes_per_token * tokens
     }
 
     /// Bytes that a task takes if it joins the batch now: none when it was preempted and kept them.
@@ -147,13 +146,13 @@ impl Engine {
     }
 
     pub(super) fn fits(&self, bytes: u64) -> bool {
-        bytes <= self.memory.saturating_sub(self.used)
+        bytes <= self.memory().saturating_sub(self.used)
     }
 
     pub(super) fn take(&mut self, bytes: u64) {
         self.used += bytes;
         debug_assert!(
-            self.used <= self.memory,
+            self.used <= self.memory(),
             "memory used never exceeds memory present"
         );
     }
@@ -164,7 +163,7 @@ impl Engine {
 
     /// Puts a task into the pending list.
     pub(super) fn enqueue(&mut self, task: Task) {
-        self.pool.enqueue(task, self.rule.sorts_pending());
+        self.pool.enqueue(task, self.kind.rule.sorts_pending());
     }
 
     /// Takes a request out of the pool; a run under way goes on without it.
@@ -201,7 +200,7 @@ impl Engine {
 
     /// How long it has been there, or was.
     pub(super) fn up(&self, now: SimTime) -> SimDuration {
-        self.removed.unwrap_or(now) - self.joined
+        self.removed.get().unwrap_or(now) - self.joined
     }
 
     /// Lets go of all storage once the engine is taken out.
@@ -216,6 +215,6 @@ impl Engine {
         self.incoming = 0;
         self.totals.pending_tokens = 0;
         self.admission = Admission::Closed;
-        self.removed = Some(now);
+        self.removed.set(now);
     }
 }

@@ -24,7 +24,7 @@ impl Endpoint {
             if state.fits(state.kv_bytes(request.tokens_held(phase))) {
                 self.begin(engine);
             }
-        } else if state.rule.interrupts(state, task) {
+        } else if state.kind.rule.interrupts(state, task) {
             self.pause(engine);
         }
     }
@@ -34,7 +34,7 @@ impl Endpoint {
         loop {
             let state = &mut self.engines[engine.index()];
             self.selection.clear();
-            let rule = state.rule;
+            let rule = state.kind.rule;
             rule.select(state, &mut self.selection);
             state.rebatch(&mut self.requests, &self.selection, self.now);
             if !state.batch.is_empty() {
@@ -67,9 +67,9 @@ impl Endpoint {
         run.paused = true;
         let elapsed = self.now.seconds() - run.start();
         let iterations =
-            (floor_divide(elapsed, run.duration) + 1.0).clamp(0.0, run.iterations as f64);
+            (floor_divide(elapsed, run.duration) + 1.0).clamp(0.0, f64::from(run.iterations));
         let left = run.duration * iterations - elapsed;
-        run.iterations = iterations as u64;
+        run.iterations = iterations as u32;
         if left > 0.0 {
             run.ends = SimTime::saturating(self.now.seconds() + left);
             let ends = run.ends;
@@ -90,7 +90,7 @@ impl Endpoint {
         let mut finished = std::mem::take(&mut self.finished);
         let state = &mut self.engines[engine.index()];
         if let (Some(recorder), Some(run)) = (&mut self.recorder, &state.run) {
-            recorder.end(engine, run.iterations, self.now);
+            recorder.end(engine, u64::from(run.iterations), self.now);
         }
         let before = (state.totals.prompt_tokens, state.totals.output_tokens);
         state.finish_run(&mut finished);

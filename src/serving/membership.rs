@@ -1,6 +1,7 @@
 //! Engines that come and go.
 
 use super::engine::{Admission, Engine};
+use super::kind::Kind;
 use super::scheduler::{Engines, Scheduler};
 use super::{Endpoint, EngineBusy, EngineId, EngineLoad, EngineSpec, Role};
 use crate::time::SimTime;
@@ -12,12 +13,10 @@ impl Endpoint {
         assert!(id.0 < EngineId::MOST, "under 2^24 instances ever");
         self.scheduler.join(id, spec.role);
         let config = &self.config;
-        self.engines.push(Engine::new(
-            spec,
-            config.weights_bytes,
-            config.kv_bytes_per_token,
-            self.now,
-        ));
+        let last = self.engines.last().map(|last| &last.kind);
+        let kind = Kind::of(&spec, config.kv_bytes_per_token, last);
+        let engine = Engine::new(&spec, kind, config.weights_bytes, self.now);
+        self.engines.push(engine);
         id
     }
 
@@ -74,6 +73,9 @@ impl Endpoint {
 
     /// Lets an engine go; what it did is kept.
     pub(super) fn retire(&mut self, engine: EngineId) {
+        if self.engines[engine.index()].is_removed() {
+            return;
+        }
         self.events.cancel_run(engine);
         let did = self.load(engine, self.now);
         let state = &mut self.engines[engine.index()];

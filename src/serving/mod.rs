@@ -14,6 +14,7 @@ mod engine;
 mod events;
 mod index;
 mod iteration;
+mod kind;
 mod membership;
 mod performance;
 mod pool;

@@ -12,6 +12,7 @@ use crate::time::SimTime;
 /// What batching asks of a request stands here, side by side with its fellows; the request itself is
 /// elsewhere in memory and is left alone.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Pool {
     members: Vec<Member>,
     /// A chain of places in `members` to be used again, through `Member::left`.
@@ -87,8 +88,7 @@ impl Member {
 impl Pool {
     pub(super) fn fetch(&self) {
         fetch(&self.members);
-        fetch(&self.pending);
-        fetch(&self.preempted);
+        fetch(&self.prompts);
         fetch(&self.waiting);
     }
 

@@ -95,7 +95,7 @@ impl Endpoint {
             if engine.used() > engine.memory() {
                 return Err(format!("engine {index} uses more memory than it has"));
             }
-            if engine.removed.is_some()
+            if engine.is_removed()
                 && (engine.admission == Admission::Open || got != Expected::default())
             {
                 return Err(format!("engine {index} is gone but not empty"));

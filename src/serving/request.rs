@@ -69,9 +69,13 @@ pub(super) struct Request {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark(f64);
 
-impl Mark {
-    const UNSET: Self = Self(f64::NAN);
+impl Default for Mark {
+    fn default() -> Self {
+        Self(f64::NAN)
+    }
+}
 
+impl Mark {
     /// Sets it, unless it is set.
     pub(super) fn set(&mut self, now: SimTime) {
         if self.0.is_nan() {
@@ -143,9 +147,9 @@ impl Requests {
             slot: Slot::at(0),
             transfer_event: 0,
             restarts: 0,
-            prompt_start: Mark::UNSET,
-            first_token: Mark::UNSET,
-            token_start: Mark::UNSET,
+            prompt_start: Mark::default(),
+            first_token: Mark::default(),
+            token_start: Mark::default(),
         };
         self.arrived += 1;
         if let Some(id) = self.free.pop() {

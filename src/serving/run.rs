@@ -13,7 +13,7 @@ pub(super) struct Run {
     pub(super) ends: SimTime,
     /// Seconds of one iteration.
     pub(super) duration: f64,
-    pub(super) iterations: u64,
+    pub(super) iterations: u32,
     /// It was cut short; that happens once.
     pub(super) paused: bool,
     /// It began with a prompt in the batch.
@@ -23,13 +23,13 @@ pub(super) struct Run {
 impl Run {
     /// When it began: computed, so that a run cut short has the very same start as the reference's.
     pub(super) fn start(&self) -> f64 {
-        self.ends.seconds() - self.duration * self.iterations as f64
+        self.ends.seconds() - self.duration * f64::from(self.iterations)
     }
 
     /// Iterations completed by `now`.
     pub(super) fn iterations_by(&self, now: SimTime) -> u64 {
         let elapsed = (now.seconds() - self.start()).max(0.0);
-        ((elapsed / self.duration) as u64).min(self.iterations)
+        ((elapsed / self.duration) as u64).min(u64::from(self.iterations))
     }
 }
 
@@ -44,7 +44,7 @@ impl Engine {
     /// Makes the selected batch the batch: preempts what fell out, lets in what was chosen, and takes
     /// the memory of what runs here for the first time.
     pub(super) fn rebatch(&mut self, requests: &mut Requests, selection: &Selection, now: SimTime) {
-        let sorts = self.rule.sorts_pending();
+        let sorts = self.kind.rule.sorts_pending();
         let pool = &mut self.pool;
         self.batch
             .keep(selection.kept, |task, left| pool.preempt(task, left, sorts));
@@ -93,11 +93,13 @@ impl Engine {
     /// the first task is done.
     pub(super) fn start_run(&mut self, now: SimTime) -> SimTime {
         let prompts = self.batch.prompts() > 0;
+        let tokens = self.batch.token_tasks() as u64;
         let duration = self
+            .kind
             .performance
-            .iteration(self.joined_prompt_tokens(), self.batch.token_tasks() as u64);
+            .iteration(self.joined_prompt_tokens(), tokens);
         let iterations = self.batch.contiguous();
-        let ends = SimTime::saturating(now.seconds() + duration * iterations as f64);
+        let ends = SimTime::saturating(now.seconds() + duration * f64::from(iterations));
         self.run = Some(Run {
             ends,
             duration,
@@ -114,7 +116,7 @@ impl Engine {
         finished.clear();
         let Some(run) = self.run.take() else { return };
         let mut prompt_tokens = 0;
-        let mut output_tokens = self.batch.token_tasks() as u64 * run.iterations;
+        let mut output_tokens = self.batch.token_tasks() as u64 * u64::from(run.iterations);
         self.batch.advance(run.iterations, |task| {
             let member = self.pool.member(task);
             if task.is_prompt() {
@@ -126,7 +128,7 @@ impl Engine {
                 phase: task.phase(),
             });
         });
-        let seconds = run.duration * run.iterations as f64;
+        let seconds = run.duration * f64::from(run.iterations);
         if run.prompts {
             self.totals.prompt_busy_s += seconds;
         } else {

@@ -73,7 +73,7 @@ impl Endpoint {
             if state.fits(state.kv_bytes(request.tokens_held(head.phase()))) {
                 self.begin(engine);
             }
-        } else if state.rule.has_room(state) {
+        } else if state.kind.rule.has_room(state) {
             self.pause(engine);
         }
     }

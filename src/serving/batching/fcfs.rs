@@ -1,7 +1,7 @@
 use super::{Batching, Engine, Selection, Task};
 
 /// One task at a time, in the order of queueing, each run to completion.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Fcfs;
 
 impl Batching for Fcfs {

@@ -60,7 +60,7 @@ impl Selection {
 }
 
 /// The built-in batch engines.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BatchEngine {
     Splitwise(Splitwise),
     Orca(Orca),

@@ -2,7 +2,7 @@ use super::{Batching, Engine, Selection, Task};
 
 /// The old batch, then the pool in order of arrival as far as it fits (Yu et al., "Orca", OSDI 2022,
 /// as the reference simulator does it). Nothing is preempted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Orca {
     pub(super) max_batch_size: usize,
 }

@@ -2,7 +2,7 @@ use super::{Batching, Engine, Selection, Task};
 
 /// Prompts first within a budget of tokens; token tasks that fall out are preempted and age until
 /// they go first (Patel et al., "Splitwise", ISCA 2024, as the reference simulator does it).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Splitwise {
     pub(super) max_batch_size: usize,
     pub(super) max_batch_tokens: u64,

@@ -86,6 +86,16 @@ impl Performance {
         }
     }
 
+    /// Whether it is the very same model.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Profile(ours), Self::Profile(theirs)) => Arc::ptr_eq(ours, theirs),
+            (Self::Constant(ours), Self::Constant(theirs)) => ours == theirs,
+            (Self::Custom(ours), Self::Custom(theirs)) => Arc::ptr_eq(ours, theirs),
+            _ => false,
+        }
+    }
+
     /// Seconds of one iteration of a batch with these prompt tokens and token tasks.
     #[must_use]
     pub fn iteration(&self, prompt_tokens: u64, token_tasks: u64) -> f64 {
