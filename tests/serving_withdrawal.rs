@@ -290,6 +290,19 @@ fn a_closed_engine_is_never_chosen() {
     }
 }
 
+#[test]
+fn an_engine_that_is_taken_out_twice_counts_once() {
+    let fleet = fleet(Scheduler::Jsq, Engine::Fcfs, 1);
+    let (mut endpoint, engines) = fleet.build(stream(&[arrival(0, 0.0, 16, 8)]));
+    endpoint.serve_until(at(10.0));
+    for _ in 0..2 {
+        assert_eq!(endpoint.remove(engines[0]), Ok(()));
+        assert_eq!(endpoint.withdraw(engines[0], at(12.0)), 0);
+        let did = endpoint.departed(Role::Mixed);
+        assert_eq!((did.prompt_tokens, did.up_s), (16, 10.0));
+    }
+}
+
 /// The iteration goes on when its prompt is taken out, and counts as one with a prompt.
 #[test]
 fn an_iteration_without_its_prompt_is_still_a_prompt_iteration() {
