@@ -1,28 +1,44 @@
+use std::fmt;
+use std::iter::Peekable;
+use std::time::{Duration, Instant};
+
 use super::fleet::{APPLICATION, FleetBench, MODEL, SKU, templates};
 use crate::catalog::Catalog;
 use crate::random::Stream;
 use crate::scenario::{self, Engine, Role, Scheduler};
 use crate::serving::{Endpoint, EndpointConfig, EngineSpec, Performance};
 use crate::time::{SimDuration, SimTime};
-use crate::workload::{self, WorkloadError};
+use crate::workload::{self, Arrival, ArrivalStream, WorkloadError};
 
 /// The data plane alone, in the steady state of a [`FleetBench`] whose requests never end: to be
-/// measured slice by slice of simulated time.
+/// measured slice by slice of simulated time. Its requests are drawn ahead and what ended is let go,
+/// so that neither the generator nor the statistics are measured.
 ///
 /// ```
 /// use fleetsim::bench::DataPlane;
 /// use fleetsim::scenario::Scheduler;
 ///
 /// let mut plane = DataPlane::new(Scheduler::Jsq, 10)?;
-/// plane.serve(1_000.0);
+/// let took = plane.serve(1_000.0);
+/// println!("{:.0} ns an event", took.as_nanos() as f64 / plane.events() as f64);
 /// assert!(plane.events() > 1_000);
 /// # Ok::<(), fleetsim::workload::WorkloadError>(())
 /// ```
-#[derive(Debug)]
 pub struct DataPlane {
     endpoint: Endpoint,
+    arrivals: Peekable<ArrivalStream>,
     rate: f64,
     until: SimTime,
+}
+
+impl fmt::Debug for DataPlane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataPlane")
+            .field("endpoint", &self.endpoint)
+            .field("rate", &self.rate)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
 }
 
 impl DataPlane {
@@ -51,7 +67,7 @@ impl DataPlane {
                 .map(|&(role, _)| (role, Engine::default(), hardware.memory_bytes))
                 .collect(),
         };
-        let mut endpoint = Endpoint::new(config, arrivals);
+        let mut endpoint = Endpoint::new(config, Box::new(std::iter::empty()));
         let roles = roles
             .iter()
             .flat_map(|&(role, count)| (0..count).map(move |_| role));
@@ -61,16 +77,36 @@ impl DataPlane {
         }
         Ok(Self {
             endpoint,
+            arrivals: arrivals.peekable(),
             rate: bench.rate(),
             until: SimTime::ZERO,
         })
     }
 
-    /// Serves for as long as it takes so many requests to arrive, on average.
-    pub fn serve(&mut self, requests: f64) {
-        self.until = self.until + SimDuration::saturating(requests / self.rate);
-        self.endpoint.serve_until(self.until);
-        self.endpoint.take_ended();
+    /// Serves for as long as it takes so many requests to arrive, on average. Gives the wall time of
+    /// that.
+    pub fn serve(&mut self, requests: f64) -> Duration {
+        let mut took = Duration::ZERO;
+        let mut left = requests;
+        while left > 0.0 {
+            self.until = self.until + SimDuration::saturating(left.min(STEP) / self.rate);
+            self.draw();
+            let start = Instant::now();
+            self.endpoint.serve_until(self.until);
+            self.endpoint.take_ended();
+            took += start.elapsed();
+            left -= STEP;
+        }
+        took
+    }
+
+    fn draw(&mut self) {
+        let due =
+            |next: &Result<Arrival, _>| next.as_ref().is_ok_and(|next| next.time <= self.until);
+        while let Some(Ok(arrival)) = self.arrivals.next_if(due) {
+            let submitted = self.endpoint.submit(arrival);
+            debug_assert!(submitted.is_ok(), "it arrives after what has been served");
+        }
     }
 
     /// Events so far.
@@ -85,6 +121,9 @@ impl DataPlane {
         self.endpoint.counts().arrived
     }
 }
+
+/// Requests that are drawn and let go at once: few enough to stay in the cache.
+const STEP: f64 = 200.0;
 
 /// One server of the benchmarks, all of it for one instance.
 struct Hardware {
