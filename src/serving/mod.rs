@@ -16,6 +16,7 @@ mod index;
 mod iteration;
 mod kind;
 mod membership;
+mod pending;
 mod performance;
 mod pool;
 mod queue;

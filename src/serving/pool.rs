@@ -2,6 +2,7 @@ use prefetch_index::prefetch_index;
 
 use super::ahead::fetch;
 use super::index::Key;
+use super::pending::Pending;
 use super::queue::Queue;
 use super::request::{Request, RequestId};
 use super::task::{Phase, Slot, Task};
@@ -25,7 +26,7 @@ pub(super) struct Pool {
     selections: u32,
 
     /// Queued and preempted tasks, token tasks that stand behind their prompts included.
-    pending: Queue<Task>,
+    pending: Pending,
     /// The prompts among `pending`, in the order of queueing.
     prompts: Queue<Task>,
     /// The preempted tasks among `pending`, in the order of preemption.
@@ -94,7 +95,7 @@ impl Pool {
 
     pub(super) fn fetch_lists(&self) {
         prefetch_index(&*self.waiting, 0);
-        prefetch_index(&*self.pending, 0);
+        self.pending.fetch_list();
         prefetch_index(&*self.prompts, 0);
     }
 
@@ -102,7 +103,7 @@ impl Pool {
         prefetch_index(&self.members, task.slot().index());
     }
 
-    pub(super) fn pending(&self) -> &[Task] {
+    pub(super) const fn pending(&self) -> &Pending {
         &self.pending
     }
 
@@ -201,15 +202,21 @@ impl Pool {
         self.waiting.insert(place, task);
     }
 
-    /// Where in `waiting` a rank stands or belongs.
+    /// Where in `waiting` a rank belongs: at the end, or near the front, where who was served before
+    /// stands, so that it is looked for in twice as many places each time.
     fn place(&self, rank: u128) -> usize {
-        let rank_of = |task: &Task| self.member(*task).rank();
-        match self.waiting.last() {
-            Some(last) if rank <= rank_of(last) => {
-                self.waiting.partition_point(|task| rank_of(task) < rank)
-            }
-            _ => self.waiting.len(),
+        let waiting = &*self.waiting;
+        let is_before = |task: &Task| self.member(*task).rank() < rank;
+        if waiting.last().is_none_or(is_before) {
+            return waiting.len();
         }
+        let mut end = 1;
+        while end < waiting.len() && is_before(&waiting[end]) {
+            end *= 2;
+        }
+        let start = end / 2;
+        let end = end.min(waiting.len());
+        start + waiting[start..end].partition_point(is_before)
     }
 
     /// Puts a task into the pending list: at its end, or where its rank is looked for.
@@ -236,10 +243,9 @@ impl Pool {
         let (mut low, mut high) = (0, self.pending.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            if wanted < key(self.pending[middle]) {
-                high = middle;
-            } else {
-                low = middle + 1;
+            match self.pending.get(middle) {
+                Some(task) if wanted < key(task) => high = middle,
+                _ => low = middle + 1,
             }
         }
         low
@@ -259,8 +265,8 @@ impl Pool {
 
     /// Takes the selected tasks, which are these, off every list: a few one by one, many in one pass.
     pub(super) fn take_selected(&mut self, tasks: &[Task]) {
-        const FEW: usize = 4;
-        if tasks.len() <= FEW {
+        let few = (self.pending.len() / 64).max(4);
+        if tasks.len() <= few {
             for &task in tasks {
                 self.drop_waiting(task);
             }
@@ -276,7 +282,7 @@ impl Pool {
             let member = &members[task.slot().index()];
             member.selected && member.next == task.phase()
         };
-        self.pending.take_out(tasks.len(), selected);
+        self.pending.take_out(tasks, selected);
         self.waiting.take_out(tasks.len(), selected);
         self.prompts.take_out(prompts, selected);
         self.preempted.take_out(preempted, selected);

@@ -56,6 +56,12 @@ impl<T: Copy> Queue<T> {
         }
     }
 
+    /// Takes off what stands from `place` on.
+    pub(super) fn split_off(&mut self, place: usize) -> Self {
+        let items = self.items.split_off(self.gone + place);
+        Self { items, gone: 0 }
+    }
+
     /// Takes out the first `count` that `goes` is true of; there are as many. The time it takes does
     /// not depend on what stands behind the last of them.
     pub(super) fn take_out(&mut self, count: usize, goes: impl Fn(T) -> bool) {

@@ -46,6 +46,11 @@ impl Task {
         Slot(self.0 >> 1)
     }
 
+    /// A number of its own among the tasks of a pool.
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
     pub(super) const fn phase(self) -> Phase {
         if self.0 & 1 == 0 {
             Phase::Prompt

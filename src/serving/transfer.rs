@@ -65,7 +65,7 @@ impl Endpoint {
     /// Lets an engine look at the head of its queue, now that memory was given back.
     pub(super) fn room_was_made(&mut self, engine: EngineId) {
         let state = &self.engines[engine.index()];
-        let Some(&head) = state.pool.pending().first() else {
+        let Some(head) = state.pool.pending().get(0) else {
             return;
         };
         if state.run.is_none() {

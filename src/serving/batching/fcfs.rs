@@ -10,7 +10,7 @@ impl Batching for Fcfs {
         if selection.kept > 0 {
             return;
         }
-        let Some(&task) = engine.pool.pending().first() else {
+        let Some(task) = engine.pool.pending().get(0) else {
             return;
         };
         if engine.pool.is_next(task) {

@@ -68,8 +68,9 @@ impl Builder<'_> {
 
     /// Step 1: whatever at the front of the list was passed over too often.
     fn overdue(&mut self) {
-        for place in 0..self.engine.pool.pending().len() {
-            let task = self.engine.pool.pending()[place];
+        let mut place = 0;
+        while let Some(task) = self.engine.pool.pending().get(place) {
+            place += 1;
             if self.engine.pool.passed_over(task) < self.rule.max_preemptions {
                 return;
             }
