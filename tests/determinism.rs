@@ -66,6 +66,34 @@ const EVENTFUL: &str = r#"(
     ],
 )"#;
 
+/// Without an `end`, decisions and samples would come after the last request, and something be done.
+const SCALED: &str = r#"(
+    name: "scaled",
+    sample_interval: 70.0,
+    fleet: [(sku: "dgx-h100", count: 3)],
+    applications: [(
+        name: "chat",
+        model: "llama2-70b",
+        instances: [(role: Mixed, start: AllServers)],
+        autoscaler: Threshold(interval: 11.0),
+        workload: Synthetic(
+            arrivals: Constant(rate: 0.93),
+            prompt_tokens: Constant(100),
+            output_tokens: Constant(10),
+            requests: 20,
+        ),
+    )],
+    faults: [],
+)"#;
+
+/// What makes requests of `SCALED` wait for servers that a policy asks for in vain.
+const LOST: &str = "faults: [
+        (at: 7.0, fault: NoNewServers(duration: 1000000.0)),
+        (at: 7.3, fault: ServerCrash(server: 0)),
+        (at: 7.3, fault: ServerCrash(server: 1)),
+        (at: 7.3, fault: ServerCrash(server: 2)),
+    ]";
+
 /// A scenario file with a place for results beside it.
 struct Bench(TempDir);
 
@@ -165,7 +193,9 @@ fn the_same_scenario_gives_the_same_bytes() {
 
 #[test]
 fn ticks_do_not_matter() {
-    for bench in scenarios() {
+    let in_vain = SCALED.replace("faults: []", LOST);
+    let scaled = [Bench::new(SCALED), Bench::new(&in_vain)];
+    for bench in scenarios().into_iter().chain(scaled) {
         let free = bench.results("free", &["--quiet"]);
         for max_tick in ["0.37", "7", "1000"] {
             let set = format!("max_tick={max_tick}");

@@ -125,7 +125,7 @@ impl<'a> Contest<'a> {
             watch.see(simulation, &news)
         })?;
         let ledger = simulation.world().resource::<Ledger>();
-        let end = simulation.ended();
+        let end = simulation.now();
         let short = needs.map(|needs| provision::under_provisioned(needs, ledger, end));
         let finished = simulation.finish();
         watch.end(&finished)?;

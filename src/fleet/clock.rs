@@ -40,9 +40,23 @@ pub struct TickLimits {
     pub horizon: SimTime,
     /// No tick is longer. Default: no bound, ticks end where something is due.
     pub max_tick: Option<SimDuration>,
+    /// Where a tick ends early. Default [`Rest::Never`].
+    pub rest: Rest,
     /// So many ticks in a row may do work without moving the clock before stepping is refused.
     /// Default 1,000,000: far above what any instant can need, reached within a second or two.
     pub max_standing: u32,
+}
+
+/// Where a tick ends before the next thing is due: at the last thing that happened, when nothing that
+/// the run is for is left. What was to come then, such as a sample or a decision, does not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Nowhere: somebody outside may yet ask for something.
+    Never,
+    /// Where the world is [quiet](super::FleetWorldExt::is_quiet).
+    Quiet,
+    /// Where it has [stalled](super::FleetWorldExt::is_stalled).
+    Stalled,
 }
 
 impl Default for TickLimits {
@@ -50,6 +64,7 @@ impl Default for TickLimits {
         Self {
             horizon: SimTime::MAX,
             max_tick: None,
+            rest: Rest::Never,
             max_standing: 1_000_000,
         }
     }

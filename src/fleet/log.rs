@@ -119,7 +119,6 @@ impl fmt::Display for Target {
 #[derive(Resource, Clone, Debug, Default)]
 pub struct ScalingLog {
     events: Vec<ScalingEvent>,
-    last: SimTime,
 }
 
 impl ScalingLog {
@@ -133,12 +132,6 @@ impl ScalingLog {
     pub fn drain(&mut self) -> std::vec::Drain<'_, ScalingEvent> {
         self.events.drain(..)
     }
-
-    /// The time of the latest line, drained or not.
-    #[must_use]
-    pub const fn last_time(&self) -> SimTime {
-        self.last
-    }
 }
 
 /// Writes one line everywhere that lines go.
@@ -150,9 +143,7 @@ pub(super) fn record(world: &mut DeferredWorld<'_>, event: ScalingEvent) {
         status,
     } = event;
     tracing::info!(target: "fleetsim::scaling", %time, action = action.name(), %target, status);
-    let mut log = world.resource_mut::<ScalingLog>();
-    log.events.push(event);
-    log.last = log.last.max(time);
+    world.resource_mut::<ScalingLog>().events.push(event);
     world.resource_mut::<Messages<ScalingEvent>>().write(event);
 }
 

@@ -90,7 +90,7 @@ pub use agenda::Agenda;
 pub use api::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingExt, ScalingRequest};
 pub use application::{Application, Instances, ScalingRules, Service, Templates};
 pub use build::{InstallError, install};
-pub use clock::{Clock, TickLimits};
+pub use clock::{Clock, Rest, TickLimits};
 pub use commands::{ScalingCommandsExt, Ticket, VerbOutcome};
 pub use components::{
     DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole, InstanceStatus,

@@ -11,7 +11,7 @@ use crate::time::SimTime;
 
 use super::drain::IdleDrains;
 use super::{
-    Agenda, Clock, Ledger, ScalingEvent, Service, Stock, TickLimits, VerbOutcome, invariants,
+    Agenda, Clock, Ledger, Rest, ScalingEvent, Service, Stock, TickLimits, VerbOutcome, invariants,
     lifecycle, script,
 };
 
@@ -106,8 +106,8 @@ pub trait FleetWorldExt {
     /// policy: requests may be waiting, but nothing is on its way to serve them.
     fn is_stalled(&self) -> bool;
 
-    /// The instant of the last thing that happened, in the data plane or in the lifecycle. Where a run
-    /// ends that ends when it is quiet: the clock may have gone on to a sample or a decision.
+    /// The instant of the last thing that happened, in the data plane or to a server or an instance. A
+    /// verb that was refused or failed does not count.
     fn last_activity(&self) -> SimTime;
 }
 
@@ -154,11 +154,10 @@ impl FleetWorldExt for World {
     }
 
     fn last_activity(&self) -> SimTime {
-        let log = self.resource::<super::ScalingLog>().last_time();
         let books = self.resource::<Ledger>().last_entry();
         services(self)
             .map(|service| service.0.last_event())
-            .fold(log.max(books), SimTime::max)
+            .fold(books, SimTime::max)
     }
 }
 
@@ -170,17 +169,19 @@ fn services(world: &World) -> impl Iterator<Item = &Service> {
         .filter_map(|&application| world.get(application))
 }
 
-/// Whether neither a script nor the lifecycle has anything to do.
 fn nothing_pending(world: &World) -> bool {
-    let agenda = world.resource::<Agenda>();
-    let ledger = world.resource::<Ledger>();
+    let now = world.resource::<Clock>().now();
+    has_no_plans(world.resource(), world.resource(), world.resource(), now)
+}
+
+/// Whether neither a script nor the lifecycle has anything to do.
+fn has_no_plans(agenda: &Agenda, ledger: &Ledger, stock: &Stock, now: SimTime) -> bool {
     let counts = ledger.counts();
-    let skus = world.resource::<Stock>().kinds().len();
     !agenda.has_script()
-        && !agenda.is_due(world.resource::<Clock>().now())
+        && !agenda.is_due(now)
         && counts.scaling_up == 0
         && counts.draining == 0
-        && (0..skus).all(|sku| ledger.servers_of(sku).scaling_up == 0)
+        && (0..stock.kinds().len()).all(|sku| ledger.servers_of(sku).scaling_up == 0)
 }
 
 /// Puts the phases and the fleet's own systems into the [`Tick`] schedule, which may already hold the
@@ -224,6 +225,7 @@ fn serve(
     mut clock: ResMut<'_, Clock>,
     mut agenda: ResMut<'_, Agenda>,
     limits: Res<'_, TickLimits>,
+    (ledger, stock): (Res<'_, Ledger>, Res<'_, Stock>),
     mut endpoints: Query<'_, '_, (&mut Service, &IdleDrains)>,
     mut events: ResMut<'_, Messages<ScalingEvent>>,
     mut outcomes: ResMut<'_, Messages<VerbOutcome>>,
@@ -252,11 +254,17 @@ fn serve(
     for (mut service, _) in &mut endpoints {
         service.0.serve_until(until);
     }
-    let end = if until < SimTime::MAX {
-        until
-    } else {
+    let mut services = endpoints.iter().map(|(service, _)| service);
+    let rests = match limits.rest {
+        Rest::Never => false,
+        Rest::Quiet => services.all(|service| service.0.is_done()),
+        Rest::Stalled => services.all(|service| service.0.next_event().is_none()),
+    };
+    let end = if until == SimTime::MAX || rests && has_no_plans(&agenda, &ledger, &stock, now) {
         let last = endpoints.iter().map(|(service, _)| service.0.last_event());
         last.fold(now, SimTime::max)
+    } else {
+        until
     };
     clock.advance(end, bound <= now);
     agenda.begin(end);

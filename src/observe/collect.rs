@@ -28,14 +28,6 @@ pub struct Rows {
     pub instances: Vec<InstanceSample>,
 }
 
-impl Rows {
-    /// Takes samples later than `end` back.
-    pub(crate) fn forget_samples_after(&mut self, end: SimTime) {
-        self.samples.retain(|sample| sample.time <= end);
-        self.instances.retain(|sample| sample.time <= end);
-    }
-}
-
 /// The statistics of an application's requests.
 #[derive(Component, Debug)]
 pub struct Recorded(pub ApplicationStatistics);
@@ -47,7 +39,6 @@ pub(crate) struct Sampler {
     /// Samples taken on time.
     taken: u32,
     last: Option<SimTime>,
-    before_last: Option<SimTime>,
     roles: Vec<SampledRole>,
     /// Whether each instance is sampled, too.
     pub(crate) instances: bool,
@@ -58,7 +49,6 @@ pub(crate) struct Sampler {
 struct SampledRole {
     role: Role,
     last: EngineLoad,
-    before_last: EngineLoad,
 }
 
 /// Has every application's requests and samples recorded: adds the systems to `Observe`, and the
@@ -69,11 +59,9 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
     let found: Vec<_> = applications
         .iter(world)
         .map(|(entity, application, templates)| {
-            let nothing = EngineLoad::default();
             let role = |role| SampledRole {
                 role,
-                last: nothing,
-                before_last: nothing,
+                last: EngineLoad::default(),
             };
             (
                 entity,
@@ -88,7 +76,6 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
             interval: sample_interval,
             taken: 0,
             last: None,
-            before_last: None,
             roles,
             instances: false,
         };
@@ -176,21 +163,16 @@ fn sample(
     }
 }
 
-/// Samples every application at the end of a run, unless that was done. A sample taken later, when
-/// nothing happened any more, is taken back.
+/// Samples every application at the end of a run, unless that was done.
 pub(crate) fn sample_end(
     In(end): In<SimTime>,
     mut applications: Query<'_, '_, Sampled>,
     instances: Query<'_, '_, Member>,
     mut rows: ResMut<'_, Rows>,
 ) {
-    rows.forget_samples_after(end);
     let mut sampled: Vec<_> = applications.iter_mut().collect();
     sampled.sort_by_key(|(application, ..)| application.index());
     for (application, service, members, mut sampler) in sampled {
-        if sampler.last > Some(end) {
-            sampler.take_back();
-        }
         if sampler.last < Some(end) {
             sampler.take(end, application, service, members, &instances, &mut rows);
         }
@@ -287,17 +269,9 @@ impl Sampler {
             } else {
                 0.0
             };
-            sampled.before_last = before;
             sampled.last = now;
             rows.samples.push(row);
         }
-        self.before_last = self.last.replace(at);
-    }
-
-    fn take_back(&mut self) {
-        self.last = self.before_last;
-        for sampled in &mut self.roles {
-            sampled.last = sampled.before_last;
-        }
+        self.last = Some(at);
     }
 }

@@ -7,7 +7,7 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Roster, ScalingEvent,
+    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Rest, Roster, ScalingEvent,
     ScalingLog, Service, TickError, TickLimits,
 };
 use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, Sampler, ScalingCounts};
@@ -72,11 +72,10 @@ pub struct Simulation {
     hash: String,
     seed: u64,
     end: Option<SimTime>,
+    has_policies: bool,
     over: bool,
     stopped: Option<String>,
     scaling: ScalingCounts,
-    /// Since when requests wait with nothing on its way to serve them.
-    stalled: Option<SimTime>,
 }
 
 impl Simulation {
@@ -103,9 +102,15 @@ impl Simulation {
         policies.install(&mut world, checked)?;
         let slo: Vec<Slo> = scenario.applications.iter().map(|of| of.slo).collect();
         observe::install(&mut world, &slo, scenario.sample_interval);
+        let has_policies = world.contains_resource::<DecisionLog>();
         let mut limits = world.resource_mut::<TickLimits>();
         limits.max_tick = scenario.max_tick;
         limits.horizon = scenario.end.unwrap_or(SimTime::MAX);
+        limits.rest = match scenario.end {
+            Some(_) => Rest::Never,
+            None if has_policies => Rest::Quiet,
+            None => Rest::Stalled,
+        };
         Ok(Self {
             world,
             scenario: scenario.name.clone(),
@@ -113,9 +118,9 @@ impl Simulation {
             seed: scenario.seed,
             end: scenario.end,
             over: false,
+            has_policies,
             stopped: None,
             scaling: ScalingCounts::default(),
-            stalled: None,
         })
     }
 
@@ -130,7 +135,8 @@ impl Simulation {
         &mut self.world
     }
 
-    /// The instant reached.
+    /// The instant reached. Of a run that is over: the scenario's `end` or, without one, the last instant
+    /// at which anything happened. Where a policy was waited for in vain, the waiting counts.
     #[must_use]
     pub fn now(&self) -> SimTime {
         self.world.now()
@@ -146,28 +152,42 @@ impl Simulation {
         if self.over {
             return Ok(false);
         }
-        self.world.tick()?;
+        self.tick_patiently()?;
         let now = self.world.now();
         self.over = match self.end {
             Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
-            None => self.world.is_quiet() || self.is_stalled(now),
+            None => self.world.is_quiet() || self.is_in_vain(),
         };
-        if self.over {
-            // Only now is it known that the run ended before the sample that this tick went on to.
-            let end = self.ended();
-            let mut rows = self.world.resource_mut::<Rows>();
-            rows.forget_samples_after(end);
-        }
         Ok(!self.over)
     }
 
-    fn is_stalled(&mut self, now: SimTime) -> bool {
-        if !self.world.is_stalled() {
-            self.stalled = None;
-            return false;
+    /// Runs one tick, which does not go beyond the instant at which policies are waited for no more:
+    /// whether or not it is in this tick that everything else stops.
+    fn tick_patiently(&mut self) -> Result<(), TickError> {
+        if self.end.is_some() || !self.has_policies {
+            return self.world.tick();
         }
-        let since = *self.stalled.get_or_insert(now);
-        !self.world.contains_resource::<DecisionLog>() || now >= since + PATIENCE
+        let since = if self.world.is_stalled() {
+            self.world.last_activity()
+        } else {
+            self.now()
+        };
+        let mut limits = self.world.resource_mut::<TickLimits>();
+        let horizon = limits.horizon;
+        limits.horizon = horizon.min(since + PATIENCE);
+        let result = self.world.tick();
+        self.world.resource_mut::<TickLimits>().horizon = horizon;
+        result
+    }
+
+    /// Whether nothing that waits will ever be served: no policy is there, or none did anything about it
+    /// for long.
+    fn is_in_vain(&self) -> bool {
+        self.world.is_stalled() && (!self.has_policies || self.has_waited())
+    }
+
+    fn has_waited(&self) -> bool {
+        self.now() >= self.world.last_activity() + PATIENCE
     }
 
     /// Ends the run here; what was done so far counts, marked as partial for this reason.
@@ -220,21 +240,10 @@ impl Simulation {
         services.map(|service| service.0.counts().completed).sum()
     }
 
-    /// When the run ended: the scenario's `end` or, without one, the last instant at which anything
-    /// happened. Where a policy was waited for in vain, the waiting counts.
-    #[must_use]
-    pub fn ended(&self) -> SimTime {
-        let waited = |since| self.now() >= since + PATIENCE;
-        if self.end.is_some() || self.stopped.is_some() || self.stalled.is_some_and(waited) {
-            return self.now();
-        }
-        self.world.last_activity()
-    }
-
     /// Closes the books.
     #[must_use]
     pub fn finish(mut self) -> Finished {
-        let end = self.ended();
+        let end = self.now();
         if let Err(error) = self.world.run_system_cached_with(observe::sample_end, end) {
             tracing::error!("the last sample was not taken: {error}");
         }
@@ -341,8 +350,11 @@ mod tests {
                 break;
             }
         }
-        let end = simulation.ended();
-        assert!(end < simulation.now(), "the last tick went on to a sample");
+        let end = simulation.now();
+        assert!(
+            end < SimTime::new(10.0).unwrap(),
+            "the run went on to a sample"
+        );
         samples.append(&mut simulation.finish().rows.samples);
         assert!(samples.is_sorted_by_key(|sample| sample.time));
         assert_eq!(samples.last().map(|sample| sample.time), Some(end));
