@@ -1,5 +1,6 @@
 //! From a scenario to a world, tick by tick to its end, to what the run leaves behind.
 
+mod pace;
 mod run;
 mod usage;
 
@@ -14,6 +15,7 @@ use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, Sampler
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
 use crate::time::{SimDuration, SimTime};
 
+use pace::Pace;
 pub use run::News;
 
 /// A run in which requests wait, and nothing is on its way to serve them, goes on for so many seconds
@@ -76,6 +78,7 @@ pub struct Simulation {
     over: bool,
     stopped: Option<String>,
     scaling: ScalingCounts,
+    pace: Pace,
 }
 
 impl Simulation {
@@ -121,6 +124,7 @@ impl Simulation {
             has_policies,
             stopped: None,
             scaling: ScalingCounts::default(),
+            pace: Pace::default(),
         })
     }
 
@@ -146,14 +150,17 @@ impl Simulation {
     /// nothing is left to do, or nothing that waits can ever be served: at once, or after an hour in
     /// which a policy did nothing about it.
     ///
+    /// Some ten thousand requests end in a tick at most, so that taking rows after each holds few,
+    /// however rarely anything is due.
+    ///
     /// # Errors
     /// [`TickError`] when the clock cannot move on.
     pub fn tick(&mut self) -> Result<bool, TickError> {
         if self.over {
             return Ok(false);
         }
-        self.tick_patiently()?;
-        let now = self.world.now();
+        self.step()?;
+        let now = self.now();
         self.over = match self.end {
             Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
             None => self.world.is_quiet() || self.is_in_vain(),
@@ -161,33 +168,38 @@ impl Simulation {
         Ok(!self.over)
     }
 
-    /// Runs one tick, which does not go beyond the instant at which policies are waited for no more:
-    /// whether or not it is in this tick that everything else stops.
-    fn tick_patiently(&mut self) -> Result<(), TickError> {
-        if self.end.is_some() || !self.has_policies {
-            return self.world.tick();
-        }
-        let since = if self.world.is_stalled() {
-            self.world.last_activity()
-        } else {
-            self.now()
-        };
+    /// Runs one tick at the pace that suits, up to where policies are waited for no more.
+    fn step(&mut self) -> Result<(), TickError> {
+        let (began, rows) = (self.now(), self.rows());
+        let bound = self.patience_ends().min(self.pace.bound(began));
         let mut limits = self.world.resource_mut::<TickLimits>();
         let horizon = limits.horizon;
-        limits.horizon = horizon.min(since + PATIENCE);
+        limits.horizon = horizon.min(bound);
         let result = self.world.tick();
         self.world.resource_mut::<TickLimits>().horizon = horizon;
+        self.pace.learn(self.now() - began, self.rows() - rows);
         result
+    }
+
+    fn rows(&self) -> usize {
+        self.world.resource::<Rows>().requests.len()
+    }
+
+    /// When policies are waited for no more, if from now on nothing comes of anything.
+    fn patience_ends(&self) -> SimTime {
+        if self.end.is_some() || !self.has_policies {
+            SimTime::MAX
+        } else if self.world.is_stalled() {
+            self.world.last_activity() + PATIENCE
+        } else {
+            self.now() + PATIENCE
+        }
     }
 
     /// Whether nothing that waits will ever be served: no policy is there, or none did anything about it
     /// for long.
     fn is_in_vain(&self) -> bool {
-        self.world.is_stalled() && (!self.has_policies || self.has_waited())
-    }
-
-    fn has_waited(&self) -> bool {
-        self.now() >= self.world.last_activity() + PATIENCE
+        self.world.is_stalled() && (!self.has_policies || self.now() >= self.patience_ends())
     }
 
     /// Ends the run here; what was done so far counts, marked as partial for this reason.
@@ -319,6 +331,41 @@ pub struct Finished {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_rows_are_held_however_rarely_samples_are_taken() {
+        let scenario = CheckedScenario::from_ron(
+            r#"(
+                name: "one sample",
+                sample_interval: 1e6,
+                fleet: [(sku: "dgx-h100", count: 10)],
+                applications: [(
+                    name: "chat",
+                    model: "llama2-70b",
+                    instances: [(role: Mixed, start: AllServers)],
+                    workload: Synthetic(
+                        arrivals: Constant(rate: 1000.0),
+                        prompt_tokens: Constant(100),
+                        output_tokens: Constant(1),
+                        requests: 200000,
+                    ),
+                )],
+            )"#,
+            ".".as_ref(),
+        )
+        .unwrap();
+        let mut simulation = Simulation::new(&scenario).unwrap();
+        let (mut all, mut most) = (0, 0);
+        while simulation.tick().unwrap() {
+            let rows = simulation.take_rows().requests.len();
+            (all, most) = (all + rows, most.max(rows));
+        }
+        let finished = simulation.finish();
+        assert_eq!(all + finished.rows.requests.len(), 200_000);
+        assert!(most <= 40_000, "{most} rows");
+        let counts = finished.record.applications[0].statistics.counts().clone();
+        assert_eq!(counts.completed, 200_000);
+    }
 
     #[test]
     fn no_sample_taken_on_the_way_is_later_than_the_end() {
