@@ -1,5 +1,6 @@
-//! Whole scenarios made at random: whatever hardware, scheduler, delays, scripted actions and faults,
-//! the invariants hold after every tick, no request is lost, and the same seed gives the same rows.
+//! Whole scenarios made at random: whatever hardware, scheduler, policy, delays, scripted actions and
+//! faults, the invariants hold after every tick, no request is lost, and the same seed gives the same rows
+//! in ticks of any length.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -58,17 +59,45 @@ fn scaling() -> impl Strategy<Value = String> {
     })
 }
 
+/// A policy, or none, with signals that it sees late.
+fn policy() -> impl Strategy<Value = String> {
+    let names = vec![
+        "Threshold",
+        "HpaGpu",
+        "IndependentTps",
+        "PureLatency",
+        "LatencyBased",
+        "KnativeKpa",
+        "SageServeReactive",
+        "TokenVelocity",
+        "DynamoSla",
+        "Forecast",
+    ];
+    let parts = (prop::sample::select(names), 1u32..200, 1u32..100, 0u32..50);
+    prop_oneof![
+        Just(String::new()),
+        parts.prop_map(|(name, interval, scrape, delay)| {
+            let [interval, scrape, delay] =
+                [interval, scrape, delay].map(|tenths| f64::from(tenths) / 10.0);
+            format!(
+                "autoscaler: {name}(interval: {interval:?}),
+                 signals: (scrape_interval: {scrape:?}, scrape_delay: {delay:?}),"
+            )
+        }),
+    ]
+}
+
 /// The application, and how many servers its start takes.
 fn application() -> impl Strategy<Value = (String, u32)> {
     let work = (1u32..12, 100u32..4000, 1u32..300, 20u32..120);
     let parts = (
         scheduler(),
         engine(),
-        scaling(),
+        (scaling(), policy()),
         prop::sample::select(vec![4u32, 8]),
         work,
     );
-    parts.prop_map(move |((scheduler, roles), engine, scaling, parallelism, work)| {
+    parts.prop_map(move |((scheduler, roles), engine, (scaling, policy), parallelism, work)| {
         let (rate, prompt, output, requests) = work;
         let templates: Vec<String> = roles
             .iter()
@@ -80,7 +109,7 @@ fn application() -> impl Strategy<Value = (String, u32)> {
             .collect();
         let text = format!(
             "(name: \"chat\", model: \"llama2-70b\", scheduler: {scheduler}, instances: [{}],
-              scaling: {scaling},
+              scaling: {scaling}, {policy}
               workload: Synthetic(arrivals: Gamma(rate: {rate}, cv: 1.5), requests: {requests},
                 prompt_tokens: LogNormal(median: {prompt}, sigma: 1.0, max: 100000),
                 output_tokens: Geometric(mean: {output})))",
@@ -162,12 +191,14 @@ fn run(text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
     let checked = CheckedScenario::from_ron(text, ".".as_ref()).map_err(|e| fail(&e))?;
     let mut simulation = Simulation::new(&checked).map_err(|e| fail(&e))?;
     let (mut rows, mut scaling) = (Rows::default(), Vec::<ScalingEvent>::new());
+    let mut decisions = Vec::new();
     loop {
         let more = simulation.tick().map_err(|e| fail(&e))?;
         let new = simulation.take_rows();
         rows.requests.extend(new.requests);
         rows.samples.extend(new.samples);
         scaling.extend(simulation.take_scaling());
+        decisions.extend(simulation.take_decisions());
         if checks {
             check_invariants(simulation.world_mut()).map_err(|e| fail(&e))?;
             let world = simulation.world();
@@ -185,14 +216,15 @@ fn run(text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
     let Finished {
         rows: last,
         scaling: more,
-        record,
+        mut record,
         ..
     } = simulation.finish();
     rows.requests.extend(last.requests);
     rows.samples.extend(last.samples);
     scaling.extend(more);
+    record.hash.clear();
     let everything = format!(
-        "{:?}\n{:?}\n{scaling:?}\n{record:?}",
+        "{:?}\n{:?}\n{scaling:?}\n{decisions:?}\n{record:?}",
         rows.requests, rows.samples
     );
     Ok(Outcomes {
@@ -205,7 +237,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn invariants_hold_and_nothing_is_lost(text in scenario()) {
+    fn invariants_hold_and_nothing_is_lost(text in scenario(), longest in 1u32..300) {
         let outcomes = run(&text, true)?;
         let ids: BTreeSet<u64> = outcomes.requests.iter().map(|(_, request)| request.id).collect();
         prop_assert_eq!(ids.len(), outcomes.requests.len(), "a request is reported once\n{}", text);
@@ -217,7 +249,10 @@ proptest! {
             }
         }
         let again = run(&text, false)?;
-        prop_assert_eq!(again.everything, outcomes.everything);
+        prop_assert_eq!(&again.everything, &outcomes.everything);
+        let max_tick = format!("max_tick: {:?}, seed", f64::from(longest) / 10.0);
+        let stepped = run(&text.replacen("seed", &max_tick, 1), false)?;
+        prop_assert_eq!(&stepped.everything, &outcomes.everything, "with {}\n{}", max_tick, text);
     }
 }
 
