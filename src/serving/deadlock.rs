@@ -38,14 +38,16 @@ impl Endpoint {
     /// there or leave it, until the transfer starts: the room is for it and for nothing else.
     pub(super) fn make_room_if_hopeless(&mut self, id: RequestId) {
         let destination = self.requests[id].token_engine;
-        let mut evicted = false;
-        while self.is_hopeless(destination, &mut Vec::new())
+        let (mut evicted, mut started) = (false, false);
+        while !started
+            && self.is_hopeless(destination, &mut Vec::new())
             && (self.evict_latest_waiting(destination) || self.evict_latest_blocked(destination))
         {
             evicted = true;
-            if self.start_transfer(id) {
-                break;
-            }
+            started = self.start_transfer(id);
+        }
+        if !started {
+            self.try_transfer_later(id);
         }
         if evicted {
             self.begin(destination);
@@ -83,7 +85,7 @@ impl Endpoint {
             .rev()
             .filter(|task| !task.is_prompt())
             .map(|&task| pool.member(task).request)
-            .find(|&id| self.requests[id].held > 0);
+            .find(|&id| self.requests[id].tokens_in_memory() > 0);
         latest.is_some_and(|id| self.evict(engine, id))
     }
 
@@ -94,15 +96,17 @@ impl Endpoint {
             .filter(|(_, request)| {
                 request.stage == Stage::Blocked && request.prompt_engine == engine
             })
-            .max_by_key(|(_, request)| request.sequence)
+            .max_by_key(|(id, _)| self.requests.sequence(*id))
             .map(|(id, _)| id);
-        latest.is_some_and(|id| self.evict(engine, id))
+        let evicted = latest.is_some_and(|id| self.evict(engine, id));
+        self.forget_transfers();
+        evicted
     }
 
     fn evict(&mut self, engine: EngineId, id: RequestId) -> bool {
         self.take_back(id);
         self.requests[id].stage = Stage::Parked(engine);
-        self.requests[id].restarts += 1;
+        self.requests.restart(id);
         self.counts.evicted += 1;
         self.engines[engine.index()].parked.push(id);
         true
@@ -114,7 +118,7 @@ impl Endpoint {
             return;
         }
         let mut parked = std::mem::take(&mut self.engines[engine.index()].parked);
-        parked.sort_unstable_by_key(|&id| self.requests[id].sequence);
+        parked.sort_unstable_by_key(|&id| self.requests.sequence(id));
         for id in parked {
             self.requests[id].stage = Stage::Waiting;
             self.counts.in_flight -= 1;
@@ -147,10 +151,10 @@ impl Endpoint {
     pub(super) fn wait_in_order(&mut self, id: RequestId) {
         self.requests[id].stage = Stage::Waiting;
         self.counts.waiting += 1;
-        let sequence = self.requests[id].sequence;
+        let sequence = self.requests.sequence(id);
         let place = self
             .waiting
-            .partition_point(|&other| self.requests[other].sequence < sequence);
+            .partition_point(|&other| self.requests.sequence(other) < sequence);
         self.waiting.insert(place, id);
     }
 }

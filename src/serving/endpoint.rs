@@ -8,7 +8,7 @@ use super::batching::{Selection, usable_memory};
 use super::engine::{Admission, Engine};
 use super::events::{Event, Events};
 use super::recorder::Recorder;
-use super::request::{Request, RequestId, Requests, Stage};
+use super::request::{Request, RequestId, Requests};
 use super::run::Finished;
 use super::scheduler::{AnyScheduler, Choice, Engines, Scheduler, Shape};
 use super::task::Phase;
@@ -188,14 +188,9 @@ impl Endpoint {
     fn handle_event(&mut self) {
         match self.events.next() {
             Some(Event::Run(engine)) => self.complete(engine),
-            Some(Event::Transfer(id, event)) if self.requests.transfer_stands(id, event) => {
-                self.move_transfer(id);
-            }
-            Some(Event::Transfer(..)) | None => {}
+            Some(Event::Transfer(id)) => self.move_transfer(id),
+            None => {}
         }
-        let requests = &self.requests;
-        self.events
-            .drop_stale(|id, event| requests.transfer_stands(id, event));
     }
 
     /// Lets the next arrival in: rejected, dispatched, or left waiting.
@@ -210,7 +205,7 @@ impl Endpoint {
         if !self.could_ever_hold(&shape) {
             self.counts.rejected += 1;
             let outcome = Outcome::Rejected(Rejection::TooLarge);
-            let record = self.record(&self.requests[id], outcome, None);
+            let record = self.record(id, outcome, None);
             self.ended.push(record);
             self.requests.remove(id);
         } else if !self.dispatch(id) {
@@ -254,7 +249,6 @@ impl Endpoint {
         let request = &mut self.requests[id];
         request.prompt_engine = prompt;
         request.token_engine = token;
-        request.stage = Stage::Prompt;
         let has_token_phase = request.has_token_phase();
         let prompt_tokens = u64::from(request.prompt_tokens) + 1;
         let decode_tokens = u64::from(request.decode_tokens());

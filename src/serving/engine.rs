@@ -7,9 +7,9 @@ use super::batch::Batch;
 use super::batching::Batching;
 use super::kind::Kind;
 use super::pool::Pool;
-use super::request::{Mark, Request, RequestId, Requests, Stage};
+use super::request::{Mark, RequestId, Requests};
 use super::run::Run;
-use super::task::{Phase, Task};
+use super::task::Task;
 use super::{EngineSpec, Role};
 
 /// The state of one instance's batch engine. An event needs most of it, so it is kept short: six lines of
@@ -168,27 +168,20 @@ impl Engine {
 
     /// Takes a request out of the pool; a run under way goes on without it.
     pub(super) fn drop_request(&mut self, requests: &Requests, id: RequestId) {
-        let request = &requests[id];
-        let phase = match request.stage {
-            Stage::Prompt => Phase::Prompt,
-            Stage::Token => Phase::Token,
-            Stage::Ended | Stage::Waiting | Stage::Parked(_) | Stage::Blocked | Stage::Transfer => {
-                return;
-            }
+        let Some(task) = requests[id].task() else {
+            return;
         };
-        let task = Task::new(request.slot, phase);
         if !self.batch.remove(task) {
             self.pool.drop_waiting(task);
         }
         if task.is_prompt() {
-            self.pool.drop_behind_prompt(request.slot);
+            self.pool.drop_behind_prompt(task.slot());
         }
-        self.pool.leave(request.slot);
+        self.pool.leave(task.slot());
     }
 
-    /// Token iterations that a request in its token phase still needs.
-    pub(super) fn iterations_left(&self, request: &Request) -> u64 {
-        let task = Task::token(request.slot);
+    /// Token iterations that a token task still needs.
+    pub(super) fn iterations_left(&self, task: Task) -> u64 {
         let running = self.batch.iterations_left(task);
         u64::from(running.unwrap_or_else(|| self.pool.member(task).iterations()))
     }

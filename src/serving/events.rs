@@ -21,7 +21,7 @@ pub(super) struct Events {
 struct Transfer {
     time: SimTime,
     number: u64,
-    request: u32,
+    request: RequestId,
 }
 
 /// One thing that is due.
@@ -29,8 +29,8 @@ struct Transfer {
 pub(super) enum Event {
     /// The run of an engine ends.
     Run(EngineId),
-    /// A transfer is complete, or to be tried again. The number tells whether it still stands.
-    Transfer(RequestId, u64),
+    /// A transfer is complete, or to be tried again.
+    Transfer(RequestId),
 }
 
 impl Events {
@@ -50,25 +50,20 @@ impl Events {
         self.runs.remove(engine);
     }
 
-    /// Schedules the next step of a request's transfer; returns the number of the event.
-    pub(super) fn transfer_moves(&mut self, request: RequestId, time: SimTime) -> u64 {
+    /// Schedules the next step of a request's transfer.
+    pub(super) fn transfer_moves(&mut self, request: RequestId, time: SimTime) {
         let number = self.number();
         self.transfers.push(Reverse(Transfer {
             time,
             number,
-            request: request.place(),
+            request,
         }));
-        number
     }
 
-    /// Drops transfers from the front that do not stand any more.
-    pub(super) fn drop_stale(&mut self, mut stands: impl FnMut(RequestId, u64) -> bool) {
-        while let Some(Reverse(transfer)) = self.transfers.peek() {
-            if stands(RequestId::at(transfer.request), transfer.number) {
-                break;
-            }
-            self.transfers.pop();
-        }
+    /// Takes out the transfers of all requests but these.
+    pub(super) fn keep_transfers(&mut self, stays: impl Fn(RequestId) -> bool) {
+        self.transfers
+            .retain(|Reverse(transfer)| stays(transfer.request));
     }
 
     /// The engines with a run, by its end.
@@ -96,8 +91,7 @@ impl Events {
             }
             _ => {
                 let Reverse(transfer) = self.transfers.pop()?;
-                let id = RequestId::at(transfer.request);
-                Some(Event::Transfer(id, transfer.number))
+                Some(Event::Transfer(transfer.request))
             }
         }
     }

@@ -6,7 +6,7 @@ use super::batching::Batching;
 use super::request::{RequestId, Stage};
 use super::run::Finished;
 use super::scheduler::Scheduler;
-use super::task::{Phase, Task};
+use super::task::{Phase, Slot, Task};
 use super::{Endpoint, EngineId, Outcome};
 
 impl Endpoint {
@@ -14,11 +14,15 @@ impl Endpoint {
     pub(super) fn arrive(&mut self, engine: EngineId, id: RequestId, phase: Phase) {
         let state = &mut self.engines[engine.index()];
         let request = &mut self.requests[id];
-        if request.is_first(phase) {
-            request.slot = state.pool.enter(id, request, phase);
+        let slot = if let Stage::Prompt { slot, .. } = request.stage {
+            slot
+        } else {
+            let slot = state.pool.enter(id, request, phase);
+            request.stage = Stage::new(phase, slot);
             self.scheduler.pool_entered(engine);
-        }
-        let task = Task::new(request.slot, phase);
+            slot
+        };
+        let task = Task::new(slot, phase);
         state.enqueue(task);
         if state.run.is_none() {
             if state.fits(state.kv_bytes(request.tokens_held(phase))) {
@@ -97,12 +101,12 @@ impl Endpoint {
         self.counts.prompt_tokens += state.totals.prompt_tokens - before.0;
         self.counts.output_tokens += state.totals.output_tokens - before.1;
         let mut progressed = false;
-        for Finished { request, phase } in finished.drain(..) {
-            match phase {
-                Phase::Prompt => self.finish_prompt(engine, request),
-                Phase::Token => self.finish_request(engine, request),
+        for Finished { request, task } in finished.drain(..) {
+            match task.phase() {
+                Phase::Prompt => self.finish_prompt(engine, request, task.slot()),
+                Phase::Token => self.finish_request(engine, request, task.slot()),
             }
-            progressed |= phase == Phase::Token;
+            progressed |= !task.is_prompt();
         }
         self.finished = finished;
         if progressed {
@@ -117,35 +121,35 @@ impl Endpoint {
         }
     }
 
-    fn finish_prompt(&mut self, engine: EngineId, id: RequestId) {
+    fn finish_prompt(&mut self, engine: EngineId, id: RequestId, slot: Slot) {
         let request = &mut self.requests[id];
         request.first_token.set(self.now);
         self.scheduler.prompt_done(engine, request.prompt_tokens);
         if !request.has_token_phase() {
-            self.finish_request(engine, id);
+            self.finish_request(engine, id, slot);
         } else if request.token_engine == engine {
-            request.stage = Stage::Token;
-            self.engines[engine.index()].pool.follow_up(request.slot);
+            request.stage = Stage::new(Phase::Token, slot);
+            self.engines[engine.index()].pool.follow_up(slot);
         } else {
             request.stage = Stage::Blocked;
             self.scheduler.pool_left(engine);
             let state = &mut self.engines[engine.index()];
-            state.pool.leave(request.slot);
+            state.pool.leave(slot);
             state.outgoing += 1;
-            self.start_transfer(id);
+            self.send(id);
         }
     }
 
-    fn finish_request(&mut self, engine: EngineId, id: RequestId) {
+    fn finish_request(&mut self, engine: EngineId, id: RequestId, slot: Slot) {
         self.scheduler.request_done(engine);
         self.scheduler.pool_left(engine);
-        let request = &self.requests[id];
-        let (held, slot) = (request.held, request.slot);
-        let record = self.record(request, Outcome::Completed, Some(self.now));
+        let tokens = self.requests[id].tokens_in_memory();
+        let record = self.record(id, Outcome::Completed, Some(self.now));
         self.ended.push(record);
         self.requests.remove(id);
         let state = &mut self.engines[engine.index()];
         state.pool.leave(slot);
+        let held = state.kv_bytes(tokens);
         state.give_back(held);
         self.scheduler.memory_released(engine, held);
         self.unassign(engine);

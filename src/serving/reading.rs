@@ -1,16 +1,17 @@
 //! What an endpoint tells of its requests and engines.
 
-use super::request::{Request, Stage};
+use super::request::{RequestId, Stage};
 use super::{Endpoint, EngineId, EngineLoad, Outcome, RequestRecord};
 use crate::time::SimTime;
 
 impl Endpoint {
     pub(super) fn record(
         &self,
-        request: &Request,
+        id: RequestId,
         outcome: Outcome,
         end: Option<SimTime>,
     ) -> RequestRecord {
+        let request = &self.requests[id];
         let instance = |engine: EngineId| Some(self.engines[engine.index()].instance);
         let (prompt_instance, token_instance) = match request.stage {
             Stage::Ended | Stage::Waiting | Stage::Parked(_) => (None, None),
@@ -30,7 +31,7 @@ impl Endpoint {
             end,
             prompt_instance,
             token_instance,
-            restarts: request.restarts,
+            restarts: self.requests.restarts(id),
             outcome,
         }
     }
@@ -59,12 +60,13 @@ impl Endpoint {
         let mut live: Vec<(u64, RequestRecord)> = self
             .requests
             .iter()
-            .map(|(_, request)| {
+            .map(|(id, request)| {
                 let outcome = match request.stage {
                     Stage::Waiting => Outcome::Waiting,
                     _ => Outcome::InFlight,
                 };
-                (request.sequence, self.record(request, outcome, None))
+                let record = self.record(id, outcome, None);
+                (self.requests.sequence(id), record)
             })
             .collect();
         live.sort_unstable_by_key(|&(sequence, _)| sequence);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::engine::Admission;
 use super::request::Stage;
+use super::task::Task;
 use super::{Endpoint, EngineId};
 
 /// What an engine should hold according to the requests.
@@ -30,18 +31,16 @@ impl Endpoint {
         let (mut waiting, mut in_flight) = (0, 0);
         for (_, request) in self.requests.iter() {
             let (prompt, token) = (request.prompt_engine, request.token_engine);
-            let (prompt_left, held) = (u64::from(request.prompt_tokens) + 1, request.held);
+            let prompt_left = u64::from(request.prompt_tokens) + 1;
+            let held = self.config.kv_bytes_per_token * request.tokens_in_memory();
             let decode_left = u64::from(request.decode_tokens());
             match request.stage {
                 Stage::Waiting => waiting += 1,
                 _ => in_flight += 1,
             }
             match request.stage {
-                Stage::Waiting | Stage::Parked(_) if held > 0 => {
-                    return Err(format!("request {} holds memory nowhere", request.id));
-                }
                 Stage::Ended | Stage::Waiting | Stage::Parked(_) => {}
-                Stage::Prompt => {
+                Stage::Prompt { .. } => {
                     expected(prompt, &|e| {
                         e.assigned += 1;
                         e.used += held;
@@ -67,9 +66,9 @@ impl Endpoint {
                         e.pending_tokens += decode_left;
                     });
                 }
-                Stage::Token => {
+                Stage::Token { slot, .. } => {
                     let state = &self.engines[token.index()];
-                    let left = state.iterations_left(request);
+                    let left = state.iterations_left(Task::token(slot));
                     expected(token, &|e| {
                         e.assigned += 1;
                         e.used += held;

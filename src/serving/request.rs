@@ -1,26 +1,18 @@
+use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
 
 use crate::time::SimTime;
 use crate::workload::Arrival;
 
 use super::EngineId;
-use super::task::{Phase, Slot};
+use super::task::{Phase, Slot, Task};
 
 /// A request that has not ended, by its place in [`Requests`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RequestId(u32);
 
-impl RequestId {
-    pub(super) const fn place(self) -> u32 {
-        self.0
-    }
-
-    pub(super) const fn at(place: u32) -> Self {
-        Self(place)
-    }
-}
-
-/// How far a request has come.
+/// How far a request has come. Where it is in the pool of an engine: its place there, and whether the
+/// phase has taken the memory that it runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// It has ended; its place is free.
@@ -30,35 +22,38 @@ pub(super) enum Stage {
     /// Evicted from this engine, until that has made progress.
     Parked(EngineId),
     /// Its prompt is queued or runs.
-    Prompt,
+    Prompt { slot: Slot, taken: bool },
     /// Its KV cache is to be sent but the destination has no room yet.
     Blocked,
     /// Its KV cache is on its way; both sides hold it.
     Transfer,
     /// Its tokens are queued, run or are preempted.
-    Token,
+    Token { slot: Slot, taken: bool },
 }
 
-/// A request that has not ended.
+impl Stage {
+    /// A phase that comes to an engine.
+    pub(super) const fn new(phase: Phase, slot: Slot) -> Self {
+        let taken = false;
+        match phase {
+            Phase::Prompt => Self::Prompt { slot, taken },
+            Phase::Token => Self::Token { slot, taken },
+        }
+    }
+}
+
+/// A request that has not ended. Nearly every event needs one, so it is kept to one line of the cache.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Request {
     pub(super) id: u64,
     pub(super) arrival: SimTime,
-    /// Order of arrival at the endpoint, which breaks ties of `arrival`.
-    pub(super) sequence: u64,
     pub(super) prompt_tokens: u32,
     pub(super) output_tokens: u32,
     pub(super) stage: Stage,
     /// Where its phases are served; meaningless while it waits or is parked.
     pub(super) prompt_engine: EngineId,
     pub(super) token_engine: EngineId,
-    /// Bytes of KV cache that it holds (during a transfer: on each side).
-    pub(super) held: u64,
-    /// Its place in the pool of its engine; meaningless where it is in none.
-    pub(super) slot: Slot,
-    /// The event that will move its transfer on.
-    pub(super) transfer_event: u64,
-    pub(super) restarts: u32,
     pub(super) prompt_start: Mark,
     pub(super) first_token: Mark,
     pub(super) token_start: Mark,
@@ -108,12 +103,44 @@ impl Request {
         self.output_tokens > 1
     }
 
-    /// Whether `phase` is the one to be served next or being served.
-    pub(super) fn is_first(&self, phase: Phase) -> bool {
-        match phase {
-            Phase::Prompt => self.stage == Stage::Prompt,
-            Phase::Token => self.stage == Stage::Token,
+    /// Tokens whose KV cache it holds (during a transfer: on each side).
+    pub(super) fn tokens_in_memory(&self) -> u64 {
+        match self.stage {
+            Stage::Ended
+            | Stage::Waiting
+            | Stage::Parked(_)
+            | Stage::Prompt { taken: false, .. } => 0,
+            Stage::Prompt { taken: true, .. }
+            | Stage::Blocked
+            | Stage::Transfer
+            | Stage::Token { taken: false, .. } => self.tokens_held(Phase::Prompt),
+            Stage::Token { taken: true, .. } => {
+                self.tokens_held(Phase::Prompt) + self.tokens_held(Phase::Token)
+            }
         }
+    }
+
+    /// The memory of the phase that is served next was taken.
+    pub(super) const fn take(&mut self) {
+        if let Stage::Prompt { taken, .. } | Stage::Token { taken, .. } = &mut self.stage {
+            *taken = true;
+        }
+    }
+
+    /// Its task that is served next, where it is in the pool of an engine.
+    pub(super) const fn task(&self) -> Option<Task> {
+        match self.stage {
+            Stage::Prompt { slot, .. } => Some(Task::prompt(slot)),
+            Stage::Token { slot, .. } => Some(Task::token(slot)),
+            Stage::Ended | Stage::Waiting | Stage::Parked(_) | Stage::Blocked | Stage::Transfer => {
+                None
+            }
+        }
+    }
+
+    /// Whether its KV cache is to be sent or on its way.
+    pub(super) const fn is_moving(&self) -> bool {
+        matches!(self.stage, Stage::Blocked | Stage::Transfer)
     }
 }
 
@@ -121,45 +148,44 @@ impl Request {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     slots: Vec<Request>,
+    /// By place: the order of arrival at the endpoint, which breaks ties of `Request::arrival`.
+    sequences: Vec<u64>,
+    /// How often those few began again that did.
+    restarts: BTreeMap<RequestId, u32>,
     free: Vec<RequestId>,
     arrived: u64,
 }
 
 impl Requests {
     pub(super) fn fetch(&self, id: RequestId) {
-        let request = &self[id];
-        super::ahead::fetch(&request.id);
-        super::ahead::fetch(&request.prompt_start);
-        super::ahead::fetch(&request.restarts);
+        super::ahead::fetch(&self[id]);
     }
 
     pub(super) fn insert(&mut self, arrival: &Arrival) -> RequestId {
         let request = Request {
             id: arrival.id,
             arrival: arrival.time,
-            sequence: self.arrived,
             prompt_tokens: arrival.prompt_tokens,
             output_tokens: arrival.output_tokens,
             stage: Stage::Waiting,
             prompt_engine: EngineId(0),
             token_engine: EngineId(0),
-            held: 0,
-            slot: Slot::at(0),
-            transfer_event: 0,
-            restarts: 0,
             prompt_start: Mark::default(),
             first_token: Mark::default(),
             token_start: Mark::default(),
         };
+        let sequence = self.arrived;
         self.arrived += 1;
         if let Some(id) = self.free.pop() {
             self.slots[id.0 as usize] = request;
+            self.sequences[id.0 as usize] = sequence;
             id
         } else {
             let id =
                 RequestId(u32::try_from(self.slots.len()).expect("under 2^31 requests at once"));
             assert!(id.0 < 1 << 31, "under 2^31 requests at once");
             self.slots.push(request);
+            self.sequences.push(sequence);
             id
         }
     }
@@ -167,14 +193,24 @@ impl Requests {
     /// Frees the place of a request that has ended. What it was stays readable until it is used again.
     pub(super) fn remove(&mut self, id: RequestId) {
         debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
-        self.slots[id.0 as usize].stage = Stage::Ended;
-        self.slots[id.0 as usize].transfer_event = 0;
+        self[id].stage = Stage::Ended;
+        self.restarts.remove(&id);
         self.free.push(id);
     }
 
-    /// Whether a transfer event still moves this request on.
-    pub(super) fn transfer_stands(&self, id: RequestId, event: u64) -> bool {
-        self.slots[id.0 as usize].transfer_event == event
+    /// Its place in the order of arrival at the endpoint.
+    pub(super) fn sequence(&self, id: RequestId) -> u64 {
+        self.sequences[id.0 as usize]
+    }
+
+    /// How often it began again.
+    pub(super) fn restarts(&self, id: RequestId) -> u32 {
+        self.restarts.get(&id).copied().unwrap_or(0)
+    }
+
+    /// It will begin again.
+    pub(super) fn restart(&mut self, id: RequestId) {
+        *self.restarts.entry(id).or_default() += 1;
     }
 
     /// Every request that has not ended, in no particular order.

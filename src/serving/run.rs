@@ -37,7 +37,7 @@ impl Run {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Finished {
     pub(super) request: RequestId,
-    pub(super) phase: Phase,
+    pub(super) task: Task,
 }
 
 impl Engine {
@@ -64,7 +64,7 @@ impl Engine {
             let request = &mut requests[member.request];
             let bytes = self.kv_bytes(member.tokens_to_hold(task.phase()));
             self.take(bytes);
-            request.held += bytes;
+            request.take();
             let start = match task.phase() {
                 Phase::Prompt => &mut request.prompt_start,
                 Phase::Token => &mut request.token_start,
@@ -125,7 +125,7 @@ impl Engine {
             }
             finished.push(Finished {
                 request: member.request,
-                phase: task.phase(),
+                task,
             });
         });
         let seconds = run.duration * f64::from(run.iterations);

@@ -21,35 +21,49 @@ impl Endpoint {
         }
     }
 
+    /// Sends the KV cache of a prompt that is done, as soon as there is room for it.
+    pub(super) fn send(&mut self, id: RequestId) {
+        if !self.start_transfer(id) {
+            self.try_transfer_later(id);
+        }
+    }
+
+    pub(super) fn try_transfer_later(&mut self, id: RequestId) {
+        let again = self.now + SimDuration::saturating(RETRY_S);
+        self.events.transfer_moves(id, again);
+    }
+
+    /// Takes the transfers out of the events that were of requests taken back.
+    pub(super) fn forget_transfers(&mut self) {
+        let requests = &self.requests;
+        self.events.keep_transfers(|id| requests[id].is_moving());
+    }
+
     /// The destination takes what the request holds and the cache is on its way. False without room
-    /// there: then the same again later.
+    /// there.
     pub(super) fn start_transfer(&mut self, id: RequestId) -> bool {
         let now = self.now.seconds();
         let request = &mut self.requests[id];
         let destination = request.token_engine;
         let state = &mut self.engines[destination.index()];
-        if state.fits(request.held) {
-            state.take(request.held);
-            state.incoming += 1;
-            request.stage = Stage::Transfer;
-            let bytes = state.kv_bytes(u64::from(request.prompt_tokens)) as f64;
-            let arrives = SimTime::saturating(now + bytes / self.transfer_bytes_per_s);
-            request.transfer_event = self.events.transfer_moves(id, arrives);
-            true
-        } else {
-            let again = SimTime::saturating(now) + SimDuration::saturating(RETRY_S);
-            request.transfer_event = self.events.transfer_moves(id, again);
-            false
+        let held = state.kv_bytes(request.tokens_in_memory());
+        if !state.fits(held) {
+            return false;
         }
+        state.take(held);
+        state.incoming += 1;
+        request.stage = Stage::Transfer;
+        let bytes = state.kv_bytes(u64::from(request.prompt_tokens)) as f64;
+        let arrives = SimTime::saturating(now + bytes / self.transfer_bytes_per_s);
+        self.events.transfer_moves(id, arrives);
+        true
     }
 
     /// The source gives its memory back, the token task arrives, and the source is told.
     fn end_transfer(&mut self, id: RequestId) {
-        let request = &mut self.requests[id];
-        request.transfer_event = 0;
-        request.stage = Stage::Token;
-        let (source, destination, held) =
-            (request.prompt_engine, request.token_engine, request.held);
+        let request = &self.requests[id];
+        let (source, destination) = (request.prompt_engine, request.token_engine);
+        let held = self.config.kv_bytes_per_token * request.tokens_in_memory();
         let state = &mut self.engines[source.index()];
         state.give_back(held);
         state.outgoing -= 1;

@@ -4,6 +4,7 @@ use crate::time::SimTime;
 
 use super::request::{RequestId, Stage};
 use super::scheduler::{Choice, Scheduler, Withdrawn};
+use super::task::Task;
 use super::{Endpoint, EngineId};
 
 impl Endpoint {
@@ -24,26 +25,25 @@ impl Endpoint {
             .filter(|(_, request)| match request.stage {
                 Stage::Ended | Stage::Waiting => false,
                 Stage::Parked(at) => at == engine,
-                Stage::Token => request.token_engine == engine,
-                Stage::Prompt | Stage::Blocked | Stage::Transfer => {
+                Stage::Token { .. } => request.token_engine == engine,
+                Stage::Prompt { .. } | Stage::Blocked | Stage::Transfer => {
                     request.prompt_engine == engine || request.token_engine == engine
                 }
             })
-            .map(|(id, request)| (request.sequence, id))
+            .map(|(id, _)| (self.requests.sequence(id), id))
             .collect();
         touched.sort_unstable_by_key(|&(sequence, _)| sequence);
         for &(_, id) in &touched {
             self.take_back(id);
-            let parked = matches!(self.requests[id].stage, Stage::Parked(_));
-            self.requests[id].restarts += u32::from(!parked);
+            if !matches!(self.requests[id].stage, Stage::Parked(_)) {
+                self.requests.restart(id);
+            }
             self.counts.in_flight -= 1;
             self.counts.restarted += 1;
             self.wait_in_order(id);
         }
         self.retire(engine);
-        let requests = &self.requests;
-        self.events
-            .drop_stale(|id, event| requests.transfer_stands(id, event));
+        self.forget_transfers();
         for &(_, id) in &touched {
             let request = &self.requests[id];
             for other in [request.prompt_engine, request.token_engine] {
@@ -60,8 +60,11 @@ impl Endpoint {
         let request = &self.requests[id];
         let shape = self.shape(request);
         let (prompt, token) = (request.prompt_engine, request.token_engine);
-        let (stage, held) = (request.stage, request.held);
+        let stage = request.stage;
+        let tokens = request.tokens_in_memory();
+        let held = self.config.kv_bytes_per_token * tokens;
         let pair = prompt != token;
+        let prompt_done = !matches!(stage, Stage::Prompt { .. });
         let decode_tokens = u64::from(request.decode_tokens());
         let prompt_tokens = u64::from(request.prompt_tokens) + 1;
         let release = |endpoint: &mut Self, engine: EngineId| {
@@ -72,7 +75,7 @@ impl Endpoint {
         let mut token_untaken = shape.bytes();
         match stage {
             Stage::Ended | Stage::Waiting | Stage::Parked(_) => return,
-            Stage::Prompt => {
+            Stage::Prompt { .. } => {
                 self.engines[prompt.index()].drop_request(&self.requests, id);
                 self.engines[prompt.index()].totals.pending_tokens -= prompt_tokens;
                 self.engines[token.index()].totals.pending_tokens -= decode_tokens;
@@ -100,27 +103,24 @@ impl Endpoint {
                 token_untaken -= held;
                 self.unassign(prompt);
             }
-            Stage::Token => {
+            Stage::Token { slot, .. } => {
                 let state = &mut self.engines[token.index()];
-                state.totals.pending_tokens -= state.iterations_left(&self.requests[id]);
+                state.totals.pending_tokens -= state.iterations_left(Task::token(slot));
                 state.drop_request(&self.requests, id);
                 self.scheduler.pool_left(token);
                 release(self, token);
                 token_untaken -= held;
             }
         }
-        if pair || stage == Stage::Token {
+        if pair || prompt_done {
             self.unassign(token);
         }
         self.scheduler.withdrawn(&Withdrawn {
             shape,
             choice: Choice { prompt, token },
-            prompt_done: stage != Stage::Prompt,
+            prompt_done,
             prompt_untaken,
             token_untaken,
         });
-        let request = &mut self.requests[id];
-        request.held = 0;
-        request.transfer_event = 0;
     }
 }
