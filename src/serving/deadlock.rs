@@ -108,16 +108,15 @@ impl Endpoint {
         self.requests[id].stage = Stage::Parked(engine);
         self.requests.restart(id);
         self.counts.evicted += 1;
-        self.engines[engine.index()].parked.push(id);
+        self.parked.entry(engine).or_default().push(id);
         true
     }
 
     /// Dispatches anew what was evicted from an engine that has made progress since.
     pub(super) fn release_parked(&mut self, engine: EngineId) {
-        if self.engines[engine.index()].parked.is_empty() {
+        let Some(mut parked) = self.parked.remove(&engine) else {
             return;
-        }
-        let mut parked = std::mem::take(&mut self.engines[engine.index()].parked);
+        };
         parked.sort_unstable_by_key(|&id| self.requests.sequence(id));
         for id in parked {
             self.requests[id].stage = Stage::Waiting;
@@ -139,7 +138,7 @@ impl Endpoint {
         for index in 0..self.engines.len() {
             let engine = EngineId(index as u32);
             let state = &self.engines[index];
-            if state.run.is_none() && (state.has_waiting() || !state.parked.is_empty()) {
+            if state.run.is_none() && (state.has_waiting() || self.parked.contains_key(&engine)) {
                 self.begin(engine);
                 woken |= self.engines[index].run.is_some();
             }

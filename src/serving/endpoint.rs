@@ -1,11 +1,11 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 
 use super::arrivals::Arrivals;
 use super::batching::{Selection, usable_memory};
-use super::engine::{Admission, Engine};
+use super::engine::{Admission, Engine, Stay};
 use super::events::{Event, Events};
 use super::recorder::Recorder;
 use super::request::{Request, RequestId, Requests};
@@ -60,12 +60,16 @@ pub struct Endpoint {
     pub(super) config: EndpointConfig,
     pub(super) requests: Requests,
     pub(super) engines: Vec<Engine>,
+    /// By engine.
+    pub(super) stays: Vec<Stay>,
     pub(super) scheduler: AnyScheduler,
     pub(super) transfer_bytes_per_s: f64,
     pub(super) events: Events,
     pub(super) arrivals: Arrivals,
     /// Requests at the application that no engine takes, in order of arrival.
     pub(super) waiting: VecDeque<RequestId>,
+    /// By engine: what was evicted from there, to begin again when a task completes.
+    pub(super) parked: BTreeMap<EngineId, Vec<RequestId>>,
     pub(super) ended: Vec<RequestRecord>,
     pub(super) counts: Counts,
     pub(super) now: SimTime,
@@ -123,11 +127,13 @@ impl Endpoint {
             config,
             requests: Requests::default(),
             engines: Vec::new(),
+            stays: Vec::new(),
             scheduler,
             transfer_bytes_per_s: transfer_gib_per_s * 1_073_741_824.0,
             events: Events::default(),
             arrivals: Arrivals::new(arrivals),
             waiting: VecDeque::new(),
+            parked: BTreeMap::new(),
             ended: Vec::new(),
             counts: Counts::default(),
             now: SimTime::ZERO,

@@ -12,7 +12,7 @@ use super::run::Run;
 use super::task::Task;
 use super::{EngineSpec, Role};
 
-/// The state of one instance's batch engine. An event needs most of it, so it is kept short: six lines of
+/// The state of one instance's batch engine. An event needs most of it, so it is kept short: five lines of
 /// the cache, with what stands in which settled by the order of the fields.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -25,19 +25,43 @@ pub(super) struct Engine {
     pub(super) totals: Totals,
 
     /// Requests assigned here that are not finished here.
-    pub(super) assigned: u64,
+    pub(super) assigned: u32,
     pub(super) outgoing: u32,
     pub(super) incoming: u32,
-    /// Evicted from here, to begin again when a task completes.
-    pub(super) parked: Vec<RequestId>,
     pub(super) admission: Admission,
     /// Somebody wants to know when it is idle.
     pub(super) watched: bool,
     pub(super) role: Role,
     pub(super) instance: u64,
+}
+
+const _: () = assert!(size_of::<Engine>() <= 5 * 64, "five lines of the cache");
+
+/// When an engine came and went. It is seldom asked for, so it stands beside the engine.
+#[derive(Debug)]
+pub(super) struct Stay {
     joined: SimTime,
     removed: Mark,
     pub(super) idle_since: SimTime,
+}
+
+impl Stay {
+    pub(super) fn new(now: SimTime) -> Self {
+        Self {
+            joined: now,
+            removed: Mark::default(),
+            idle_since: now,
+        }
+    }
+
+    pub(super) fn end(&mut self, now: SimTime) {
+        self.removed.set(now);
+    }
+
+    /// How long the engine has been there, or was.
+    pub(super) fn length(&self, now: SimTime) -> SimDuration {
+        self.removed.get().unwrap_or(now) - self.joined
+    }
 }
 
 /// Whether the scheduler may choose an engine. It goes one way.
@@ -49,6 +73,8 @@ pub(super) enum Admission {
     Open,
     /// Never again.
     Closed,
+    /// It was taken out.
+    Removed,
 }
 
 /// What an engine did so far, its run under way not included.
@@ -63,12 +89,7 @@ pub(super) struct Totals {
 }
 
 impl Engine {
-    pub(super) fn new(
-        spec: &EngineSpec,
-        kind: Arc<Kind>,
-        weights_bytes: u64,
-        now: SimTime,
-    ) -> Self {
+    pub(super) fn new(spec: &EngineSpec, kind: Arc<Kind>, weights_bytes: u64) -> Self {
         Self {
             pool: Pool::default(),
             batch: Batch::default(),
@@ -79,14 +100,10 @@ impl Engine {
             assigned: 0,
             outgoing: 0,
             incoming: 0,
-            parked: Vec::new(),
             admission: Admission::Joined,
             watched: false,
             role: spec.role,
             instance: spec.instance,
-            joined: now,
-            removed: Mark::default(),
-            idle_since: now,
         }
     }
 
@@ -95,7 +112,6 @@ impl Engine {
         self.pool.fetch();
         fetch(&self.run);
         fetch(&self.totals);
-        fetch(&self.instance);
     }
 
     /// Asks for the first lines of the lists.
@@ -124,7 +140,7 @@ impl Engine {
     }
 
     pub(super) fn is_removed(&self) -> bool {
-        self.removed.get().is_some()
+        self.admission == Admission::Removed
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -186,28 +202,16 @@ impl Engine {
         u64::from(running.unwrap_or_else(|| self.pool.member(task).iterations()))
     }
 
-    /// Requests assigned here, and those evicted that begin again once something completes here.
-    pub(super) fn unfinished(&self) -> u64 {
-        self.assigned + self.parked.len() as u64
-    }
-
-    /// How long it has been there, or was.
-    pub(super) fn up(&self, now: SimTime) -> SimDuration {
-        self.removed.get().unwrap_or(now) - self.joined
-    }
-
     /// Lets go of all storage once the engine is taken out.
-    pub(super) fn retire(&mut self, weights_bytes: u64, now: SimTime) {
+    pub(super) fn retire(&mut self, weights_bytes: u64) {
         self.pool = Pool::default();
         self.batch = Batch::default();
-        self.parked = Vec::new();
         self.run = None;
         self.used = weights_bytes;
         self.assigned = 0;
         self.outgoing = 0;
         self.incoming = 0;
         self.totals.pending_tokens = 0;
-        self.admission = Admission::Closed;
-        self.removed.set(now);
+        self.admission = Admission::Removed;
     }
 }

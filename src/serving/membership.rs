@@ -1,6 +1,6 @@
 //! Engines that come and go.
 
-use super::engine::{Admission, Engine};
+use super::engine::{Admission, Engine, Stay};
 use super::kind::Kind;
 use super::scheduler::{Engines, Scheduler};
 use super::{Endpoint, EngineBusy, EngineId, EngineLoad, EngineSpec, Role};
@@ -15,8 +15,9 @@ impl Endpoint {
         let config = &self.config;
         let last = self.engines.last().map(|last| &last.kind);
         let kind = Kind::of(&spec, config.kv_bytes_per_token, last);
-        let engine = Engine::new(&spec, kind, config.weights_bytes, self.now);
+        let engine = Engine::new(&spec, kind, config.weights_bytes);
         self.engines.push(engine);
+        self.stays.push(Stay::new(self.now));
         id
     }
 
@@ -38,23 +39,34 @@ impl Endpoint {
     /// Stops the scheduler from choosing the engine, for good; what it has it finishes.
     pub fn close(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
-        if state.admission == Admission::Open {
-            self.scheduler.close(engine);
+        match state.admission {
+            Admission::Joined => state.admission = Admission::Closed,
+            Admission::Open => {
+                state.admission = Admission::Closed;
+                self.scheduler.close(engine);
+            }
+            Admission::Closed | Admission::Removed => {}
         }
-        state.admission = Admission::Closed;
     }
 
     /// Whether no request is assigned to the engine, transfers from and to it included.
     #[must_use]
     pub fn is_idle(&self, engine: EngineId) -> bool {
-        self.engines[engine.index()].unfinished() == 0
+        self.unfinished(engine) == 0
+    }
+
+    /// Requests assigned to an engine, and those evicted from it that begin again once something
+    /// completes there.
+    fn unfinished(&self, engine: EngineId) -> u64 {
+        let parked = self.parked.get(&engine).map_or(0, Vec::len);
+        u64::from(self.engines[engine.index()].assigned) + parked as u64
     }
 
     /// Since when it has been idle, if it is: its last request's end, or when it joined if it never had any.
     #[must_use]
     pub fn idle_since(&self, engine: EngineId) -> Option<SimTime> {
         self.is_idle(engine)
-            .then(|| self.engines[engine.index()].idle_since)
+            .then(|| self.stays[engine.index()].idle_since)
     }
 
     /// Takes an idle engine out.
@@ -62,7 +74,7 @@ impl Endpoint {
     /// # Errors
     /// [`EngineBusy`] while a request is assigned to it.
     pub fn remove(&mut self, engine: EngineId) -> Result<(), EngineBusy> {
-        let assigned = self.engines[engine.index()].unfinished();
+        let assigned = self.unfinished(engine);
         if assigned > 0 {
             return Err(EngineBusy { assigned });
         }
@@ -87,7 +99,9 @@ impl Endpoint {
             up_s: did.up_s,
             ..EngineLoad::default()
         };
-        state.retire(self.config.weights_bytes, self.now);
+        state.retire(self.config.weights_bytes);
+        self.parked.remove(&engine);
+        self.stays[engine.index()].end(self.now);
         self.tell_if_idle(engine);
     }
 
@@ -99,8 +113,7 @@ impl Endpoint {
 
     /// Notes an engine that is watched and has become idle.
     pub(super) fn tell_if_idle(&mut self, engine: EngineId) {
-        let state = &self.engines[engine.index()];
-        if state.watched && state.unfinished() == 0 {
+        if self.engines[engine.index()].watched && self.is_idle(engine) {
             self.idle.push(engine);
         }
     }
@@ -109,11 +122,10 @@ impl Endpoint {
     /// did. They are not watched any longer.
     pub fn take_idle(&mut self) -> Vec<EngineId> {
         let mut idle = std::mem::take(&mut self.idle);
-        idle.retain(|engine| {
-            let state = &mut self.engines[engine.index()];
-            let tell = state.watched && state.unfinished() == 0;
-            state.watched &= !tell;
-            tell
+        idle.retain(|&engine| {
+            let idle = self.is_idle(engine);
+            let watched = &mut self.engines[engine.index()].watched;
+            idle && std::mem::take(watched)
         });
         idle
     }
@@ -131,12 +143,11 @@ impl Endpoint {
     }
 
     pub(super) fn unassign(&mut self, id: EngineId) {
-        let now = self.now;
         let engine = &mut self.engines[id.index()];
         engine.assigned -= 1;
         if engine.assigned == 0 {
-            engine.idle_since = now;
+            self.stays[id.index()].idle_since = self.now;
+            self.tell_if_idle(id);
         }
-        self.tell_if_idle(id);
     }
 }

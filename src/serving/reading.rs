@@ -77,13 +77,14 @@ impl Endpoint {
     /// the next.
     #[must_use]
     pub fn load(&self, engine: EngineId, at: SimTime) -> EngineLoad {
+        let stay = &self.stays[engine.index()];
         let engine = &self.engines[engine.index()];
         let (tokens, prompt_s, token_s) = engine.progress(at);
         let totals = &engine.totals;
         EngineLoad {
             queued: engine.pool.waiting().len() as u64,
             running: engine.batch.len() as u64,
-            assigned: engine.assigned,
+            assigned: engine.assigned.into(),
             pending_tokens: totals.pending_tokens.saturating_sub(tokens),
             memory_used: engine.used(),
             memory: engine.memory(),
@@ -91,7 +92,7 @@ impl Endpoint {
             output_tokens: totals.output_tokens + tokens,
             prompt_busy_s: totals.prompt_busy_s + prompt_s,
             token_busy_s: totals.token_busy_s + token_s,
-            up_s: engine.up(at).seconds(),
+            up_s: stay.length(at).seconds(),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::engine::Admission;
 use super::request::Stage;
 use super::task::Task;
 use super::{Endpoint, EngineId};
@@ -81,7 +80,7 @@ impl Endpoint {
         for (index, engine) in self.engines.iter().enumerate() {
             let want = engines.remove(&index).unwrap_or_default();
             let got = Expected {
-                assigned: engine.assigned,
+                assigned: engine.assigned.into(),
                 used: engine.used() - self.config.weights_bytes,
                 outgoing: engine.outgoing,
                 incoming: engine.incoming,
@@ -94,9 +93,7 @@ impl Endpoint {
             if engine.used() > engine.memory() {
                 return Err(format!("engine {index} uses more memory than it has"));
             }
-            if engine.is_removed()
-                && (engine.admission == Admission::Open || got != Expected::default())
-            {
+            if engine.is_removed() && got != Expected::default() {
                 return Err(format!("engine {index} is gone but not empty"));
             }
         }
