@@ -4,8 +4,8 @@
 //! every platform, so the same scenario gives the same bits everywhere. After a simulated year
 //! the resolution is still 4 ns.
 
-use std::cmp::Ordering;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Mul, Sub};
 
 use serde::{Deserialize, Serialize};
@@ -15,18 +15,22 @@ use serde::{Deserialize, Serialize};
 #[error("{0} is not a time: expected a finite number of seconds, not negative")]
 pub struct InvalidTime(pub f64);
 
+/// The bit of the sign. It is set in what is kept of a time, which has no use for it, so that no time is
+/// all zeros and an `Option` of one takes no more room; and the order of the bits is that of the times.
+const SIGN: u64 = 1 << 63;
+
 macro_rules! seconds {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Default, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "f64", into = "f64")]
-        pub struct $name(f64);
+        pub struct $name(NonZeroU64);
 
         impl $name {
             /// Zero seconds.
-            pub const ZERO: Self = Self(0.0);
+            pub const ZERO: Self = Self::of(0.0);
             /// The largest value there is; stands for "never".
-            pub const MAX: Self = Self(f64::MAX);
+            pub const MAX: Self = Self::of(f64::MAX);
 
             /// Takes a number of seconds; −0 becomes 0.
             ///
@@ -34,7 +38,7 @@ macro_rules! seconds {
             /// [`InvalidTime`] when `seconds` is negative, infinite or not a number.
             pub fn new(seconds: f64) -> Result<Self, InvalidTime> {
                 if seconds.is_finite() && seconds >= 0.0 {
-                    Ok(Self(seconds + 0.0))
+                    Ok(Self::of(seconds))
                 } else {
                     Err(InvalidTime(seconds))
                 }
@@ -47,7 +51,7 @@ macro_rules! seconds {
                 if seconds > f64::MAX {
                     Self::MAX
                 } else if seconds > 0.0 {
-                    Self(seconds)
+                    Self::of(seconds)
                 } else {
                     Self::ZERO
                 }
@@ -56,7 +60,22 @@ macro_rules! seconds {
             /// The number of seconds.
             #[must_use]
             pub const fn seconds(self) -> f64 {
-                self.0
+                f64::from_bits(self.0.get() & !SIGN)
+            }
+
+            /// Takes what is finite and not negative.
+            const fn of(seconds: f64) -> Self {
+                Self::from_bits(seconds.to_bits())
+            }
+
+            const fn from_bits(bits: u64) -> Self {
+                Self(NonZeroU64::new(bits | SIGN).expect("a bit is set"))
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::ZERO
             }
         }
 
@@ -69,52 +88,19 @@ macro_rules! seconds {
 
         impl From<$name> for f64 {
             fn from(value: $name) -> f64 {
-                value.0
-            }
-        }
-
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.0.to_bits() == other.0.to_bits()
-            }
-        }
-
-        impl Eq for $name {}
-
-        impl Ord for $name {
-            /// By the bits: without a sign and without not-a-number they stand in numeric order.
-            fn cmp(&self, other: &Self) -> Ordering {
-                self.0.to_bits().cmp(&other.0.to_bits())
-            }
-        }
-
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-            fn lt(&self, other: &Self) -> bool {
-                self.0.to_bits() < other.0.to_bits()
-            }
-            fn le(&self, other: &Self) -> bool {
-                self.0.to_bits() <= other.0.to_bits()
-            }
-            fn gt(&self, other: &Self) -> bool {
-                self.0.to_bits() > other.0.to_bits()
-            }
-            fn ge(&self, other: &Self) -> bool {
-                self.0.to_bits() >= other.0.to_bits()
+                value.seconds()
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}s", self.0)
+                write!(f, "{}s", self.seconds())
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
+                fmt::Display::fmt(&self.seconds(), f)
             }
         }
 
@@ -152,11 +138,23 @@ seconds! {
     SimDuration
 }
 
+impl SimTime {
+    /// A whole number whose order is that of the times.
+    pub(crate) const fn rank(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The time that has a rank.
+    pub(crate) const fn from_rank(rank: u64) -> Self {
+        Self::from_bits(rank)
+    }
+}
+
 impl Add<SimDuration> for SimTime {
     type Output = Self;
     /// Saturates at [`SimTime::MAX`].
     fn add(self, duration: SimDuration) -> Self {
-        Self::saturating(self.0 + duration.0)
+        Self::saturating(self.seconds() + duration.seconds())
     }
 }
 
@@ -164,7 +162,7 @@ impl Sub for SimTime {
     type Output = SimDuration;
     /// The time since `earlier`; zero when `earlier` is later.
     fn sub(self, earlier: Self) -> SimDuration {
-        SimDuration::saturating(self.0 - earlier.0)
+        SimDuration::saturating(self.seconds() - earlier.seconds())
     }
 }
 
@@ -172,7 +170,7 @@ impl Add for SimDuration {
     type Output = Self;
     /// Saturates at [`SimDuration::MAX`].
     fn add(self, other: Self) -> Self {
-        Self::saturating(self.0 + other.0)
+        Self::saturating(self.seconds() + other.seconds())
     }
 }
 
@@ -180,7 +178,7 @@ impl Mul<f64> for SimDuration {
     type Output = Self;
     /// Saturates at zero and at [`SimDuration::MAX`].
     fn mul(self, factor: f64) -> Self {
-        Self::saturating(self.0 * factor)
+        Self::saturating(self.seconds() * factor)
     }
 }
 

@@ -12,10 +12,14 @@ const MANY: usize = 1024;
 impl Endpoint {
     /// Asks for what the engines need whose runs end soon, now that the run of `engine` was set anew:
     /// the sooner it ends, the more of it there is already, and the further that points.
+    #[inline]
     pub(super) fn fetch_ahead(&self, engine: EngineId) {
-        if self.engines.len() < MANY {
-            return;
+        if self.engines.len() >= MANY {
+            self.fetch_contenders(engine);
         }
+    }
+
+    fn fetch_contenders(&self, engine: EngineId) {
         let contender = |depth| self.events.runs().contender(engine, depth);
         if let Some(id) = contender(3) {
             self.engines[id.index()].fetch();

@@ -126,19 +126,18 @@ impl Batch {
         } else {
             self.joined as usize
         };
-        let (clock, running) = (self.clock, &mut self.running[from..]);
-        let (mut kept, mut least) = (0, u32::MAX);
-        for place in 0..running.len() {
-            let it = running[place];
-            if it.finish == clock {
-                done(it.task);
-            } else {
-                running[kept] = it;
-                kept += 1;
-                least = least.min(it.finish.wrapping_sub(clock));
+        let (clock, mut least) = (self.clock, u32::MAX);
+        let is_done = |it: &mut Running| {
+            let left = it.finish.wrapping_sub(clock);
+            let is_done = left == 0;
+            if !is_done {
+                least = least.min(left);
             }
-        }
-        self.running.truncate(from + kept);
+            is_done
+        };
+        self.running
+            .extract_if(from.., is_done)
+            .for_each(|it| done(it.task));
         self.prompts = 0;
         if tokens_finish {
             self.next_finish = clock.wrapping_add(least);

@@ -7,7 +7,7 @@ use super::batch::Batch;
 use super::batching::Batching;
 use super::kind::Kind;
 use super::pool::Pool;
-use super::request::{Mark, RequestId, Requests};
+use super::request::{RequestId, Requests};
 use super::run::Run;
 use super::task::Task;
 use super::{EngineSpec, Role};
@@ -41,7 +41,7 @@ const _: () = assert!(size_of::<Engine>() <= 5 * 64, "five lines of the cache");
 #[derive(Debug)]
 pub(super) struct Stay {
     joined: SimTime,
-    removed: Mark,
+    removed: Option<SimTime>,
     pub(super) idle_since: SimTime,
 }
 
@@ -49,18 +49,18 @@ impl Stay {
     pub(super) fn new(now: SimTime) -> Self {
         Self {
             joined: now,
-            removed: Mark::default(),
+            removed: None,
             idle_since: now,
         }
     }
 
     pub(super) fn end(&mut self, now: SimTime) {
-        self.removed.set(now);
+        self.removed.get_or_insert(now);
     }
 
     /// How long the engine has been there, or was.
     pub(super) fn length(&self, now: SimTime) -> SimDuration {
-        self.removed.get().unwrap_or(now) - self.joined
+        self.removed.unwrap_or(now) - self.joined
     }
 }
 

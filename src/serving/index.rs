@@ -64,10 +64,10 @@ impl Key for i64 {
 
 impl Key for SimTime {
     fn rank(self) -> u64 {
-        self.seconds().to_bits()
+        self.rank()
     }
     fn from_rank(rank: u64) -> Self {
-        Self::saturating(f64::from_bits(rank))
+        Self::from_rank(rank)
     }
 }
 

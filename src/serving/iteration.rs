@@ -123,7 +123,7 @@ impl Endpoint {
 
     fn finish_prompt(&mut self, engine: EngineId, id: RequestId, slot: Slot) {
         let request = &mut self.requests[id];
-        request.first_token.set(self.now);
+        request.first_token.get_or_insert(self.now);
         self.scheduler.prompt_done(engine, request.prompt_tokens);
         if !request.has_token_phase() {
             self.finish_request(engine, id, slot);

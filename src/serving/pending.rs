@@ -64,6 +64,17 @@ impl Pending {
         }
     }
 
+    /// Where a binary search ends that goes on in front of the places of which `goes_before` is true,
+    /// and behind the others. The list need not be sorted by it.
+    pub(super) fn search(&self, goes_before: impl Fn(Task) -> bool) -> usize {
+        match self {
+            Self::Short(tasks) => search(tasks.len(), |place| goes_before(tasks[place])),
+            Self::Long(parts) => search(parts.len, |place| {
+                parts.get(place).is_some_and(&goes_before)
+            }),
+        }
+    }
+
     pub(super) fn push(&mut self, task: Task) {
         self.insert(self.len(), task);
     }
@@ -108,6 +119,19 @@ impl Pending {
             prefetch_index(&**tasks, 0);
         }
     }
+}
+
+fn search(len: usize, goes_before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if goes_before(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
 }
 
 impl Parts {

@@ -1,7 +1,6 @@
 use prefetch_index::prefetch_index;
 
 use super::ahead::fetch;
-use super::index::Key;
 use super::pending::Pending;
 use super::queue::Queue;
 use super::request::{Request, RequestId};
@@ -240,15 +239,7 @@ impl Pool {
             u128::from(self.passed_over(task)) << 64 | u128::from(arrival)
         };
         let wanted = key(task);
-        let (mut low, mut high) = (0, self.pending.len());
-        while low < high {
-            let middle = usize::midpoint(low, high);
-            match self.pending.get(middle) {
-                Some(task) if wanted < key(task) => high = middle,
-                _ => low = middle + 1,
-            }
-        }
-        low
+        self.pending.search(|other| wanted < key(other))
     }
 
     /// Takes a task back from the batch with so many token iterations left.
@@ -263,13 +254,21 @@ impl Pool {
         self.preempted.push(task);
     }
 
-    /// Takes the selected tasks, which are these, off every list: a few one by one, many in one pass.
+    /// Takes the selected tasks, which are these, off `waiting`: a few one by one, many in one pass.
+    pub(super) fn end_wait(&mut self, tasks: &[Task]) {
+        if tasks.len() <= few_of(self.waiting.len()) {
+            tasks.iter().for_each(|&task| self.waiting.remove(task));
+        } else {
+            let members = &self.members;
+            let selected = |task: Task| members[task.slot().index()].selected;
+            self.waiting.take_out(tasks.len(), selected);
+        }
+    }
+
+    /// Takes the selected tasks, which are these, off the other lists.
     pub(super) fn take_selected(&mut self, tasks: &[Task]) {
-        let few = (self.pending.len() / 64).max(4);
-        if tasks.len() <= few {
-            for &task in tasks {
-                self.drop_waiting(task);
-            }
+        if tasks.len() <= few_of(self.pending.len()) {
+            tasks.iter().for_each(|&task| self.take_pending(task));
             return;
         }
         let (mut prompts, mut preempted) = (0, 0);
@@ -283,7 +282,6 @@ impl Pool {
             member.selected && member.next == task.phase()
         };
         self.pending.take_out(tasks, selected);
-        self.waiting.take_out(tasks.len(), selected);
         self.prompts.take_out(prompts, selected);
         self.preempted.take_out(preempted, selected);
     }
@@ -306,8 +304,12 @@ impl Pool {
 
     /// Takes a waiting task off every list.
     pub(super) fn drop_waiting(&mut self, task: Task) {
-        self.pending.remove(task);
         self.waiting.remove(task);
+        self.take_pending(task);
+    }
+
+    fn take_pending(&mut self, task: Task) {
+        self.pending.remove(task);
         if task.is_prompt() {
             self.prompts.remove(task);
         } else if self.member(task).preempted {
@@ -319,6 +321,11 @@ impl Pool {
     pub(super) fn drop_behind_prompt(&mut self, slot: Slot) {
         self.pending.remove(Task::token(slot));
     }
+}
+
+/// So many are taken out of a list one by one in less time than in one pass.
+fn few_of(len: usize) -> usize {
+    (len / 64).max(4)
 }
 
 /// Ends the chain of free places.

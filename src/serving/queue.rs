@@ -27,31 +27,43 @@ impl<T: Copy> Deref for Queue<T> {
 
 impl<T: Copy> Queue<T> {
     pub(super) fn push(&mut self, item: T) {
-        self.make_room();
+        if self.items.len() == self.items.capacity() {
+            self.make_room();
+        }
         self.items.push(item);
     }
 
     /// Uses the places that are out of use again before the list grows. Half of all are, so that moving
     /// the others is paid for by those that went.
     fn make_room(&mut self) {
-        if self.items.len() == self.items.capacity() && self.gone * 2 >= self.items.len() {
+        if self.gone * 2 >= self.items.len() {
             self.items.drain(..self.gone);
             self.gone = 0;
+        } else {
+            self.items.reserve(1);
         }
     }
 
     /// Puts `item` at `place`, in front of those from there on.
+    #[inline]
     pub(super) fn insert(&mut self, place: usize, item: T) {
-        let len = self.len();
-        if place == len {
+        if place == self.len() {
             self.push(item);
-        } else if self.gone > 0 && place < len / 2 {
+        } else {
+            self.insert_within(place, item);
+        }
+    }
+
+    fn insert_within(&mut self, place: usize, item: T) {
+        if self.gone > 0 && place < self.len() / 2 {
             let from = self.gone;
             self.items.copy_within(from..from + place, from - 1);
             self.gone -= 1;
             self.items[self.gone + place] = item;
         } else {
-            self.make_room();
+            if self.items.len() == self.items.capacity() {
+                self.make_room();
+            }
             self.items.insert(self.gone + place, item);
         }
     }
@@ -83,7 +95,20 @@ impl<T: Copy> Queue<T> {
 
     /// Closes the gap from `start` to `end` by moving whatever is shorter, the part before it or the
     /// part behind it.
+    #[inline]
     fn close(&mut self, start: usize, end: usize) {
+        if start == self.gone {
+            self.gone = end;
+        } else {
+            self.close_within(start, end);
+        }
+        if self.gone == self.items.len() {
+            self.items.clear();
+            self.gone = 0;
+        }
+    }
+
+    fn close_within(&mut self, start: usize, end: usize) {
         let width = end - start;
         if start - self.gone < self.items.len() - end {
             self.items.copy_within(self.gone..start, self.gone + width);
@@ -92,17 +117,15 @@ impl<T: Copy> Queue<T> {
             self.items.copy_within(end.., start);
             self.items.truncate(self.items.len() - width);
         }
-        if self.gone == self.items.len() {
-            self.items.clear();
-            self.gone = 0;
-        }
     }
 }
 
 impl<T: Copy + PartialEq> Queue<T> {
     /// Takes out the first that equals `item`, if any does.
     pub(super) fn remove(&mut self, item: T) {
-        if let Some(place) = self.find(item) {
+        if self.first() == Some(&item) {
+            self.close(self.gone, self.gone + 1);
+        } else if let Some(place) = self.find(item) {
             let place = self.gone + place;
             self.close(place, place + 1);
         }

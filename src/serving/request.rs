@@ -54,34 +54,12 @@ pub(super) struct Request {
     /// Where its phases are served; meaningless while it waits or is parked.
     pub(super) prompt_engine: EngineId,
     pub(super) token_engine: EngineId,
-    pub(super) prompt_start: Mark,
-    pub(super) first_token: Mark,
-    pub(super) token_start: Mark,
+    pub(super) prompt_start: Option<SimTime>,
+    pub(super) first_token: Option<SimTime>,
+    pub(super) token_start: Option<SimTime>,
 }
 
-/// When something first happened, if it did: an instant, or not a number, in half the room of an
-/// `Option`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(f64);
-
-impl Default for Mark {
-    fn default() -> Self {
-        Self(f64::NAN)
-    }
-}
-
-impl Mark {
-    /// Sets it, unless it is set.
-    pub(super) fn set(&mut self, now: SimTime) {
-        if self.0.is_nan() {
-            self.0 = now.seconds();
-        }
-    }
-
-    pub(super) fn get(self) -> Option<SimTime> {
-        (!self.0.is_nan()).then(|| SimTime::saturating(self.0))
-    }
-}
+const _: () = assert!(size_of::<Request>() == 64, "one line of the cache");
 
 impl Request {
     /// Tokens that its token task generates; the first token comes from the prompt.
@@ -170,9 +148,9 @@ impl Requests {
             stage: Stage::Waiting,
             prompt_engine: EngineId(0),
             token_engine: EngineId(0),
-            prompt_start: Mark::default(),
-            first_token: Mark::default(),
-            token_start: Mark::default(),
+            prompt_start: None,
+            first_token: None,
+            token_start: None,
         };
         let sequence = self.arrived;
         self.arrived += 1;

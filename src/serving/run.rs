@@ -44,6 +44,7 @@ impl Engine {
     /// Makes the selected batch the batch: preempts what fell out, lets in what was chosen, and takes
     /// the memory of what runs here for the first time.
     pub(super) fn rebatch(&mut self, requests: &mut Requests, selection: &Selection, now: SimTime) {
+        self.pool.end_wait(&selection.joined);
         let sorts = self.kind.rule.sorts_pending();
         let pool = &mut self.pool;
         self.batch
@@ -69,7 +70,7 @@ impl Engine {
                 Phase::Prompt => &mut request.prompt_start,
                 Phase::Token => &mut request.token_start,
             };
-            start.set(now);
+            start.get_or_insert(now);
         }
         let iterations = match task.phase() {
             Phase::Prompt => 1,
