@@ -34,6 +34,10 @@ impl Batch {
         }
     }
 
+    pub(super) fn reserve(&mut self, tasks: usize) {
+        self.running.reserve(tasks);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.running.len()
     }

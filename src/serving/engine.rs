@@ -7,10 +7,14 @@ use super::batch::Batch;
 use super::batching::Batching;
 use super::kind::Kind;
 use super::pool::Pool;
-use super::request::{RequestId, Requests};
+use super::request::{Request, RequestId, Requests};
 use super::run::Run;
-use super::task::Task;
+use super::task::{Phase, Slot, Task};
 use super::{EngineSpec, Role};
+
+/// Room for so many requests is made at once when the first comes, so that the lists of an engine stand
+/// side by side in memory unless it gets many more.
+const USUAL: usize = 32;
 
 /// The state of one instance's batch engine. An event needs most of it, so it is kept short: five lines of
 /// the cache, with what stands in which settled by the order of the fields.
@@ -175,6 +179,15 @@ impl Engine {
 
     pub(super) fn give_back(&mut self, bytes: u64) {
         self.used -= bytes;
+    }
+
+    /// Lets a request in that waits for this phase.
+    pub(super) fn enter(&mut self, id: RequestId, request: &Request, phase: Phase) -> Slot {
+        if self.pool.has_no_room() {
+            self.pool.reserve(USUAL);
+            self.batch.reserve(USUAL);
+        }
+        self.pool.enter(id, request, phase)
     }
 
     /// Puts a task into the pending list.

@@ -17,7 +17,7 @@ impl Endpoint {
         let slot = if let Stage::Prompt { slot, .. } = request.stage {
             slot
         } else {
-            let slot = state.pool.enter(id, request, phase);
+            let slot = state.enter(id, request, phase);
             request.stage = Stage::new(phase, slot);
             self.scheduler.pool_entered(engine);
             slot

@@ -46,6 +46,12 @@ impl Default for Pending {
 }
 
 impl Pending {
+    pub(super) fn reserve(&mut self, tasks: usize) {
+        if let Self::Short(list) = self {
+            list.reserve(tasks);
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Short(tasks) => tasks.len(),

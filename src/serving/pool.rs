@@ -86,6 +86,19 @@ impl Member {
 }
 
 impl Pool {
+    pub(super) const fn has_no_room(&self) -> bool {
+        self.members.capacity() == 0
+    }
+
+    /// Makes room for so many requests, half of them waiting.
+    pub(super) fn reserve(&mut self, requests: usize) {
+        self.members.reserve(requests);
+        self.pending.reserve(requests / 2);
+        for list in [&mut self.prompts, &mut self.preempted, &mut self.waiting] {
+            list.reserve(requests / 2);
+        }
+    }
+
     pub(super) fn fetch(&self) {
         fetch(&self.members);
         fetch(&self.prompts);

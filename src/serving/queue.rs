@@ -26,6 +26,10 @@ impl<T: Copy> Deref for Queue<T> {
 }
 
 impl<T: Copy> Queue<T> {
+    pub(super) fn reserve(&mut self, items: usize) {
+        self.items.reserve(items);
+    }
+
     pub(super) fn push(&mut self, item: T) {
         if self.items.len() == self.items.capacity() {
             self.make_room();

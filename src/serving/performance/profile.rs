@@ -100,7 +100,13 @@ impl Curve {
 
     fn at(&self, x: f64) -> f64 {
         let inner = &self.segments[..self.segments.len() - 1];
-        let segment = &self.segments[inner.partition_point(|segment| segment.to < x)];
+        // Nearly every batch of tokens alone is on the first.
+        let place = if x <= self.segments[0].to {
+            0
+        } else {
+            inner.partition_point(|segment| segment.to < x)
+        };
+        let segment = &self.segments[place];
         let y = segment.slope * (x - segment.from) + segment.at_from;
         if y > 0.0 {
             y
