@@ -66,6 +66,13 @@ impl Events {
             .retain(|Reverse(transfer)| stays(transfer.request));
     }
 
+    /// The requests with a transfer, in no particular order.
+    pub(super) fn transfers(&self) -> impl Iterator<Item = RequestId> + '_ {
+        self.transfers
+            .iter()
+            .map(|Reverse(transfer)| transfer.request)
+    }
+
     /// The engines with a run, by its end.
     pub(super) const fn runs(&self) -> &LeastIndex<SimTime> {
         &self.runs

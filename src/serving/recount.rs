@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::request::Stage;
+use super::request::{RequestId, Stage};
 use super::task::Task;
 use super::{Endpoint, EngineId};
 
@@ -96,6 +96,12 @@ impl Endpoint {
             if engine.is_removed() && got != Expected::default() {
                 return Err(format!("engine {index} is gone but not empty"));
             }
+        }
+        let mut scheduled: Vec<RequestId> = self.events.transfers().collect();
+        scheduled.sort_unstable();
+        let moving = self.requests.iter().filter(|(_, it)| it.is_moving());
+        if !moving.map(|(id, _)| id).eq(scheduled) {
+            return Err("not every transfer has its one next step".to_owned());
         }
         let counts = &self.counts;
         let accounted = counts.completed + counts.rejected + counts.waiting + counts.in_flight;
