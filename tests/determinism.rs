@@ -94,6 +94,48 @@ const LOST: &str = "faults: [
         (at: 7.3, fault: ServerCrash(server: 2)),
     ]";
 
+/// A policy that starts and cancels for ever, for it looks more often than an instance takes to start.
+const RESTLESS: &str = r#"(
+    name: "restless",
+    seed: 12941965423279763592,
+    sample_interval: 70.0,
+    fleet: [(sku: "dgx-h100", count: 4, limit: 7, provision_delay: Constant(1.0))],
+    applications: [(
+        name: "chat",
+        model: "llama2-70b",
+        scheduler: KvRoundRobin(),
+        instances: [
+            (role: Prompt, engine: Splitwise(max_batch_size: 26, max_batch_tokens: 2091, max_preemptions: 0),
+                tensor_parallelism: 4, start: Servers(1)),
+            (role: Token, engine: Splitwise(max_batch_size: 26, max_batch_tokens: 2091, max_preemptions: 0),
+                tensor_parallelism: 4, start: Servers(1)),
+        ],
+        scaling: (spin_up: Constant(9.0), scale_up_delay: 2.0, drain: OnIdle, drain_timeout: 14.0),
+        autoscaler: PureLatency(interval: 6.7),
+        signals: (scrape_interval: 6.7, scrape_delay: 4.6),
+        workload: Synthetic(
+            arrivals: Gamma(rate: 6.0, cv: 1.5),
+            requests: 67,
+            prompt_tokens: LogNormal(median: 2667.0, sigma: 1.0, max: 100000),
+            output_tokens: Geometric(mean: 210.0),
+        ),
+    )],
+    actions: [
+        (at: 3.5, action: ScaleDownFull(instance: 2)),
+        (at: 25.0, action: ScaleUpFull(application: "chat", role: Token)),
+        (at: 39.0, action: ScaleUpInstance(application: "chat", role: Token, server: 3)),
+        (at: 52.5, action: ScaleDownFull(instance: 0)),
+    ],
+    faults: [(at: 41.0, fault: ServerCrash(server: 1))],
+)"#;
+
+#[test]
+fn a_policy_that_never_rests_does_not_keep_a_run_from_ending() {
+    let summary = summary(&Bench::new(RESTLESS).results("out", &["--quiet"]));
+    let end = summary["end_s"].as_f64().unwrap();
+    assert!((3600.0..4000.0).contains(&end), "{end}");
+}
+
 /// A scenario file with a place for results beside it.
 struct Bench(TempDir);
 
@@ -194,7 +236,7 @@ fn the_same_scenario_gives_the_same_bytes() {
 #[test]
 fn ticks_do_not_matter() {
     let in_vain = SCALED.replace("faults: []", LOST);
-    let scaled = [Bench::new(SCALED), Bench::new(&in_vain)];
+    let scaled = [SCALED, &in_vain, RESTLESS].map(Bench::new);
     for bench in scenarios().into_iter().chain(scaled) {
         let free = bench.results("free", &["--quiet"]);
         for max_tick in ["0.37", "7", "1000"] {

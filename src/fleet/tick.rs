@@ -106,6 +106,15 @@ pub trait FleetWorldExt {
     /// policy: requests may be waiting, but nothing is on its way to serve them.
     fn is_stalled(&self) -> bool;
 
+    /// Whether every workload has ended and every request with it.
+    fn is_served(&self) -> bool;
+
+    /// The instant of the next thing in the data plane, if anything is due there.
+    fn next_served(&self) -> Option<SimTime>;
+
+    /// The instant of the last thing that happened in the data plane.
+    fn last_served(&self) -> SimTime;
+
     /// The instant of the last thing that happened, in the data plane or to a server or an instance. A
     /// verb that was refused or failed does not count.
     fn last_activity(&self) -> SimTime;
@@ -146,18 +155,32 @@ impl FleetWorldExt for World {
     }
 
     fn is_quiet(&self) -> bool {
-        nothing_pending(self) && services(self).all(|service| service.0.is_done())
+        nothing_pending(self) && self.is_served()
     }
 
     fn is_stalled(&self) -> bool {
-        nothing_pending(self) && services(self).all(|service| service.0.next_event().is_none())
+        nothing_pending(self) && self.next_served().is_none()
+    }
+
+    fn is_served(&self) -> bool {
+        services(self).all(|service| service.0.is_done())
+    }
+
+    fn next_served(&self) -> Option<SimTime> {
+        services(self)
+            .filter_map(|service| service.0.next_event())
+            .min()
+    }
+
+    fn last_served(&self) -> SimTime {
+        services(self)
+            .map(|service| service.0.last_event())
+            .fold(SimTime::ZERO, SimTime::max)
     }
 
     fn last_activity(&self) -> SimTime {
-        let books = self.resource::<Ledger>().last_entry();
-        services(self)
-            .map(|service| service.0.last_event())
-            .fold(books, SimTime::max)
+        self.last_served()
+            .max(self.resource::<Ledger>().last_entry())
     }
 }
 

@@ -22,6 +22,10 @@ pub use run::News;
 /// if there is a policy that may yet add something: longer than any usual cool-down.
 const PATIENCE: SimDuration = SimDuration::saturating(3600.0);
 
+/// A policy that scales without end while requests wait is given so many seconds in which none of them
+/// is served: longer than any server takes to come.
+const LONG_PATIENCE: SimDuration = SimDuration::saturating(86_400.0);
+
 /// Why a scenario cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SimulationError {
@@ -75,6 +79,8 @@ pub struct Simulation {
     seed: u64,
     end: Option<SimTime>,
     has_policies: bool,
+    /// When the last scripted action or fault was due, once it was.
+    script_ended: Option<SimTime>,
     over: bool,
     stopped: Option<String>,
     scaling: ScalingCounts,
@@ -106,6 +112,7 @@ impl Simulation {
         let slo: Vec<Slo> = scenario.applications.iter().map(|of| of.slo).collect();
         observe::install(&mut world, &slo, scenario.sample_interval);
         let has_policies = world.contains_resource::<DecisionLog>();
+        let has_script = world.resource::<Agenda>().has_script();
         let mut limits = world.resource_mut::<TickLimits>();
         limits.max_tick = scenario.max_tick;
         limits.horizon = scenario.end.unwrap_or(SimTime::MAX);
@@ -122,6 +129,7 @@ impl Simulation {
             end: scenario.end,
             over: false,
             has_policies,
+            script_ended: (!has_script).then_some(SimTime::ZERO),
             stopped: None,
             scaling: ScalingCounts::default(),
             pace: Pace::default(),
@@ -148,7 +156,8 @@ impl Simulation {
 
     /// Runs one tick. False when the run is over: at the scenario's `end` or, without one, when
     /// nothing is left to do, or nothing that waits can ever be served: at once, or after an hour in
-    /// which a policy did nothing about it.
+    /// which a policy did nothing about it. A policy that scales for ever is stopped an hour after the
+    /// last request has ended, or after a day in which it scaled and none that waits was served.
     ///
     /// Some ten thousand requests end in a tick at most, so that taking rows after each holds few,
     /// however rarely anything is due.
@@ -161,6 +170,9 @@ impl Simulation {
         }
         self.step()?;
         let now = self.now();
+        if self.script_ended.is_none() && !self.world.resource::<Agenda>().has_script() {
+            self.script_ended = Some(now);
+        }
         self.over = match self.end {
             Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
             None => self.world.is_quiet() || self.is_in_vain(),
@@ -188,18 +200,35 @@ impl Simulation {
     /// When policies are waited for no more, if from now on nothing comes of anything.
     fn patience_ends(&self) -> SimTime {
         if self.end.is_some() || !self.has_policies {
-            SimTime::MAX
-        } else if self.world.is_stalled() {
-            self.world.last_activity() + PATIENCE
+            return SimTime::MAX;
+        }
+        let world = &self.world;
+        let quiet = if world.is_stalled() {
+            world.last_activity() + PATIENCE
         } else {
             self.now() + PATIENCE
+        };
+        match self.script_ended {
+            Some(script) if world.next_served().is_none() => {
+                let patience = if world.is_served() {
+                    PATIENCE
+                } else {
+                    LONG_PATIENCE
+                };
+                quiet.min(world.last_served().max(script) + patience)
+            }
+            _ => quiet,
         }
     }
 
     /// Whether nothing that waits will ever be served: no policy is there, or none did anything about it
     /// for long.
     fn is_in_vain(&self) -> bool {
-        self.world.is_stalled() && (!self.has_policies || self.now() >= self.patience_ends())
+        if self.has_policies {
+            self.now() >= self.patience_ends()
+        } else {
+            self.world.is_stalled()
+        }
     }
 
     /// Ends the run here; what was done so far counts, marked as partial for this reason.
