@@ -19,7 +19,8 @@ use pace::Pace;
 pub use run::News;
 
 /// A run in which requests wait, and nothing is on its way to serve them, goes on for so many seconds
-/// if there is a policy that may yet add something: longer than any usual cool-down.
+/// if there is a policy that may yet add something: longer than any usual cool-down. So does one whose
+/// requests have all ended, if a policy does not let the fleet come to rest.
 const PATIENCE: SimDuration = SimDuration::saturating(3600.0);
 
 /// A policy that scales without end while requests wait is given so many seconds in which none of them
