@@ -1,5 +1,8 @@
+use prefetch_index::prefetch_index;
+
 use super::{Choice, EngineId, Engines, Role, Scheduler, Shape, Withdrawn};
 use crate::serving::index::LeastIndex;
+use Figure::{Memory, Tokens};
 
 /// Prompt, token and mixed pools that lend each other engines (Patel et al., "Splitwise", ISCA 2024,
 /// as the reference simulator does it): a prompt queue that is too long borrows a token engine, a full
@@ -7,70 +10,55 @@ use crate::serving::index::LeastIndex;
 #[derive(Debug)]
 pub(in super::super) struct MixedPool {
     prompt_max_pending_tokens: i64,
-    prompt: Pool,
-    mixed: Pool,
-    token: Pool,
+    /// By pool and figure.
+    rankings: [[Ranking; 2]; 3],
     members: Vec<Member>,
+    /// By engine: the pool that it comes from.
+    roles: Vec<Role>,
     /// Numbers the places in the pools: who comes later stands behind.
     joined: u64,
 }
 
-/// The open engines of one pool by scheduled pending tokens and by scheduled memory.
+/// The open engines of one pool by one figure. It learns what has changed when it is asked: the prompt pool
+/// is seldom asked for memory, and the token pool for tokens.
 #[derive(Debug, Default)]
-struct Pool {
-    by_tokens: LeastIndex<i64>,
-    by_memory: LeastIndex<i64>,
+struct Ranking {
+    index: LeastIndex<i64>,
+    /// Engines that have changed since it was asked last.
+    changed: Vec<EngineId>,
+}
+
+/// What is scheduled to an engine and not done.
+#[derive(Clone, Copy, Debug)]
+enum Figure {
+    Tokens,
+    Memory,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Member {
-    role: Role,
-    /// The pool that it is in.
+    /// Where it is now.
     pool: Role,
     open: bool,
+    /// A bit for each ranking that has it among its changed.
+    changed: u8,
     order: u64,
-    pending_tokens: i64,
-    memory: i64,
+    /// By figure.
+    scheduled: [i64; 2],
 }
 
-impl Pool {
-    fn insert(&mut self, engine: EngineId, member: &Member) {
-        self.by_tokens
-            .set(engine, member.pending_tokens, member.order);
-        self.by_memory.set(engine, member.memory, member.order);
-    }
-
-    fn remove(&mut self, engine: EngineId) {
-        self.by_tokens.remove(engine);
-        self.by_memory.remove(engine);
-    }
-
-    fn fewest_tokens(&self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
-        self.by_tokens.least_where(holds).map(|entry| entry.engine)
-    }
-
-    fn least_memory(&self, holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
-        self.by_memory.least_where(holds).map(|entry| entry.engine)
-    }
+const fn bit(pool: Role, figure: Figure) -> u8 {
+    1 << (pool as u8 * 2 + figure as u8)
 }
 
 impl MixedPool {
     pub(super) fn new(prompt_max_pending_tokens: u64) -> Self {
         Self {
             prompt_max_pending_tokens: i64::try_from(prompt_max_pending_tokens).unwrap_or(i64::MAX),
-            prompt: Pool::default(),
-            mixed: Pool::default(),
-            token: Pool::default(),
+            rankings: Default::default(),
             members: Vec::new(),
+            roles: Vec::new(),
             joined: 0,
-        }
-    }
-
-    fn pool(&mut self, role: Role) -> &mut Pool {
-        match role {
-            Role::Prompt => &mut self.prompt,
-            Role::Token => &mut self.token,
-            Role::Mixed => &mut self.mixed,
         }
     }
 
@@ -79,41 +67,70 @@ impl MixedPool {
         self.joined
     }
 
+    fn scheduled(&self, engine: EngineId, figure: Figure) -> i64 {
+        self.members[engine.index()].scheduled[figure as usize]
+    }
+
+    fn add(&mut self, engine: EngineId, figure: Figure, amount: i64) {
+        self.members[engine.index()].scheduled[figure as usize] += amount;
+        self.changed(engine, figure);
+    }
+
+    /// Notes that an engine has come to its pool, is to leave it or has another figure.
+    fn changed(&mut self, engine: EngineId, figure: Figure) {
+        let member = &mut self.members[engine.index()];
+        let bit = bit(member.pool, figure);
+        if member.changed & bit == 0 {
+            member.changed |= bit;
+            self.rankings[member.pool as usize][figure as usize]
+                .changed
+                .push(engine);
+        }
+    }
+
     /// Takes an open engine to the end of another pool.
     fn move_to(&mut self, engine: EngineId, pool: Role) {
+        self.changed(engine, Tokens);
+        self.changed(engine, Memory);
         let order = self.next_order();
-        let from = self.members[engine.index()].pool;
-        self.pool(from).remove(engine);
         let member = &mut self.members[engine.index()];
         member.pool = pool;
         member.order = order;
-        let member = *member;
-        self.pool(pool).insert(engine, &member);
+        self.changed(engine, Tokens);
+        self.changed(engine, Memory);
     }
 
-    fn add_tokens(&mut self, engine: EngineId, tokens: i64) {
-        let member = &mut self.members[engine.index()];
-        member.pending_tokens += tokens;
-        let pool = member.pool;
-        self.pool(pool)
-            .by_tokens
-            .update(engine, |pending| pending + tokens);
+    /// The ranking of a pool by a figure, as it stands now.
+    fn ranking(&mut self, pool: Role, figure: Figure) -> &LeastIndex<i64> {
+        let Ranking { index, changed } = &mut self.rankings[pool as usize][figure as usize];
+        for engine in changed.drain(..) {
+            let member = &mut self.members[engine.index()];
+            member.changed &= !bit(pool, figure);
+            if member.open && member.pool == pool {
+                index.set(engine, member.scheduled[figure as usize], member.order);
+            } else {
+                index.remove(engine);
+            }
+        }
+        index
     }
 
-    fn add_memory(&mut self, engine: EngineId, bytes: i64) {
-        let member = &mut self.members[engine.index()];
-        member.memory += bytes;
-        let pool = member.pool;
-        self.pool(pool)
-            .by_memory
-            .update(engine, |memory| memory + bytes);
+    /// The engine of a pool with the least of a figure, of those that `holds` takes.
+    fn least(
+        &mut self,
+        pool: Role,
+        figure: Figure,
+        holds: impl FnMut(EngineId) -> bool,
+    ) -> Option<EngineId> {
+        let least = self.ranking(pool, figure).least_where(holds)?;
+        Some(least.engine)
     }
 
     /// The engine for the prompt, unless its queue is long.
-    fn prompt_side(&self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
-        [&self.prompt, &self.mixed].into_iter().find_map(|pool| {
-            let engine = pool.fewest_tokens(|e| engines.holds(e, request.prompt_bytes))?;
-            let pending = self.members[engine.index()].pending_tokens;
+    fn prompt_side(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
+        [Role::Prompt, Role::Mixed].into_iter().find_map(|pool| {
+            let engine = self.least(pool, Tokens, |e| engines.holds(e, request.prompt_bytes))?;
+            let pending = self.scheduled(engine, Tokens);
             let queue_is_long = engines.has_pending(engine)
                 && pending + i64::from(request.prompt_tokens) > self.prompt_max_pending_tokens;
             (!queue_is_long).then_some(engine)
@@ -121,31 +138,36 @@ impl MixedPool {
     }
 
     /// The engine for the tokens, unless its memory is full.
-    fn token_side(&self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
+    fn token_side(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
         let bytes = signed(request.bytes());
-        [&self.token, &self.mixed].into_iter().find_map(|pool| {
-            let engine = pool.least_memory(|e| engines.holds(e, request.bytes()))?;
-            let scheduled = self.members[engine.index()].memory.saturating_add(bytes);
+        [Role::Token, Role::Mixed].into_iter().find_map(|pool| {
+            let engine = self.least(pool, Memory, |e| engines.holds(e, request.bytes()))?;
+            let scheduled = self.scheduled(engine, Memory).saturating_add(bytes);
             (scheduled < signed(engines.memory(engine))).then_some(engine)
         })
     }
 
     /// Whatever has the fewest pending tokens, for both phases.
-    fn either_side(&self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
-        [&self.prompt, &self.mixed, &self.token]
+    fn either_side(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
+        let least = [Role::Prompt, Role::Mixed, Role::Token].map(|pool| {
+            let engine = self.least(pool, Tokens, |e| engines.holds(e, request.bytes()))?;
+            Some((self.scheduled(engine, Tokens), engine))
+        });
+        let least = least
             .into_iter()
-            .filter_map(|pool| pool.fewest_tokens(|e| engines.holds(e, request.bytes())))
-            .min_by_key(|engine| self.members[engine.index()].pending_tokens)
+            .flatten()
+            .min_by_key(|&(tokens, _)| tokens);
+        least.map(|(_, engine)| engine)
     }
 
     fn account(&mut self, request: &Shape, choice: Choice) {
         let (prompt_bytes, bytes) = (signed(request.prompt_bytes), signed(request.bytes()));
         if choice.prompt != choice.token {
-            self.add_memory(choice.prompt, prompt_bytes);
+            self.add(choice.prompt, Memory, prompt_bytes);
         }
-        self.add_memory(choice.token, bytes);
-        self.add_tokens(choice.prompt, i64::from(request.prompt_tokens));
-        self.add_tokens(choice.token, 1);
+        self.add(choice.token, Memory, bytes);
+        self.add(choice.prompt, Tokens, i64::from(request.prompt_tokens));
+        self.add(choice.token, Tokens, 1);
     }
 }
 
@@ -153,32 +175,32 @@ impl Scheduler for MixedPool {
     fn join(&mut self, engine: EngineId, role: Role) {
         let order = self.next_order();
         let member = Member {
-            role,
             pool: role,
             open: false,
+            changed: 0,
             order,
-            pending_tokens: 0,
-            memory: 0,
+            scheduled: [0; 2],
         };
         if self.members.len() <= engine.index() {
             self.members.resize(engine.index() + 1, member);
+            self.roles.resize(engine.index() + 1, role);
         }
         self.members[engine.index()] = member;
+        self.roles[engine.index()] = role;
     }
 
-    fn open(&mut self, engine: EngineId, role: Role, engines: &Engines<'_>) {
+    fn open(&mut self, engine: EngineId, _: Role, engines: &Engines<'_>) {
         let member = &mut self.members[engine.index()];
         member.open = true;
-        member.memory = signed(engines.weights_bytes());
-        let member = *member;
-        self.pool(role).insert(engine, &member);
+        member.scheduled[Memory as usize] = signed(engines.weights_bytes());
+        self.changed(engine, Tokens);
+        self.changed(engine, Memory);
     }
 
     fn close(&mut self, engine: EngineId) {
-        let member = &mut self.members[engine.index()];
-        member.open = false;
-        let pool = member.pool;
-        self.pool(pool).remove(engine);
+        self.members[engine.index()].open = false;
+        self.changed(engine, Tokens);
+        self.changed(engine, Memory);
     }
 
     fn choose(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<Choice> {
@@ -189,9 +211,9 @@ impl Scheduler for MixedPool {
             prompt
         };
         if prompt.is_none() {
-            prompt = self
-                .token
-                .fewest_tokens(|e| engines.holds(e, request.prompt_bytes));
+            prompt = self.least(Role::Token, Tokens, |e| {
+                engines.holds(e, request.prompt_bytes)
+            });
             if let Some(engine) = prompt {
                 self.move_to(engine, Role::Mixed);
             }
@@ -199,9 +221,7 @@ impl Scheduler for MixedPool {
         if !request.has_token_phase() {
             token = prompt;
         } else if token.is_none() {
-            token = self
-                .prompt
-                .least_memory(|e| engines.holds(e, request.bytes()));
+            token = self.least(Role::Prompt, Memory, |e| engines.holds(e, request.bytes()));
             if let Some(engine) = token {
                 self.move_to(engine, Role::Mixed);
             }
@@ -215,36 +235,38 @@ impl Scheduler for MixedPool {
     }
 
     fn prompt_done(&mut self, engine: EngineId, prompt_tokens: u32) {
-        self.add_tokens(engine, -i64::from(prompt_tokens));
+        self.add(engine, Tokens, -i64::from(prompt_tokens));
     }
 
     fn request_done(&mut self, engine: EngineId) {
-        self.add_tokens(engine, -1);
+        self.add(engine, Tokens, -1);
     }
 
     fn memory_released(&mut self, engine: EngineId, bytes: u64) {
-        self.add_memory(engine, -signed(bytes));
+        self.add(engine, Memory, -signed(bytes));
     }
 
     fn freed(&mut self, engine: EngineId) {
-        let member = self.members[engine.index()];
-        if member.open && member.pool != member.role {
-            self.move_to(engine, member.role);
+        let Member { pool, open, .. } = self.members[engine.index()];
+        let role = self.roles[engine.index()];
+        if open && pool != role {
+            self.move_to(engine, role);
+        }
+    }
+
+    fn fetch(&self, engine: EngineId) {
+        prefetch_index(&self.members, engine.index());
+        let role = self.roles[engine.index()];
+        let [by_tokens, by_memory] = &self.rankings[role as usize];
+        if role != Role::Token {
+            by_tokens.index.fetch(engine);
+        }
+        if role != Role::Prompt {
+            by_memory.index.fetch(engine);
         }
     }
 
     /// Takes back what the choice added; the memory that was taken has been released already.
-    fn fetch(&self, engine: EngineId) {
-        prefetch_index::prefetch_index(&self.members, engine.index());
-        let pool = match self.members[engine.index()].role {
-            Role::Prompt => &self.prompt,
-            Role::Token => &self.token,
-            Role::Mixed => &self.mixed,
-        };
-        pool.by_tokens.fetch(engine);
-        pool.by_memory.fetch(engine);
-    }
-
     fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         let Withdrawn {
             shape,
@@ -254,11 +276,11 @@ impl Scheduler for MixedPool {
             token_untaken,
         } = *withdrawn;
         if !prompt_done {
-            self.add_tokens(choice.prompt, -i64::from(shape.prompt_tokens));
+            self.add(choice.prompt, Tokens, -i64::from(shape.prompt_tokens));
         }
-        self.add_tokens(choice.token, -1);
-        self.add_memory(choice.prompt, -signed(prompt_untaken));
-        self.add_memory(choice.token, -signed(token_untaken));
+        self.add(choice.token, Tokens, -1);
+        self.add(choice.prompt, Memory, -signed(prompt_untaken));
+        self.add(choice.token, Memory, -signed(token_untaken));
     }
 }
 
