@@ -3,22 +3,27 @@
 
 use prefetch_index::prefetch_index;
 
-use super::scheduler::Scheduler;
+use super::scheduler::{Choice, Scheduler};
 use super::{Endpoint, EngineId};
 
 /// The engines of fewer fit the cache, and asking costs more than it brings.
 const MANY: usize = 1024;
 
 impl Endpoint {
-    /// Asks for what the engines need whose runs end soon, now that the run of `engine` was set anew:
-    /// the sooner it ends, the more of it there is already, and the further that points.
+    const fn has_many_engines(&self) -> bool {
+        self.engines.len() >= MANY
+    }
+
+    /// Asks for what the engines need whose runs end soon, now that the run of `engine` was set anew.
     #[inline]
     pub(super) fn fetch_ahead(&self, engine: EngineId) {
-        if self.engines.len() >= MANY {
+        if self.has_many_engines() {
             self.fetch_contenders(engine);
+            self.fetch_lists_for_next_transfer();
         }
     }
 
+    /// The sooner a run ends, the more of what it needs is there already, and the further that points.
     fn fetch_contenders(&self, engine: EngineId) {
         let contender = |depth| self.events.runs().contender(engine, depth);
         if let Some(id) = contender(3) {
@@ -36,6 +41,55 @@ impl Endpoint {
         if let Some(id) = contender(0) {
             let engine = &self.engines[id.index()];
             engine.next_tasks(|task| self.requests.fetch(engine.pool.member(task).request));
+        }
+    }
+
+    /// Asks for the engines that the scheduler would choose now, and for their lists when it would still
+    /// choose them an event later.
+    #[inline]
+    pub(super) fn fetch_for_next_arrival(&mut self) {
+        if self.has_many_engines() {
+            self.fetch_likely();
+        }
+    }
+
+    fn fetch_likely(&mut self) {
+        let likely = self.scheduler.likely();
+        let Some(Choice { prompt, token }) = likely else {
+            return;
+        };
+        if self.likely == likely {
+            self.engines[prompt.index()].fetch_lists();
+            return;
+        }
+        self.likely = likely;
+        self.engines[prompt.index()].fetch();
+        self.scheduler.fetch(prompt);
+        if token != prompt {
+            self.engines[token.index()].fetch_state();
+            self.scheduler.fetch(token);
+        }
+    }
+
+    /// Asks for both sides of the next transfer, and for the requests of which one comes after it.
+    pub(super) fn fetch_for_next_transfer(&self) {
+        if !self.has_many_engines() {
+            return;
+        }
+        let mut transfers = self.events.next_transfers();
+        if let Some(next) = transfers.next() {
+            let request = &self.requests[next];
+            self.engines[request.token_engine.index()].fetch();
+            self.engines[request.prompt_engine.index()].fetch_state();
+            self.scheduler.fetch(request.prompt_engine);
+        }
+        transfers.for_each(|id| self.requests.fetch(id));
+    }
+
+    fn fetch_lists_for_next_transfer(&self) {
+        if let Some(next) = self.events.next_transfers().next() {
+            let engine = self.requests[next].token_engine;
+            self.engines[engine.index()].fetch_lists();
         }
     }
 }

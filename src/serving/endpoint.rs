@@ -82,6 +82,8 @@ pub struct Endpoint {
     pub(super) recorder: Option<Box<Recorder>>,
     /// Watched engines that have become idle.
     pub(super) idle: Vec<EngineId>,
+    /// The choice that memory was asked for last.
+    pub(super) likely: Option<Choice>,
     /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
     largest: (u64, u64),
 }
@@ -143,6 +145,7 @@ impl Endpoint {
             departed: [EngineLoad::default(); 3],
             recorder: None,
             idle: Vec::new(),
+            likely: None,
         }
     }
 
@@ -185,6 +188,7 @@ impl Endpoint {
             } else {
                 self.handle_event();
             }
+            self.fetch_for_next_arrival();
         }
         if until < SimTime::MAX {
             self.now = self.now.max(until);
@@ -194,7 +198,10 @@ impl Endpoint {
     fn handle_event(&mut self) {
         match self.events.next() {
             Some(Event::Run(engine)) => self.complete(engine),
-            Some(Event::Transfer(id)) => self.move_transfer(id),
+            Some(Event::Transfer(id)) => {
+                self.fetch_for_next_transfer();
+                self.move_transfer(id);
+            }
             None => {}
         }
     }

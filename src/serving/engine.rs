@@ -118,6 +118,12 @@ impl Engine {
         fetch(&self.totals);
     }
 
+    /// Asks for the lines that say how much it holds and has to do.
+    pub(super) fn fetch_state(&self) {
+        fetch(&self.used);
+        fetch(&self.assigned);
+    }
+
     /// Asks for the first lines of the lists.
     pub(super) fn fetch_lists(&self) {
         self.batch.fetch_list();

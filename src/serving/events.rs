@@ -73,6 +73,11 @@ impl Events {
             .map(|Reverse(transfer)| transfer.request)
     }
 
+    /// The request whose transfer is due next, and two of which one has the next but one.
+    pub(super) fn next_transfers(&self) -> impl Iterator<Item = RequestId> + '_ {
+        self.transfers().take(3)
+    }
+
     /// The engines with a run, by its end.
     pub(super) const fn runs(&self) -> &LeastIndex<SimTime> {
         &self.runs

@@ -13,6 +13,10 @@ impl List for FewestTokens {
         self.engines.fetch(engine);
     }
 
+    fn likely(&self) -> Option<EngineId> {
+        self.engines.least().map(|entry| entry.engine)
+    }
+
     fn open(&mut self, engine: EngineId) {
         self.engines.set(engine, 0, engine.order());
     }

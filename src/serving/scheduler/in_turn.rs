@@ -22,6 +22,11 @@ impl List for InTurn {
         self.engines.has(holds)
     }
 
+    fn likely(&self) -> Option<EngineId> {
+        let engines = self.engines.as_slice();
+        engines.get(self.turn % engines.len().max(1)).copied()
+    }
+
     fn pick(&mut self, mut holds: impl FnMut(EngineId) -> bool) -> Option<EngineId> {
         let engines = self.engines.as_slice();
         let n = engines.len();

@@ -16,6 +16,10 @@ pub(in super::super) trait List: Debug + Send + Sync {
     /// So many of them are done.
     fn served(&mut self, _engine: EngineId, _tokens: i64) {}
     fn fetch(&self, _engine: EngineId) {}
+    /// The one that it would pick now of all, where that is easily told.
+    fn likely(&self) -> Option<EngineId> {
+        None
+    }
     fn pool_entered(&mut self, _engine: EngineId) {}
     fn pool_left(&mut self, _engine: EngineId) {}
 }

@@ -266,6 +266,12 @@ impl Scheduler for MixedPool {
         }
     }
 
+    fn likely(&mut self) -> Option<Choice> {
+        let prompt = self.ranking(Role::Prompt, Tokens).least()?.engine;
+        let token = self.ranking(Role::Token, Memory).least()?.engine;
+        Some(Choice { prompt, token })
+    }
+
     /// Takes back what the choice added; the memory that was taken has been released already.
     fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         let Withdrawn {

@@ -51,6 +51,11 @@ pub trait Scheduler: Debug + Send + Sync {
     fn freed(&mut self, _engine: EngineId) {}
     /// An engine is about to be told of: a chance to ask for the memory that this takes.
     fn fetch(&self, _engine: EngineId) {}
+    /// What it would choose now if every engine had room, where that is easily told: a hint, by which
+    /// memory is asked for before the request comes.
+    fn likely(&mut self) -> Option<Choice> {
+        None
+    }
     /// A request was taken back from the engines chosen for it and will be chosen for anew.
     fn withdrawn(&mut self, _withdrawn: &Withdrawn) {}
 }
@@ -245,6 +250,9 @@ impl Scheduler for AnyScheduler {
     }
     fn fetch(&self, engine: EngineId) {
         each!(self, rule => rule.fetch(engine));
+    }
+    fn likely(&mut self) -> Option<Choice> {
+        each!(self, rule => rule.likely())
     }
     fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         each!(self, rule => rule.withdrawn(withdrawn));

@@ -51,6 +51,10 @@ impl<L: List> Scheduler for OneInstance<L> {
         self.list.fetch(engine);
     }
 
+    fn likely(&mut self) -> Option<Choice> {
+        self.list.likely().map(Choice::both)
+    }
+
     fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         let engine = withdrawn.choice.prompt;
         if !withdrawn.prompt_done {

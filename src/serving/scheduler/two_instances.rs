@@ -65,6 +65,11 @@ impl<L: List> Scheduler for TwoInstances<L> {
         }
     }
 
+    fn likely(&mut self) -> Option<Choice> {
+        let (prompt, token) = (self.prompt.likely()?, self.token.likely()?);
+        Some(Choice { prompt, token })
+    }
+
     fn pool_entered(&mut self, engine: EngineId) {
         self.with_list(engine, |list| list.pool_entered(engine));
     }
