@@ -71,12 +71,13 @@ impl Endpoint {
         }
     }
 
-    /// Asks for both sides of the next transfer, and for the requests of which one comes after it.
+    /// Asks for both sides of the next transfer to end, and for the requests of which one comes after it.
+    #[inline]
     pub(super) fn fetch_for_next_transfer(&self) {
         if !self.has_many_engines() {
             return;
         }
-        let mut transfers = self.events.next_transfers();
+        let mut transfers = self.events.next_to_end();
         if let Some(next) = transfers.next() {
             let request = &self.requests[next];
             self.engines[request.token_engine.index()].fetch();
@@ -86,8 +87,23 @@ impl Endpoint {
         transfers.for_each(|id| self.requests.fetch(id));
     }
 
+    /// Asks for the destination of a transfer to be tried soon, and for the request of a later one.
+    #[inline]
+    pub(super) fn fetch_for_next_try(&self) {
+        if !self.has_many_engines() {
+            return;
+        }
+        if let Some(soon) = self.events.tried_after(2) {
+            let destination = self.requests[soon].token_engine;
+            self.engines[destination.index()].fetch_state();
+        }
+        if let Some(later) = self.events.tried_after(4) {
+            self.requests.fetch(later);
+        }
+    }
+
     fn fetch_lists_for_next_transfer(&self) {
-        if let Some(next) = self.events.next_transfers().next() {
+        if let Some(next) = self.events.next_to_end().next() {
             let engine = self.requests[next].token_engine;
             self.engines[engine.index()].fetch_lists();
         }

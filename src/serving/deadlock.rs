@@ -57,14 +57,14 @@ impl Endpoint {
     /// Nothing runs on the engine, nothing is on its way from or to it, and what it wants to send goes
     /// to engines of which the same is true.
     fn is_hopeless(&self, engine: EngineId, seen: &mut Vec<EngineId>) -> bool {
-        if seen.contains(&engine) {
-            return true;
-        }
-        seen.push(engine);
         let state = &self.engines[engine.index()];
         if state.run.is_some() || state.incoming > 0 {
             return false;
         }
+        if seen.contains(&engine) {
+            return true;
+        }
+        seen.push(engine);
         state.outgoing == 0
             || self
                 .requests

@@ -198,10 +198,7 @@ impl Endpoint {
     fn handle_event(&mut self) {
         match self.events.next() {
             Some(Event::Run(engine)) => self.complete(engine),
-            Some(Event::Transfer(id)) => {
-                self.fetch_for_next_transfer();
-                self.move_transfer(id);
-            }
+            Some(Event::Transfer(id)) => self.move_transfer(id),
             None => {}
         }
     }

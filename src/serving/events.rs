@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use crate::time::SimTime;
 
@@ -13,7 +13,10 @@ use super::request::RequestId;
 pub(super) struct Events {
     /// An engine has at most one run, so a run that is cut short moves in place.
     runs: LeastIndex<SimTime>,
+    /// KV caches on their way, by arrival.
     transfers: BinaryHeap<Reverse<Transfer>>,
+    /// Transfers to be tried again, by when: all wait equally long, so the last to be told is the last.
+    again: VecDeque<Transfer>,
     scheduled: u64,
 }
 
@@ -50,32 +53,49 @@ impl Events {
         self.runs.remove(engine);
     }
 
-    /// Schedules the next step of a request's transfer.
-    pub(super) fn transfer_moves(&mut self, request: RequestId, time: SimTime) {
-        let number = self.number();
-        self.transfers.push(Reverse(Transfer {
+    fn transfer(&mut self, request: RequestId, time: SimTime) -> Transfer {
+        Transfer {
             time,
-            number,
+            number: self.number(),
             request,
-        }));
+        }
+    }
+
+    /// Schedules the end of a request's transfer.
+    pub(super) fn transfer_ends(&mut self, request: RequestId, time: SimTime) {
+        let transfer = self.transfer(request, time);
+        self.transfers.push(Reverse(transfer));
+    }
+
+    /// Schedules another try to start a request's transfer, no earlier than any other.
+    pub(super) fn try_transfer_again(&mut self, request: RequestId, time: SimTime) {
+        debug_assert!(self.again.back().is_none_or(|last| last.time <= time));
+        let transfer = self.transfer(request, time);
+        self.again.push_back(transfer);
     }
 
     /// Takes out the transfers of all requests but these.
     pub(super) fn keep_transfers(&mut self, stays: impl Fn(RequestId) -> bool) {
         self.transfers
             .retain(|Reverse(transfer)| stays(transfer.request));
+        self.again.retain(|transfer| stays(transfer.request));
     }
 
     /// The requests with a transfer, in no particular order.
     pub(super) fn transfers(&self) -> impl Iterator<Item = RequestId> + '_ {
-        self.transfers
-            .iter()
-            .map(|Reverse(transfer)| transfer.request)
+        let on_their_way = self.transfers.iter().map(|Reverse(transfer)| transfer);
+        on_their_way.chain(&self.again).map(|it| it.request)
     }
 
-    /// The request whose transfer is due next, and two of which one has the next but one.
-    pub(super) fn next_transfers(&self) -> impl Iterator<Item = RequestId> + '_ {
-        self.transfers().take(3)
+    /// The request whose transfer ends next, and two of which one has the next but one.
+    pub(super) fn next_to_end(&self) -> impl Iterator<Item = RequestId> + '_ {
+        let transfers = self.transfers.iter().take(3);
+        transfers.map(|Reverse(transfer)| transfer.request)
+    }
+
+    /// The request whose transfer is tried so many tries after the next.
+    pub(super) fn tried_after(&self, tries: usize) -> Option<RequestId> {
+        self.again.get(tries).map(|transfer| transfer.request)
     }
 
     /// The engines with a run, by its end.
@@ -83,9 +103,19 @@ impl Events {
         &self.runs
     }
 
+    /// Which transfer is due first.
+    #[inline]
+    fn next_transfer(&self) -> Option<&Transfer> {
+        let ends = self.transfers.peek().map(|Reverse(transfer)| transfer);
+        match (ends, self.again.front()) {
+            (Some(ends), Some(again)) => Some(ends.min(again)),
+            (ends, again) => ends.or(again),
+        }
+    }
+
     pub(super) fn next_time(&self) -> Option<SimTime> {
         let run = self.runs.least().map(|run| run.key);
-        let transfer = self.transfers.peek().map(|Reverse(transfer)| transfer.time);
+        let transfer = self.next_transfer().map(|transfer| transfer.time);
         match (run, transfer) {
             (Some(run), Some(transfer)) => Some(run.min(transfer)),
             (run, transfer) => run.or(transfer),
@@ -95,14 +125,18 @@ impl Events {
     /// What is due first. A run stays until it is set anew, which is how nearly every one ends, or
     /// cancelled; a transfer's step is taken out.
     pub(super) fn next(&mut self) -> Option<Event> {
-        let transfer = self.transfers.peek();
-        let transfer = transfer.map(|Reverse(transfer)| (transfer.time, transfer.number));
+        let transfer = self.next_transfer().copied();
         match self.runs.least() {
-            Some(run) if transfer.is_none_or(|transfer| (run.key, run.order) < transfer) => {
+            Some(run) if transfer.is_none_or(|it| (run.key, run.order) < (it.time, it.number)) => {
                 Some(Event::Run(run.engine))
             }
             _ => {
-                let Reverse(transfer) = self.transfers.pop()?;
+                let transfer = transfer?;
+                if self.again.front() == Some(&transfer) {
+                    self.again.pop_front();
+                } else {
+                    self.transfers.pop();
+                }
                 Some(Event::Transfer(transfer.request))
             }
         }

@@ -15,8 +15,12 @@ impl Endpoint {
     /// Moves a transfer on when it is due: ends it, or tries again to start it.
     pub(super) fn move_transfer(&mut self, id: RequestId) {
         if self.requests[id].stage == Stage::Transfer {
+            self.fetch_for_next_transfer();
             self.end_transfer(id);
-        } else if !self.start_transfer(id) {
+            return;
+        }
+        self.fetch_for_next_try();
+        if !self.start_transfer(id) {
             self.make_room_if_hopeless(id);
         }
     }
@@ -30,7 +34,7 @@ impl Endpoint {
 
     pub(super) fn try_transfer_later(&mut self, id: RequestId) {
         let again = self.now + SimDuration::saturating(RETRY_S);
-        self.events.transfer_moves(id, again);
+        self.events.try_transfer_again(id, again);
     }
 
     /// Takes the transfers out of the events that were of requests taken back.
@@ -55,7 +59,7 @@ impl Endpoint {
         request.stage = Stage::Transfer;
         let bytes = state.kv_bytes(u64::from(request.prompt_tokens)) as f64;
         let arrives = SimTime::saturating(now + bytes / self.transfer_bytes_per_s);
-        self.events.transfer_moves(id, arrives);
+        self.events.transfer_ends(id, arrives);
         true
     }
 
