@@ -3,42 +3,41 @@
 
 use prefetch_index::prefetch_index;
 
+use super::Endpoint;
 use super::scheduler::{Choice, Scheduler};
-use super::{Endpoint, EngineId};
 
 /// The engines of fewer fit the cache, and asking costs more than it brings.
-const MANY: usize = 1024;
+pub(super) const MANY: usize = 1024;
 
 impl Endpoint {
     const fn has_many_engines(&self) -> bool {
         self.engines.len() >= MANY
     }
 
-    /// Asks for what the engines need whose runs end soon, now that the run of `engine` was set anew.
+    /// Asks for what the engines need whose runs end soon, now that the end of a run was set.
     #[inline]
-    pub(super) fn fetch_ahead(&self, engine: EngineId) {
+    pub(super) fn fetch_ahead(&self) {
         if self.has_many_engines() {
-            self.fetch_contenders(engine);
+            self.fetch_for_next_runs();
             self.fetch_lists_for_next_transfer();
         }
     }
 
     /// The sooner a run ends, the more of what it needs is there already, and the further that points.
-    fn fetch_contenders(&self, engine: EngineId) {
-        let contender = |depth| self.events.runs().contender(engine, depth);
-        if let Some(id) = contender(3) {
+    fn fetch_for_next_runs(&self) {
+        let after = |places| self.events.runs().after(places);
+        if let Some(id) = after(8) {
             self.engines[id.index()].fetch();
-            self.events.runs().fetch(id);
             self.scheduler.fetch(id);
         }
-        if let Some(id) = contender(2) {
+        if let Some(id) = after(5) {
             self.engines[id.index()].fetch_lists();
         }
-        if let Some(id) = contender(1) {
+        if let Some(id) = after(3) {
             let engine = &self.engines[id.index()];
             engine.next_tasks(|task| engine.pool.fetch_member(task));
         }
-        if let Some(id) = contender(0) {
+        if let Some(id) = after(1) {
             let engine = &self.engines[id.index()];
             engine.next_tasks(|task| self.requests.fetch(engine.pool.member(task).request));
         }

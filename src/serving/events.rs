@@ -4,7 +4,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use crate::time::SimTime;
 
 use super::EngineId;
-use super::index::LeastIndex;
+use super::ends::Ends;
 use super::request::RequestId;
 
 /// What is due: the ends of runs and the steps of KV-cache transfers, in order of time and, at equal
@@ -12,7 +12,7 @@ use super::request::RequestId;
 #[derive(Debug, Default)]
 pub(super) struct Events {
     /// An engine has at most one run, so a run that is cut short moves in place.
-    runs: LeastIndex<SimTime>,
+    runs: Ends,
     /// KV caches on their way, by arrival.
     transfers: BinaryHeap<Reverse<Transfer>>,
     /// Transfers to be tried again, by when: all wait equally long, so the last to be told is the last.
@@ -50,7 +50,7 @@ impl Events {
 
     /// Takes the run of an engine out, if it has one.
     pub(super) fn cancel_run(&mut self, engine: EngineId) {
-        self.runs.remove(engine);
+        self.runs.cancel(engine);
     }
 
     fn transfer(&mut self, request: RequestId, time: SimTime) -> Transfer {
@@ -98,8 +98,8 @@ impl Events {
         self.again.get(tries).map(|transfer| transfer.request)
     }
 
-    /// The engines with a run, by its end.
-    pub(super) const fn runs(&self) -> &LeastIndex<SimTime> {
+    /// The ends of runs.
+    pub(super) const fn runs(&self) -> &Ends {
         &self.runs
     }
 
@@ -114,7 +114,7 @@ impl Events {
     }
 
     pub(super) fn next_time(&self) -> Option<SimTime> {
-        let run = self.runs.least().map(|run| run.key);
+        let run = self.runs.first().map(|run| run.key);
         let transfer = self.next_transfer().map(|transfer| transfer.time);
         match (run, transfer) {
             (Some(run), Some(transfer)) => Some(run.min(transfer)),
@@ -126,7 +126,7 @@ impl Events {
     /// cancelled; a transfer's step is taken out.
     pub(super) fn next(&mut self) -> Option<Event> {
         let transfer = self.next_transfer().copied();
-        match self.runs.least() {
+        match self.runs.first() {
             Some(run) if transfer.is_none_or(|it| (run.key, run.order) < (it.time, it.number)) => {
                 Some(Event::Run(run.engine))
             }

@@ -81,7 +81,7 @@ const ENGINE_BITS: u32 = EngineId::MOST.ilog2();
 
 /// Where an engine stands: the key, then the order, then which one it is. One wide number compares
 /// without a branch.
-fn rank<K: Key>(key: K, order: u64, engine: EngineId) -> u128 {
+pub(super) fn rank<K: Key>(key: K, order: u64, engine: EngineId) -> u128 {
     debug_assert!(
         order >> (u64::BITS - ENGINE_BITS) == 0,
         "an order of under 2^40"
@@ -90,11 +90,11 @@ fn rank<K: Key>(key: K, order: u64, engine: EngineId) -> u128 {
 }
 
 /// Which engine has a rank.
-const fn engine_of(rank: u128) -> EngineId {
+pub(super) const fn engine_of(rank: u128) -> EngineId {
     EngineId(rank as u32 & (EngineId::MOST - 1))
 }
 
-fn entry<K: Key>(rank: u128) -> Option<Entry<K>> {
+pub(super) fn entry<K: Key>(rank: u128) -> Option<Entry<K>> {
     (rank < NOTHING).then(|| Entry {
         key: K::from_rank((rank >> 64) as u64),
         order: rank as u64 >> ENGINE_BITS,
@@ -183,17 +183,6 @@ impl<K: Key> LeastIndex<K> {
         let removed = self.get(engine)?;
         self.put(engine, NOTHING);
         Some(removed)
-    }
-
-    /// The least of those that have a place below the same place as `engine`, so many levels below the
-    /// topmost. Of those that stand there, it is the one that the least of all is soon among.
-    pub(super) fn contender(&self, engine: EngineId, depth: u32) -> Option<EngineId> {
-        let levels = (self.above * 3 + 1).ilog2() / 2;
-        let below = levels.checked_sub(depth)?;
-        let first = ((1 << (2 * depth)) - 1) / 3 * ARITY;
-        let place = first + (engine.index() >> (2 * below));
-        let rank = self.groups[place / ARITY].0[place % ARITY];
-        (rank < NOTHING).then(|| engine_of(rank))
     }
 
     /// Asks for the lines of the cache where `engine` has its place.

@@ -86,7 +86,7 @@ impl Endpoint {
     /// Has the run of an engine end at an instant.
     fn end_run(&mut self, engine: EngineId, ends: SimTime) {
         self.events.run_ends(engine, ends);
-        self.fetch_ahead(engine);
+        self.fetch_ahead();
     }
 
     /// Ends a run: finished tasks leave and are followed up, then the next iteration begins.
@@ -117,7 +117,7 @@ impl Endpoint {
         }
         if self.engines[engine.index()].run.is_none() {
             self.events.cancel_run(engine);
-            self.fetch_ahead(engine);
+            self.fetch_ahead();
         }
     }
 

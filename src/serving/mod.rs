@@ -4,12 +4,14 @@
 //! An [`Endpoint`] is one application's share of it. Its surface is narrow: add an engine, open and
 //! close it to new work, ask whether it is idle, remove it; serve up to an instant; read what ended.
 
+mod agenda;
 mod ahead;
 mod arrivals;
 mod batch;
 mod batching;
 mod deadlock;
 mod endpoint;
+mod ends;
 mod engine;
 mod events;
 mod index;

@@ -1,0 +1,307 @@
+use std::mem;
+
+use crate::time::SimTime;
+
+use super::EngineId;
+use super::index::{Entry, engine_of, entry, rank};
+use super::queue::Queue;
+
+/// The ends of the runs of many engines, by time: the first and those after it are known at once, and to
+/// set one costs no more with a hundred thousand than with a thousand.
+///
+/// A ladder queue (Tang, Goh and Thng, "Ladder queue", ACM TOMACS 15(3), 2005). Only what is due soon is
+/// sorted. What is later lies in buckets of time, and what is later than those in no order at all; a
+/// bucket is sorted, or spread over narrower ones, when its turn comes. An end that is set anew leaves the
+/// one before behind, which is passed over.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    /// What is due before all else, in order.
+    near: Queue<u128>,
+    /// The widest buckets, then one of those spread over narrower ones, and so on.
+    ladder: Vec<Rung>,
+    /// What is later than `horizon`.
+    beyond: Vec<u128>,
+    /// The last time, as [`time_of`], that there is a bucket for.
+    horizon: u64,
+    /// By engine, what tells its end from those left behind: the lower half of its rank.
+    current: Vec<u64>,
+    /// Engines with a run.
+    running: usize,
+    /// Ends left behind.
+    stale: usize,
+    /// Storage to be used again.
+    spare: Vec<Vec<u128>>,
+}
+
+/// Buckets side by side, all of one width. Times are divided by the bits that stand for them, which is
+/// exact.
+#[derive(Debug)]
+struct Rung {
+    start: u64,
+    /// A bucket is two to the power of this wide.
+    width: u32,
+    /// The first that was not taken.
+    next: usize,
+    buckets: Vec<Vec<u128>>,
+}
+
+/// At least so many are in order, as far as there are so many.
+const IN_ORDER: usize = 10;
+
+/// Ends to a bucket when they are spread. Several times as many are added until its turn comes.
+const IN_BUCKET: usize = if cfg!(test) { 2 } else { 16 };
+
+/// So many are sorted at once; more are spread. Few in tests, for them to see many buckets.
+const SORTED: usize = if cfg!(test) { 8 } else { 512 };
+
+/// What an engine without a run has for the lower half of its rank.
+const NO_RUN: u64 = u64::MAX;
+
+/// The bits of the time that a rank begins with. Their order is that of the times.
+const fn time_of(rank: u128) -> u64 {
+    (rank >> 64) as u64
+}
+
+impl Rung {
+    /// The bucket of a time that is not before the first: the last, of a time behind it.
+    fn bucket(&self, time: u64) -> usize {
+        let place = (time - self.start) >> self.width;
+        (place as usize).min(self.buckets.len() - 1)
+    }
+
+    fn put(&mut self, bucket: usize, rank: u128, spare: &mut Vec<Vec<u128>>) {
+        let bucket = &mut self.buckets[bucket];
+        if bucket.capacity() == 0 {
+            *bucket = spare.pop().unwrap_or_default();
+        }
+        bucket.push(rank);
+    }
+
+    /// Takes the next bucket that is not empty.
+    fn take(&mut self) -> Option<Vec<u128>> {
+        let left = &self.buckets[self.next..];
+        let place = self.next + left.iter().position(|bucket| !bucket.is_empty())?;
+        self.next = place + 1;
+        Some(mem::take(&mut self.buckets[place]))
+    }
+}
+
+impl Agenda {
+    /// The run that ends first; of equals, the one whose end was set first.
+    pub(super) fn first(&self) -> Option<Entry<SimTime>> {
+        self.near.first().and_then(|&rank| entry(rank))
+    }
+
+    /// The engine whose run ends so many places after the first, as far as that is known.
+    pub(super) fn after(&self, places: usize) -> Option<EngineId> {
+        self.near.get(places).map(|&rank| engine_of(rank))
+    }
+
+    /// Sets when the run of an engine ends. No end had so high an order before.
+    pub(super) fn set(&mut self, engine: EngineId, time: SimTime, order: u64) {
+        if engine.index() >= self.current.len() {
+            self.current.resize(engine.index() + 1, NO_RUN);
+        }
+        let rank = rank(time, order, engine);
+        self.leave_behind(engine, rank as u64);
+        self.running += 1;
+        self.put(rank);
+        self.settle();
+    }
+
+    /// Takes the run of an engine out, if it has one.
+    pub(super) fn cancel(&mut self, engine: EngineId) {
+        if engine.index() < self.current.len() {
+            self.leave_behind(engine, NO_RUN);
+            self.settle();
+        }
+    }
+
+    fn leave_behind(&mut self, engine: EngineId, current: u64) {
+        let before = mem::replace(&mut self.current[engine.index()], current);
+        if before != NO_RUN {
+            self.running -= 1;
+            self.stale += 1;
+        }
+    }
+
+    /// Whether an end is none of those left behind.
+    fn counts(&self, rank: u128) -> bool {
+        self.current[engine_of(rank).index()] == rank as u64
+    }
+
+    fn put(&mut self, rank: u128) {
+        let time = time_of(rank);
+        if time > self.horizon {
+            self.beyond.push(rank);
+            return;
+        }
+        for rung in &mut self.ladder {
+            if time >= rung.start {
+                let bucket = rung.bucket(time);
+                if bucket >= rung.next {
+                    rung.put(bucket, rank, &mut self.spare);
+                    return;
+                }
+            }
+        }
+        let place = self.near.partition_point(|&it| it < rank);
+        self.near.insert(place, rank);
+        if self.near.len() > 2 * SORTED {
+            self.spread_near();
+        }
+    }
+
+    /// Has an end that counts stand first, and enough in order.
+    fn settle(&mut self) {
+        while let Some(&first) = self.near.first()
+            && !self.counts(first)
+        {
+            self.near.remove(first);
+            self.stale -= 1;
+        }
+        if self.stale > 2 * self.running + SORTED {
+            self.forget_stale();
+        }
+        while self.near.len() < IN_ORDER && self.bring_near() {}
+    }
+
+    /// Moves what is due next on. False when all is in order.
+    fn bring_near(&mut self) -> bool {
+        while let Some(rung) = self.ladder.last_mut() {
+            if let Some(bucket) = rung.take() {
+                self.unfold(bucket);
+                return true;
+            }
+            self.ladder.pop();
+        }
+        let spare = self.spare.pop().unwrap_or_default();
+        let ends = mem::replace(&mut self.beyond, spare);
+        let Some(&last) = ends.iter().max() else {
+            self.spare.push(ends);
+            return false;
+        };
+        self.horizon = time_of(last);
+        self.unfold(ends);
+        true
+    }
+
+    /// Puts ends that are due before the rest behind those that are near, or spreads them.
+    fn unfold(&mut self, mut ends: Vec<u128>) {
+        let before = ends.len();
+        ends.retain(|&rank| self.counts(rank));
+        self.stale -= before - ends.len();
+        if ends.len() <= SORTED || !self.spread(&ends) {
+            ends.sort_unstable();
+            ends.iter().for_each(|&rank| self.near.push(rank));
+        }
+        ends.clear();
+        self.spare.push(ends);
+    }
+
+    /// Spreads ends over buckets of their own. False where they are all of one time.
+    fn spread(&mut self, ends: &[u128]) -> bool {
+        let times = || ends.iter().map(|&rank| time_of(rank));
+        let (Some(start), Some(last)) = (times().min(), times().max()) else {
+            return false;
+        };
+        if start == last {
+            return false;
+        }
+        let buckets = (ends.len() / IN_BUCKET) as u64;
+        let width = ((last - start) / buckets).max(1).ilog2();
+        let count = ((last - start) >> width) as usize + 1;
+        let mut rung = Rung {
+            start,
+            width,
+            next: 0,
+            buckets: vec![Vec::new(); count],
+        };
+        for &rank in ends {
+            rung.put(rung.bucket(time_of(rank)), rank, &mut self.spare);
+        }
+        self.ladder.push(rung);
+        true
+    }
+
+    /// Spreads the later ones when many came to be near.
+    fn spread_near(&mut self) {
+        let later = &self.near[SORTED..];
+        if later.first().copied().map(time_of) < later.last().copied().map(time_of) {
+            let later = self.near.split_off(SORTED);
+            self.spread(&later);
+        }
+    }
+
+    /// Takes out whatever was left behind: most of what there is.
+    fn forget_stale(&mut self) {
+        let current = &self.current;
+        let counts = |rank: &u128| current[engine_of(*rank).index()] == *rank as u64;
+        self.beyond.retain(counts);
+        let buckets = self.ladder.iter_mut().flat_map(|rung| &mut rung.buckets);
+        buckets.for_each(|bucket| bucket.retain(counts));
+        let near = self.near.iter().copied().filter(counts);
+        let mut kept = Queue::default();
+        near.for_each(|rank| kept.push(rank));
+        self.near = kept;
+        self.stale = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Runs end in order and begin anew, in pieces: all at one time, side by side, far apart.
+        #[test]
+        fn it_gives_what_is_due_first(
+            steps in prop::collection::vec((0u8..10, 0u32..60, 0u8..5, 0u32..1000), 1..600),
+        ) {
+            let mut agenda = Agenda::default();
+            let mut model: BTreeMap<u32, (SimTime, u64)> = BTreeMap::new();
+            let first = |model: &BTreeMap<u32, (SimTime, u64)>| {
+                let first = model.iter().min_by_key(|(_, end)| **end);
+                first.map(|(&engine, &(key, order))| Entry { key, order, engine: EngineId(engine) })
+            };
+            let mut now = 0.0;
+            for ((what, engine, scale, length), order) in steps.into_iter().zip(1..) {
+                let length = f64::from(length) * [0.0, 1e-9, 1e-3, 1.0, 1e6][usize::from(scale)];
+                let engine = match first(&model) {
+                    Some(first) if what < 6 => {
+                        now = first.key.seconds();
+                        first.engine.0
+                    }
+                    _ => engine,
+                };
+                if what % 3 == 0 {
+                    agenda.cancel(EngineId(engine));
+                    model.remove(&engine);
+                } else {
+                    let time = SimTime::saturating(now + length);
+                    agenda.set(EngineId(engine), time, order);
+                    model.insert(engine, (time, order));
+                }
+                prop_assert_eq!(agenda.first(), first(&model));
+                prop_assert_eq!(agenda.running, model.len());
+                let left_behind = agenda.near.iter().filter(|&&rank| !agenda.counts(rank)).count();
+                prop_assert!(agenda.near.len() - left_behind <= model.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_behind_does_not_pile_up() {
+        let mut agenda = Agenda::default();
+        agenda.set(EngineId(0), SimTime::saturating(1.0), 1);
+        for order in 2..100_000 {
+            let engine = EngineId(order as u32 % 7);
+            agenda.set(engine, SimTime::saturating(1e6 - order as f64), order);
+        }
+        assert!(agenda.stale < 100, "{}", agenda.stale);
+    }
+}
