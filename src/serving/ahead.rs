@@ -3,8 +3,8 @@
 
 use prefetch_index::prefetch_index;
 
-use super::Endpoint;
 use super::scheduler::{Choice, Scheduler};
+use super::{Endpoint, EngineId};
 
 /// The engines of fewer fit the cache, and asking costs more than it brings.
 pub(super) const MANY: usize = 1024;
@@ -26,20 +26,37 @@ impl Endpoint {
     /// The sooner a run ends, the more of what it needs is there already, and the further that points.
     fn fetch_for_next_runs(&self) {
         let after = |places| self.events.runs().after(places);
-        if let Some(id) = after(8) {
+        if let Some(id) = after(9) {
             self.engines[id.index()].fetch();
             self.scheduler.fetch(id);
         }
-        if let Some(id) = after(5) {
+        if let Some(id) = after(6) {
             self.engines[id.index()].fetch_lists();
         }
-        if let Some(id) = after(3) {
+        if let Some(id) = after(4) {
             let engine = &self.engines[id.index()];
             engine.next_tasks(|task| engine.pool.fetch_member(task));
         }
-        if let Some(id) = after(1) {
+        if let Some(id) = after(2) {
             let engine = &self.engines[id.index()];
             engine.next_tasks(|task| self.requests.fetch(engine.pool.member(task).request));
+        }
+        if let Some(id) = after(0) {
+            self.fetch_destinations(id);
+        }
+    }
+
+    /// Asks for the engines that KV caches will be sent to when the run of this one ends.
+    fn fetch_destinations(&self, id: EngineId) {
+        let engine = &self.engines[id.index()];
+        if engine.batch.prompts() == 0 {
+            return;
+        }
+        for task in engine.batch.finishing() {
+            let destination = self.requests[engine.pool.member(task).request].token_engine;
+            if destination != id {
+                self.engines[destination.index()].fetch_state();
+            }
         }
     }
 
@@ -58,7 +75,7 @@ impl Endpoint {
             return;
         };
         if self.likely == likely {
-            self.engines[prompt.index()].fetch_lists();
+            self.engines[prompt.index()].fetch_for_newcomer();
             return;
         }
         self.likely = likely;
@@ -104,7 +121,7 @@ impl Endpoint {
     fn fetch_lists_for_next_transfer(&self) {
         if let Some(next) = self.events.next_to_end().next() {
             let engine = self.requests[next].token_engine;
-            self.engines[engine.index()].fetch_lists();
+            self.engines[engine.index()].fetch_for_newcomer();
         }
     }
 }

@@ -60,6 +60,8 @@ pub struct Endpoint {
     pub(super) config: EndpointConfig,
     pub(super) requests: Requests,
     pub(super) engines: Vec<Engine>,
+    /// By engine: the number of its instance, which every record of a request asks for.
+    pub(super) instances: Vec<u64>,
     /// By engine.
     pub(super) stays: Vec<Stay>,
     pub(super) scheduler: AnyScheduler,
@@ -129,6 +131,7 @@ impl Endpoint {
             config,
             requests: Requests::default(),
             engines: Vec::new(),
+            instances: Vec::new(),
             stays: Vec::new(),
             scheduler,
             transfer_bytes_per_s: transfer_gib_per_s * 1_073_741_824.0,

@@ -36,7 +36,6 @@ pub(super) struct Engine {
     /// Somebody wants to know when it is idle.
     pub(super) watched: bool,
     pub(super) role: Role,
-    pub(super) instance: u64,
 }
 
 const _: () = assert!(size_of::<Engine>() <= 5 * 64, "five lines of the cache");
@@ -107,7 +106,6 @@ impl Engine {
             admission: Admission::Joined,
             watched: false,
             role: spec.role,
-            instance: spec.instance,
         }
     }
 
@@ -128,6 +126,12 @@ impl Engine {
     pub(super) fn fetch_lists(&self) {
         self.batch.fetch_list();
         self.pool.fetch_lists();
+    }
+
+    /// Asks for what takes in the next request that comes: the lists, and its place.
+    pub(super) fn fetch_for_newcomer(&self) {
+        self.fetch_lists();
+        self.pool.fetch_free();
     }
 
     /// Calls `act` with the tasks that the run under way finishes, and with the first that waits.

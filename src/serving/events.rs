@@ -11,7 +11,7 @@ use super::request::RequestId;
 /// times, in the order in which they were scheduled.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// An engine has at most one run, so a run that is cut short moves in place.
+    /// At most one for each engine, so a run that is cut short just ends anew.
     runs: Ends,
     /// KV caches on their way, by arrival.
     transfers: BinaryHeap<Reverse<Transfer>>,

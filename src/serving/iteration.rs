@@ -44,7 +44,7 @@ impl Endpoint {
             if !state.batch.is_empty() {
                 let ends = state.start_run(self.now);
                 if let Some(recorder) = &mut self.recorder {
-                    recorder.begin(engine, state, self.now);
+                    recorder.begin(engine, self.instances[engine.index()], state, self.now);
                 }
                 self.end_run(engine, ends);
                 return;

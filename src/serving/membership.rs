@@ -17,6 +17,7 @@ impl Endpoint {
         let kind = Kind::of(&spec, config.kv_bytes_per_token, last);
         let engine = Engine::new(&spec, kind, config.weights_bytes);
         self.engines.push(engine);
+        self.instances.push(spec.instance);
         self.stays.push(Stay::new(self.now));
         id
     }

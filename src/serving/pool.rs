@@ -111,6 +111,13 @@ impl Pool {
         prefetch_index(&*self.prompts, 0);
     }
 
+    /// Asks for the place that the next request gets.
+    pub(super) fn fetch_free(&self) {
+        if let Some(slot) = self.free {
+            prefetch_index(&self.members, slot.index());
+        }
+    }
+
     pub(super) fn fetch_member(&self, task: Task) {
         prefetch_index(&self.members, task.slot().index());
     }

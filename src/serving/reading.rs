@@ -12,7 +12,7 @@ impl Endpoint {
         end: Option<SimTime>,
     ) -> RequestRecord {
         let request = &self.requests[id];
-        let instance = |engine: EngineId| Some(self.engines[engine.index()].instance);
+        let instance = |engine: EngineId| Some(self.instances[engine.index()]);
         let (prompt_instance, token_instance) = match request.stage {
             Stage::Ended | Stage::Waiting | Stage::Parked(_) => (None, None),
             _ => (

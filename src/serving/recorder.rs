@@ -43,12 +43,12 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// The engine's run starts.
-    pub(super) fn begin(&mut self, id: EngineId, engine: &Engine, now: SimTime) {
+    pub(super) fn begin(&mut self, id: EngineId, instance: u64, engine: &Engine, now: SimTime) {
         if self.open.len() <= id.index() {
             self.open.resize(id.index() + 1, None);
         }
         self.open[id.index()] = Some(BatchRun {
-            instance: engine.instance,
+            instance,
             start: now,
             end: now,
             iterations: 0,

@@ -173,6 +173,7 @@ impl Requests {
         debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
         self[id].stage = Stage::Ended;
         self.restarts.remove(&id);
+        super::ahead::fetch(&self.sequences[id.0 as usize]);
         self.free.push(id);
     }
 

@@ -5,7 +5,7 @@ use crate::time::{SimDuration, SimTime};
 use super::batching::Batching;
 use super::request::{RequestId, Stage};
 use super::scheduler::Scheduler;
-use super::task::Phase;
+use super::task::{Phase, Task};
 use super::{Endpoint, EngineId};
 
 /// A destination without room is tried again after so many seconds (the reference's interval).
@@ -83,15 +83,16 @@ impl Endpoint {
     /// Lets an engine look at the head of its queue, now that memory was given back.
     pub(super) fn room_was_made(&mut self, engine: EngineId) {
         let state = &self.engines[engine.index()];
-        let Some(head) = state.pool.pending().get(0) else {
-            return;
-        };
         if state.run.is_none() {
-            let request = &self.requests[state.pool.member(head).request];
-            if state.fits(state.kv_bytes(request.tokens_held(head.phase()))) {
+            let head = state.pool.pending().get(0);
+            let fits = |head: Task| {
+                let request = &self.requests[state.pool.member(head).request];
+                state.fits(state.kv_bytes(request.tokens_held(head.phase())))
+            };
+            if head.is_some_and(fits) {
                 self.begin(engine);
             }
-        } else if state.kind.rule.has_room(state) {
+        } else if !state.pool.pending().is_empty() && state.kind.rule.has_room(state) {
             self.pause(engine);
         }
     }
