@@ -29,7 +29,7 @@ pub(super) struct Agenda {
     running: usize,
     /// Ends left behind.
     stale: usize,
-    /// Storage to be used again.
+    /// Storage of small buckets, to be used again.
     spare: Vec<Vec<u128>>,
 }
 
@@ -175,10 +175,8 @@ impl Agenda {
             }
             self.ladder.pop();
         }
-        let spare = self.spare.pop().unwrap_or_default();
-        let ends = mem::replace(&mut self.beyond, spare);
+        let ends = mem::take(&mut self.beyond);
         let Some(&last) = ends.iter().max() else {
-            self.spare.push(ends);
             return false;
         };
         self.horizon = time_of(last);
@@ -195,8 +193,10 @@ impl Agenda {
             ends.sort_unstable();
             ends.iter().for_each(|&rank| self.near.push(rank));
         }
-        ends.clear();
-        self.spare.push(ends);
+        if ends.capacity() <= 4 * IN_BUCKET {
+            ends.clear();
+            self.spare.push(ends);
+        }
     }
 
     /// Spreads ends over buckets of their own. False where they are all of one time.
