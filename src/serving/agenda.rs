@@ -62,6 +62,11 @@ const fn time_of(rank: u128) -> u64 {
     (rank >> 64) as u64
 }
 
+/// Whether an end is none of those left behind.
+fn counts(current: &[u64], rank: u128) -> bool {
+    current[engine_of(rank).index()] == rank as u64
+}
+
 impl Rung {
     /// The bucket of a time that is not before the first: the last, of a time behind it.
     fn bucket(&self, time: u64) -> usize {
@@ -125,11 +130,6 @@ impl Agenda {
         }
     }
 
-    /// Whether an end is none of those left behind.
-    fn counts(&self, rank: u128) -> bool {
-        self.current[engine_of(rank).index()] == rank as u64
-    }
-
     fn put(&mut self, rank: u128) {
         let time = time_of(rank);
         if time > self.horizon {
@@ -155,7 +155,7 @@ impl Agenda {
     /// Has an end that counts stand first, and enough in order.
     fn settle(&mut self) {
         while let Some(&first) = self.near.first()
-            && !self.counts(first)
+            && !counts(&self.current, first)
         {
             self.near.remove(first);
             self.stale -= 1;
@@ -187,7 +187,7 @@ impl Agenda {
     /// Puts ends that are due before the rest behind those that are near, or spreads them.
     fn unfold(&mut self, mut ends: Vec<u128>) {
         let before = ends.len();
-        ends.retain(|&rank| self.counts(rank));
+        ends.retain(|&rank| counts(&self.current, rank));
         self.stale -= before - ends.len();
         if ends.len() <= SORTED || !self.spread(&ends) {
             ends.sort_unstable();
@@ -235,15 +235,13 @@ impl Agenda {
 
     /// Takes out whatever was left behind: most of what there is.
     fn forget_stale(&mut self) {
-        let current = &self.current;
-        let counts = |rank: &u128| current[engine_of(*rank).index()] == *rank as u64;
-        self.beyond.retain(counts);
+        let goes = |rank: u128| !counts(&self.current, rank);
         let buckets = self.ladder.iter_mut().flat_map(|rung| &mut rung.buckets);
-        buckets.for_each(|bucket| bucket.retain(counts));
-        let near = self.near.iter().copied().filter(counts);
-        let mut kept = Queue::default();
-        near.for_each(|rank| kept.push(rank));
-        self.near = kept;
+        for ends in buckets.chain([&mut self.beyond]) {
+            ends.retain(|&rank| !goes(rank));
+        }
+        let count = self.near.iter().filter(|&&rank| goes(rank)).count();
+        self.near.take_out(count, goes);
         self.stale = 0;
     }
 }
@@ -288,8 +286,8 @@ mod tests {
                 }
                 prop_assert_eq!(agenda.first(), first(&model));
                 prop_assert_eq!(agenda.running, model.len());
-                let left_behind = agenda.near.iter().filter(|&&rank| !agenda.counts(rank)).count();
-                prop_assert!(agenda.near.len() - left_behind <= model.len());
+                let counts = |rank: &&u128| counts(&agenda.current, **rank);
+                prop_assert!(agenda.near.iter().filter(counts).count() <= model.len());
             }
         }
     }
