@@ -29,6 +29,7 @@ mod recount;
 mod request;
 mod run;
 pub mod scheduler;
+mod step;
 mod task;
 mod transfer;
 mod types;
@@ -42,6 +43,7 @@ pub use performance::{
 };
 pub use record::{Outcome, Rejection, RequestRecord};
 pub use recorder::BatchRun;
+pub use step::{BatchShape, Linear, StepModel, Steps};
 pub use types::{
     Counts, EndpointConfig, EngineBusy, EngineId, EngineLoad, EngineSpec, LateArrival,
 };
