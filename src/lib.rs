@@ -90,6 +90,7 @@
 //! | [`workload`] | where requests come from: trace readers and generators, streaming |
 //! | [`scenario`] | scenarios as plain data, read and checked |
 //! | [`catalog`] | SKUs, processors, models and measured profiles |
+//! | [`warning`] | what is likely a mistake, though nothing stops |
 //! | [`document`] | RON text with the place of everything that is wrong in it |
 //! | [`random`] | named, seeded streams of random numbers |
 //! | [`time`] | instants and durations |
@@ -119,6 +120,7 @@ pub mod serving;
 pub mod simulation;
 mod statistics;
 pub mod time;
+pub mod warning;
 pub mod workload;
 
 /// The ECS that the control plane is made of. A host that derives components of its own has it among its

@@ -393,6 +393,7 @@ fn run(application: &str) -> RunRecord {
     let mut scaling = ScalingCounts::default();
     scaling.record(ScalingAction::ScaleUpStart);
     RunRecord {
+        warnings: Default::default(),
         scenario: "quickstart".to_owned(),
         hash: "abc".to_owned(),
         seed: 42,

@@ -9,6 +9,7 @@ use super::Signals;
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::serving::Role;
 use crate::time::SimDuration;
+use crate::warning::Warning;
 
 /// A rule that says, every so often, how many instances of each role an application should have.
 ///
@@ -46,6 +47,12 @@ pub trait Policy:
     /// The parameter that is wrong, and why.
     fn check(&self) -> Result<(), InvalidParameter> {
         Ok(())
+    }
+
+    /// What in a scenario is likely a mistake with this policy, though it can run. Default: nothing.
+    /// [`CheckedScenario::warning_at`] places a warning.
+    fn warnings(&self, _checked: &CheckedScenario, _application: usize) -> Vec<Warning> {
+        Vec::new()
     }
 
     /// Is told once, before the run, which application of which scenario it is for. Default: nothing is

@@ -10,6 +10,7 @@ use crate::document::suggest;
 use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
 use crate::scenario::{CheckedScenario, Diagnostics, Problem};
 use crate::time::SimDuration;
+use crate::warning::{Warning, Warnings};
 
 /// The policies that a scenario's `autoscaler` may name.
 ///
@@ -29,7 +30,7 @@ pub struct PolicyKind {
     name: &'static str,
     summary: &'static str,
     schema: fn() -> serde_json::Value,
-    read: fn(&CheckedScenario, usize) -> Result<(), Diagnostics>,
+    read: fn(&CheckedScenario, usize) -> Result<Vec<Warning>, Diagnostics>,
     install: fn(&mut World, Entity, &CheckedScenario, usize) -> Result<(), Diagnostics>,
     add_system: fn(&mut World),
 }
@@ -70,7 +71,9 @@ impl PolicyRegistry {
             name: P::NAME,
             summary: P::SUMMARY,
             schema: || schemars::schema_for!(P).to_value(),
-            read: |checked, application| read::<P>(checked, application).map(|_| ()),
+            read: |checked, application| {
+                read::<P>(checked, application).map(|policy| policy.warnings(checked, application))
+            },
             install: install::<P>,
             add_system: |world| {
                 let mut schedules = world.get_resource_or_init::<Schedules>();
@@ -85,22 +88,27 @@ impl PolicyRegistry {
         self.policies.iter()
     }
 
-    /// Checks the policies that a scenario names, and their parameters.
+    /// Checks the policies that a scenario names, and their parameters. Returns every warning: those of
+    /// the scenario, then those of its policies.
     ///
     /// # Errors
     /// [`Diagnostics`] with everything that is wrong, each at its place.
-    pub fn check(&self, checked: &CheckedScenario) -> Result<(), Diagnostics> {
+    pub fn check(&self, checked: &CheckedScenario) -> Result<Warnings, Diagnostics> {
         let mut problems = Vec::new();
+        let mut warnings = checked.warnings().clone();
         for index in 0..checked.scenario().applications.len() {
             let found = match self.find(checked, index) {
                 Ok(Some(policy)) => (policy.read)(checked, index),
-                Ok(None) => Ok(()),
+                Ok(None) => Ok(Vec::new()),
                 Err(problems) => Err(problems),
             };
-            problems.extend(found.err().into_iter().flat_map(Diagnostics::into_problems));
+            match found {
+                Ok(found) => warnings.extend(found),
+                Err(found) => problems.extend(found.into_problems()),
+            }
         }
         if problems.is_empty() {
-            Ok(())
+            Ok(warnings)
         } else {
             Err(Diagnostics::new(problems))
         }

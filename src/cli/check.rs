@@ -3,9 +3,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::warn::Telling;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::scenario::{CheckedScenario, Diagnostics};
+use crate::warning::Warnings;
 
 /// Check scenarios without running them
 #[derive(Debug, Args)]
@@ -16,34 +18,46 @@ pub(super) struct Check {
     /// Replace a value, as in `applications[0].scaling.scale_up_delay=20`; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
     overrides: Vec<String>,
+    /// Take warnings for errors, with exit status 2
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Check {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
-        let mut wrong = String::new();
+        let mut wrong = Vec::new();
+        let mut warnings = Warnings::default();
         for path in &self.scenarios {
             match load(path, &self.overrides, policies) {
-                Ok(checked) => print(&describe(&path.display().to_string(), &checked))?,
-                Err(problems) => wrong.push_str(&problems.to_string()),
+                Ok((checked, found)) => {
+                    print(&describe(&path.display().to_string(), &checked))?;
+                    warnings.merge(&found);
+                }
+                Err(problems) => wrong.push(problems.to_string()),
             }
         }
+        let telling = Telling {
+            quiet: false,
+            strict: self.strict,
+        };
+        let told = telling.tell(&warnings);
         if wrong.is_empty() {
-            Ok(())
+            told
         } else {
-            Err(Failure::Input(wrong))
+            Err(Failure::Input(wrong.join("\n\n")))
         }
     }
 }
 
-/// A scenario whose policies are right, too.
+/// A scenario whose policies are right, too, and its warnings.
 fn load(
     path: &Path,
     overrides: &[String],
     policies: &PolicyRegistry,
-) -> Result<CheckedScenario, Diagnostics> {
+) -> Result<(CheckedScenario, Warnings), Diagnostics> {
     let checked = CheckedScenario::load(path, overrides)?;
-    policies.check(&checked)?;
-    Ok(checked)
+    let warnings = policies.check(&checked)?;
+    Ok((checked, warnings))
 }
 
 /// What a scenario would build.

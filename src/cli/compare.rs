@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::input::{Format, Input, Output, json, quoted};
 use super::kept::Kept;
+use super::warn::Telling;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::compare::{Contest, Follower, Watch};
@@ -37,8 +38,14 @@ impl Compare {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
         let command = self.input.command("compare");
+        let strict = self.input.strict;
         let checked = self.input.load()?;
         let contest = Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;
+        let telling = Telling {
+            quiet: output.quiet,
+            strict,
+        };
+        telling.tell(checked.warnings())?;
         let name = format!("{}-comparison", checked.scenario().name);
         let results = output.directory(&name)?;
         let runs = if self.keep_runs {

@@ -20,6 +20,9 @@ pub(super) struct Input {
     /// Seed of every random stream, instead of the scenario's
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Take warnings for errors, with exit status 2
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 impl Input {

@@ -11,6 +11,7 @@ mod list;
 mod run;
 mod schema;
 mod trace;
+mod warn;
 
 use std::ffi::OsString;
 use std::fmt::Display;

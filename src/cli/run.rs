@@ -5,8 +5,10 @@ use clap::{Args, ValueEnum};
 use super::input::{Format, Input, Output, json};
 use super::interrupt::Interrupt;
 use super::kept::Kept;
+use super::warn::Telling;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
+use crate::fleet::RunWarnings;
 use crate::report::{
     self, PerfettoTrace, Progress, ReportError, TraceExcerpts, TraceOptions, TraceWindow,
     summary_table,
@@ -82,10 +84,15 @@ impl Run {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
         let command = self.input.command("run");
+        let telling = Telling {
+            quiet: output.quiet,
+            strict: self.input.strict,
+        };
         let checked = self.input.load()?;
         let scenario = checked.scenario();
         let simulation = Simulation::with_policies(&checked, policies);
         let mut simulation = simulation.map_err(Failure::input)?;
+        telling.tell(&simulation.warnings())?;
         let results = output.directory(&scenario.name)?;
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
         let kept = Kept::new(&results, &checked, &formats, &command);
@@ -120,6 +127,7 @@ impl Run {
                 Some("interrupted".to_owned())
             }
         };
+        let came_up = simulation.world().resource::<RunWarnings>().all().clone();
         let finished = simulation.finish();
         let summary = kept.finish(&finished).map_err(Failure::running)?;
         if let Some(trace) = trace {
@@ -135,6 +143,7 @@ impl Run {
                 Format::Json => json(&summary)?,
             })?;
         }
+        let told = telling.tell(&came_up);
         let partial = |reason: &str| {
             let results = results.path().display();
             format!("{reason}\nthe results up to there are in {results}, marked partial")
@@ -142,7 +151,7 @@ impl Run {
         match (failed, &finished.record.stopped) {
             (Some(reason), _) => Err(Failure::Running(partial(&reason))),
             (None, Some(reason)) => Err(Failure::Input(partial(reason))),
-            (None, None) => Ok(()),
+            (None, None) => told,
         }
     }
 }

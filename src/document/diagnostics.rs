@@ -113,6 +113,13 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, "error")
+    }
+}
+
+impl Problem {
+    /// Writes it with what it is called: an error or a warning.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, label: &str) -> fmt::Result {
         if !self.source.is_empty() {
             write!(f, "{}:", self.source)?;
             if let Some(at) = &self.position {
@@ -120,8 +127,8 @@ impl fmt::Display for Problem {
             }
             f.write_str(" ")?;
         }
-        f.write_str("error: ")?;
-        if self.position.is_none() && !self.source.ends_with(&self.path) {
+        write!(f, "{label}: ")?;
+        if self.position.is_none() && !self.path.is_empty() && !self.source.ends_with(&self.path) {
             write!(f, "{}: ", self.path)?;
         }
         f.write_str(&self.message)?;

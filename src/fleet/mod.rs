@@ -84,6 +84,7 @@ mod script;
 mod servers;
 mod stock;
 mod tick;
+mod warnings;
 
 pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
 pub use agenda::Agenda;
@@ -106,3 +107,4 @@ pub use questions::StatusSummary;
 pub use roster::Roster;
 pub use stock::{Kind, Stock};
 pub use tick::{FleetWorldExt, ScriptedActions, Tick, TickError, TickSet};
+pub use warnings::RunWarnings;

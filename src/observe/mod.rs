@@ -17,6 +17,6 @@ pub use scaling::ScalingCounts;
 pub use statistics::{Distribution, Statistics};
 pub use summary::{
     ApplicationRecord, ApplicationSummary, FleetSummary, InstanceSummary, RunRecord, ServerSummary,
-    Summary, TotalSummary,
+    Summary, TotalSummary, WarningSummary,
 };
 pub use usage::{InstanceUsage, ServerUsage};

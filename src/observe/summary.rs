@@ -8,6 +8,7 @@ use super::scaling::ScalingCounts;
 use super::usage::{InstanceUsage, ServerUsage};
 use crate::scenario::Role;
 use crate::time::SimTime;
+use crate::warning::Warnings;
 
 /// All that a run leaves to be summed up.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,8 @@ pub struct RunRecord {
     pub servers: Vec<ServerUsage>,
     /// What the scaling log holds.
     pub scaling: ScalingCounts,
+    /// What is likely a mistake in the scenario, and what went unnoticed in the run.
+    pub warnings: Warnings,
 }
 
 /// All that a run leaves of one application.
@@ -60,6 +63,7 @@ impl RunRecord {
                 .collect(),
             total: (self.applications.len() > 1).then(|| self.total()),
             fleet: self.summarise_fleet(),
+            warnings: WarningSummary::list(&self.warnings),
         }
     }
 
@@ -171,6 +175,55 @@ pub struct Summary {
     pub total: Option<TotalSummary>,
     /// The servers under them.
     pub fleet: FleetSummary,
+    /// What is likely a mistake in the scenario, and what went unnoticed in the run.
+    #[serde(default)]
+    pub warnings: Vec<WarningSummary>,
+}
+
+/// A warning, or those of its kind that are not listed one by one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WarningSummary {
+    /// Its kind, in lower case with underscores.
+    pub kind: String,
+    /// How many warnings this is: 1, or the number of those that are not listed.
+    pub count: u64,
+    /// Simulated seconds; `None` for a warning about the scenario.
+    pub time_s: Option<SimTime>,
+    /// The path of the value in the scenario; `None` where there is none.
+    pub path: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl WarningSummary {
+    /// The first few of each kind, then a line for the rest of the kind.
+    #[must_use]
+    pub fn list(warnings: &Warnings) -> Vec<Self> {
+        let mut list = Vec::new();
+        for kind in warnings.kinds() {
+            list.extend(kind.first().iter().map(|warning| {
+                Self {
+                    kind: kind.name().to_owned(),
+                    count: 1,
+                    time_s: warning.time,
+                    path: Some(&warning.problem.path)
+                        .filter(|it| !it.is_empty())
+                        .cloned(),
+                    message: warning.problem.message.clone(),
+                }
+            }));
+            if kind.more() > 0 {
+                list.push(Self {
+                    kind: kind.name().to_owned(),
+                    count: kind.more(),
+                    time_s: None,
+                    path: None,
+                    message: format!("{} more of this kind", kind.more()),
+                });
+            }
+        }
+        list
+    }
 }
 
 /// All applications of a scenario in figures: statistics over the requests of all of them.

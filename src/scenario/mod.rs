@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::catalog::Catalog;
 use crate::document::{self, Document, Source};
+use crate::warning::{Warning, Warnings};
 
 pub use crate::document::{Diagnostics, Position, Problem};
 pub use autoscaling::{Actuator, Limits, Signals, SkuChoice, Victim};
@@ -36,6 +37,7 @@ pub struct CheckedScenario {
     directory: PathBuf,
     placement: Placement,
     hash: String,
+    warnings: Warnings,
     /// None for a scenario made in code.
     document: Option<Arc<Document>>,
 }
@@ -139,9 +141,12 @@ impl CheckedScenario {
         hash.text(&self.hash);
         hash.text(term);
         changed.hash = hash.digits();
-        changed.placement =
+        let (placement, warnings) =
             validate::validate(&changed.scenario, &changed.catalog, &changed.directory)
                 .map_err(Diagnostics::new)?;
+        changed.placement = placement;
+        changed.warnings = Warnings::default();
+        changed.warnings.extend(warnings);
         Ok(changed)
     }
 
@@ -174,6 +179,24 @@ impl CheckedScenario {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// What is likely a mistake, though the scenario can be run. Policies add their own in
+    /// [`PolicyRegistry::check`](crate::autoscale::PolicyRegistry::check).
+    #[must_use]
+    pub const fn warnings(&self) -> &Warnings {
+        &self.warnings
+    }
+
+    /// A warning of this kind about the value at `path`, placed as by [`Self::problem_at`].
+    #[must_use]
+    pub fn warning_at(
+        &self,
+        kind: &'static str,
+        path: &str,
+        message: impl Into<String>,
+    ) -> Warning {
+        Warning::of(kind, self.problem_at(path, message))
     }
 
     /// A problem with the value at `path`, such as `applications[0].autoscaler.max`, at its place
@@ -261,10 +284,19 @@ impl Unfinished {
                 }
             }
         }
-        let mut placement = Placement::default();
+        let (mut placement, mut warnings) = (Placement::default(), Warnings::default());
         if problems.len() == before {
             match validate::validate(&self.scenario, &self.catalog, &self.directory) {
-                Ok(found) => placement = found,
+                Ok((found, warned)) => {
+                    placement = found;
+                    let placed = warned.into_iter().map(|mut warning| {
+                        if let Some(document) = &document {
+                            warning.problem = document.place(warning.problem);
+                        }
+                        warning
+                    });
+                    warnings.extend(placed);
+                }
                 Err(found) => place(problems, found),
             }
         }
@@ -277,6 +309,7 @@ impl Unfinished {
             directory: self.directory,
             placement,
             hash: self.hash.digits(),
+            warnings,
             document: document.map(Arc::new),
         })
     }

@@ -8,12 +8,13 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Rest, Roster, ScalingEvent,
-    ScalingLog, Service, TickError, TickLimits,
+    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Rest, Roster, RunWarnings,
+    ScalingEvent, ScalingLog, Service, TickError, TickLimits,
 };
 use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, Sampler, ScalingCounts};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
 use crate::time::{SimDuration, SimTime};
+use crate::warning::Warnings;
 
 use pace::Pace;
 pub use run::News;
@@ -85,6 +86,8 @@ pub struct Simulation {
     over: bool,
     stopped: Option<String>,
     scaling: ScalingCounts,
+    /// Those of the scenario.
+    warnings: Warnings,
     pace: Pace,
 }
 
@@ -105,7 +108,7 @@ impl Simulation {
         checked: &CheckedScenario,
         policies: &PolicyRegistry,
     ) -> Result<Self, SimulationError> {
-        policies.check(checked)?;
+        let warnings = policies.check(checked)?;
         let scenario = checked.scenario();
         let mut world = World::new();
         fleet::install(&mut world, checked)?;
@@ -133,8 +136,19 @@ impl Simulation {
             script_ended: (!has_script).then_some(SimTime::ZERO),
             stopped: None,
             scaling: ScalingCounts::default(),
+            warnings,
             pace: Pace::default(),
         })
+    }
+
+    /// The warnings so far: those of the scenario and its policies, then those of the run.
+    #[must_use]
+    pub fn warnings(&self) -> Warnings {
+        let mut warnings = self.warnings.clone();
+        if let Some(came_up) = self.world.get_resource::<RunWarnings>() {
+            warnings.merge(came_up.all());
+        }
+        warnings
     }
 
     /// The world, to look at.
@@ -323,6 +337,7 @@ impl Simulation {
                 instances,
             });
         }
+        let warnings = self.warnings();
         outstanding.sort_by_key(|(index, record)| (record.arrival, *index));
         rows.requests.append(&mut outstanding);
         let record = RunRecord {
@@ -334,6 +349,7 @@ impl Simulation {
             applications,
             servers: usage::servers(&self.world, end),
             scaling: self.scaling,
+            warnings,
         };
         Finished {
             rows,

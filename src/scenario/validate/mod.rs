@@ -3,6 +3,7 @@
 mod actions;
 mod actuator;
 mod fit;
+mod reach;
 mod templates;
 mod workload;
 
@@ -14,19 +15,22 @@ use super::placement::Placement;
 use crate::catalog::Catalog;
 use crate::document::{Problem, suggest};
 use crate::random::Delay;
+use crate::warning::Warning;
 
-/// Checks a scenario against its catalog: what is there at time zero, or everything that is wrong.
+/// Checks a scenario against its catalog: what is there at time zero and what is likely a mistake, or
+/// everything that is wrong.
 pub(super) fn validate(
     scenario: &Scenario,
     catalog: &Catalog,
     directory: &Path,
-) -> Result<Placement, Vec<Problem>> {
+) -> Result<(Placement, Vec<Warning>), Vec<Problem>> {
     let mut check = Check {
         scenario,
         catalog,
         directory,
         hopeless: BTreeSet::new(),
         problems: Vec::new(),
+        warnings: Vec::new(),
     };
     check.scenario_name();
     check.fleet();
@@ -36,8 +40,9 @@ pub(super) fn validate(
     check.actions(&placement);
     check.faults();
     check.actuators();
+    check.reach(&placement);
     if check.problems.is_empty() {
-        Ok(placement)
+        Ok((placement, check.warnings))
     } else {
         Err(check.problems)
     }
@@ -51,11 +56,24 @@ struct Check<'a> {
     /// say of them.
     hopeless: BTreeSet<(usize, usize)>,
     problems: Vec<Problem>,
+    warnings: Vec<Warning>,
 }
 
 impl<'a> Check<'a> {
     fn report(&mut self, path: impl Into<String>, message: impl Into<String>, help: &str) {
         self.problems.push(Problem::new(path, message).help(help));
+    }
+
+    /// Warns of what is likely a mistake; `kind` is as in [`crate::warning`].
+    fn warn(
+        &mut self,
+        kind: &'static str,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        help: &str,
+    ) {
+        let problem = Problem::new(path, message).help(help);
+        self.warnings.push(Warning::of(kind, problem));
     }
 
     /// Reports a name that is not among those there are.

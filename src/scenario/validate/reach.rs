@@ -1,0 +1,116 @@
+use super::Check;
+use crate::scenario::{FaultKind, Limits, Placement, Role, Verb};
+use crate::time::SimTime;
+
+/// What a script aims at: the number of an instance or of a server.
+#[derive(Clone, Copy)]
+enum Aim {
+    Instance(u64),
+    Server(u64),
+}
+
+impl Check<'_> {
+    /// Warns of what is written and can never have an effect.
+    pub(super) fn reach(&mut self, placement: &Placement) {
+        let scenario = self.scenario;
+        for (index, action) in scenario.actions.iter().enumerate() {
+            let path = format!("actions[{index}]");
+            if self.ends_before(&path, action.at) {
+                continue;
+            }
+            let (aim, field) = match action.action {
+                Verb::ScaleDownFull { instance }
+                | Verb::ScaleDownInstance { instance }
+                | Verb::CancelScaleUp { instance } => (Aim::Instance(instance), "instance"),
+                Verb::ScaleDownServer { server } | Verb::ScaleUpInstance { server, .. } => {
+                    (Aim::Server(server), "server")
+                }
+                Verb::ScaleUpFull { .. } | Verb::ScaleUpServer { .. } => continue,
+            };
+            self.target(&format!("{path}.action.{field}"), aim, action.at, placement);
+        }
+        for (index, fault) in scenario.faults.iter().enumerate() {
+            let path = format!("faults[{index}]");
+            if self.ends_before(&path, fault.at) {
+                continue;
+            }
+            let (aim, field) = match fault.fault {
+                FaultKind::InstanceCrash { instance } => (Aim::Instance(instance), "instance"),
+                FaultKind::ServerCrash { server } => (Aim::Server(server), "server"),
+                FaultKind::NoNewServers { .. } => continue,
+            };
+            self.target(&format!("{path}.fault.{field}"), aim, fault.at, placement);
+        }
+        self.roles_of_actuators();
+    }
+
+    /// Warns where the run is over before an instant.
+    fn ends_before(&mut self, path: &str, at: SimTime) -> bool {
+        let Some(end) = self.scenario.end.filter(|end| at > *end) else {
+            return false;
+        };
+        let message = format!("nothing happens at {at} s: the run ends at {end} s");
+        let help = "choose an earlier time, or a later `end`";
+        self.warn("after_the_end", format!("{path}.at"), message, help);
+        true
+    }
+
+    /// Warns where nothing can have created the instance or the server by an instant.
+    fn target(&mut self, path: &str, aim: Aim, at: SimTime, placement: &Placement) {
+        let applications = &self.scenario.applications;
+        if applications.iter().any(|of| of.autoscaler.is_some()) {
+            return;
+        }
+        let verbs = self.scenario.actions.iter();
+        let verbs = verbs.filter(|it| it.at <= at).map(|it| &it.action);
+        let created = |creates: fn(&&Verb) -> bool| verbs.filter(creates).count();
+        let (kind, number, most) = match aim {
+            Aim::Instance(number) => {
+                let creates = |it: &&Verb| {
+                    matches!(it, Verb::ScaleUpFull { .. } | Verb::ScaleUpInstance { .. })
+                };
+                let most = placement.instances.len() + created(creates);
+                ("instance", number, most as u64)
+            }
+            Aim::Server(number) => {
+                let creates = |it: &&Verb| {
+                    matches!(it, Verb::ScaleUpFull { .. } | Verb::ScaleUpServer { .. })
+                };
+                let most = placement.servers.len() + created(creates);
+                ("server", number, most as u64)
+            }
+        };
+        if number < most {
+            return;
+        }
+        let message = format!("there is no {kind} {number} at {at} s");
+        let help = match most.checked_sub(1) {
+            Some(last) => format!("numbers count from 0; the highest by then is {last}"),
+            None => "nothing is there by then".to_owned(),
+        };
+        self.warn("no_such_target", path, message, &help);
+    }
+
+    /// Warns of limits for roles that the application has no template of.
+    fn roles_of_actuators(&mut self) {
+        for (index, application) in self.scenario.applications.iter().enumerate() {
+            for (role, field) in [
+                (Role::Prompt, "prompt"),
+                (Role::Token, "token"),
+                (Role::Mixed, "mixed"),
+            ] {
+                let has_template = application.instances.iter().any(|of| of.role == role);
+                if has_template || application.actuator.limits(role) == Limits::default() {
+                    continue;
+                }
+                let message = format!(
+                    "limits for `{role:?}` instances have no effect: `{}` has no template of that role",
+                    application.name
+                );
+                let help = "limit a role that `instances` has, or add a template";
+                let path = format!("applications[{index}].actuator.{field}");
+                self.warn("role_without_template", path, message, help);
+            }
+        }
+    }
+}
