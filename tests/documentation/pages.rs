@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) const PAGES: [&str; 5] = [
+pub(crate) const PAGES: [&str; 7] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/LIMITATIONS.md",
     "docs/METRICS.md",
     "docs/SCENARIO.md",
+    "docs/SPEED.md",
+    "docs/START.md",
 ];
 
 pub(crate) fn path(page: &str) -> PathBuf {

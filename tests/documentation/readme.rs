@@ -13,6 +13,7 @@ use crate::pages::{self, PAGES, blocks};
 use crate::quickstart;
 
 const README: &str = "README.md";
+const START: &str = "docs/START.md";
 
 #[test]
 fn the_first_shell_block_is_the_first_run_and_the_tests() {
@@ -73,7 +74,7 @@ fn every_scenario_and_catalog_in_the_pages_is_good() {
 }
 
 #[test]
-fn wrong_scenarios_are_told_so_as_the_readme_says() {
+fn wrong_scenarios_are_told_so_as_the_first_page_says() {
     let readme = pages::read(README);
     let scenario = blocks(&readme, "ron")[0];
     let wrong = scenario
@@ -82,5 +83,5 @@ fn wrong_scenarios_are_told_so_as_the_readme_says() {
     let problems = CheckedScenario::from_ron(&wrong, ".".as_ref()).unwrap_err();
     let said = problems.to_string().replace("<scenario>", "evening.ron");
     let said = format!("```text\n{}\n```\n", said.trim_end());
-    pages::assert_generated(README, "what check says", &said);
+    pages::assert_generated(START, "what check says", &said);
 }
