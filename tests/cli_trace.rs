@@ -160,15 +160,7 @@ fn a_trace_goes_through_every_format_and_comes_back() {
     let convert = |from: &str, to: &str, out: &str| {
         done(&["trace", "convert", from, "--to", to, "--out", out], here)
     };
-    let first = [
-        "trace",
-        "convert",
-        "burst.csv",
-        "--from",
-        "5",
-        "--to",
-        "Splitwise",
-    ];
+    let first = ["trace", "convert", "burst.csv", "--to", "Splitwise"];
     let first = done(&[&first[..], &["--out", "first.csv"]].concat(), here);
     assert_eq!(first, "", "the file has it all");
     convert("first.csv", "Mooncake", "a.jsonl.gz");
@@ -186,7 +178,16 @@ fn a_trace_goes_through_every_format_and_comes_back() {
 #[test]
 fn a_part_of_a_trace_is_cut_out_and_scaled() {
     let directory = directory_with("burst.csv", BURST);
-    let options = ["--until", "9", "--rate-scale", "2", "--limit", "9"];
+    let options = [
+        "--origin",
+        "zero",
+        "--until",
+        "9",
+        "--rate-scale",
+        "2",
+        "--limit",
+        "9",
+    ];
     let text = [
         &["trace", "convert", "burst.csv", "--to", "BurstGpt"][..],
         &options,
@@ -235,7 +236,7 @@ fn nothing_is_replaced_unless_asked_to() {
     done(&[&convert[..], &["--overwrite"]].concat(), here);
     let text = std::fs::read_to_string(here.join("trace.csv")).unwrap();
     assert!(
-        text.ends_with("5,,,,472,18,490,\n9.5,,,,30,2,32,\n"),
+        text.ends_with("0,,,,472,18,490,\n4.5,,,,30,2,32,\n"),
         "{text}"
     );
     let nowhere = [
@@ -266,10 +267,7 @@ fn standard_input_and_output_are_a_dash() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), 2, "{text}");
     let errors = String::from_utf8(output.stderr).unwrap();
-    for told in [
-        "1 rows without response tokens",
-        "all arrivals are 5 s earlier",
-    ] {
+    for told in ["1 rows without response tokens"] {
         assert!(errors.contains(told), "{errors}");
     }
 }

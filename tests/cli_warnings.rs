@@ -61,7 +61,7 @@ fn a_fault_on_what_can_never_be_there_is_warned_of_at_its_place() {
     let (_folder, file) = scenario(faults);
     let checked = check(&file, &[]);
     assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
-    let place = format!("{}:12:53: warning: there is no instance 7", file.display());
+    let place = format!("{}:13:51: warning: there is no instance 7", file.display());
     assert!(said(&checked).starts_with(&place), "{}", said(&checked));
     assert_eq!(said(&checked).matches("warning: ").count(), 1);
 
@@ -188,4 +188,70 @@ fn limits_of_a_role_without_a_template_are_warned_of() {
     assert_eq!(checked.warnings().count(), 1);
     assert_eq!(first.kind, "role_without_template");
     assert_eq!(first.problem.path, "applications[0].actuator.token");
+}
+
+#[test]
+fn the_hash_covers_the_rows_of_the_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = HEAD.replace("end: 60.0,", "").replace(
+        "workload: Synthetic(arrivals: Constant(rate: 1.0), prompt_tokens: Constant(500),
+                            output_tokens: Constant(60), requests: 20)",
+        "workload: Trace(path: \"t.csv\", format: BurstGpt)",
+    );
+    let hash = |rows: &str| {
+        let trace = format!("Timestamp,Request tokens,Response tokens\n{rows}");
+        fs::write(folder.path().join("t.csv"), trace).unwrap();
+        let checked = CheckedScenario::from_ron(&format!("{text})"), folder.path()).unwrap();
+        let other = checked.with_policy(&[0], "HpaGpu").unwrap();
+        (checked.hash().to_owned(), other.hash().to_owned())
+    };
+    let (one, with_policy) = hash("1,10,5\n2,10,5\n");
+    assert_eq!(hash("1,10,5\n2,10,5\n"), (one.clone(), with_policy.clone()));
+    let (other, other_with_policy) = hash("1,10,5\n2,10,6\n");
+    assert_ne!(one, other);
+    assert_ne!(with_policy, other_with_policy);
+    assert_ne!(one, with_policy);
+}
+
+#[test]
+fn a_trace_in_unix_time_is_refused_by_check_and_run_and_runs_from_its_first_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = HEAD.replace("end: 60.0,", "").replace(
+        "workload: Synthetic(arrivals: Constant(rate: 1.0), prompt_tokens: Constant(500),
+                            output_tokens: Constant(60), requests: 20)",
+        "workload: Trace(path: \"t.csv\", format: Splitwise)",
+    );
+    let file = folder.path().join("epoch.ron");
+    fs::write(&file, format!("{text})")).unwrap();
+    let header = "request_id,arrival_timestamp,prompt_size,token_size";
+    let rows = "0,1700000000,10,5\n1,1700000030,10,5\n2,1700000060,10,5\n";
+    fs::write(folder.path().join("t.csv"), format!("{header}\n{rows}")).unwrap();
+
+    let checked = check(&file, &[]);
+    assert_eq!(checked.status.code(), Some(2));
+    let place = format!("{}:9:19: error: ", file.display());
+    for words in [&*place, "origin: First", "window"] {
+        assert!(said(&checked).contains(words), "{}", said(&checked));
+    }
+    let run = |more: &[&str]| {
+        let out = folder.path().join("out");
+        let ran = fleetsim([
+            "run".as_ref(),
+            file.as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ])
+        .args(more)
+        .output()
+        .unwrap();
+        (ran, out.join("summary.json"))
+    };
+    let (ran, _) = run(&[]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(said(&ran).contains("origin: First"), "{}", said(&ran));
+
+    let (ran, summary) = run(&["--set", "applications[0].workload.origin=First"]);
+    assert_eq!(ran.status.code(), Some(0), "{}", said(&ran));
+    let summary: Value = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
+    assert!(summary["end_s"].as_f64().unwrap() < 70.0);
 }

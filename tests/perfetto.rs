@@ -440,7 +440,7 @@ fn the_bytes_are_the_same_however_the_run_is_stepped() {
         let events = text.rsplit_once("\n]").unwrap().0;
         events.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(lines(stepped), lines(bytes), "all but the fingerprint");
+    assert_eq!(lines(stepped), lines(bytes), "all but the hash");
 }
 
 #[test]

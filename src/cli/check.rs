@@ -6,8 +6,9 @@ use clap::Args;
 use super::warn::Telling;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
-use crate::scenario::{CheckedScenario, Diagnostics};
+use crate::scenario::{CheckedScenario, Diagnostics, Workload};
 use crate::warning::Warnings;
+use crate::workload::{self, IdleStretch};
 
 /// Check scenarios without running them
 #[derive(Debug, Args)]
@@ -56,8 +57,40 @@ fn load(
     policies: &PolicyRegistry,
 ) -> Result<(CheckedScenario, Warnings), Diagnostics> {
     let checked = CheckedScenario::load(path, overrides)?;
-    let warnings = policies.check(&checked)?;
+    let mut warnings = policies.check(&checked)?;
+    traces(&checked, &mut warnings)?;
     Ok((checked, warnings))
+}
+
+/// Reads every trace to its end, once.
+fn traces(checked: &CheckedScenario, warnings: &mut Warnings) -> Result<(), Diagnostics> {
+    let mut problems = Vec::new();
+    for (index, application) in checked.scenario().applications.iter().enumerate() {
+        let mut spec = application.workload.clone();
+        let Workload::Trace { repeat, .. } = &mut spec else {
+            continue;
+        };
+        *repeat = 1;
+        let path = format!("applications[{index}].workload");
+        let arrivals = workload::check_origin(&spec, checked.directory())
+            .and_then(|()| workload::open(&spec, checked.directory(), 0, &application.name));
+        match arrivals.and_then(workload::longest_idle) {
+            Ok(None) => {}
+            Ok(Some(IdleStretch { from, to })) => {
+                let message = format!(
+                    "no request comes between {from} s and {to} s, and all others are close together"
+                );
+                let warning = checked.warning_at("idle_stretch", &path, message);
+                warnings.push(warning.help("look whether the trace mixes times of two kinds"));
+            }
+            Err(error) => problems.push(checked.problem_at(&path, error.to_string())),
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Diagnostics::new(problems))
+    }
 }
 
 /// What a scenario would build.

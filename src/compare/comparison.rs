@@ -7,7 +7,8 @@ use super::Figures;
 pub struct Comparison {
     /// The scenario's name.
     pub scenario: String,
-    /// The fingerprint of the scenario's text, before any policy was put in.
+    /// The hash of the scenario before any policy was put in: see
+    /// [`CheckedScenario::hash`](crate::scenario::CheckedScenario::hash).
     pub hash: String,
     /// The seed in force.
     pub seed: u64,

@@ -141,12 +141,13 @@ fn add_application(
         model.weights_bytes,
         world.resource::<Stock>().kinds(),
     );
-    let arrivals = workload::open(&application.workload, checked.directory(), seed, name).map_err(
-        |error| InstallError::Workload {
+    let spec = &application.workload;
+    let arrivals = workload::check_origin(spec, checked.directory())
+        .and_then(|()| workload::open(spec, checked.directory(), seed, name))
+        .map_err(|error| InstallError::Workload {
             application: name.clone(),
             error,
-        },
-    )?;
+        })?;
     let config = EndpointConfig {
         weights_bytes: model.weights_bytes,
         kv_bytes_per_token: model.kv_bytes_per_token(),

@@ -15,7 +15,7 @@ use crate::warning::Warnings;
 pub struct RunRecord {
     /// The scenario's name.
     pub scenario: String,
-    /// The fingerprint of the scenario's text.
+    /// The hash of what the run was made from: see [`CheckedScenario::hash`](crate::scenario::CheckedScenario::hash).
     pub hash: String,
     /// The seed in force.
     pub seed: u64,
@@ -156,7 +156,7 @@ fn mean(seconds: f64, end: SimTime) -> f64 {
 pub struct Summary {
     /// The scenario's name.
     pub scenario: String,
-    /// The fingerprint of the scenario's text.
+    /// The hash of what the run was made from: see [`CheckedScenario::hash`](crate::scenario::CheckedScenario::hash).
     pub hash: String,
     /// The seed in force.
     pub seed: u64,

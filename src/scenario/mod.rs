@@ -9,6 +9,7 @@
 //! ```
 
 mod autoscaling;
+mod hash;
 pub mod placement;
 mod spec;
 mod validate;
@@ -24,6 +25,8 @@ use crate::document::{self, Document, Source};
 use crate::warning::{Warning, Warnings};
 
 pub use crate::document::{Diagnostics, Position, Problem};
+use hash::Fnv;
+
 pub use autoscaling::{Actuator, Limits, Signals, SkuChoice, Victim};
 pub use placement::{PlacedInstance, Placement};
 pub use spec::*;
@@ -37,6 +40,8 @@ pub struct CheckedScenario {
     directory: PathBuf,
     placement: Placement,
     hash: String,
+    /// The hash of the traces alone; a policy does not change them.
+    traces: Option<u64>,
     warnings: Warnings,
     /// None for a scenario made in code.
     document: Option<Arc<Document>>,
@@ -83,7 +88,7 @@ impl CheckedScenario {
         catalog.validate()?;
         let (text, mut problems) = document::check(&scenario);
         let unfinished = Unfinished::begin(scenario, catalog, directory.into(), &text);
-        unfinished.finish(None, &mut problems)
+        unfinished.finish(None, &mut problems, None)
     }
 
     fn read(source: Source, directory: &Path, overrides: &[String]) -> Result<Self, Diagnostics> {
@@ -94,13 +99,14 @@ impl CheckedScenario {
                 problems.extend(found);
             }
         }
-        Self::of(document, directory, problems)
+        Self::of(document, directory, problems, None)
     }
 
     fn of(
         document: Document,
         directory: &Path,
         mut problems: Vec<Problem>,
+        traces: Option<u64>,
     ) -> Result<Self, Diagnostics> {
         let (scenario, found) = document.read::<Scenario>();
         problems.extend(found);
@@ -110,7 +116,7 @@ impl CheckedScenario {
         let directory = directory.to_owned();
         let catalog = Catalog::built_in();
         let unfinished = Unfinished::begin(scenario, catalog, directory, document.text());
-        unfinished.finish(Some(document), &mut problems)
+        unfinished.finish(Some(document), &mut problems, traces)
     }
 
     /// The same scenario with another policy for these applications: a RON term such as
@@ -128,7 +134,7 @@ impl CheckedScenario {
                 let put = document.put(NAME, &path, term);
                 put.map_err(Diagnostics::new)?;
             }
-            return Self::of(document, &self.directory, Vec::new());
+            return Self::of(document, &self.directory, Vec::new(), self.traces);
         }
         let policy: Option<RawPolicy> = document::read(NAME, term)?;
         let mut changed = self.clone();
@@ -174,8 +180,8 @@ impl CheckedScenario {
         &self.placement
     }
 
-    /// A fingerprint of the text it came from, overrides and catalog files included: 16
-    /// hexadecimal digits.
+    /// The hash of all that a run is made from but the version of fleetsim: the scenario's text
+    /// with overrides, its catalog files, and the rows of its traces. 16 hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
@@ -262,6 +268,7 @@ impl Unfinished {
         mut self,
         document: Option<Document>,
         problems: &mut Vec<Problem>,
+        traces: Option<u64>,
     ) -> Result<CheckedScenario, Diagnostics> {
         let place = |problems: &mut Vec<Problem>, found| match &document {
             Some(document) => document.add(problems, found),
@@ -303,34 +310,19 @@ impl Unfinished {
         if !problems.is_empty() {
             return Err(Diagnostics::new(std::mem::take(problems)));
         }
+        let traces = traces.or_else(|| hash::traces(&self.scenario, &self.directory));
+        if let Some(traces) = traces {
+            self.hash.text(&traces.to_string());
+        }
         Ok(CheckedScenario {
             scenario: self.scenario,
             catalog: self.catalog,
             directory: self.directory,
             placement,
             hash: self.hash.digits(),
+            traces,
             warnings,
             document: document.map(Arc::new),
         })
-    }
-}
-
-/// FNV-1a, 64 bits: a fingerprint that is the same everywhere and for ever.
-struct Fnv(u64);
-
-impl Fnv {
-    fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
-    /// Adds a text and an end mark that no text contains.
-    fn text(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    fn digits(&self) -> String {
-        format!("{:016x}", self.0)
     }
 }

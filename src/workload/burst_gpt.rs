@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use super::lines::Lines;
+use super::row::{Row, Stamp};
 use super::table::Table;
 use super::trace::TraceReader;
 use super::{Arrival, WorkloadError};
+use crate::scenario::TimeUnit;
 
 pub(super) const COLUMNS: &[&str] = &["Timestamp", "Request tokens", "Response tokens"];
 pub(super) const HEADER: &str =
@@ -15,21 +17,23 @@ const PROMPT: usize = 1;
 const OUTPUT: usize = 2;
 
 /// Reads [`HEADER`]; only the columns for time and tokens are looked at, so the releases without
-/// sessions are read, too. Times are seconds from midnight before the first day and stay so.
+/// sessions are read, too. The published times are seconds from midnight before the first day.
 ///
 /// A row with 0 response tokens is a request that failed, by the word of the publishers, who leave
 /// such rows out of their files "without fails". They are left out here, and counted. The others
 /// are numbered from 0, so both kinds of file give the same requests.
 pub(super) struct BurstGpt {
     table: Table,
+    unit: TimeUnit,
     rows: u64,
     failed: u64,
 }
 
 impl BurstGpt {
-    pub(super) fn new(lines: Lines) -> Result<Self, WorkloadError> {
+    pub(super) fn new(lines: Lines, unit: TimeUnit) -> Result<Self, WorkloadError> {
         Ok(Self {
             table: Table::new(lines, COLUMNS)?,
+            unit,
             rows: 0,
             failed: 0,
         })
@@ -37,21 +41,21 @@ impl BurstGpt {
 }
 
 impl TraceReader for BurstGpt {
-    fn next_row(&mut self) -> Result<Option<Arrival>, WorkloadError> {
+    fn next_row(&mut self) -> Result<Option<Row>, WorkloadError> {
         while self.table.advance()? {
-            let time = self.table.seconds(TIME)?;
+            let seconds = self.table.seconds(TIME, self.unit)?;
             if self.table.whole(OUTPUT, "a number of tokens")? == 0 {
                 self.failed += 1;
                 continue;
             }
-            let arrival = Arrival {
+            let row = Row {
                 id: self.rows,
-                time,
+                stamp: Stamp::Seconds(seconds),
                 prompt_tokens: self.table.tokens(PROMPT)?,
                 output_tokens: self.table.tokens(OUTPUT)?,
             };
             self.rows += 1;
-            return Ok(Some(arrival));
+            return Ok(Some(row));
         }
         Ok(None)
     }

@@ -11,7 +11,7 @@ use crate::time::SimTime;
 /// let text = "Timestamp,Request tokens,Response tokens\n5,472,18\n45,12,7\n90,12,7\n";
 /// let trace = TraceStream::read("burst.csv".as_ref(), text.as_bytes(), None)?;
 /// let limits = Limits {
-///     window: Some((SimTime::saturating(40.0), SimTime::MAX)),
+///     window: Some((SimTime::saturating(35.0), SimTime::MAX)),
 ///     rate_scale: 2.0,
 ///     ..Limits::default()
 /// };

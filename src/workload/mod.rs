@@ -9,6 +9,7 @@ mod azure;
 mod burst_gpt;
 mod error;
 mod guess;
+mod idle;
 mod lengths;
 mod limits;
 mod lines;
@@ -17,6 +18,7 @@ mod numbers;
 mod packing;
 mod reorder;
 mod repeat;
+mod row;
 mod shape;
 mod source;
 mod splitwise;
@@ -34,12 +36,13 @@ use crate::scenario::Workload;
 use crate::time::SimTime;
 
 pub use error::WorkloadError;
+pub use idle::{IdleStretch, check_origin, longest_idle};
 pub use limits::{Limited, Limits};
 pub use packing::{Packer, Packing};
 pub use statistics::{
     GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,
 };
-pub use trace::TraceStream;
+pub use trace::{TraceReading, TraceStream};
 pub use write::{TraceWriter, write_splitwise};
 
 use repeat::Passes;
@@ -97,15 +100,19 @@ pub fn open(
         Workload::Trace {
             path,
             format,
+            origin,
+            unit,
             reorder_window,
             repeat,
             rate_scale,
             window,
             requests,
         } => {
-            let trace = Trace {
-                path: directory.join(path),
-                format: *format,
+            let path = directory.join(path);
+            let reading = TraceReading {
+                format: Some(*format),
+                origin: *origin,
+                unit: *unit,
                 reorder_window: *reorder_window,
             };
             let limits = Limits {
@@ -113,6 +120,7 @@ pub fn open(
                 rate_scale: *rate_scale,
                 requests: *requests,
             };
+            let trace = Trace { path, reading };
             Ok(Box::new(limits.apply(Passes::new(trace, *repeat)?)?))
         }
         Workload::Synthetic {

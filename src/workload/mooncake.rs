@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::lines::{Lines, shown};
-use super::numbers::{decimal, whole};
+use super::numbers::{self, decimal, whole};
+use super::row::{self, Stamp};
 use super::trace::TraceReader;
 use super::{Arrival, WorkloadError};
-use crate::time::SimTime;
+use crate::scenario::TimeUnit;
 
 /// Fields, as they are written: their types are checked one by one, so that a message can say
 /// where. `hash_ids` and whatever else there is are not looked at.
@@ -21,25 +22,32 @@ struct Row<'a> {
     input_length: &'a RawValue,
     #[serde(borrow)]
     output_length: &'a RawValue,
+    /// Keys of other publishers of the same format, whose timestamps are in seconds.
+    #[serde(borrow, default)]
+    chat_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    parent_chat_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    turn: Option<&'a RawValue>,
 }
 
-/// Reads objects with `timestamp` in milliseconds, `input_length` and `output_length`. Time zero is
-/// the first row; requests are numbered from 0 as they stand in the file.
+/// Reads objects with `timestamp`, `input_length` and `output_length`. Requests are numbered from 0 as
+/// they stand in the file.
 pub(super) struct Mooncake {
     lines: Lines,
+    /// What `timestamp` counts; none where nobody said it, and the file must not look doubtful.
+    unit: Option<TimeUnit>,
     rows: u64,
-    /// The first row's time in seconds.
-    origin: Option<f64>,
     /// Where in its line the last row's time stands.
     time_at: usize,
 }
 
 impl Mooncake {
-    pub(super) fn new(lines: Lines) -> Self {
+    pub(super) fn new(lines: Lines, unit: Option<TimeUnit>) -> Self {
         Self {
             lines,
+            unit,
             rows: 0,
-            origin: None,
             time_at: 0,
         }
     }
@@ -77,45 +85,61 @@ impl Mooncake {
         })
     }
 
-    /// Milliseconds as the nearest number of seconds: the decimal point moves before rounding.
-    fn seconds(&self, value: &RawValue) -> Result<f64, WorkloadError> {
-        let text = value.get();
-        let seconds = if text.contains(['e', 'E']) {
-            decimal(text.as_bytes()).map(|milliseconds| milliseconds / 1e3)
-        } else {
-            decimal(format!("{text}e-3").as_bytes())
-        };
-        let holds = |seconds: &f64| seconds.is_finite() && *seconds >= 0.0;
-        seconds.filter(holds).ok_or_else(|| {
-            let expected = "a number of milliseconds, not negative";
-            self.error(value, "timestamp", "a time", expected)
-        })
+    fn seconds(&self, row: &Row<'_>) -> Result<f64, WorkloadError> {
+        let text = row.timestamp.get().as_bytes();
+        let unit = self.unit.unwrap_or(TimeUnit::Milliseconds);
+        let seconds = numbers::seconds(text, unit).ok_or_else(|| {
+            let expected = match unit {
+                TimeUnit::Seconds => "a number of seconds, not negative",
+                TimeUnit::Milliseconds => "a number of milliseconds, not negative",
+            };
+            self.error(row.timestamp, "timestamp", "a time", expected)
+        })?;
+        match row.doubt() {
+            Some(doubt) if self.unit.is_none() => {
+                let message = format!(
+                    "the unit of `timestamp` is not clear: Mooncake's are whole milliseconds, and {doubt}; say \
+                     `unit: Seconds` or `unit: Milliseconds` (to `fleetsim trace`: --unit)"
+                );
+                Err(self.lines.error_at(self.offset(row.timestamp), message))
+            }
+            _ => Ok(seconds),
+        }
+    }
+}
+
+impl Row<'_> {
+    /// What in the row says that its time may not be in milliseconds.
+    fn doubt(&self) -> Option<String> {
+        let keys = [
+            ("chat_id", self.chat_id),
+            ("parent_chat_id", self.parent_chat_id),
+            ("turn", self.turn),
+        ];
+        if let Some((key, _)) = keys.iter().find(|(_, value)| value.is_some()) {
+            return Some(format!("this row has a `{key}`"));
+        }
+        let text = self.timestamp.get();
+        let whole = decimal(text.as_bytes()).is_none_or(|value| value == value.trunc());
+        (!whole).then(|| format!("`{}` has a fraction", shown(text.as_bytes())))
     }
 }
 
 impl TraceReader for Mooncake {
-    fn next_row(&mut self) -> Result<Option<Arrival>, WorkloadError> {
+    fn next_row(&mut self) -> Result<Option<row::Row>, WorkloadError> {
         if !self.lines.advance()? {
             return Ok(None);
         }
         let row = self.row()?;
-        let seconds = self.seconds(row.timestamp)?;
-        let prompt_tokens = self.tokens(row.input_length, "input_length")?;
-        let output_tokens = self.tokens(row.output_length, "output_length")?;
+        let read = row::Row {
+            id: self.rows,
+            stamp: Stamp::Seconds(self.seconds(&row)?),
+            prompt_tokens: self.tokens(row.input_length, "input_length")?,
+            output_tokens: self.tokens(row.output_length, "output_length")?,
+        };
         self.time_at = self.offset(row.timestamp);
-        let origin = *self.origin.get_or_insert(seconds);
-        let time = SimTime::new(seconds - origin).map_err(|_| {
-            let message = "this row is before the first one, which is time zero; sort the file";
-            self.error_at_time(message.into())
-        })?;
-        let id = self.rows;
         self.rows += 1;
-        Ok(Some(Arrival {
-            id,
-            time,
-            prompt_tokens,
-            output_tokens,
-        }))
+        Ok(Some(read))
     }
 
     fn error_at_time(&self, message: String) -> WorkloadError {

@@ -1,5 +1,7 @@
 //! Numbers out of the bytes of a cell, exactly or not at all.
 
+use crate::scenario::TimeUnit;
+
 const POWERS_OF_TEN: [f64; 16] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
@@ -27,6 +29,23 @@ pub(super) fn whole(text: &[u8]) -> Option<u64> {
 /// so.
 pub(super) fn decimal(text: &[u8]) -> Option<f64> {
     plain_decimal(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok())
+}
+
+/// A time as the nearest number of seconds; `None` for what is no finite number of 0 or more.
+///
+/// Of milliseconds the decimal point moves before rounding.
+pub(super) fn seconds(text: &[u8], unit: TimeUnit) -> Option<f64> {
+    let seconds = match unit {
+        TimeUnit::Seconds => decimal(text),
+        TimeUnit::Milliseconds if text.iter().any(|byte| matches!(byte, b'e' | b'E')) => {
+            decimal(text).map(|milliseconds| milliseconds / 1e3)
+        }
+        TimeUnit::Milliseconds if text.is_empty() => None,
+        TimeUnit::Milliseconds => decimal(&[text, b"e-3"].concat()),
+    };
+    let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    // No negative zero.
+    seconds.map(|seconds| seconds + 0.0)
 }
 
 /// At most 15 digits with or without a point: then digits and power of ten are both exact, so

@@ -1,34 +1,44 @@
-//! Puts the rows of a trace that is nearly in order of time into that order.
+//! Puts the rows of a trace that is nearly in order of time into that order, and finds time zero.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use super::row::{Row, Stamp};
 use super::trace::TraceReader;
 use super::{Arrival, WorkloadError};
+use crate::scenario::Origin;
 use crate::time::SimTime;
 
 /// Rows in order of time, equal times as they stand in the file.
 ///
-/// `window` rows are held back, so a row may come after at most so many that are later than it.
+/// `window` rows are held back, so a row may come after at most `window` rows that are later than it.
 /// They are kept sorted and filled from the back: a trace in order costs nothing but a queue.
 /// Before an error come the rows that stand above it, so the window changes no result.
 pub(super) struct Reorder {
     reader: Box<dyn TraceReader>,
     window: usize,
-    held: VecDeque<Arrival>,
+    held: VecDeque<Row>,
+    /// Time zero; none until the first row is handed out.
+    origin: Option<Stamp>,
     /// The time of the last row handed out.
-    reached: SimTime,
+    reached: Option<Stamp>,
     /// Whether the reader is at its end, and the error that put it there.
     ended: bool,
     error: Option<WorkloadError>,
 }
 
 impl Reorder {
-    pub(super) fn new(reader: Box<dyn TraceReader>, window: usize) -> Self {
+    pub(super) fn new(reader: Box<dyn TraceReader>, window: usize, origin: Origin) -> Self {
+        let origin = match origin {
+            Origin::First => None,
+            Origin::Zero => Some(reader.zero()),
+        };
         Self {
             reader,
             window,
             held: VecDeque::new(),
-            reached: SimTime::ZERO,
+            origin,
+            reached: None,
             ended: false,
             error: None,
         }
@@ -42,17 +52,22 @@ impl Reorder {
     /// Reads one row and puts it in its place.
     fn hold_next(&mut self) {
         match self.reader.next_row() {
-            Ok(Some(row)) if row.time < self.reached => self.end(Some(self.late(row))),
-            Ok(Some(row)) => {
-                if self.held.back().is_none_or(|last| last.time <= row.time) {
-                    self.held.push_back(row);
-                } else {
-                    let at = self.held.partition_point(|held| held.time <= row.time);
-                    self.held.insert(at, row);
-                }
-            }
+            Ok(Some(row)) => match self.refused(&row) {
+                Some(error) => self.end(Some(error)),
+                None => self.hold(row),
+            },
             Ok(None) => self.end(None),
             Err(error) => self.end(Some(error)),
+        }
+    }
+
+    fn hold(&mut self, row: Row) {
+        let in_order = |held: &Row| held.stamp.order(row.stamp) != Ordering::Greater;
+        if self.held.back().is_none_or(in_order) {
+            self.held.push_back(row);
+        } else {
+            let at = self.held.partition_point(in_order);
+            self.held.insert(at, row);
         }
     }
 
@@ -61,14 +76,30 @@ impl Reorder {
         self.error = error;
     }
 
-    fn late(&self, row: Arrival) -> WorkloadError {
-        let (time, reached, window) = (row.time, self.reached, self.window);
-        let late = reached - time;
-        self.reader.error_at_time(format!(
-            "request {} at {time} s comes {late} s too late: one at {reached} s is already under \
-             way; raise `reorder_window`, now {window} rows, or sort the file",
-            row.id
-        ))
+    /// Why a row cannot be taken: rows after it are under way already, or time zero is later.
+    fn refused(&self, row: &Row) -> Option<WorkloadError> {
+        let origin = self.origin?;
+        if let Some(reached) = self.reached {
+            if row.stamp.order(reached) != Ordering::Less {
+                return None;
+            }
+            let [time, at, late] = [
+                row.stamp.since(origin),
+                reached.since(origin),
+                reached.since(row.stamp),
+            ];
+            let window = self.window;
+            return Some(self.reader.error_at_time(format!(
+                "request {} at {time} s comes {late} s too late: one at {at} s is already under \
+                 way; raise `reorder_window`, now {window} rows, or sort the file",
+                row.id
+            )));
+        }
+        (row.stamp.order(origin) == Ordering::Less).then(|| {
+            let message = "this row is before the start of the year 1970, which is time zero with \
+                           `origin: Zero`; leave that out";
+            self.reader.error_at_time(message.to_owned())
+        })
     }
 }
 
@@ -79,12 +110,16 @@ impl Iterator for Reorder {
         while !self.ended && self.held.len() <= self.window {
             self.hold_next();
         }
-        match self.held.pop_front() {
-            Some(row) => {
-                self.reached = row.time;
-                Some(Ok(row))
-            }
-            None => self.error.take().map(Err),
-        }
+        let Some(row) = self.held.pop_front() else {
+            return self.error.take().map(Err);
+        };
+        let origin = *self.origin.get_or_insert(row.stamp);
+        self.reached = Some(row.stamp);
+        Some(Ok(Arrival {
+            id: row.id,
+            time: SimTime::saturating(row.stamp.since(origin)),
+            prompt_tokens: row.prompt_tokens,
+            output_tokens: row.output_tokens,
+        }))
     }
 }

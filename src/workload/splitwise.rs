@@ -3,9 +3,11 @@
 use std::io::{self, Write};
 
 use super::lines::Lines;
+use super::row::{Row, Stamp};
 use super::table::Table;
 use super::trace::TraceReader;
 use super::{Arrival, WorkloadError};
+use crate::scenario::TimeUnit;
 
 pub(super) const COLUMNS: &[&str] = &[
     "request_id",
@@ -23,30 +25,34 @@ const OUTPUT: usize = 3;
 /// Reads `request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,
 /// token_size`. Type, application and batch size say nothing that is simulated: those columns may
 /// be missing and are not looked at.
-pub(super) struct Splitwise(Table);
+pub(super) struct Splitwise {
+    table: Table,
+    unit: TimeUnit,
+}
 
 impl Splitwise {
-    pub(super) fn new(lines: Lines) -> Result<Self, WorkloadError> {
-        Table::new(lines, COLUMNS).map(Self)
+    pub(super) fn new(lines: Lines, unit: TimeUnit) -> Result<Self, WorkloadError> {
+        let table = Table::new(lines, COLUMNS)?;
+        Ok(Self { table, unit })
     }
 }
 
 impl TraceReader for Splitwise {
-    fn next_row(&mut self) -> Result<Option<Arrival>, WorkloadError> {
-        let Self(table) = self;
+    fn next_row(&mut self) -> Result<Option<Row>, WorkloadError> {
+        let Self { table, unit } = self;
         if !table.advance()? {
             return Ok(None);
         }
-        Ok(Some(Arrival {
+        Ok(Some(Row {
             id: table.whole(ID, "a request number")?,
-            time: table.seconds(TIME)?,
+            stamp: Stamp::Seconds(table.seconds(TIME, *unit)?),
             prompt_tokens: table.tokens(PROMPT)?,
             output_tokens: table.tokens(OUTPUT)?,
         }))
     }
 
     fn error_at_time(&self, message: String) -> WorkloadError {
-        self.0.error_in(TIME, message)
+        self.table.error_in(TIME, message)
     }
 }
 

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use super::WorkloadError;
 use super::lines::{self, Lines};
-use super::numbers::{decimal, whole};
-use crate::time::SimTime;
+use super::numbers::{self, whole};
+use crate::scenario::TimeUnit;
 
 /// A table with a header and the row that was read last.
 ///
@@ -189,12 +189,15 @@ impl Table {
         })
     }
 
-    /// A time in seconds.
-    pub(super) fn seconds(&self, column: usize) -> Result<SimTime, WorkloadError> {
-        let seconds = decimal(self.text(column));
-        seconds
-            .and_then(|seconds| SimTime::new(seconds).ok())
-            .ok_or_else(|| self.error(column, "a time", "a finite number of seconds, not negative"))
+    /// A time in seconds, as the nearest number to what the unit makes of it.
+    pub(super) fn seconds(&self, column: usize, unit: TimeUnit) -> Result<f64, WorkloadError> {
+        numbers::seconds(self.text(column), unit).ok_or_else(|| {
+            let expected = match unit {
+                TimeUnit::Seconds => "a finite number of seconds, not negative",
+                TimeUnit::Milliseconds => "a finite number of milliseconds, not negative",
+            };
+            self.error(column, "a time", expected)
+        })
     }
 
     /// An error about the cell in one of the columns asked for: it is not `what`, as which

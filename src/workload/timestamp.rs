@@ -5,6 +5,9 @@ use super::numbers::whole;
 const DAYS_BEFORE_MONTH: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 const DAYS_IN_MONTH: [u64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+/// The start of the year 1970, as [`nanoseconds`] counts.
+pub(super) const NANOSECONDS_TO_1970: i128 = 719_162 * 86_400 * 1_000_000_000;
+
 /// Reads `2023-11-16 18:17:03.9799600` as nanoseconds since the start of the year 1.
 ///
 /// The separator may be `T`, the fraction of a second may have up to 9 digits or be missing, and
@@ -126,6 +129,7 @@ mod tests {
     #[test]
     fn dates_are_written_as_they_are_read() {
         let origin = nanoseconds(b"1970-01-01 00:00:00").unwrap();
+        assert_eq!(origin, NANOSECONDS_TO_1970);
         for (seconds, want) in [
             (0.0, "1970-01-01 00:00:00.000000000"),
             (59.02004, "1970-01-01 00:00:59.020040000"),

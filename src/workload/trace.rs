@@ -9,15 +9,21 @@ use super::burst_gpt::BurstGpt;
 use super::lines::Lines;
 use super::mooncake::Mooncake;
 use super::reorder::Reorder;
+use super::row::{Row, Stamp};
 use super::source::{self, Bytes};
 use super::splitwise::Splitwise;
 use super::{Arrival, WorkloadError, guess};
-use crate::scenario::TraceFormat;
+use crate::scenario::{Origin, TimeUnit, TraceFormat};
 
 /// Reads one format, row by row in the order of the file.
 pub(super) trait TraceReader: Send + Sync {
     /// The next row; `None` at the end of the file.
-    fn next_row(&mut self) -> Result<Option<Arrival>, WorkloadError>;
+    fn next_row(&mut self) -> Result<Option<Row>, WorkloadError>;
+
+    /// The zero of the format's own times.
+    fn zero(&self) -> Stamp {
+        Stamp::Seconds(0.0)
+    }
 
     /// Rows read so far that are no requests to be served.
     fn left_out(&self) -> u64 {
@@ -28,18 +34,101 @@ pub(super) trait TraceReader: Send + Sync {
     fn error_at_time(&self, message: String) -> WorkloadError;
 }
 
+/// How a trace is read. Everything has a default.
+///
+/// ```
+/// use fleetsim::scenario::{TimeUnit, TraceFormat};
+/// use fleetsim::workload::{TraceReading, TraceStream};
+/// let text = "{\"timestamp\": 1.5, \"input_length\": 3, \"output_length\": 4}\n\
+///             {\"timestamp\": 9.0, \"input_length\": 5, \"output_length\": 6}\n";
+/// let reading = TraceReading { unit: Some(TimeUnit::Seconds), ..TraceReading::default() };
+/// let trace = reading.read("t.jsonl".as_ref(), text.as_bytes())?;
+/// let times: Result<Vec<_>, _> = trace.map(|it| it.map(|it| it.time.seconds())).collect();
+/// assert_eq!(times?, [0.0, 7.5]);
+/// # Ok::<(), fleetsim::workload::WorkloadError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceReading {
+    /// Its format. `None`: told by the first line.
+    pub format: Option<TraceFormat>,
+    /// Which instant is time zero. `None`: as is usual in the format.
+    pub origin: Option<Origin>,
+    /// What its times count. `None`: as is usual in the format.
+    pub unit: Option<TimeUnit>,
+    /// Rows that may be out of time order.
+    pub reorder_window: usize,
+}
+
+impl Default for TraceReading {
+    fn default() -> Self {
+        Self {
+            format: None,
+            origin: None,
+            unit: None,
+            reorder_window: 10_000,
+        }
+    }
+}
+
+impl TraceReading {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// The file cannot be opened, lacks a column, is of no known format, or of one whose unit is fixed and
+    /// another was said.
+    pub fn open(self, path: &Path) -> Result<TraceStream, WorkloadError> {
+        self.begin(path, source::open(path)?)
+    }
+
+    /// Reads a trace from somewhere else; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn read(
+        self,
+        name: &Path,
+        input: impl Read + Send + Sync + 'static,
+    ) -> Result<TraceStream, WorkloadError> {
+        let input = source::unpacked(Box::new(input))
+            .map_err(|error| WorkloadError::in_file(name, format!("cannot read: {error}")))?;
+        self.begin(name, input)
+    }
+
+    fn begin(self, name: &Path, input: Bytes) -> Result<TraceStream, WorkloadError> {
+        let (format, input) = match self.format {
+            Some(format) => (format, input),
+            None => guess::format(name, input)?,
+        };
+        if self.unit.is_some() && !format.takes_unit() {
+            let message = format!("the times of `{}` have a unit of their own", format.name());
+            return Err(WorkloadError::in_file(name, message));
+        }
+        let unit = self.unit.unwrap_or(TimeUnit::Seconds);
+        let lines = Lines::new(name, input);
+        let reader: Box<dyn TraceReader> = match format {
+            TraceFormat::Splitwise => Box::new(Splitwise::new(lines, unit)?),
+            TraceFormat::Azure => Box::new(Azure::new(lines)?),
+            TraceFormat::BurstGpt => Box::new(BurstGpt::new(lines, unit)?),
+            TraceFormat::Mooncake => Box::new(Mooncake::new(lines, self.unit)),
+        };
+        let origin = self.origin.unwrap_or(format.default_origin());
+        Ok(TraceStream {
+            rows: Reorder::new(reader, self.reorder_window, origin),
+            format,
+        })
+    }
+}
+
 /// A trace that can be played from its start.
 pub(super) struct Trace {
     pub(super) path: PathBuf,
-    pub(super) format: TraceFormat,
-    pub(super) reorder_window: usize,
+    pub(super) reading: TraceReading,
 }
 
 impl Trace {
     /// Opens the file and reads its header.
     pub(super) fn play(&self) -> Result<TraceStream, WorkloadError> {
-        let input = source::open(&self.path)?;
-        TraceStream::new(&self.path, input, self.format, self.reorder_window)
+        self.reading.open(&self.path)
     }
 }
 
@@ -64,15 +153,16 @@ pub struct TraceStream {
 }
 
 impl TraceStream {
-    /// Rows that may be out of order when nothing else is said.
-    const REORDER_WINDOW: usize = 10_000;
-
     /// Opens a file. Without a format its first line tells which it is.
     ///
     /// # Errors
     /// The file cannot be opened, lacks a column, or is of no known format.
     pub fn open(path: &Path, format: Option<TraceFormat>) -> Result<Self, WorkloadError> {
-        Self::guessed(path, source::open(path)?, format)
+        let reading = TraceReading {
+            format,
+            ..TraceReading::default()
+        };
+        reading.open(path)
     }
 
     /// Reads a trace from somewhere else; `name` stands for the file in messages.
@@ -84,40 +174,11 @@ impl TraceStream {
         input: impl Read + Send + Sync + 'static,
         format: Option<TraceFormat>,
     ) -> Result<Self, WorkloadError> {
-        let input = source::unpacked(Box::new(input))
-            .map_err(|error| WorkloadError::in_file(name, format!("cannot read: {error}")))?;
-        Self::guessed(name, input, format)
-    }
-
-    fn guessed(
-        name: &Path,
-        input: Bytes,
-        format: Option<TraceFormat>,
-    ) -> Result<Self, WorkloadError> {
-        let (format, input) = match format {
-            Some(format) => (format, input),
-            None => guess::format(name, input)?,
-        };
-        Self::new(name, input, format, Self::REORDER_WINDOW)
-    }
-
-    fn new(
-        name: &Path,
-        input: Bytes,
-        format: TraceFormat,
-        reorder_window: usize,
-    ) -> Result<Self, WorkloadError> {
-        let lines = Lines::new(name, input);
-        let reader: Box<dyn TraceReader> = match format {
-            TraceFormat::Splitwise => Box::new(Splitwise::new(lines)?),
-            TraceFormat::Azure => Box::new(Azure::new(lines)?),
-            TraceFormat::BurstGpt => Box::new(BurstGpt::new(lines)?),
-            TraceFormat::Mooncake => Box::new(Mooncake::new(lines)),
-        };
-        Ok(Self {
-            rows: Reorder::new(reader, reorder_window),
+        let reading = TraceReading {
             format,
-        })
+            ..TraceReading::default()
+        };
+        reading.read(name, input)
     }
 
     /// Its format.

@@ -9,8 +9,9 @@ use crate::scenario::TraceFormat;
 /// Writes one trace, row by row.
 ///
 /// Times are written with the fewest digits that read back as the same bits; `Azure` has
-/// nanoseconds. `Azure` and `Mooncake` count time from their first row, so a trace that begins later
-/// than at time zero is moved there when it is read. Only `Splitwise` keeps the numbers of requests.
+/// nanoseconds. Time zero of all formats but `Splitwise` is the first row unless one says `origin: Zero`,
+/// so a trace that begins later is moved there when it is read. A Mooncake trace with times between
+/// milliseconds needs `unit: Milliseconds` when it is read. Only `Splitwise` keeps the numbers of requests.
 ///
 /// ```
 /// use fleetsim::scenario::TraceFormat;

@@ -27,6 +27,8 @@ fn read(text: &str, options: &Options) -> (Vec<Arrival>, Option<WorkloadError>) 
     let spec = Workload::Trace {
         path: "trace.csv".into(),
         format: Splitwise,
+        origin: None,
+        unit: None,
         reorder_window: 10,
         repeat: options.passes,
         rate_scale: options.scale,

@@ -8,6 +8,7 @@ mod formats;
 mod limits;
 mod order;
 mod synthetic;
+mod time;
 mod traces;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ fn trace(path: impl Into<PathBuf>, format: TraceFormat) -> Workload {
     Workload::Trace {
         path: path.into(),
         format,
+        origin: None,
+        unit: None,
         reorder_window: 10_000,
         repeat: 1,
         rate_scale: 1.0,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Output;
-use super::{Failure, open};
+use super::{Failure, Reading};
 use crate::scenario::TraceFormat;
 use crate::time::SimTime;
 use crate::workload::Limits;
@@ -14,9 +14,8 @@ pub(super) struct Convert {
     /// The trace, plain or compressed; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Its format [default: by its first line]
-    #[arg(long, value_name = "FORMAT", ignore_case = true)]
-    format: Option<TraceFormat>,
+    #[command(flatten)]
+    reading: Reading,
     /// The format to write
     #[arg(long, value_name = "FORMAT", ignore_case = true)]
     to: TraceFormat,
@@ -69,7 +68,7 @@ fn seconds(text: &str) -> Result<SimTime, String> {
 
 impl Convert {
     pub(super) fn execute(self) -> Result<(), Failure> {
-        let trace = open(&self.file, self.format)?;
+        let trace = self.reading.open(&self.file)?;
         let limits = self.selection.limits();
         let mut arrivals = limits.apply(trace).map_err(Failure::input)?;
         let written = self.output.write(self.to, arrivals.by_ref())?;

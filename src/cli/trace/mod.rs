@@ -13,8 +13,8 @@ use clap::builder::PossibleValue;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Failure, print};
-use crate::scenario::TraceFormat;
-use crate::workload::TraceStream;
+use crate::scenario::{Origin, TimeUnit, TraceFormat};
+use crate::workload::{TraceReading, TraceStream};
 
 /// Look at, convert and make traces of requests
 #[derive(Debug, Args)]
@@ -68,17 +68,62 @@ impl ValueEnum for TraceFormat {
     }
 }
 
-/// A format's name, as in a scenario.
-fn name(format: TraceFormat) -> String {
-    format!("{format:?}")
+impl ValueEnum for Origin {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::First, Self::Zero]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::First => ("First", "The earliest row"),
+            Self::Zero => ("Zero", "The zero of the trace's own times; of dates, 1970"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }
 
-/// Opens a trace; `-` is standard input.
-fn open(file: &Path, format: Option<TraceFormat>) -> Result<TraceStream, Failure> {
-    let trace = if file == Path::new("-") {
-        TraceStream::read(&PathBuf::from("<stdin>"), io::stdin(), format)
-    } else {
-        TraceStream::open(file, format)
-    };
-    trace.map_err(Failure::input)
+impl ValueEnum for TimeUnit {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Seconds, Self::Milliseconds]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Seconds => "Seconds",
+            Self::Milliseconds => "Milliseconds",
+        }))
+    }
+}
+
+/// How a trace is read.
+#[derive(Debug, Args)]
+struct Reading {
+    /// The format of the trace [default: by its first line]
+    #[arg(long, value_name = "FORMAT", ignore_case = true)]
+    format: Option<TraceFormat>,
+    /// Which instant is time zero [default: Zero for Splitwise, First for the other formats]
+    #[arg(long, value_name = "ORIGIN", ignore_case = true)]
+    origin: Option<Origin>,
+    /// What the times of Splitwise, BurstGpt and Mooncake count [default: Seconds; Mooncake:
+    /// Milliseconds]
+    #[arg(long, value_name = "UNIT", ignore_case = true)]
+    unit: Option<TimeUnit>,
+}
+
+impl Reading {
+    /// Opens a trace; `-` is standard input.
+    fn open(&self, file: &Path) -> Result<TraceStream, Failure> {
+        let reading = TraceReading {
+            format: self.format,
+            origin: self.origin,
+            unit: self.unit,
+            ..TraceReading::default()
+        };
+        let trace = if file == Path::new("-") {
+            reading.read(&PathBuf::from("<stdin>"), io::stdin())
+        } else {
+            reading.open(file)
+        };
+        trace.map_err(Failure::input)
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Failure;
-use crate::scenario::TraceFormat;
+use crate::scenario::{Origin, TraceFormat};
 use crate::workload::{Arrival, Packing, TraceWriter, WorkloadError};
 
 #[derive(Debug, Args)]
@@ -25,6 +25,8 @@ pub(super) struct Written {
     pub(super) requests: u64,
     /// When the first of them arrives, in seconds.
     first_s: f64,
+    /// Whether an arrival is between two milliseconds.
+    fractions: bool,
     format: TraceFormat,
     /// None for standard output.
     file: Option<PathBuf>,
@@ -107,6 +109,7 @@ impl Written {
         Self {
             requests: 0,
             first_s: 0.0,
+            fractions: false,
             format,
             file,
         }
@@ -124,12 +127,21 @@ impl Written {
                 "{left_out} rows without response tokens are requests that failed, and were left out"
             ));
         }
-        let from_first = matches!(self.format, TraceFormat::Azure | TraceFormat::Mooncake);
+        let from_first = self.format.default_origin() == Origin::First;
         if from_first && self.first_s > 0.0 {
             lines.push(format!(
-                "{:?} counts time from its first row: all arrivals are {} s earlier when it is read",
-                self.format, self.first_s
+                "{} counts time from its first row: all arrivals are {} s earlier when it is read, \
+                 unless with `origin: Zero`",
+                self.format.name(),
+                self.first_s
             ));
+        }
+        if self.format == TraceFormat::Mooncake && self.fractions {
+            lines.push(
+                "some times are between milliseconds: Mooncake files with fractions are read with \
+                 `unit: Milliseconds`"
+                    .to_owned(),
+            );
         }
         for line in lines {
             // Nothing is lost with this line.
@@ -163,6 +175,8 @@ fn write_all<W: Write>(
         if written.requests == 0 {
             written.first_s = arrival.time.seconds();
         }
+        let milliseconds = arrival.time.seconds() * 1e3;
+        written.fractions |= (milliseconds - milliseconds.round()).abs() > 1e-6;
         written.requests += 1;
     }
     let mut out = trace.finish()?;

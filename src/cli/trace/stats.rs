@@ -5,9 +5,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::charts::{lengths_chart, rate_chart};
-use super::{Failure, name, open, print};
+use super::{Failure, Reading, print};
 use crate::cli::input::json;
-use crate::scenario::TraceFormat;
 use crate::workload::{LengthStatistics, TraceStatistics};
 
 /// Show what traces are like: rates, burstiness, lengths
@@ -16,9 +15,8 @@ pub(super) struct Stats {
     /// Traces, plain or compressed; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Their format [default: by the first line]
-    #[arg(long, value_name = "FORMAT", ignore_case = true)]
-    format: Option<TraceFormat>,
+    #[command(flatten)]
+    reading: Reading,
     /// How it is printed
     #[arg(long, value_enum, default_value = "table")]
     output: Printed,
@@ -46,11 +44,11 @@ struct Described<'a> {
 impl Stats {
     pub(super) fn execute(self) -> Result<(), Failure> {
         for (number, file) in self.files.iter().enumerate() {
-            let mut trace = open(file, self.format)?;
+            let mut trace = self.reading.open(file)?;
             let statistics = TraceStatistics::of(trace.by_ref()).map_err(Failure::input)?;
             let described = Described {
                 file,
-                format: name(trace.format()),
+                format: trace.format().name().to_owned(),
                 left_out: trace.left_out(),
                 statistics,
             };

@@ -46,7 +46,7 @@ const BELOW_FIRST: [Position; 8] = [
 #[must_use]
 pub fn comparison_page(comparison: &Comparison, command: &str) -> String {
     let subtitle = format!(
-        "{} under each policy · seed {} · fingerprint {} · fleetsim {}",
+        "{} under each policy · seed {} · hash {} · fleetsim {}",
         comparison.applications.join(", "),
         comparison.seed,
         comparison.hash,

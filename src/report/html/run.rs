@@ -96,7 +96,7 @@ impl RunReport {
 
     fn head(&self, summary: &Summary) -> Page {
         let subtitle = format!(
-            "{} s simulated · seed {} · fingerprint {} · fleetsim {}",
+            "{} s simulated · seed {} · hash {} · fleetsim {}",
             number(summary.end_s.seconds()),
             summary.seed,
             summary.hash,

@@ -156,7 +156,7 @@ impl PerfettoTrace {
         json!({
             "generator": concat!("fleetsim ", env!("CARGO_PKG_VERSION")),
             "scenario": record.scenario,
-            "scenario_hash": record.hash,
+            "hash": record.hash,
             "seed": record.seed,
             "end_s": record.end,
             "stopped": record.stopped,

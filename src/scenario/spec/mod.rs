@@ -18,7 +18,7 @@ pub use application::{Application, Performance, RawPolicy, Slo};
 pub use instances::{Drain, Engine, Role, Scaling, Start, Template};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
-pub use workload::{Arrivals, Lengths, Shape, TraceFormat, Workload};
+pub use workload::{Arrivals, Lengths, Origin, Shape, TimeUnit, TraceFormat, Workload};
 
 /// A whole scenario: hardware, applications, what happens to them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -17,6 +17,13 @@ pub enum Workload {
         path: PathBuf,
         /// Its format. Required.
         format: TraceFormat,
+        /// Which instant is time zero. Default `Zero` for `Splitwise`, `First` for the other formats.
+        #[serde(default)]
+        origin: Option<Origin>,
+        /// What the times of `Splitwise`, `BurstGpt` and `Mooncake` count. Default `Seconds`; for
+        /// `Mooncake` `Milliseconds`, where the file does not look otherwise.
+        #[serde(default)]
+        unit: Option<TimeUnit>,
         /// Rows may be out of time order by at most so many rows. Default 10,000.
         #[serde(default = "default_reorder_window")]
         #[schemars(range(min = 1))]
@@ -79,15 +86,65 @@ fn unit_scale() -> f64 {
 pub enum TraceFormat {
     /// `request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size`
     Splitwise,
-    /// `TIMESTAMP,ContextTokens,GeneratedTokens`; time zero is the first row.
+    /// `TIMESTAMP,ContextTokens,GeneratedTokens`; timestamps are dates and times in UTC.
     Azure,
     /// `Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type`;
-    /// timestamps are seconds from midnight before the first day. Rows with 0 response tokens are
-    /// requests that failed, and are left out.
+    /// rows with 0 response tokens are requests that failed, and are left out.
     BurstGpt,
-    /// Lines of JSON with `timestamp` in milliseconds, `input_length`, `output_length` and `hash_ids`;
-    /// time zero is the first row.
+    /// Lines of JSON with `timestamp` in milliseconds, `input_length`, `output_length` and `hash_ids`.
+    /// Files with timestamps that have fractions, or with `chat_id`, `parent_chat_id` or `turn`, may be in
+    /// seconds: they need a `unit`.
     Mooncake,
+}
+
+/// Which instant of a trace is time zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Origin {
+    /// The earliest row within the reorder window.
+    First,
+    /// The zero of the trace's own times; for dates, the start of the year 1970 in UTC.
+    Zero,
+}
+
+/// What the times of a trace count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TimeUnit {
+    /// Seconds.
+    Seconds,
+    /// Thousandths of a second.
+    Milliseconds,
+}
+
+impl TraceFormat {
+    /// Its name in a scenario.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Splitwise => "Splitwise",
+            Self::Azure => "Azure",
+            Self::BurstGpt => "BurstGpt",
+            Self::Mooncake => "Mooncake",
+        }
+    }
+
+    /// Which instant is time zero unless the scenario says otherwise: formats with times of their own
+    /// begin at these, formats with dates or clocks at their first row.
+    #[must_use]
+    pub const fn default_origin(self) -> Origin {
+        match self {
+            Self::Splitwise => Origin::Zero,
+            Self::Azure | Self::BurstGpt | Self::Mooncake => Origin::First,
+        }
+    }
+
+    /// Whether its times are numbers of which one may say the unit.
+    #[must_use]
+    pub const fn takes_unit(self) -> bool {
+        match self {
+            Self::Splitwise | Self::BurstGpt | Self::Mooncake => true,
+            Self::Azure => false,
+        }
+    }
 }
 
 /// When generated requests come. Rates are requests a second, before `shape`.

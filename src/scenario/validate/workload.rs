@@ -6,9 +6,18 @@ impl Check<'_> {
     pub(super) fn workload(&mut self, path: &str, workload: &Workload) {
         match workload {
             Workload::Trace {
-                path: file, window, ..
+                path: file,
+                format,
+                unit,
+                window,
+                ..
             } => {
                 self.trace_file(path, file);
+                if unit.is_some() && !format.takes_unit() {
+                    let message =
+                        format!("the times of `{}` have a unit of their own", format.name());
+                    self.report(format!("{path}.unit"), message, "leave `unit` out");
+                }
                 self.window(path, window.as_ref());
             }
             Workload::Synthetic {
