@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::time::SimTime;
@@ -8,8 +8,10 @@ use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 pub(super) struct Arrivals {
     stream: ArrivalStream,
     next: Option<Arrival>,
-    /// By time; of equal times, in the order of handing over.
-    submitted: VecDeque<Arrival>,
+    /// By time and, of equal times, in the order of handing over.
+    submitted: BTreeMap<(SimTime, u64), Arrival>,
+    /// Requests handed over so far.
+    handed_over: u64,
     pub(super) error: Option<WorkloadError>,
 }
 
@@ -18,7 +20,8 @@ impl Arrivals {
         let mut arrivals = Self {
             stream,
             next: None,
-            submitted: VecDeque::new(),
+            submitted: BTreeMap::new(),
+            handed_over: 0,
             error: None,
         };
         arrivals.advance();
@@ -38,15 +41,18 @@ impl Arrivals {
     }
 
     pub(super) fn submit(&mut self, arrival: Arrival) {
-        let place = self
-            .submitted
-            .partition_point(|other| other.time <= arrival.time);
-        self.submitted.insert(place, arrival);
+        self.submitted
+            .insert((arrival.time, self.handed_over), arrival);
+        self.handed_over += 1;
+    }
+
+    fn first_submitted(&self) -> Option<&Arrival> {
+        self.submitted.first_key_value().map(|(_, arrival)| arrival)
     }
 
     /// When the next one comes.
     pub(super) fn next_time(&self) -> Option<SimTime> {
-        match (&self.next, self.submitted.front()) {
+        match (&self.next, self.first_submitted()) {
             (Some(next), Some(submitted)) => Some(next.time.min(submitted.time)),
             (next, submitted) => next.as_ref().or(submitted).map(|arrival| arrival.time),
         }
@@ -54,13 +60,13 @@ impl Arrivals {
 
     /// Takes the next one; of equal times, that of the workload.
     pub(super) fn take(&mut self) -> Option<Arrival> {
-        let submitted_first = match (&self.next, self.submitted.front()) {
+        let submitted_first = match (&self.next, self.first_submitted()) {
             (Some(next), Some(submitted)) => submitted.time < next.time,
             (None, Some(_)) => true,
             _ => false,
         };
         if submitted_first {
-            return self.submitted.pop_front();
+            return self.submitted.pop_first().map(|(_, arrival)| arrival);
         }
         let next = self.next.take();
         if next.is_some() {

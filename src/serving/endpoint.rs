@@ -13,8 +13,8 @@ use super::run::Finished;
 use super::scheduler::{AnyScheduler, Choice, Engines, Scheduler, Shape};
 use super::task::Phase;
 use super::{
-    Counts, EndpointConfig, EngineId, EngineLoad, LateArrival, Outcome, Rejection, RequestRecord,
-    Role,
+    Counts, EndpointConfig, EngineId, EngineLoad, Outcome, Rejection, RequestRecord, Role,
+    SubmitError,
 };
 
 /// The data plane of one application: its requests, batch engines, scheduler and events, in dense
@@ -53,7 +53,7 @@ use super::{
 /// let record = endpoint.take_ended().next().unwrap();
 /// assert_eq!(record.ttft(), Some(seconds(1.0)));
 /// assert_eq!(record.e2e(), Some(seconds(1.0 + 4.0 * 0.5)));
-/// # Ok::<(), fleetsim::serving::LateArrival>(())
+/// # Ok::<(), fleetsim::serving::SubmitError>(())
 /// ```
 #[derive(Debug)]
 pub struct Endpoint {
@@ -152,16 +152,28 @@ impl Endpoint {
         }
     }
 
-    /// Hands over a request, from a host that makes its own.
+    /// Hands over a request, from a host that makes its own. The order of handing over is free.
     ///
     /// # Errors
-    /// [`LateArrival`] when it would arrive before an instant that has been served already.
-    pub fn submit(&mut self, arrival: Arrival) -> Result<(), LateArrival> {
+    /// [`SubmitError`] when it has no prompt, asks for no token, would arrive before an instant that has
+    /// been served already, or has the number of a request that is to come or has not ended.
+    pub fn submit(&mut self, arrival: Arrival) -> Result<(), SubmitError> {
+        let id = arrival.id;
+        if arrival.prompt_tokens == 0 {
+            return Err(SubmitError::NoPromptTokens { id });
+        }
+        if arrival.output_tokens == 0 {
+            return Err(SubmitError::NoOutputTokens { id });
+        }
         if arrival.time < self.now {
-            return Err(LateArrival {
+            return Err(SubmitError::Late {
+                id,
                 arrival: arrival.time,
                 served: self.now,
             });
+        }
+        if !self.requests.claim(id) {
+            return Err(SubmitError::IdInUse { id });
         }
         self.arrivals.submit(arrival);
         Ok(())

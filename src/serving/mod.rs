@@ -45,5 +45,5 @@ pub use record::{Outcome, Rejection, RequestRecord};
 pub use recorder::BatchRun;
 pub use step::{BatchShape, Linear, StepModel, Steps};
 pub use types::{
-    Counts, EndpointConfig, EngineBusy, EngineId, EngineLoad, EngineSpec, LateArrival,
+    Counts, EndpointConfig, EngineBusy, EngineId, EngineLoad, EngineSpec, SubmitError,
 };

@@ -1,4 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasherDefault;
 use std::ops::{Index, IndexMut};
 
 use crate::time::SimTime;
@@ -122,6 +124,9 @@ impl Request {
     }
 }
 
+/// Only asked for members, never gone over, so that the order in it does not matter.
+type Numbers = HashSet<u64, BuildHasherDefault<DefaultHasher>>;
+
 /// All requests that have not ended, in dense storage whose places are used again.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -132,6 +137,8 @@ pub(super) struct Requests {
     restarts: BTreeMap<RequestId, u32>,
     free: Vec<RequestId>,
     arrived: u64,
+    /// The numbers of those that are to come or have not ended, once a host hands one over.
+    numbers: Option<Numbers>,
 }
 
 impl Requests {
@@ -139,7 +146,21 @@ impl Requests {
         super::ahead::fetch(&self[id]);
     }
 
+    /// Takes a number for a request to come. False when a request has it that is to come or has not ended.
+    pub(super) fn claim(&mut self, number: u64) -> bool {
+        let mut numbers = self
+            .numbers
+            .take()
+            .unwrap_or_else(|| self.iter().map(|(_, request)| request.id).collect());
+        let is_free = numbers.insert(number);
+        self.numbers = Some(numbers);
+        is_free
+    }
+
     pub(super) fn insert(&mut self, arrival: &Arrival) -> RequestId {
+        if let Some(numbers) = &mut self.numbers {
+            numbers.insert(arrival.id);
+        }
         let request = Request {
             id: arrival.id,
             arrival: arrival.time,
@@ -173,6 +194,9 @@ impl Requests {
         debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
         self[id].stage = Stage::Ended;
         self.restarts.remove(&id);
+        if let Some(numbers) = &mut self.numbers {
+            numbers.remove(&self.slots[id.0 as usize].id);
+        }
         super::ahead::fetch(&self.sequences[id.0 as usize]);
         self.free.push(id);
     }

@@ -170,14 +170,16 @@ impl WorldTestExt for World {
 
     fn submit(&mut self, seconds: u32) {
         let (time, app) = (self.now(), self.app());
-        let arrival = Arrival {
-            id: 0,
+        let mut service = self.get_mut::<Service>(app).unwrap();
+        let mut arrival = Arrival {
+            id: service.0.counts().arrived,
             time,
             prompt_tokens: 1,
             output_tokens: seconds,
         };
-        let mut service = self.get_mut::<Service>(app).unwrap();
-        service.0.submit(arrival).unwrap();
+        while service.0.submit(arrival).is_err() {
+            arrival.id += 1;
+        }
     }
 
     fn count<C: Component>(&mut self) -> usize {
