@@ -11,8 +11,10 @@ use fleetsim::catalog::Catalog;
 use fleetsim::observe::Distribution;
 use fleetsim::random::Stream;
 use fleetsim::scenario::{Engine, Performance as Times, Scheduler as Rule, Workload};
-use fleetsim::serving::scheduler::{Choice, Engines, Scheduler, Shape};
-use fleetsim::serving::{Endpoint, EndpointConfig, EngineId, EngineSpec, Performance, Role};
+use fleetsim::serving::routing::{Choice, Engines, Scheduler, Shape};
+use fleetsim::serving::{
+    Endpoint, EndpointConfig, EngineId, EngineSpec, Performance, PossibleEngine, Role,
+};
 use fleetsim::time::SimTime;
 use fleetsim::{document, workload};
 
@@ -67,7 +69,11 @@ fn run(name: &str, rule: Rule, own: Option<PowerOfTwo>) -> Result<f64, Box<dyn E
         kv_bytes_per_token: model.kv_bytes_per_token(),
         scheduler: rule,
         random: Stream::new(SEED, "scheduler"),
-        possible: vec![(Role::Mixed, Engine::default(), MEMORY_BYTES)],
+        possible: vec![PossibleEngine::new(
+            Role::Mixed,
+            Engine::default(),
+            MEMORY_BYTES,
+        )],
     };
     let requests: Workload = document::read("requests", REQUESTS)?;
     let arrivals = workload::open(&requests, ".".as_ref(), SEED, "chat")?;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use fleetsim::random::Stream;
 use fleetsim::scenario::{Engine, Scheduler};
 use fleetsim::serving::{
-    ConstantTime, Endpoint, EndpointConfig, EngineId, EngineSpec, Outcome, Performance, Role,
+    ConstantTime, Endpoint, EndpointConfig, EngineId, EngineSpec, Outcome, Performance,
+    PossibleEngine, Role,
 };
 use fleetsim::time::{SimDuration, SimTime};
 use fleetsim::workload::Arrival;
@@ -130,7 +131,10 @@ fn check(
         kv_bytes_per_token: 1,
         scheduler,
         random: Stream::new(1, "scheduler"),
-        possible: roles.iter().map(|&role| (role, batching, MEMORY)).collect(),
+        possible: roles
+            .iter()
+            .map(|&role| PossibleEngine::new(role, batching, MEMORY))
+            .collect(),
     };
     let endpoint = Endpoint::new(config, Box::new(workload.clone().into_iter().map(Ok)));
     let mut fleet = Fleet {

@@ -8,7 +8,6 @@ use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, Instance, InstanceRole, InstanceStatus, Instances,
     Ledger, Service, StartUp, Stock, Templates, TickSet,
 };
-use crate::scenario::Engine;
 use crate::serving::{EngineLoad, Role};
 use crate::time::{SimDuration, SimTime};
 
@@ -184,16 +183,9 @@ fn begin(
         let performance = templates.performance(role, sku)?;
         Some(FULL_PROMPT as f64 / performance.iteration(FULL_PROMPT, 0))
     };
-    let (max_batch_size, max_batch_tokens) = match templates.engine(role) {
-        Some(Engine::Splitwise {
-            max_batch_size,
-            max_batch_tokens,
-            ..
-        }) => (Some(max_batch_size), Some(max_batch_tokens)),
-        Some(Engine::Orca { max_batch_size }) => (Some(max_batch_size), None),
-        Some(Engine::Fcfs) => (Some(1), None),
-        None => (None, None),
-    };
+    let limits = templates.engine(role).map(|engine| engine.limits());
+    let (max_batch_size, max_batch_tokens) =
+        limits.map_or((None, None), |it| (it.requests, it.step_tokens));
     RoleSnapshot {
         max_batch_size,
         max_batch_tokens,

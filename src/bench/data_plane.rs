@@ -6,7 +6,7 @@ use super::fleet::{APPLICATION, FleetBench, MODEL, SKU, templates};
 use crate::catalog::Catalog;
 use crate::random::Stream;
 use crate::scenario::{self, Engine, Role, Scheduler};
-use crate::serving::{Endpoint, EndpointConfig, EngineSpec, Performance};
+use crate::serving::{Endpoint, EndpointConfig, EngineSpec, Performance, PossibleEngine};
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{self, Arrival, ArrivalStream, WorkloadError};
 
@@ -64,7 +64,9 @@ impl DataPlane {
             random: Stream::new(0, "scheduler"),
             possible: roles
                 .iter()
-                .map(|&(role, _)| (role, Engine::default(), hardware.memory_bytes))
+                .map(|&(role, _)| {
+                    PossibleEngine::new(role, Engine::default(), hardware.memory_bytes)
+                })
                 .collect(),
         };
         let mut endpoint = Endpoint::new(config, Box::new(std::iter::empty()));

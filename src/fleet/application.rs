@@ -9,7 +9,7 @@ use bevy_ecs::entity::Entity;
 use crate::catalog::Catalog;
 use crate::random::{Delay, Stream};
 use crate::scenario::{self, Drain, Engine, Template};
-use crate::serving::{Endpoint, Performance, Role};
+use crate::serving::{Endpoint, Performance, PossibleEngine, Role};
 use crate::time::SimDuration;
 
 use super::stock::Kind;
@@ -157,16 +157,14 @@ impl Templates {
         fit.as_ref().ok().map(|fit| &fit.performance)
     }
 
-    /// Every `(role, batching, bytes of memory)` that an instance could ever have.
-    pub(super) fn possible(&self) -> Vec<(Role, Engine, u64)> {
+    /// What an instance could ever be.
+    pub(super) fn possible(&self) -> Vec<PossibleEngine> {
         self.0
             .iter()
             .flat_map(|template| {
-                template
-                    .fits
-                    .iter()
-                    .flatten()
-                    .map(|fit| (template.role, template.engine, fit.memory_bytes))
+                template.fits.iter().flatten().map(|fit| {
+                    PossibleEngine::new(template.role, template.engine, fit.memory_bytes)
+                })
             })
             .collect()
     }
@@ -204,7 +202,7 @@ impl Fit {
             template.tensor_parallelism,
         )?;
         let memory_bytes = u64::from(needed).saturating_mul(kind.processor().memory_bytes);
-        if memory_bytes <= weights_bytes && template.engine != Engine::Fcfs {
+        if memory_bytes <= weights_bytes && template.engine.limits().counts_memory() {
             return Err(ScalingError::TooLittleMemory {
                 sku: sku.name.clone(),
                 weights_bytes,

@@ -7,7 +7,8 @@
 use fleetsim::random::Stream;
 use fleetsim::scenario::{Engine, Scheduler};
 use fleetsim::serving::{
-    ConstantTime, Endpoint, EndpointConfig, EngineId, EngineSpec, Performance, RequestRecord, Role,
+    ConstantTime, Endpoint, EndpointConfig, EngineId, EngineSpec, Performance, PossibleEngine,
+    RequestRecord, Role,
 };
 use fleetsim::time::{SimDuration, SimTime};
 use fleetsim::workload::{Arrival, ArrivalStream};
@@ -68,7 +69,7 @@ impl Fleet {
 
     /// The endpoint without its engines.
     pub(crate) fn endpoint(&self, arrivals: ArrivalStream) -> Endpoint {
-        let possible = |&role| (role, self.batching, WEIGHTS + self.room);
+        let possible = |&role| PossibleEngine::new(role, self.batching, WEIGHTS + self.room);
         let config = EndpointConfig {
             weights_bytes: WEIGHTS,
             kv_bytes_per_token: 1,

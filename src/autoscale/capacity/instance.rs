@@ -50,19 +50,16 @@ struct Prompts {
 
 impl InstanceModel {
     pub(super) fn new(engine: Engine, kv_tokens: u64, performance: Performance) -> Self {
-        let (tasks, tokens, kv_tokens) = match engine {
-            Engine::Splitwise {
-                max_batch_size,
-                max_batch_tokens,
-                ..
-            } => (max_batch_size, max_batch_tokens, kv_tokens),
-            Engine::Orca { max_batch_size } => (max_batch_size, u64::MAX, kv_tokens),
-            Engine::Fcfs => (1, u64::MAX, u64::MAX),
+        let limits = engine.limits();
+        let kv_tokens = if limits.counts_memory() {
+            kv_tokens
+        } else {
+            u64::MAX
         };
         Self {
             performance,
-            tasks: tasks.into(),
-            tokens,
+            tasks: limits.requests.map_or(u64::MAX, u64::from),
+            tokens: limits.step_tokens.unwrap_or(u64::MAX),
             kv_tokens,
         }
     }

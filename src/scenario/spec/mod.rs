@@ -2,6 +2,7 @@
 
 mod application;
 mod instances;
+mod limits;
 mod scheduler;
 mod script;
 mod workload;
@@ -16,6 +17,7 @@ use crate::time::{SimDuration, SimTime};
 
 pub use application::{Application, Performance, RawPolicy, Slo};
 pub use instances::{Drain, Engine, Role, Scaling, Start, Template};
+pub use limits::{EngineLimits, KvMemory};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
 pub use workload::{Arrivals, Lengths, Origin, Shape, TimeUnit, TraceFormat, Workload};

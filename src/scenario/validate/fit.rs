@@ -1,6 +1,6 @@
 use super::Check;
 use crate::catalog::{Catalog, ProfileKey};
-use crate::scenario::{Application, Engine, Performance, Template};
+use crate::scenario::{Application, Performance, Template};
 
 /// Why no instance of a template can run on a server of a SKU, the nearest miss last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +107,7 @@ fn misfit(
     let weights = model.weights_bytes;
     let one_token = weights.saturating_add(model.kv_bytes_per_token());
     // No processors at all are for the schema to complain about.
-    if needed > 0 && one_token > memory && !matches!(template.engine, Engine::Fcfs) {
+    if needed > 0 && one_token > memory && template.engine.limits().counts_memory() {
         return Some(Misfit::Memory { weights, memory });
     }
     let key = ProfileKey {

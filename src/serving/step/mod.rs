@@ -1,11 +1,17 @@
 //! How long a step of a batch takes, from what is in it: one file a model.
 
+mod constant;
 mod linear;
+mod performance;
+mod profile;
 mod steps;
 
 use std::fmt::Debug;
 
+pub use constant::ConstantTime;
 pub use linear::Linear;
+pub use performance::{Performance, PerformanceError, PerformanceModel};
+pub use profile::{Curves, InvalidCurve};
 pub use steps::Steps;
 
 /// What one step computes, as sums over its requests.

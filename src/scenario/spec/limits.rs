@@ -1,0 +1,95 @@
+//! What engines can hold and do at most, as they tell of themselves.
+
+use super::Engine;
+
+/// What an engine can hold and do at most, as it tells of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EngineLimits {
+    /// The most requests in a batch. None: any number.
+    pub requests: Option<u32>,
+    /// The most tokens in a step. None: any number.
+    pub step_tokens: Option<u64>,
+    /// The most tokens of a request, prompt and output together. None: as memory allows.
+    pub request_tokens: Option<u64>,
+    /// How it uses memory.
+    pub memory: KvMemory,
+}
+
+/// How an engine uses the memory of its processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum KvMemory {
+    /// The KV cache of a phase is reserved when the phase starts.
+    #[default]
+    Reserved,
+    /// The KV cache grows block by block.
+    Paged {
+        /// The share of all memory that weights and KV cache may take.
+        utilization: f64,
+        /// Tokens in a block.
+        block_tokens: u32,
+        /// Blocks that requests can use. None: as many as fit beside the weights.
+        blocks: Option<u64>,
+    },
+    /// It does not count memory.
+    Unlimited,
+}
+
+impl EngineLimits {
+    /// Bytes that weights and KV cache may take together on processors with `memory_bytes`.
+    #[must_use]
+    pub fn usable_bytes(
+        &self,
+        memory_bytes: u64,
+        weights_bytes: u64,
+        kv_bytes_per_token: u64,
+    ) -> u64 {
+        match self.memory {
+            KvMemory::Reserved => memory_bytes,
+            KvMemory::Unlimited => u64::MAX,
+            KvMemory::Paged {
+                blocks: Some(blocks),
+                block_tokens,
+                ..
+            } => blocks
+                .saturating_mul(block_tokens.into())
+                .saturating_mul(kv_bytes_per_token)
+                .saturating_add(weights_bytes),
+            // A cast of a float saturates.
+            KvMemory::Paged { utilization, .. } => (memory_bytes as f64 * utilization) as u64,
+        }
+    }
+
+    /// Whether memory is counted at all.
+    #[must_use]
+    pub fn counts_memory(&self) -> bool {
+        self.memory != KvMemory::Unlimited
+    }
+
+    /// Whether a request of these many tokens, prompt and output together, is not too long.
+    #[must_use]
+    pub fn takes(&self, tokens: u64) -> bool {
+        self.request_tokens.is_none_or(|most| tokens <= most)
+    }
+}
+
+impl Engine {
+    /// What an instance can hold and do at most.
+    #[must_use]
+    pub const fn limits(&self) -> EngineLimits {
+        let (requests, step_tokens, memory) = match *self {
+            Self::Splitwise {
+                max_batch_size,
+                max_batch_tokens,
+                ..
+            } => (max_batch_size, Some(max_batch_tokens), KvMemory::Reserved),
+            Self::Orca { max_batch_size } => (max_batch_size, None, KvMemory::Reserved),
+            Self::Fcfs => (1, None, KvMemory::Unlimited),
+        };
+        EngineLimits {
+            requests: Some(requests),
+            step_tokens,
+            request_tokens: None,
+            memory,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use crate::time::SimTime;
+
+use super::EngineId;
+use super::run_ends::RunEnds;
+use crate::serving::engine::RequestId;
+
+/// What is due: the ends of runs and the steps of KV-cache transfers, in order of time and, at equal
+/// times, in the order in which they were scheduled.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    /// At most one for each engine, so a run that is cut short just ends anew.
+    runs: RunEnds,
+    /// KV caches on their way, by arrival.
+    transfers: BinaryHeap<Reverse<Transfer>>,
+    /// Transfers to be tried again, by when: all wait equally long, so the last to be told is the last.
+    again: VecDeque<Transfer>,
+    scheduled: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Transfer {
+    time: SimTime,
+    number: u64,
+    request: RequestId,
+}
+
+/// One thing that is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// The run of an engine ends.
+    Run(EngineId),
+    /// A transfer is complete, or to be tried again.
+    Transfer(RequestId),
+}
+
+impl Events {
+    fn number(&mut self) -> u64 {
+        self.scheduled += 1;
+        self.scheduled
+    }
+
+    /// Sets when the run of an engine ends.
+    pub(crate) fn run_ends(&mut self, engine: EngineId, time: SimTime) {
+        let order = self.number();
+        self.runs.set(engine, time, order);
+    }
+
+    /// Takes the run of an engine out, if it has one.
+    pub(crate) fn cancel_run(&mut self, engine: EngineId) {
+        self.runs.cancel(engine);
+    }
+
+    fn transfer(&mut self, request: RequestId, time: SimTime) -> Transfer {
+        Transfer {
+            time,
+            number: self.number(),
+            request,
+        }
+    }
+
+    /// Schedules the end of a request's transfer.
+    pub(crate) fn transfer_ends(&mut self, request: RequestId, time: SimTime) {
+        let transfer = self.transfer(request, time);
+        self.transfers.push(Reverse(transfer));
+    }
+
+    /// Schedules another try to start a request's transfer, no earlier than any other.
+    pub(crate) fn try_transfer_again(&mut self, request: RequestId, time: SimTime) {
+        debug_assert!(self.again.back().is_none_or(|last| last.time <= time));
+        let transfer = self.transfer(request, time);
+        self.again.push_back(transfer);
+    }
+
+    /// Takes out the transfers of all requests but these.
+    pub(crate) fn keep_transfers(&mut self, stays: impl Fn(RequestId) -> bool) {
+        self.transfers
+            .retain(|Reverse(transfer)| stays(transfer.request));
+        self.again.retain(|transfer| stays(transfer.request));
+    }
+
+    /// The requests with a transfer, in no particular order.
+    pub(crate) fn transfers(&self) -> impl Iterator<Item = RequestId> + '_ {
+        let on_their_way = self.transfers.iter().map(|Reverse(transfer)| transfer);
+        on_their_way.chain(&self.again).map(|it| it.request)
+    }
+
+    /// The request whose transfer ends next, and two of which one has the next but one.
+    pub(crate) fn next_to_end(&self) -> impl Iterator<Item = RequestId> + '_ {
+        let transfers = self.transfers.iter().take(3);
+        transfers.map(|Reverse(transfer)| transfer.request)
+    }
+
+    /// The request whose transfer is tried so many tries after the next.
+    pub(crate) fn tried_after(&self, tries: usize) -> Option<RequestId> {
+        self.again.get(tries).map(|transfer| transfer.request)
+    }
+
+    /// The ends of runs.
+    pub(crate) const fn runs(&self) -> &RunEnds {
+        &self.runs
+    }
+
+    /// Which transfer is due first.
+    #[inline]
+    fn next_transfer(&self) -> Option<&Transfer> {
+        let ends = self.transfers.peek().map(|Reverse(transfer)| transfer);
+        match (ends, self.again.front()) {
+            (Some(ends), Some(again)) => Some(ends.min(again)),
+            (ends, again) => ends.or(again),
+        }
+    }
+
+    pub(crate) fn next_time(&self) -> Option<SimTime> {
+        let run = self.runs.first().map(|run| run.key);
+        let transfer = self.next_transfer().map(|transfer| transfer.time);
+        match (run, transfer) {
+            (Some(run), Some(transfer)) => Some(run.min(transfer)),
+            (run, transfer) => run.or(transfer),
+        }
+    }
+
+    /// What is due first. A run stays until it is set anew, which is how nearly every one ends, or
+    /// cancelled; a transfer's step is taken out.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        let transfer = self.next_transfer().copied();
+        match self.runs.first() {
+            Some(run) if transfer.is_none_or(|it| (run.key, run.order) < (it.time, it.number)) => {
+                Some(Event::Run(run.id))
+            }
+            _ => {
+                let transfer = transfer?;
+                if self.again.front() == Some(&transfer) {
+                    self.again.pop_front();
+                } else {
+                    self.transfers.pop();
+                }
+                Some(Event::Transfer(transfer.request))
+            }
+        }
+    }
+}

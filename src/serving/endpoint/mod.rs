@@ -1,0 +1,413 @@
+//! One application's share of the data plane: its queue, its books, who is open, and the event loop.
+
+mod arrivals;
+mod config;
+mod counts;
+mod deadlock;
+mod error;
+mod events;
+mod membership;
+mod prefetch;
+mod questions;
+mod record;
+mod recorder;
+mod recount;
+mod run_ends;
+mod seat;
+mod serve;
+mod split;
+mod transfer;
+mod withdrawal;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::time::SimTime;
+use crate::workload::{Arrival, ArrivalStream, WorkloadError};
+
+use arrivals::Arrivals;
+use events::{Event, Events};
+use recorder::Recorder;
+use seat::{Admission, Stay};
+
+use super::engine::{RequestId, Told};
+use super::requests::{Request, Requests};
+use super::routing::{AnyScheduler, Choice, Engines, Scheduler, Shape};
+use super::{EngineId, EngineLoad, Role};
+
+pub use config::{EndpointConfig, EngineSpec, PossibleEngine};
+pub use counts::Counts;
+pub use error::{EngineBusy, SubmitError};
+pub(crate) use seat::Seat;
+pub(crate) use split::Split;
+
+pub use record::{Outcome, Rejection, RequestRecord};
+pub use recorder::BatchRun;
+
+/// The data plane of one application: its requests, batch engines, scheduler and events, in dense
+/// arrays.
+///
+/// ```
+/// use fleetsim::random::Stream;
+/// use fleetsim::scenario::{Engine, Scheduler};
+/// use fleetsim::serving::{
+///     ConstantTime, Endpoint, EndpointConfig, EngineSpec, Performance, PossibleEngine, Role,
+/// };
+/// use fleetsim::time::{SimDuration, SimTime};
+/// use fleetsim::workload::Arrival;
+///
+/// let mut endpoint = Endpoint::new(
+///     EndpointConfig {
+///         weights_bytes: 0,
+///         kv_bytes_per_token: 1,
+///         scheduler: Scheduler::Jsq,
+///         random: Stream::new(0, "scheduler"),
+///         possible: vec![PossibleEngine::new(Role::Mixed, Engine::Fcfs, 1_000)],
+///     },
+///     Box::new(std::iter::empty()),
+/// );
+/// let seconds = |s| SimDuration::saturating(s);
+/// let engine = endpoint.add_engine(EngineSpec {
+///     instance: 0,
+///     role: Role::Mixed,
+///     batching: Engine::Fcfs,
+///     memory_bytes: 1_000,
+///     performance: Performance::Constant(ConstantTime::new(seconds(1.0), seconds(0.5))),
+/// });
+/// endpoint.open(engine);
+/// endpoint.submit(Arrival { id: 0, time: SimTime::ZERO, prompt_tokens: 10, output_tokens: 5 })?;
+/// endpoint.serve_until(SimTime::MAX);
+/// let record = endpoint.take_ended().next().unwrap();
+/// assert_eq!(record.ttft(), Some(seconds(1.0)));
+/// assert_eq!(record.e2e(), Some(seconds(1.0 + 4.0 * 0.5)));
+/// # Ok::<(), fleetsim::serving::SubmitError>(())
+/// ```
+#[derive(Debug)]
+pub struct Endpoint {
+    pub(crate) config: EndpointConfig,
+    pub(crate) requests: Requests,
+    pub(crate) engines: Vec<Seat>,
+    /// By engine: the number of its instance, which every record of a request asks for.
+    pub(crate) instances: Vec<u64>,
+    /// By engine.
+    pub(crate) stays: Vec<Stay>,
+    pub(crate) scheduler: AnyScheduler,
+    pub(crate) transfer_bytes_per_s: f64,
+    pub(crate) events: Events,
+    pub(crate) arrivals: Arrivals,
+    /// Requests at the application that no engine takes, in order of arrival.
+    pub(crate) waiting: VecDeque<RequestId>,
+    /// By engine: what was evicted from there, to begin again when a task completes.
+    pub(crate) parked: BTreeMap<EngineId, Vec<RequestId>>,
+    pub(crate) ended: Vec<RequestRecord>,
+    pub(crate) counts: Counts,
+    pub(crate) now: SimTime,
+    pub(crate) last_event: SimTime,
+    /// What engines tell of, to be written down.
+    pub(crate) told: Told,
+    pub(crate) split: Split,
+    /// By role: what the engines taken out did.
+    pub(crate) departed: [EngineLoad; 3],
+    /// Only where runs are recorded.
+    pub(crate) recorder: Option<Box<Recorder>>,
+    /// Watched engines that have become idle.
+    pub(crate) idle: Vec<EngineId>,
+    /// The choice that memory was asked for last.
+    pub(crate) likely: Option<Choice>,
+    /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
+    largest: (u64, u64),
+}
+
+impl Endpoint {
+    /// An endpoint without engines whose requests come from `arrivals`.
+    #[must_use]
+    pub fn new(config: EndpointConfig, arrivals: ArrivalStream) -> Self {
+        let scheduler = AnyScheduler::new(config.scheduler, config.random.clone());
+        let transfer = config
+            .scheduler
+            .transfer_gib_per_s()
+            .unwrap_or(f64::INFINITY);
+        Self::build(config, scheduler, transfer, arrivals)
+    }
+
+    /// An endpoint with a scheduler of the user's own, and the bandwidth in GiB/s at which KV caches
+    /// are sent between engines that it chooses as a pair. `config.scheduler` only says how to read
+    /// the roles in `config.possible`.
+    #[must_use]
+    pub fn with_scheduler(
+        config: EndpointConfig,
+        scheduler: Box<dyn Scheduler>,
+        transfer_gib_per_s: f64,
+        arrivals: ArrivalStream,
+    ) -> Self {
+        Self::build(
+            config,
+            AnyScheduler::Custom(scheduler),
+            transfer_gib_per_s,
+            arrivals,
+        )
+    }
+
+    fn build(
+        config: EndpointConfig,
+        scheduler: AnyScheduler,
+        transfer_gib_per_s: f64,
+        arrivals: ArrivalStream,
+    ) -> Self {
+        Self {
+            largest: largest(&config),
+            config,
+            requests: Requests::default(),
+            engines: Vec::new(),
+            instances: Vec::new(),
+            stays: Vec::new(),
+            scheduler,
+            transfer_bytes_per_s: transfer_gib_per_s * 1_073_741_824.0,
+            events: Events::default(),
+            arrivals: Arrivals::new(arrivals),
+            waiting: VecDeque::new(),
+            parked: BTreeMap::new(),
+            ended: Vec::new(),
+            counts: Counts::default(),
+            now: SimTime::ZERO,
+            last_event: SimTime::ZERO,
+            told: Told::default(),
+            split: Split::default(),
+            departed: [EngineLoad::default(); 3],
+            recorder: None,
+            idle: Vec::new(),
+            likely: None,
+        }
+    }
+
+    /// Hands over a request, from a host that makes its own. The order of handing over is free.
+    ///
+    /// # Errors
+    /// [`SubmitError`] when it has no prompt, asks for no token, would arrive before an instant that has
+    /// been served already, or has the number of a request that is to come or has not ended.
+    pub fn submit(&mut self, arrival: Arrival) -> Result<(), SubmitError> {
+        let id = arrival.id;
+        if arrival.prompt_tokens == 0 {
+            return Err(SubmitError::NoPromptTokens { id });
+        }
+        if arrival.output_tokens == 0 {
+            return Err(SubmitError::NoOutputTokens { id });
+        }
+        if arrival.time < self.now {
+            return Err(SubmitError::Late {
+                id,
+                arrival: arrival.time,
+                served: self.now,
+            });
+        }
+        if !self.requests.claim(id) {
+            return Err(SubmitError::IdInUse { id });
+        }
+        self.arrivals.submit(arrival);
+        Ok(())
+    }
+
+    /// Serves exactly, event by event, up to and including `until`. At equal times arrivals come
+    /// first, then whatever was scheduled first.
+    pub fn serve_until(&mut self, until: SimTime) {
+        loop {
+            let arrival = self.arrivals.next_time();
+            let event = self.events.next_time();
+            let (time, arrives) = match (arrival, event) {
+                (Some(arrival), Some(event)) if arrival <= event => (arrival, true),
+                (Some(arrival), None) => (arrival, true),
+                (_, Some(event)) => (event, false),
+                (None, None) if self.wake_stalled() => continue,
+                (None, None) => break,
+            };
+            if time > until {
+                break;
+            }
+            self.now = self.now.max(time);
+            self.last_event = self.now;
+            self.counts.events += 1;
+            if arrives {
+                self.admit();
+            } else {
+                self.handle_event();
+            }
+            self.fetch_for_next_arrival();
+        }
+        if until < SimTime::MAX {
+            self.now = self.now.max(until);
+        }
+    }
+
+    fn handle_event(&mut self) {
+        match self.events.next() {
+            Some(Event::Run(engine)) => self.complete(engine),
+            Some(Event::Transfer(id)) => self.move_transfer(id),
+            None => {}
+        }
+    }
+
+    /// Lets the next arrival in: rejected, dispatched, or left waiting.
+    fn admit(&mut self) {
+        let Some(arrival) = self.arrivals.take() else {
+            return;
+        };
+        self.counts.arrived += 1;
+        self.counts.arrived_prompt_tokens += u64::from(arrival.prompt_tokens);
+        let id = self.requests.insert(&arrival);
+        let shape = self.shape(&self.requests[id]);
+        if !self.could_ever_hold(&shape) {
+            self.counts.rejected += 1;
+            let outcome = Outcome::Rejected(Rejection::TooLarge);
+            let record = self.record(id, outcome, None);
+            self.ended.push(record);
+            self.requests.remove(id);
+        } else if !self.dispatch(id) {
+            self.counts.waiting += 1;
+            self.waiting.push_back(id);
+        }
+    }
+
+    fn could_ever_hold(&self, shape: &Shape) -> bool {
+        let weights = self.config.weights_bytes;
+        weights.saturating_add(shape.prompt_bytes) <= self.largest.0
+            && (shape.output_tokens == 1 || weights.saturating_add(shape.bytes()) <= self.largest.1)
+    }
+
+    pub(crate) fn shape(&self, request: &Request) -> Shape {
+        let bytes = |tokens: u64| self.config.kv_bytes_per_token.saturating_mul(tokens);
+        Shape {
+            prompt_tokens: request.prompt_tokens,
+            output_tokens: request.output_tokens,
+            prompt_bytes: bytes(u64::from(request.prompt_tokens) + 1),
+            token_bytes: bytes(request.decode_tokens().into()),
+        }
+    }
+
+    /// The scheduler, and what it may ask of the engines.
+    pub(crate) fn scheduler_and_engines(&mut self) -> (&mut AnyScheduler, Engines<'_>) {
+        let engines = Engines {
+            engines: &self.engines,
+            split: &self.split,
+            weights_bytes: self.config.weights_bytes,
+            now: self.now,
+        };
+        (&mut self.scheduler, engines)
+    }
+
+    /// Asks the scheduler where a request goes, and hands it over. False when it must wait.
+    pub(crate) fn dispatch(&mut self, id: RequestId) -> bool {
+        let shape = self.shape(&self.requests[id]);
+        let (scheduler, engines) = self.scheduler_and_engines();
+        let Some(Choice { prompt, token }) = scheduler.choose(&shape, &engines) else {
+            return false;
+        };
+        debug_assert!(
+            [prompt, token]
+                .iter()
+                .all(|id| self.engines[id.index()].admission == Admission::Open)
+        );
+        self.counts.in_flight += 1;
+        let request = &mut self.requests[id];
+        let token = if request.has_token_phase() {
+            token
+        } else {
+            prompt
+        };
+        request.prompt_engine = prompt;
+        request.token_engine = token;
+        let decode_tokens = request.decode_tokens();
+        self.assign(prompt);
+        if prompt != token {
+            self.assign(token);
+            self.split.will_come(token, id, decode_tokens);
+        }
+        self.arrive(prompt, id);
+        true
+    }
+
+    /// Schedules what waits at the application, in order of arrival, as far as engines are open to it.
+    pub fn flush(&mut self, now: SimTime) {
+        self.now = self.now.max(now);
+        for _ in 0..self.waiting.len() {
+            let Some(id) = self.waiting.pop_front() else {
+                break;
+            };
+            if self.dispatch(id) {
+                self.counts.waiting -= 1;
+                self.last_event = self.now;
+            } else {
+                self.waiting.push_back(id);
+            }
+        }
+    }
+
+    /// The instant of the next event, arrivals included.
+    #[must_use]
+    pub fn next_event(&self) -> Option<SimTime> {
+        match (self.arrivals.next_time(), self.events.next_time()) {
+            (Some(arrival), Some(event)) => Some(arrival.min(event)),
+            (arrival, event) => arrival.or(event),
+        }
+    }
+
+    /// The instant of the last event served.
+    #[must_use]
+    pub const fn last_event(&self) -> SimTime {
+        self.last_event
+    }
+
+    /// The instant that has been served up to, or the last event when there was no bound.
+    #[must_use]
+    pub const fn served(&self) -> SimTime {
+        self.now
+    }
+
+    /// Whether every request that will ever come has come and ended.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.counts.waiting == 0
+            && self.counts.in_flight == 0
+            && self.arrivals.next_time().is_none()
+    }
+
+    /// Why the workload ended early, if it did.
+    #[must_use]
+    pub fn workload_error(&self) -> Option<&WorkloadError> {
+        self.arrivals.error.as_ref()
+    }
+
+    /// Bytes of the model's weights on each engine.
+    #[must_use]
+    pub const fn weights_bytes(&self) -> u64 {
+        self.config.weights_bytes
+    }
+
+    /// How many requests stand where.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+/// The largest memory for the prompt side and for the token side that the scheduler could ever use.
+fn largest(config: &EndpointConfig) -> (u64, u64) {
+    let bytes = |it: &PossibleEngine| {
+        it.limits.usable_bytes(
+            it.memory_bytes,
+            config.weights_bytes,
+            config.kv_bytes_per_token,
+        )
+    };
+    let largest = |accept: &dyn Fn(Role) -> bool| {
+        let possible = config.possible.iter().filter(|it| accept(it.role));
+        possible.map(bytes).max().unwrap_or(0)
+    };
+    if config.scheduler.pairs_prompt_and_token() {
+        (
+            largest(&|role| role == Role::Prompt),
+            largest(&|role| role == Role::Token),
+        )
+    } else {
+        let any = largest(&|_| true);
+        (any, any)
+    }
+}

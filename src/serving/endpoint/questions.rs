@@ -1,0 +1,90 @@
+//! What an endpoint tells of its requests and engines.
+
+use super::{Endpoint, EngineId, EngineLoad, Outcome, RequestRecord};
+use crate::serving::engine::RequestId;
+use crate::serving::requests::Stage;
+use crate::time::SimTime;
+
+impl Endpoint {
+    pub(crate) fn record(
+        &self,
+        id: RequestId,
+        outcome: Outcome,
+        end: Option<SimTime>,
+    ) -> RequestRecord {
+        let request = &self.requests[id];
+        let instance = |engine: EngineId| Some(self.instances[engine.index()]);
+        let (prompt_instance, token_instance) = match request.stage {
+            Stage::Ended | Stage::Waiting | Stage::Parked => (None, None),
+            _ => (
+                instance(request.prompt_engine),
+                instance(request.token_engine),
+            ),
+        };
+        RequestRecord {
+            id: request.id,
+            arrival: request.arrival,
+            prompt_tokens: request.prompt_tokens,
+            output_tokens: request.output_tokens,
+            prompt_start: request.prompt_start,
+            first_token: request.first_token,
+            token_start: request.token_start,
+            end,
+            prompt_instance,
+            token_instance,
+            restarts: self.requests.restarts(id),
+            outcome,
+        }
+    }
+
+    /// Takes the records of what ended since the last call, in the order of ending. A request that is
+    /// turned away ends when it arrives.
+    pub fn take_ended(&mut self) -> std::vec::Drain<'_, RequestRecord> {
+        self.ended.drain(..)
+    }
+
+    /// The records of what ended since the last [`Self::take_ended`], in the order of ending.
+    #[must_use]
+    pub fn ended(&self) -> &[RequestRecord] {
+        &self.ended
+    }
+
+    /// Whether anything ended since the last [`Self::take_ended`].
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// The records of everything that has not ended, by arrival.
+    #[must_use]
+    pub fn outstanding(&self) -> Vec<RequestRecord> {
+        let mut live: Vec<(u64, RequestRecord)> = self
+            .requests
+            .iter()
+            .map(|(id, request)| {
+                let outcome = match request.stage {
+                    Stage::Waiting => Outcome::Waiting,
+                    _ => Outcome::InFlight,
+                };
+                let record = self.record(id, outcome, None);
+                (self.requests.sequence(id), record)
+            })
+            .collect();
+        live.sort_unstable_by_key(|&(sequence, _)| sequence);
+        live.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// What an engine holds and did by `at`, an instant not before the last event served and not after
+    /// the next.
+    #[must_use]
+    pub fn load(&self, engine: EngineId, at: SimTime) -> EngineLoad {
+        let seat = &self.engines[engine.index()];
+        let load = seat.engine.load(at);
+        EngineLoad {
+            assigned: seat.assigned.into(),
+            pending_tokens: load.pending_tokens + self.split.tokens_to_come(engine),
+            up_s: self.stays[engine.index()].length(at).seconds(),
+            ..load
+        }
+    }
+}

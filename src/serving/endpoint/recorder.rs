@@ -1,0 +1,126 @@
+//! Runs of iterations, written down for those who want to see them.
+
+use crate::time::SimTime;
+
+use super::{Endpoint, EngineId};
+
+/// Contiguous iterations of one batch on one instance: from its start to its end, or to where it was
+/// cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchRun {
+    /// The instance's number in the fleet.
+    pub instance: u64,
+    /// When the first iteration began.
+    pub start: SimTime,
+    /// When the last iteration ended, or the run was broken off.
+    pub end: SimTime,
+    /// Iterations completed; none of one that was broken off.
+    pub iterations: u64,
+    /// Requests in the batch whose prompt it processed.
+    pub prompts: u32,
+    /// Tokens of those prompts.
+    pub prompt_tokens: u64,
+    /// Requests in the batch that generated a token each iteration.
+    pub token_tasks: u32,
+}
+
+impl BatchRun {
+    /// Tokens that went through one iteration: those of the prompts, and one for each other request.
+    #[must_use]
+    pub const fn batch_tokens(&self) -> u64 {
+        self.prompt_tokens + self.token_tasks as u64
+    }
+}
+
+/// The runs of an endpoint's engines, where they are recorded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recorder {
+    /// By engine: the run under way, which ends where it starts for now.
+    open: Vec<Option<BatchRun>>,
+    done: Vec<BatchRun>,
+}
+
+impl Recorder {
+    /// The engine's run is over, if it has one, after so many iterations.
+    fn end(&mut self, id: EngineId, iterations: u64, now: SimTime) {
+        let open = self.open.get_mut(id.index());
+        if let Some(run) = open.and_then(Option::take) {
+            self.done.push(BatchRun {
+                end: now,
+                iterations,
+                ..run
+            });
+        }
+    }
+}
+
+impl Endpoint {
+    /// Records that the run of an engine starts, where runs are recorded.
+    pub(crate) fn record_start(&mut self, id: EngineId) {
+        let Some(recorder) = &mut self.recorder else {
+            return;
+        };
+        let Some(run) = self.engines[id.index()].engine.under_way(self.now) else {
+            return;
+        };
+        if recorder.open.len() <= id.index() {
+            recorder.open.resize(id.index() + 1, None);
+        }
+        recorder.open[id.index()] = Some(BatchRun {
+            instance: self.instances[id.index()],
+            start: self.now,
+            end: self.now,
+            iterations: 0,
+            prompts: run.prompts,
+            prompt_tokens: run.prompt_tokens,
+            token_tasks: run.token_tasks,
+        });
+    }
+
+    /// Records that the run of an engine is at its end.
+    pub(crate) fn record_end(&mut self, id: EngineId) {
+        if let Some(recorder) = &mut self.recorder
+            && let Some(run) = self.engines[id.index()].engine.under_way(self.now)
+        {
+            recorder.end(id, run.steps, self.now);
+        }
+    }
+
+    /// Records that the run of an engine ends where it is.
+    pub(crate) fn record_break(&mut self, id: EngineId) {
+        if let Some(recorder) = &mut self.recorder
+            && let Some(run) = self.engines[id.index()].engine.under_way(self.now)
+        {
+            recorder.end(id, run.done, self.now);
+        }
+    }
+
+    /// Records every run that starts from now on, or no more of them. Off unless asked for.
+    pub fn record_runs(&mut self, record: bool) {
+        self.recorder = record.then(Box::default);
+    }
+
+    /// Whether any run ended since the last [`Self::take_runs`].
+    #[must_use]
+    pub fn has_runs(&self) -> bool {
+        self.recorder.as_ref().is_some_and(|it| !it.done.is_empty())
+    }
+
+    /// Takes the runs that ended since the last call, in the order of ending.
+    pub fn take_runs(&mut self) -> impl Iterator<Item = BatchRun> + '_ {
+        self.recorder.iter_mut().flat_map(|it| it.done.drain(..))
+    }
+
+    /// The runs under way at `at`, as if they were broken off there, in the order of the engines.
+    pub fn runs_under_way(&self, at: SimTime) -> impl Iterator<Item = BatchRun> + '_ {
+        let open = self.recorder.iter().flat_map(|it| &it.open);
+        open.zip(&self.engines).filter_map(move |(run, engine)| {
+            let (run, under_way) = (run.as_ref()?, engine.engine.under_way(at)?);
+            Some(BatchRun {
+                end: at.max(run.start),
+                iterations: under_way.done,
+                ..*run
+            })
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! Serving on an engine: work arrives, a step or a run of steps starts, may be cut short, and ends.
+
+use super::seat::Seat;
+use super::{Endpoint, EngineId, Outcome};
+use crate::serving::engine::{
+    Effects, Interrupted, Phases, Progressed, RequestId, Start, Urge, Works,
+};
+use crate::serving::requests::Stage;
+use crate::serving::routing::Scheduler;
+use crate::time::SimTime;
+
+impl Endpoint {
+    /// An engine, and where it tells of what happens now.
+    pub(crate) fn engine(&mut self, id: EngineId) -> (&mut Seat, Effects<'_>) {
+        let effects = Effects {
+            now: self.now,
+            requests: &mut self.requests,
+            told: &mut self.told,
+        };
+        (&mut self.engines[id.index()], effects)
+    }
+
+    /// A request comes to an engine: for its prompt, for its tokens or for both.
+    pub(crate) fn arrive(&mut self, engine: EngineId, id: RequestId) {
+        let work = self.requests.work(id);
+        let seat = &mut self.engines[engine.index()];
+        let (place, urge) = seat.engine.enqueue(&work, self.now);
+        let request = &mut self.requests[id];
+        request.place = place;
+        request.stage = match work.phases {
+            Phases::Both | Phases::Prompt => Stage::Prompt,
+            Phases::Tokens => Stage::Token,
+        };
+        self.scheduler.pool_entered(engine);
+        self.follow(engine, urge);
+        if work.phases == Phases::Both && work.has_token_phase() {
+            let seat = &mut self.engines[engine.index()];
+            let urge = seat.engine.enqueue_tokens(&work, place, self.now);
+            self.follow(engine, urge);
+        }
+    }
+
+    /// Does what an engine wants.
+    fn follow(&mut self, engine: EngineId, urge: Urge) {
+        match urge {
+            Urge::Nothing => {}
+            Urge::Start => self.begin(engine),
+            Urge::Interrupt => self.pause(engine),
+        }
+    }
+
+    /// Lets an engine look at its queue, now that memory was given back.
+    pub(crate) fn room_was_made(&mut self, engine: EngineId) {
+        let seat = &self.engines[engine.index()];
+        let urge = seat.engine.urge(Works(&self.requests));
+        self.follow(engine, urge);
+    }
+
+    /// Starts the next step or run of an engine, if there is anything to serve.
+    pub(crate) fn begin(&mut self, id: EngineId) {
+        loop {
+            let (seat, mut effects) = self.engine(id);
+            let start = seat.engine.start(&mut effects);
+            if !self.told.events.is_empty() {
+                self.settle(id);
+            }
+            match start {
+                Start::Until(ends) => {
+                    self.record_start(id);
+                    self.end_run(id, ends);
+                    return;
+                }
+                Start::Idle => {
+                    self.scheduler.freed(id);
+                    self.release_parked(id);
+                    return;
+                }
+                Start::Stuck => {
+                    if !self.evict_if_deadlocked(id) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cuts the run of an engine short at the next boundary of a step.
+    fn pause(&mut self, engine: EngineId) {
+        let seat = &mut self.engines[engine.index()];
+        match seat.engine.interrupt(self.now) {
+            Interrupted::No => {}
+            Interrupted::Until(ends) => self.end_run(engine, ends),
+            Interrupted::Now => self.complete(engine),
+        }
+    }
+
+    /// Has the run of an engine end at an instant.
+    fn end_run(&mut self, engine: EngineId, ends: SimTime) {
+        self.events.run_ends(engine, ends);
+        self.fetch_ahead();
+    }
+
+    /// Ends the run of an engine, follows up what came of it, and begins the next.
+    pub(crate) fn complete(&mut self, id: EngineId) {
+        self.record_end(id);
+        let (seat, mut effects) = self.engine(id);
+        seat.engine.finish(&mut effects);
+        if self.settle(id) {
+            self.release_parked(id);
+        }
+        if !self.engines[id.index()].engine.is_running() {
+            self.begin(id);
+        }
+        if !self.engines[id.index()].engine.is_running() {
+            self.events.cancel_run(id);
+            self.fetch_ahead();
+        }
+    }
+
+    /// Writes down what an engine told of. True when requests were completed that had a token phase.
+    pub(crate) fn settle(&mut self, engine: EngineId) -> bool {
+        self.counts.prompt_tokens += std::mem::take(&mut self.told.prompt_tokens);
+        self.counts.output_tokens += std::mem::take(&mut self.told.output_tokens);
+        let mut events = std::mem::take(&mut self.told.events);
+        let mut completed = false;
+        for (id, progressed) in events.drain(..) {
+            match progressed {
+                Progressed::FirstToken => self.finish_prompt(engine, id),
+                Progressed::KvReady => self.hand_over(engine, id),
+                Progressed::Completed { released } => {
+                    completed |= self.requests[id].has_token_phase();
+                    self.finish_request(engine, id, released);
+                }
+            }
+        }
+        self.told.events = events;
+        completed
+    }
+
+    fn finish_prompt(&mut self, engine: EngineId, id: RequestId) {
+        let request = &mut self.requests[id];
+        request.stage = Stage::Token;
+        self.scheduler.prompt_done(engine, request.prompt_tokens);
+    }
+
+    /// The KV cache of a request goes to the engine of its tokens.
+    fn hand_over(&mut self, engine: EngineId, id: RequestId) {
+        self.requests[id].stage = Stage::Blocked;
+        self.scheduler.pool_left(engine);
+        self.engines[engine.index()].outgoing += 1;
+        self.split.will_go(engine, id);
+        self.send(id);
+    }
+
+    fn finish_request(&mut self, engine: EngineId, id: RequestId, released: u64) {
+        self.scheduler.request_done(engine);
+        self.scheduler.pool_left(engine);
+        let record = self.record(id, Outcome::Completed, Some(self.now));
+        self.ended.push(record);
+        self.requests.remove(id);
+        self.scheduler.memory_released(engine, released);
+        self.unassign(engine);
+        self.counts.in_flight -= 1;
+        self.counts.completed += 1;
+    }
+}

@@ -1,0 +1,113 @@
+//! Requests taken back from their engines.
+
+use crate::time::SimTime;
+
+use super::{Endpoint, EngineId};
+use crate::serving::engine::RequestId;
+use crate::serving::requests::Stage;
+use crate::serving::routing::{Choice, Scheduler, Withdrawn};
+
+impl Endpoint {
+    /// Takes an engine out at once, busy or not. Its requests, and those that were to come to it, go
+    /// back to the queue of the application, by arrival, to begin again from the prompt when flushed.
+    /// Returns how many.
+    pub fn withdraw(&mut self, engine: EngineId, now: SimTime) -> u64 {
+        self.now = self.now.max(now);
+        self.close(engine);
+        self.record_break(engine);
+        let (seat, mut effects) = self.engine(engine);
+        seat.engine.break_off(&mut effects);
+        self.settle(engine);
+        let touched = self.touched(engine);
+        let moving = touched.iter().any(|&id| self.requests[id].is_moving());
+        for &id in &touched {
+            self.take_back(id);
+            if self.requests[id].stage != Stage::Parked {
+                self.requests.restart(id);
+            }
+            self.counts.in_flight -= 1;
+            self.counts.restarted += 1;
+            self.wait_in_order(id);
+        }
+        self.retire(engine);
+        if moving {
+            self.forget_transfers();
+        }
+        for &id in &touched {
+            let request = &self.requests[id];
+            for other in [request.prompt_engine, request.token_engine] {
+                if other != engine {
+                    self.room_was_made(other);
+                }
+            }
+        }
+        touched.len() as u64
+    }
+
+    /// The requests that an engine has, sends, waits for or had evicted, by arrival.
+    fn touched(&self, engine: EngineId) -> Vec<RequestId> {
+        let mut touched = Vec::new();
+        let seat = &self.engines[engine.index()];
+        seat.engine.each_request(&mut |id| touched.push(id));
+        touched.extend(self.split.coming(engine));
+        touched.extend(self.split.going(engine));
+        touched.extend(self.parked.get(&engine).into_iter().flatten());
+        touched.sort_unstable_by_key(|&id| self.requests.sequence(id));
+        touched
+    }
+
+    /// Takes a request back from its engines, with all that it holds there.
+    pub(crate) fn take_back(&mut self, id: RequestId) {
+        let request = &self.requests[id];
+        let shape = self.shape(request);
+        let (prompt, token) = (request.prompt_engine, request.token_engine);
+        let (stage, place, pair) = (request.stage, request.place, request.is_split());
+        let work = self.requests.work(id);
+        let prompt_done = stage != Stage::Prompt;
+        let mut prompt_untaken = 0;
+        let mut token_untaken = shape.bytes();
+        match stage {
+            Stage::Ended | Stage::Waiting | Stage::Parked => return,
+            Stage::Prompt | Stage::Token => {
+                let engine = if prompt_done { token } else { prompt };
+                let held = self.engines[engine.index()].engine.withdraw(&work, place);
+                self.scheduler.pool_left(engine);
+                self.scheduler.memory_released(engine, held);
+                if pair && !prompt_done {
+                    prompt_untaken = shape.prompt_bytes.saturating_sub(held);
+                } else {
+                    token_untaken = token_untaken.saturating_sub(held);
+                }
+            }
+            Stage::Blocked => {
+                self.release_sent(prompt, &work);
+                self.split.has_gone(prompt, id);
+            }
+            Stage::Transfer => {
+                self.release_sent(prompt, &work);
+                self.split.has_gone(prompt, id);
+                let seat = &mut self.engines[token.index()];
+                seat.incoming -= 1;
+                let held = seat.engine.give_up_kv(&work);
+                self.scheduler.memory_released(token, held);
+                token_untaken = token_untaken.saturating_sub(held);
+            }
+        }
+        if stage != Stage::Token {
+            if pair {
+                self.split.has_come(token, id, work.decode_tokens());
+            }
+            self.unassign(prompt);
+        }
+        if pair || prompt_done {
+            self.unassign(token);
+        }
+        self.scheduler.withdrawn(&Withdrawn {
+            shape,
+            choice: Choice { prompt, token },
+            prompt_done,
+            prompt_untaken,
+            token_untaken,
+        });
+    }
+}

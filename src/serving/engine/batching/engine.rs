@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use super::batch::Batch;
+use super::kind::Kind;
+use super::pool::Pool;
+use super::run::Run;
+use super::task::Task;
+
+/// The state of one engine. An event needs most of it, so it is kept short, with what stands in which
+/// line of the cache settled by the order of the fields.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub(crate) struct BatchingEngine {
+    pub(crate) pool: Pool,
+    pub(crate) batch: Batch,
+    pub(crate) run: Option<Run>,
+    pub(crate) kind: Arc<Kind>,
+    pub(crate) used: u64,
+    pub(crate) totals: Totals,
+}
+
+/// What an engine did so far, its run under way not included, and has to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) prompt_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) prompt_busy_s: f64,
+    pub(crate) token_busy_s: f64,
+    /// Tokens still to be processed for the requests here.
+    pub(crate) pending_tokens: u64,
+}
+
+impl BatchingEngine {
+    pub(crate) fn new(kind: Arc<Kind>) -> Self {
+        Self {
+            pool: Pool::default(),
+            batch: Batch::default(),
+            run: None,
+            used: kind.weights,
+            kind,
+            totals: Totals::default(),
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> &Arc<Kind> {
+        &self.kind
+    }
+
+    pub(crate) const fn used(&self) -> u64 {
+        self.used
+    }
+
+    pub(crate) fn memory(&self) -> u64 {
+        self.kind.memory
+    }
+
+    pub(crate) const fn pending_tokens(&self) -> u64 {
+        self.totals.pending_tokens
+    }
+
+    pub(crate) fn queued_and_running(&self) -> (usize, usize) {
+        (self.pool.waiting().len(), self.batch.len())
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.pool.waiting().is_empty()
+    }
+
+    /// Bytes of KV cache of so many tokens.
+    pub(crate) fn kv_bytes(&self, tokens: u64) -> u64 {
+        self.kind.kv_bytes_per_token * tokens
+    }
+
+    /// Bytes that a task takes if it joins the batch now: none when it was preempted and kept them.
+    pub(crate) fn bytes_to_run(&self, task: Task) -> u64 {
+        self.kv_bytes(self.pool.member(task).tokens_to_hold(task.phase()))
+    }
+
+    pub(crate) fn fits(&self, bytes: u64) -> bool {
+        bytes <= self.memory().saturating_sub(self.used)
+    }
+
+    pub(crate) fn take(&mut self, bytes: u64) {
+        self.used += bytes;
+        debug_assert!(
+            self.used <= self.memory(),
+            "memory used never exceeds memory present"
+        );
+    }
+
+    /// Token iterations that the token task of a request in the pool still needs.
+    pub(crate) fn iterations_left(&self, task: Task) -> u32 {
+        let running = self.batch.iterations_left(task);
+        running.unwrap_or_else(|| self.pool.member(task).iterations())
+    }
+}

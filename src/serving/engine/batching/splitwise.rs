@@ -1,0 +1,184 @@
+use super::engine::BatchingEngine;
+use super::rule::{Batching, Selection};
+use super::task::Task;
+
+/// Prompts first within a budget of tokens; token tasks that fall out are preempted and age until
+/// they go first (Patel et al., "Splitwise", ISCA 2024, as the reference simulator does it).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Splitwise {
+    pub(crate) max_batch_size: usize,
+    pub(crate) max_batch_tokens: u64,
+    pub(crate) max_preemptions: u32,
+}
+
+/// What became of a task that was offered to the batch.
+enum Offer {
+    /// It joined, or its request already had.
+    Passed,
+    /// The batch is full.
+    Full,
+    /// Its memory does not fit.
+    NoMemory,
+}
+
+/// A selection under way.
+struct Builder<'a> {
+    rule: Splitwise,
+    engine: &'a mut BatchingEngine,
+    selection: &'a mut Selection,
+    used: u64,
+}
+
+impl Builder<'_> {
+    fn is_full_for(&self, tokens: u64) -> bool {
+        self.selection.len() >= self.rule.max_batch_size
+            || !self.selection.is_empty()
+                && self.selection.tokens + tokens > self.rule.max_batch_tokens
+    }
+
+    fn tokens(&self, task: Task) -> u64 {
+        let member = self.engine.pool.member(task);
+        member.tokens_per_iteration(task.phase())
+    }
+
+    fn is_selected(&self, task: Task) -> bool {
+        self.engine.pool.member(task).selected
+    }
+
+    /// Steps 1 to 3: a full batch ends the step, even at a request already taken.
+    fn offer(&mut self, task: Task) -> Offer {
+        if self.is_full_for(self.tokens(task)) {
+            Offer::Full
+        } else if self.is_selected(task) {
+            Offer::Passed
+        } else {
+            self.join(task)
+        }
+    }
+
+    fn join(&mut self, task: Task) -> Offer {
+        let bytes = self.engine.bytes_to_run(task);
+        if bytes > self.engine.memory().saturating_sub(self.used) {
+            return Offer::NoMemory;
+        }
+        self.engine.pool.member_mut(task).selected = true;
+        self.used += bytes;
+        self.selection.tokens += self.tokens(task);
+        self.selection.joined.push(task);
+        Offer::Passed
+    }
+
+    /// Step 1: whatever at the front of the list was passed over too often.
+    fn overdue(&mut self) {
+        let mut place = 0;
+        while let Some(task) = self.engine.pool.pending().get(place) {
+            place += 1;
+            if self.engine.pool.passed_over(task) < self.rule.max_preemptions {
+                return;
+            }
+            if !self.engine.pool.is_next(task) {
+                continue;
+            }
+            if let Offer::Full = self.offer(task) {
+                return;
+            }
+        }
+    }
+
+    /// Step 2: prompts in the order of queueing.
+    fn prompts(&mut self) {
+        for place in 0..self.engine.pool.prompts().len() {
+            let task = self.engine.pool.prompts()[place];
+            if !matches!(self.offer(task), Offer::Passed) {
+                return;
+            }
+        }
+    }
+
+    /// Step 3: preempted token tasks in the order of preemption.
+    fn preempted(&mut self) {
+        for place in 0..self.engine.pool.preempted().len() {
+            let task = self.engine.pool.preempted()[place];
+            if let Offer::Full = self.offer(task) {
+                return;
+            }
+        }
+    }
+
+    /// Step 4: the old batch, all token tasks of one token each.
+    fn old_batch(&mut self) {
+        let places = self.rule.max_batch_size - self.selection.len();
+        let tokens = self
+            .rule
+            .max_batch_tokens
+            .saturating_sub(self.selection.tokens);
+        let kept = self
+            .engine
+            .batch
+            .len()
+            .min(places)
+            .min(usize::try_from(tokens).unwrap_or(usize::MAX));
+        self.selection.kept = kept;
+        self.selection.tokens += kept as u64;
+    }
+
+    /// Step 5: the rest of the pool in order of arrival.
+    fn pool(&mut self) {
+        for place in 0..self.engine.pool.waiting().len() {
+            let task = self.engine.pool.waiting()[place];
+            if self.selection.len() >= self.rule.max_batch_size {
+                return;
+            }
+            if self.is_selected(task) {
+                continue;
+            }
+            if self.is_full_for(self.tokens(task)) || !matches!(self.join(task), Offer::Passed) {
+                return;
+            }
+        }
+    }
+}
+
+impl Batching for Splitwise {
+    fn select(&self, engine: &mut BatchingEngine, selection: &mut Selection) {
+        let used = engine.used();
+        let anyone_waits = engine.has_waiting();
+        let mut builder = Builder {
+            rule: *self,
+            engine,
+            selection,
+            used,
+        };
+        if anyone_waits {
+            builder.overdue();
+            builder.prompts();
+            builder.preempted();
+            builder.old_batch();
+            builder.pool();
+        } else {
+            builder.old_batch();
+        }
+    }
+
+    fn interrupts(&self, engine: &BatchingEngine, task: Task) -> bool {
+        let counted = engine.batch.tokens;
+        let tokens = engine.pool.member(task).tokens_per_iteration(task.phase());
+        let joins =
+            engine.batch.len() < self.max_batch_size && counted + tokens <= self.max_batch_tokens;
+        let replaces_tokens = || {
+            let token_tasks = engine.batch.token_tasks() as u64;
+            task.is_prompt()
+                && token_tasks > 0
+                && counted.saturating_sub(token_tasks) + tokens <= self.max_batch_tokens
+        };
+        joins || replaces_tokens()
+    }
+
+    fn has_room(&self, engine: &BatchingEngine) -> bool {
+        engine.batch.len() < self.max_batch_size && engine.batch.tokens < self.max_batch_tokens
+    }
+
+    fn sorts_pending(&self) -> bool {
+        true
+    }
+}

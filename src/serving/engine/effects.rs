@@ -1,0 +1,84 @@
+use super::batching::Selection;
+use super::{RequestId, Work};
+use crate::serving::requests::Requests;
+use crate::time::SimTime;
+
+/// What comes of a step of an engine: it tells the endpoint here, request by request.
+#[derive(Debug)]
+pub struct Effects<'a> {
+    pub(crate) now: SimTime,
+    pub(crate) requests: &'a mut Requests,
+    pub(crate) told: &'a mut Told,
+}
+
+/// What engines told of since the endpoint looked last. Storage that is used again and again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) events: Vec<(RequestId, Progressed)>,
+    pub(crate) prompt_tokens: u64,
+    pub(crate) output_tokens: u64,
+    /// For the engines that select a batch.
+    pub(crate) selection: Selection,
+}
+
+/// How a request has come on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progressed {
+    FirstToken,
+    KvReady,
+    Completed { released: u64 },
+}
+
+impl Effects<'_> {
+    /// The instant at which things happen.
+    #[must_use]
+    pub const fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// What a request asks for, so that engines need not copy it.
+    #[must_use]
+    pub fn work(&self, request: RequestId) -> Work {
+        self.requests.work(request)
+    }
+
+    /// The prompt of a request runs now; only the first time counts.
+    pub fn prompt_started(&mut self, request: RequestId) {
+        let start = &mut self.requests[request].prompt_start;
+        start.get_or_insert(self.now);
+    }
+
+    /// A request whose prompt is done runs on now; only the first time counts.
+    pub fn tokens_started(&mut self, request: RequestId) {
+        let start = &mut self.requests[request].token_start;
+        start.get_or_insert(self.now);
+    }
+
+    /// The prompt of a request is done and has yielded the first token. Once for each time that the
+    /// request was taken in.
+    pub fn first_token(&mut self, request: RequestId) {
+        let first = &mut self.requests[request].first_token;
+        first.get_or_insert(self.now);
+        self.told.events.push((request, Progressed::FirstToken));
+    }
+
+    /// The KV cache of a request can be sent: it was taken in for
+    /// [`Phases::Prompt`](super::Phases::Prompt), and its first token is out. The engine does not have it
+    /// any longer, but holds its cache until [`give_up_kv`](super::Engine::give_up_kv).
+    pub fn kv_ready(&mut self, request: RequestId) {
+        self.told.events.push((request, Progressed::KvReady));
+    }
+
+    /// The last token of a request is out, and the engine does not have it any longer. `released` says how
+    /// many bytes of KV cache it gave back.
+    pub fn completed(&mut self, request: RequestId, released: u64) {
+        let completed = Progressed::Completed { released };
+        self.told.events.push((request, completed));
+    }
+
+    /// So many prompt tokens were processed, and so many tokens generated.
+    pub fn processed(&mut self, prompt_tokens: u64, output_tokens: u64) {
+        self.told.prompt_tokens += prompt_tokens;
+        self.told.output_tokens += output_tokens;
+    }
+}

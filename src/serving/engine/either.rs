@@ -1,0 +1,129 @@
+use super::batching::BatchingEngine;
+use super::{
+    Effects, Engine, EngineLimits, EngineLoad, Interrupted, Place, Recount, RequestId, Start,
+    UnderWay, Urge, Work, Works,
+};
+use crate::time::SimTime;
+
+/// An engine of an endpoint: those of the hot path stand in place, all others behind a pointer.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyEngine {
+    Batching(BatchingEngine),
+    Boxed(Box<dyn Engine>),
+}
+
+const _: () = assert!(
+    size_of::<AnyEngine>() == size_of::<BatchingEngine>(),
+    "the tag takes no room"
+);
+
+macro_rules! each {
+    ($self:ident, $engine:ident => $call:expr) => {
+        match $self {
+            AnyEngine::Batching($engine) => $call,
+            AnyEngine::Boxed($engine) => $call,
+        }
+    };
+}
+
+impl AnyEngine {
+    pub(crate) fn enqueue(&mut self, work: &Work, now: SimTime) -> (Place, Urge) {
+        each!(self, it => it.enqueue(work, now))
+    }
+    pub(crate) fn enqueue_tokens(&mut self, work: &Work, place: Place, now: SimTime) -> Urge {
+        each!(self, it => it.enqueue_tokens(work, place, now))
+    }
+    pub(crate) fn start(&mut self, effects: &mut Effects<'_>) -> Start {
+        each!(self, it => it.start(effects))
+    }
+    pub(crate) fn finish(&mut self, effects: &mut Effects<'_>) {
+        each!(self, it => it.finish(effects));
+    }
+    pub(crate) fn interrupt(&mut self, now: SimTime) -> Interrupted {
+        each!(self, it => it.interrupt(now))
+    }
+    pub(crate) fn break_off(&mut self, effects: &mut Effects<'_>) {
+        each!(self, it => it.break_off(effects));
+    }
+    pub(crate) fn withdraw(&mut self, work: &Work, place: Place) -> u64 {
+        each!(self, it => it.withdraw(work, place))
+    }
+    pub(crate) fn each_request(&self, each: &mut dyn FnMut(RequestId)) {
+        each!(self, it => it.each_request(each));
+    }
+    #[inline]
+    pub(crate) fn is_running(&self) -> bool {
+        each!(self, it => it.ends().is_some())
+    }
+    pub(crate) fn is_empty(&self) -> bool {
+        each!(self, it => it.is_empty())
+    }
+    pub(crate) fn load(&self, at: SimTime) -> EngineLoad {
+        each!(self, it => it.load(at))
+    }
+    pub(crate) fn limits(&self) -> EngineLimits {
+        each!(self, it => it.limits())
+    }
+    pub(crate) fn recount(&self, works: Works<'_>) -> Result<Recount, String> {
+        each!(self, it => it.recount(works))
+    }
+    pub(crate) fn urge(&self, works: Works<'_>) -> Urge {
+        each!(self, it => it.urge(works))
+    }
+    pub(crate) fn take_kv(&mut self, work: &Work) -> bool {
+        each!(self, it => it.take_kv(work))
+    }
+    pub(crate) fn give_up_kv(&mut self, work: &Work) -> u64 {
+        each!(self, it => it.give_up_kv(work))
+    }
+    pub(crate) fn is_stuck(&mut self, effects: &mut Effects<'_>) -> bool {
+        each!(self, it => it.is_stuck(effects))
+    }
+    pub(crate) fn victim(&self) -> Option<RequestId> {
+        each!(self, it => it.victim())
+    }
+    pub(crate) fn has_queue(&self) -> bool {
+        each!(self, it => it.has_queue())
+    }
+    pub(crate) fn under_way(&self, at: SimTime) -> Option<UnderWay> {
+        each!(self, it => it.under_way(at))
+    }
+    pub(crate) fn clear(&mut self) {
+        each!(self, it => it.clear());
+    }
+
+    /// Requests queued or preempted, and requests in the batch.
+    pub(crate) fn queued_and_running(&self, now: SimTime) -> (usize, usize) {
+        match self {
+            Self::Batching(engine) => engine.queued_and_running(),
+            Self::Boxed(engine) => {
+                let load = engine.load(now);
+                (load.queued as usize, load.running as usize)
+            }
+        }
+    }
+
+    /// Tokens still to be processed; the run under way need not be credited.
+    pub(crate) fn pending_tokens(&self, now: SimTime) -> u64 {
+        match self {
+            Self::Batching(engine) => engine.pending_tokens(),
+            Self::Boxed(engine) => engine.load(now).pending_tokens,
+        }
+    }
+
+    /// Bytes of memory, weights included, that requests can use.
+    pub(crate) fn memory(&self, now: SimTime) -> u64 {
+        match self {
+            Self::Batching(engine) => engine.memory(),
+            Self::Boxed(engine) => engine.load(now).memory,
+        }
+    }
+
+    /// The batching engine, which says what memory to ask for ahead.
+    pub(crate) const fn ahead(&self) -> Option<&BatchingEngine> {
+        match self {
+            Self::Batching(engine) => Some(engine),
+            Self::Boxed(_) => None,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The requests of an endpoint that have not ended, in dense storage.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasherDefault;
+use std::ops::{Index, IndexMut};
+
+use crate::time::SimTime;
+use crate::workload::Arrival;
+
+use super::EngineId;
+use super::engine::{Phases, Place, RequestId, Work};
+use super::queue::fetch;
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It has ended; its place is free.
+    Ended,
+    /// At the application, with no instance.
+    Waiting,
+    /// Evicted from the engine of its prompt, until that has made progress.
+    Parked,
+    /// The engine of its prompt has it.
+    Prompt,
+    /// Its KV cache is to be sent but the destination has no room yet.
+    Blocked,
+    /// Its KV cache is on its way; both sides hold it.
+    Transfer,
+    /// The engine of its tokens has it, and its prompt is done.
+    Token,
+}
+
+/// A request that has not ended. Nearly every event needs one, so it is kept to one line of the cache.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(crate) struct Request {
+    pub(crate) id: u64,
+    pub(crate) arrival: SimTime,
+    pub(crate) prompt_tokens: u32,
+    pub(crate) output_tokens: u32,
+    pub(crate) stage: Stage,
+    /// Where the engine that has it keeps it.
+    pub(crate) place: Place,
+    /// Where its phases are served; meaningless while it waits.
+    pub(crate) prompt_engine: EngineId,
+    pub(crate) token_engine: EngineId,
+    pub(crate) prompt_start: Option<SimTime>,
+    pub(crate) first_token: Option<SimTime>,
+    pub(crate) token_start: Option<SimTime>,
+}
+
+const _: () = assert!(size_of::<Request>() == 64, "one line of the cache");
+
+impl Request {
+    /// Tokens after the first, which comes from the prompt.
+    pub(crate) const fn decode_tokens(&self) -> u32 {
+        self.output_tokens - 1
+    }
+
+    /// Whether a token phase follows the prompt.
+    pub(crate) const fn has_token_phase(&self) -> bool {
+        self.output_tokens > 1
+    }
+
+    /// Whether two engines serve it.
+    pub(crate) fn is_split(&self) -> bool {
+        self.prompt_engine != self.token_engine
+    }
+
+    /// The part of it that is served next on the engine that has it or that it comes to.
+    pub(crate) fn phases(&self) -> Phases {
+        match self.stage {
+            Stage::Token | Stage::Transfer | Stage::Blocked => Phases::Tokens,
+            _ if self.is_split() => Phases::Prompt,
+            _ => Phases::Both,
+        }
+    }
+
+    /// Whether its KV cache is to be sent or on its way.
+    pub(crate) const fn is_moving(&self) -> bool {
+        matches!(self.stage, Stage::Blocked | Stage::Transfer)
+    }
+}
+
+/// What the requests of an endpoint ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Works<'a>(pub(crate) &'a Requests);
+
+impl Works<'_> {
+    /// What a request asks for.
+    #[must_use]
+    pub fn get(&self, request: RequestId) -> Work {
+        self.0.work(request)
+    }
+}
+
+/// Only asked for members, never gone over, so that the order in it does not matter.
+type Numbers = HashSet<u64, BuildHasherDefault<DefaultHasher>>;
+
+/// All requests that have not ended, in dense storage whose places are used again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Requests {
+    slots: Vec<Request>,
+    /// By place: the order of arrival at the endpoint, which breaks ties of `Request::arrival`.
+    sequences: Vec<u64>,
+    /// How often those few began again that did.
+    restarts: BTreeMap<RequestId, u32>,
+    free: Vec<RequestId>,
+    arrived: u64,
+    /// The numbers of those that are to come or have not ended, once a host hands one over.
+    numbers: Option<Numbers>,
+}
+
+impl Requests {
+    pub(crate) fn fetch(&self, id: RequestId) {
+        fetch(&self[id]);
+    }
+
+    /// Takes a number for a request to come. False when a request has it that is to come or has not ended.
+    pub(crate) fn claim(&mut self, number: u64) -> bool {
+        let mut numbers = self
+            .numbers
+            .take()
+            .unwrap_or_else(|| self.iter().map(|(_, request)| request.id).collect());
+        let is_free = numbers.insert(number);
+        self.numbers = Some(numbers);
+        is_free
+    }
+
+    /// What the engine that has a request, or that it comes to, is to serve of it.
+    pub(crate) fn work(&self, id: RequestId) -> Work {
+        let request = &self[id];
+        Work {
+            request: id,
+            arrival: request.arrival,
+            prompt_tokens: request.prompt_tokens,
+            output_tokens: request.output_tokens,
+            phases: request.phases(),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, arrival: &Arrival) -> RequestId {
+        if let Some(numbers) = &mut self.numbers {
+            numbers.insert(arrival.id);
+        }
+        let request = Request {
+            id: arrival.id,
+            arrival: arrival.time,
+            prompt_tokens: arrival.prompt_tokens,
+            output_tokens: arrival.output_tokens,
+            stage: Stage::Waiting,
+            place: Place::default(),
+            prompt_engine: EngineId(0),
+            token_engine: EngineId(0),
+            prompt_start: None,
+            first_token: None,
+            token_start: None,
+        };
+        let sequence = self.arrived;
+        self.arrived += 1;
+        if let Some(id) = self.free.pop() {
+            self.slots[id.index()] = request;
+            self.sequences[id.index()] = sequence;
+            id
+        } else {
+            let id =
+                RequestId(u32::try_from(self.slots.len()).expect("under 2^31 requests at once"));
+            assert!(id.0 < 1 << 31, "under 2^31 requests at once");
+            self.slots.push(request);
+            self.sequences.push(sequence);
+            id
+        }
+    }
+
+    /// Frees the place of a request that has ended. What it was stays readable until it is used again.
+    pub(crate) fn remove(&mut self, id: RequestId) {
+        debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
+        self[id].stage = Stage::Ended;
+        self.restarts.remove(&id);
+        if let Some(numbers) = &mut self.numbers {
+            numbers.remove(&self.slots[id.index()].id);
+        }
+        fetch(&self.sequences[id.index()]);
+        self.free.push(id);
+    }
+
+    /// Its place in the order of arrival at the endpoint.
+    pub(crate) fn sequence(&self, id: RequestId) -> u64 {
+        self.sequences[id.index()]
+    }
+
+    /// How often it began again.
+    pub(crate) fn restarts(&self, id: RequestId) -> u32 {
+        self.restarts.get(&id).copied().unwrap_or(0)
+    }
+
+    /// It will begin again.
+    pub(crate) fn restart(&mut self, id: RequestId) {
+        *self.restarts.entry(id).or_default() += 1;
+    }
+
+    /// Every request that has not ended, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (RequestId, &Request)> {
+        (0..)
+            .map(RequestId)
+            .zip(&self.slots)
+            .filter(|(_, request)| request.stage != Stage::Ended)
+    }
+}
+
+impl Index<RequestId> for Requests {
+    type Output = Request;
+    fn index(&self, id: RequestId) -> &Request {
+        &self.slots[id.index()]
+    }
+}
+
+impl IndexMut<RequestId> for Requests {
+    fn index_mut(&mut self, id: RequestId) -> &mut Request {
+        &mut self.slots[id.index()]
+    }
+}
