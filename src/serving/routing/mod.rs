@@ -21,7 +21,7 @@ use two_instances::TwoInstances;
 
 use super::endpoint::{Seat, Split};
 use super::engine::AnyEngine;
-use super::{EngineId, Role};
+use super::{EngineId, EngineLimits, Role};
 use crate::random::Stream;
 use crate::scenario;
 use crate::time::SimTime;
@@ -141,6 +141,12 @@ impl Engines<'_> {
     #[must_use]
     pub fn memory(&self, engine: EngineId) -> u64 {
         self.engine(engine).memory(self.now)
+    }
+
+    /// What an engine can hold and do at most.
+    #[must_use]
+    pub fn limits(&self, engine: EngineId) -> EngineLimits {
+        self.engine(engine).limits()
     }
 
     /// Bytes that the weights take on each.
