@@ -18,6 +18,7 @@ pub use endpoint::{
     Rejection, RequestRecord, SubmitError,
 };
 pub use engine::EngineLoad;
+pub use engine::vllm;
 pub use ids::EngineId;
 pub use queue::{Entry, Id, Key, LeastIndex};
 pub use step::{

@@ -23,6 +23,7 @@ pub(crate) mod batching;
 mod effects;
 mod either;
 mod load;
+pub mod vllm;
 mod work;
 
 use std::fmt::Debug;

@@ -1,5 +1,7 @@
+use serde::{Deserialize, Serialize};
+
 /// The lengths of the steps of a run, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Steps {
     /// Each as long as the last.
     Constant {
