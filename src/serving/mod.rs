@@ -23,5 +23,5 @@ pub use ids::EngineId;
 pub use queue::{Entry, Id, Key, LeastIndex};
 pub use step::{
     BatchShape, ConstantTime, Curves, InvalidCurve, Linear, Performance, PerformanceError,
-    PerformanceModel, StepModel, Steps,
+    StepModel, Steps,
 };

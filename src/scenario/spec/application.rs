@@ -89,6 +89,24 @@ pub enum Performance {
         #[schemars(extend("exclusiveMinimum" = 0))]
         token_time: SimDuration,
     },
+    /// Linear in what is in the batch, in seconds: the sum of these, each times its count.
+    Linear {
+        /// Seconds of each step.
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        base: f64,
+        /// Seconds for each prompt token of the step. Default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0))]
+        prefill_token: f64,
+        /// Seconds for each request that gets a token in the step. Default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0))]
+        decode_request: f64,
+        /// Seconds for each token in the KV cache of the batch when the step ends. Default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0))]
+        context_token: f64,
+    },
 }
 
 /// What users were promised. A request meets the objective when it meets every limit given.

@@ -1,8 +1,8 @@
 use crate::time::SimDuration;
 
-use super::performance::PerformanceModel;
+use super::{BatchShape, StepModel, Steps};
 
-/// The same time for every iteration, whatever is in the batch.
+/// The same time for every step, whatever is in the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConstantTime {
     prompt_s: f64,
@@ -10,7 +10,7 @@ pub struct ConstantTime {
 }
 
 impl ConstantTime {
-    /// `prompt` for an iteration that has a prompt in it, `token` for one that has not.
+    /// `prompt` for a step that has a prompt in it, `token` for one that has not.
     #[must_use]
     pub fn new(prompt: SimDuration, token: SimDuration) -> Self {
         Self {
@@ -20,16 +20,16 @@ impl ConstantTime {
     }
 }
 
-impl PerformanceModel for ConstantTime {
-    fn prompt(&self, _: u64) -> f64 {
-        self.prompt_s
+impl StepModel for ConstantTime {
+    fn seconds(&self, shape: &BatchShape) -> f64 {
+        if shape.prefill_tokens > 0 {
+            self.prompt_s
+        } else {
+            self.token_s
+        }
     }
 
-    fn token(&self, _: u64) -> f64 {
-        self.token_s
-    }
-
-    fn mixed(&self, _: u64) -> f64 {
-        self.prompt_s
+    fn decode_run(&self, first: &BatchShape, most: u64) -> (u64, Steps) {
+        (most, Steps::constant(self.seconds(first)))
     }
 }

@@ -1,4 +1,4 @@
-use super::{BatchShape, StepModel, Steps};
+use super::{BatchShape, PerformanceError, StepModel, Steps};
 
 /// A step time that is linear in four counts, all coefficients in seconds.
 ///
@@ -15,6 +15,28 @@ pub struct Linear {
     pub decode_request: f64,
     /// Each token in the KV cache of the batch.
     pub context_token: f64,
+}
+
+impl Linear {
+    /// Whether every step has a time: a positive base, and nothing that takes time away.
+    pub(super) fn check(&self) -> Result<(), PerformanceError> {
+        let invalid = PerformanceError::InvalidCoefficient;
+        if !(self.base.is_finite() && self.base > 0.0) {
+            return Err(invalid("base", "positive"));
+        }
+        let others = [
+            ("prefill_token", self.prefill_token),
+            ("decode_request", self.decode_request),
+            ("context_token", self.context_token),
+        ];
+        match others
+            .iter()
+            .find(|(_, it)| !(it.is_finite() && *it >= 0.0))
+        {
+            Some((name, _)) => Err(invalid(name, "not negative")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl StepModel for Linear {

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 
 pub use constant::ConstantTime;
 pub use linear::Linear;
-pub use performance::{Performance, PerformanceError, PerformanceModel};
+pub use performance::{Performance, PerformanceError};
 pub use profile::{Curves, InvalidCurve};
 pub use steps::Steps;
 

@@ -1,30 +1,20 @@
-use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::constant::ConstantTime;
-use super::profile::{Curves, InvalidCurve};
+use super::{BatchShape, ConstantTime, Curves, InvalidCurve, Linear, StepModel, Steps};
 use crate::catalog::{Catalog, ProfileKey};
 use crate::scenario;
 
-/// How long one iteration of a batch takes, in seconds: always positive and finite.
-pub trait PerformanceModel: Debug + Send + Sync {
-    /// A batch of prompts alone, `tokens` in all.
-    fn prompt(&self, tokens: u64) -> f64;
-    /// A batch of token tasks alone, `tokens` of them.
-    fn token(&self, tokens: u64) -> f64;
-    /// A batch of both: prompt tokens and token tasks together.
-    fn mixed(&self, tokens: u64) -> f64;
-}
-
-/// The performance model of an engine. Cheap to clone.
+/// The step model of an engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Performance {
     /// Interpolated from measurements.
     Profile(Arc<Curves>),
-    /// The same for every iteration.
+    /// The same for every step.
     Constant(ConstantTime),
-    /// A model of the user's own.
-    Custom(Arc<dyn PerformanceModel>),
+    /// Linear in what is in the batch.
+    Linear(Linear),
+    /// Any other model, one of your own too.
+    Model(Arc<dyn StepModel>),
 }
 
 /// Why an instance has no performance model.
@@ -44,6 +34,9 @@ pub enum PerformanceError {
         /// What is wrong with it.
         error: InvalidCurve,
     },
+    /// A coefficient is out of its range.
+    #[error("`{0}` of the step time must be finite and {1}")]
+    InvalidCoefficient(&'static str, &'static str),
 }
 
 impl Performance {
@@ -63,6 +56,21 @@ impl Performance {
                 prompt_time,
                 token_time,
             } => Ok(Self::Constant(ConstantTime::new(prompt_time, token_time))),
+            scenario::Performance::Linear {
+                base,
+                prefill_token,
+                decode_request,
+                context_token,
+            } => {
+                let linear = Linear {
+                    base,
+                    prefill_token,
+                    decode_request,
+                    context_token,
+                };
+                linear.check()?;
+                Ok(Self::Linear(linear))
+            }
             scenario::Performance::Profile => {
                 let key = ProfileKey {
                     model: model.to_owned(),
@@ -85,26 +93,53 @@ impl Performance {
         match (self, other) {
             (Self::Profile(ours), Self::Profile(theirs)) => Arc::ptr_eq(ours, theirs),
             (Self::Constant(ours), Self::Constant(theirs)) => ours == theirs,
-            (Self::Custom(ours), Self::Custom(theirs)) => Arc::ptr_eq(ours, theirs),
+            (Self::Linear(ours), Self::Linear(theirs)) => ours == theirs,
+            (Self::Model(ours), Self::Model(theirs)) => Arc::ptr_eq(ours, theirs),
             _ => false,
         }
     }
 
-    /// Seconds of one iteration of a batch with these prompt tokens and token tasks.
+    /// Whether nothing but the prompt tokens and the number of decodes matters, so that steps of one
+    /// batch are all alike.
+    pub(crate) const fn counts_suffice(&self) -> bool {
+        matches!(self, Self::Profile(_) | Self::Constant(_))
+    }
+
+    /// Seconds of a step with these prompt tokens and decodes, where what is in the KV cache does not
+    /// matter or is not known.
     #[must_use]
     pub fn iteration(&self, prompt_tokens: u64, token_tasks: u64) -> f64 {
-        match self {
-            Self::Profile(curves) => iteration(&**curves, prompt_tokens, token_tasks),
-            Self::Constant(constant) => iteration(constant, prompt_tokens, token_tasks),
-            Self::Custom(model) => iteration(&**model, prompt_tokens, token_tasks),
-        }
+        self.seconds(&BatchShape {
+            prefill_tokens: prompt_tokens,
+            decodes: token_tasks,
+            ..BatchShape::default()
+        })
     }
 }
 
-fn iteration<M: PerformanceModel + ?Sized>(model: &M, prompt_tokens: u64, token_tasks: u64) -> f64 {
-    match (prompt_tokens, token_tasks) {
-        (0, tokens) => model.token(tokens),
-        (tokens, 0) => model.prompt(tokens),
-        (prompts, tokens) => model.mixed(prompts + tokens),
+impl StepModel for Performance {
+    fn seconds(&self, shape: &BatchShape) -> f64 {
+        match self {
+            Self::Profile(curves) => curves.seconds(shape),
+            Self::Constant(constant) => constant.seconds(shape),
+            Self::Linear(linear) => linear.seconds(shape),
+            Self::Model(model) => model.seconds(shape),
+        }
+    }
+
+    fn decode_run(&self, first: &BatchShape, most: u64) -> (u64, Steps) {
+        match self {
+            Self::Profile(curves) => curves.decode_run(first, most),
+            Self::Constant(constant) => constant.decode_run(first, most),
+            Self::Linear(linear) => linear.decode_run(first, most),
+            Self::Model(model) => model.decode_run(first, most),
+        }
+    }
+
+    fn window(&self) -> Option<u64> {
+        match self {
+            Self::Model(model) => model.window(),
+            Self::Profile(_) | Self::Constant(_) | Self::Linear(_) => None,
+        }
     }
 }

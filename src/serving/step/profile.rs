@@ -1,6 +1,6 @@
 use crate::catalog::Profile;
 
-use super::performance::PerformanceModel;
+use super::{BatchShape, StepModel, Steps};
 
 /// Iterations that mix prompts with tokens take this much longer than prompts alone
 /// (SplitwiseSim's performance model; Patel et al., "Splitwise", ISCA 2024).
@@ -41,17 +41,17 @@ impl Curves {
     }
 }
 
-impl PerformanceModel for Curves {
-    fn prompt(&self, tokens: u64) -> f64 {
-        self.prompt.at(tokens as f64)
+impl StepModel for Curves {
+    fn seconds(&self, shape: &BatchShape) -> f64 {
+        match (shape.prefill_tokens, shape.decodes) {
+            (0, decodes) => self.token.at(decodes as f64),
+            (tokens, 0) => self.prompt.at(tokens as f64),
+            (tokens, decodes) => self.prompt.at((tokens + decodes) as f64) * MIXED_FACTOR,
+        }
     }
 
-    fn token(&self, tokens: u64) -> f64 {
-        self.token.at(tokens as f64)
-    }
-
-    fn mixed(&self, tokens: u64) -> f64 {
-        self.prompt.at(tokens as f64) * MIXED_FACTOR
+    fn decode_run(&self, first: &BatchShape, most: u64) -> (u64, Steps) {
+        (most, Steps::constant(self.seconds(first)))
     }
 }
 
@@ -129,21 +129,29 @@ mod tests {
         })
     }
 
+    fn seconds(curves: &Curves, prefill_tokens: u64, decodes: u64) -> f64 {
+        curves.seconds(&BatchShape {
+            prefill_tokens,
+            decodes,
+            ..BatchShape::default()
+        })
+    }
+
     #[test]
     fn between_and_beyond_the_knots_it_is_linear() {
         let curves = curves(&[(100.0, 1.0), (200.0, 2.0), (400.0, 3.0)]).unwrap();
-        for (tokens, seconds) in [(50, 0.5), (100, 1.0), (150, 1.5), (300, 2.5), (800, 5.0)] {
-            assert_eq!(curves.prompt(tokens), seconds, "{tokens}");
+        for (tokens, expected) in [(50, 0.5), (100, 1.0), (150, 1.5), (300, 2.5), (800, 5.0)] {
+            assert_eq!(seconds(&curves, tokens, 0), expected, "{tokens}");
         }
-        assert_eq!(curves.mixed(300), 2.5 * 1.1);
+        assert_eq!(seconds(&curves, 200, 100), 2.5 * 1.1);
     }
 
     #[test]
     fn a_time_is_always_positive() {
         let falling = curves(&[(10.0, 5.0), (20.0, 1.0)]).unwrap();
-        assert_eq!(falling.prompt(40), 1.0);
+        assert_eq!(seconds(&falling, 40, 0), 1.0);
         let steep = curves(&[(10.0, 1.0), (20.0, 100.0)]).unwrap();
-        assert_eq!(steep.prompt(1), 1.0);
+        assert_eq!(seconds(&steep, 1, 0), 1.0);
     }
 
     #[test]

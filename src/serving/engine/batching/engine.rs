@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::kind::Kind;
 use super::pool::Pool;
 use super::run::Run;
+use super::shaped::Shaped;
 use super::task::Task;
 
 /// The state of one engine. An event needs most of it, so it is kept short, with what stands in which
@@ -17,6 +18,8 @@ pub(crate) struct BatchingEngine {
     pub(crate) kind: Arc<Kind>,
     pub(crate) used: u64,
     pub(crate) totals: Totals,
+    /// Only where the time of a step depends on more than counts.
+    pub(crate) shaped: Option<Box<Shaped>>,
 }
 
 /// What an engine did so far, its run under way not included, and has to do.
@@ -37,8 +40,9 @@ impl BatchingEngine {
             batch: Batch::default(),
             run: None,
             used: kind.weights,
-            kind,
             totals: Totals::default(),
+            shaped: (!kind.performance.counts_suffice()).then(Box::default),
+            kind,
         }
     }
 

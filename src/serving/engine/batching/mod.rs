@@ -12,6 +12,7 @@ mod prefetch;
 mod rule;
 mod run;
 mod serve;
+mod shaped;
 mod splitwise;
 mod task;
 

@@ -26,12 +26,6 @@ impl Run {
         self.ends.seconds() - self.duration * f64::from(self.iterations)
     }
 
-    /// Iterations completed by `now`.
-    pub(crate) fn iterations_by(&self, now: SimTime) -> u64 {
-        let elapsed = (now.seconds() - self.start()).max(0.0);
-        ((elapsed / self.duration) as u64).min(u64::from(self.iterations))
-    }
-
     /// Cuts it short at the next boundary of an iteration after `now`. False when that is now.
     pub(crate) fn cut_short(&mut self, now: SimTime) -> bool {
         self.paused = true;
@@ -48,14 +42,45 @@ impl Run {
 }
 
 impl BatchingEngine {
+    /// Seconds since the run under way began.
+    fn elapsed(&self, run: &Run, now: SimTime) -> f64 {
+        let start = match &self.shaped {
+            Some(shaped) => shaped.start(),
+            None => run.start(),
+        };
+        (now.seconds() - start).max(0.0)
+    }
+
+    /// Seconds of the first so many iterations of the run under way.
+    fn seconds(&self, run: &Run, iterations: u32) -> f64 {
+        match &self.shaped {
+            Some(shaped) => shaped.seconds(iterations),
+            None => run.duration * f64::from(iterations),
+        }
+    }
+
+    /// Iterations of the run under way that are completed by `now`.
+    pub(crate) fn iterations_by(&self, run: &Run, now: SimTime) -> u64 {
+        let elapsed = self.elapsed(run, now);
+        match &self.shaped {
+            Some(shaped) => shaped.completed(elapsed, run.iterations),
+            None => ((elapsed / run.duration) as u64).min(u64::from(run.iterations)),
+        }
+    }
+
     /// Makes the selected batch the batch: preempts what fell out, lets in what was chosen, and takes
     /// the memory of what runs here for the first time.
     pub(crate) fn rebatch(&mut self, requests: &mut Requests, selection: &Selection, now: SimTime) {
         self.pool.end_wait(&selection.joined);
         let sorts = self.kind.rule.sorts_pending();
         let pool = &mut self.pool;
-        self.batch
-            .keep(selection.kept, |task, left| pool.preempt(task, left, sorts));
+        let shaped = &mut self.shaped;
+        self.batch.keep(selection.kept, |task, left| {
+            if let Some(shaped) = shaped {
+                shaped.leaves(pool.member(task), requests, left);
+            }
+            pool.preempt(task, left, sorts);
+        });
         if !selection.joined.is_empty() {
             self.pool.take_selected(&selection.joined);
             for &task in &selection.joined {
@@ -82,6 +107,11 @@ impl BatchingEngine {
             Phase::Prompt => 1,
             Phase::Token => member.iterations(),
         };
+        if let Some(shaped) = &mut self.shaped
+            && !task.is_prompt()
+        {
+            shaped.joins(&member, requests, iterations);
+        }
         self.batch.join(task, iterations);
     }
 
@@ -99,6 +129,9 @@ impl BatchingEngine {
     /// Starts the run of the batch: one iteration when a prompt is in it, else as many as pass until
     /// the first task is done.
     pub(crate) fn start_run(&mut self, now: SimTime) -> SimTime {
+        if let Some(ends) = self.start_shaped_run(now) {
+            return ends;
+        }
         let prompts = self.batch.prompts() > 0;
         let tokens = self.batch.token_tasks() as u64;
         let duration = self
@@ -122,6 +155,13 @@ impl BatchingEngine {
         let Some(run) = self.run.take() else { return };
         let mut prompt_tokens = 0;
         let mut output_tokens = self.batch.token_tasks() as u64 * u64::from(run.iterations);
+        let seconds = self.seconds(&run, run.iterations);
+        if let Some(shaped) = &mut self.shaped {
+            shaped.advances(run.iterations, self.batch.token_tasks() as u64);
+            let finishes = self.batch.prompts() > 0 || run.iterations == self.batch.contiguous();
+            shaped.runs_on = !run.paused && !finishes;
+        }
+        let shaped = &mut self.shaped;
         let kv_bytes_per_token = self.kind.kv_bytes_per_token;
         let (pool, used) = (&mut self.pool, &mut self.used);
         self.batch.advance(run.iterations, |task| {
@@ -140,6 +180,8 @@ impl BatchingEngine {
                     }
                     return;
                 }
+            } else if let Some(shaped) = shaped {
+                shaped.leaves(&member, effects.requests, 0);
             }
             let held = member.tokens_held(effects.requests[request].output_tokens);
             let released = kv_bytes_per_token * held;
@@ -147,7 +189,9 @@ impl BatchingEngine {
             pool.leave(task.slot());
             effects.completed(request, released);
         });
-        let seconds = run.duration * f64::from(run.iterations);
+        if let Some(shaped) = &mut self.shaped {
+            shaped.runs_on &= !self.batch.is_empty();
+        }
         if run.prompts {
             self.totals.prompt_busy_s += seconds;
         } else {
@@ -165,11 +209,11 @@ impl BatchingEngine {
         let Some(run) = &self.run else {
             return (0, 0.0, 0.0);
         };
-        let elapsed = (now.seconds() - run.start()).max(0.0);
+        let elapsed = self.elapsed(run, now);
         if run.prompts {
             return (0, elapsed, 0.0);
         }
-        let iterations = run.iterations_by(now);
+        let iterations = self.iterations_by(run, now);
         (iterations * self.batch.len() as u64, 0.0, elapsed)
     }
 }

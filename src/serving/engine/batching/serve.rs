@@ -19,6 +19,9 @@ impl BatchingEngine {
         let rule = self.kind.rule;
         self.pool.enqueue(task, rule.sorts_pending());
         if self.run.is_none() {
+            if let Some(shaped) = &mut self.shaped {
+                shaped.runs_on = false;
+            }
             if self.fits(self.kv_bytes(held)) {
                 Urge::Start
             } else {
@@ -75,6 +78,9 @@ impl Engine for BatchingEngine {
             requests,
             told,
         } = effects;
+        if self.shaped.as_ref().is_some_and(|it| it.runs_on) {
+            return Start::Until(self.start_run(*now));
+        }
         let selection = &mut told.selection;
         selection.clear();
         let rule = self.kind.rule;
@@ -97,7 +103,11 @@ impl Engine for BatchingEngine {
         let prompts = self.batch.prompts();
         match &mut self.run {
             Some(run) if !run.paused && prompts == 0 => {
-                if run.cut_short(now) {
+                let later = match &self.shaped {
+                    Some(shaped) => shaped.cut_short(run, now),
+                    None => run.cut_short(now),
+                };
+                if later {
                     Interrupted::Until(run.ends)
                 } else {
                     Interrupted::Now
@@ -121,8 +131,17 @@ impl Engine for BatchingEngine {
         let member = *self.pool.member(Task::prompt(slot));
         let task = Task::new(slot, member.next);
         self.totals.pending_tokens -= self.tokens_left(task);
+        let iterations = self.iterations_left(task);
         if !self.batch.remove(task) {
             self.pool.drop_waiting(task);
+        } else if let Some(shaped) = &mut self.shaped
+            && !task.is_prompt()
+        {
+            let tokens = u64::from(work.prompt_tokens) + u64::from(work.decode_tokens());
+            shaped.drops(tokens - u64::from(iterations));
+        }
+        if let Some(shaped) = &mut self.shaped {
+            shaped.runs_on &= !self.batch.is_empty();
         }
         if task.is_prompt() {
             self.pool.drop_behind_prompt(slot);
@@ -180,6 +199,9 @@ impl Engine for BatchingEngine {
             if member.selected || waits_with_memory {
                 return Err(format!("{member:?} is neither in the batch nor waits"));
             }
+        }
+        if let Some(shaped) = &self.shaped {
+            shaped.recount(self, works)?;
         }
         if counted.pending_tokens != self.totals.pending_tokens {
             let kept = self.totals.pending_tokens;
@@ -267,7 +289,7 @@ impl Engine for BatchingEngine {
             prompt_tokens: self.joined_prompt_tokens(),
             token_tasks: self.batch.token_tasks() as u32,
             steps: run.iterations.into(),
-            done: run.iterations_by(at),
+            done: self.iterations_by(run, at),
         })
     }
 
@@ -275,6 +297,7 @@ impl Engine for BatchingEngine {
         self.pool = Pool::default();
         self.batch = Batch::default();
         self.run = None;
+        self.shaped = None;
         self.used = self.kind.weights;
         self.totals.pending_tokens = 0;
     }
