@@ -1,4 +1,4 @@
-//! Means and percentiles as numpy has them, for whoever needs them.
+//! Means and percentiles as numpy computes them.
 
 /// The mean of `figure` over `values`, which are not empty.
 pub(crate) fn mean_of(values: &[f64], figure: impl Fn(f64) -> f64 + Copy) -> f64 {
@@ -50,7 +50,7 @@ impl Product {
         }
     }
 
-    /// The geometric mean of so many factors: 0 with a zero among them, not a number with a negative one.
+    /// The geometric mean of `count` factors: 0 if one is 0, NaN if one is negative.
     pub(crate) fn geometric_mean(&self, count: u64) -> f64 {
         let powers = self.power as f64 * std::f64::consts::LN_2;
         libm::exp((libm::log(self.significand) + powers) / count as f64)

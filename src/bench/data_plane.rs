@@ -10,9 +10,10 @@ use crate::serving::{Endpoint, EndpointConfig, EngineSpec, Performance, Possible
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{self, Arrival, ArrivalStream, WorkloadError};
 
-/// The data plane alone, in the steady state of a [`FleetBench`] whose requests never end: to be
-/// measured slice by slice of simulated time. Its requests are drawn ahead and what ended is let go,
-/// so that neither the generator nor the statistics are measured.
+/// The data plane alone, in the steady state of an endless [`FleetBench`].
+///
+/// It is measured in slices of simulated time. Requests are drawn ahead and records are dropped, so that
+/// neither the generator nor the statistics are measured.
 ///
 /// ```
 /// use fleetsim::bench::DataPlane;
@@ -42,7 +43,7 @@ impl fmt::Debug for DataPlane {
 }
 
 impl DataPlane {
-    /// A data plane of so many instances, all idle as yet.
+    /// A data plane of `instances`, all idle.
     ///
     /// # Errors
     /// Without instances there is no rate of requests.
@@ -85,8 +86,7 @@ impl DataPlane {
         })
     }
 
-    /// Serves for as long as it takes so many requests to arrive, on average. Gives the wall time of
-    /// that.
+    /// Serves until about `requests` more have arrived, and returns the wall time.
     pub fn serve(&mut self, requests: f64) -> Duration {
         let mut took = Duration::ZERO;
         let mut left = requests;

@@ -181,7 +181,7 @@ impl FleetBench {
     }
 }
 
-/// The highest rate, in requests a second, at which the queues of so many instances stay bounded.
+/// The highest rate, in requests a second, at which the queues of `instances` stay bounded.
 ///
 /// Found by runs of 200,000 to 800,000 requests on 40 instances, at rates 0.1 requests a second and
 /// instance apart: at the next higher one, waits grow with the length of the run. There the memory
@@ -268,7 +268,7 @@ pub(super) fn application(workload: Workload) -> Application {
     }
 }
 
-/// A template of so many instances, each on all processors of its server.
+/// A template of `count` instances, each on all processors of its server.
 pub(super) fn template(role: Role, engine: Engine, count: u32) -> Template {
     Template {
         role,

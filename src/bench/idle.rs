@@ -43,8 +43,9 @@ pub fn idle_fleet(servers: u32) -> Result<Simulation, BenchError> {
     build(scenario)
 }
 
-/// A fleet whose every tick has one timer of the lifecycle due and nothing else: an instance that
-/// drains, and is looked at every second, while it has a request that takes for ever.
+/// A fleet with one lifecycle timer due in each tick and nothing else.
+///
+/// An instance drains and is checked every second, while it serves a request that does not end.
 ///
 /// # Errors
 /// When there are more servers than a scenario may have.
@@ -74,7 +75,7 @@ pub fn draining_fleet(servers: u32) -> Result<Simulation, BenchError> {
 /// Rounds that ticks are measured in.
 const ROUNDS: u32 = 10;
 
-/// Measures so many ticks of an [`idle_fleet`].
+/// Measures ticks of an [`idle_fleet`].
 ///
 /// # Errors
 /// As [`idle_fleet`].
@@ -99,7 +100,7 @@ pub fn measure_tick(servers: u32, ticks: u32) -> Result<TickTime, BenchError> {
     })
 }
 
-/// One request, after so many seconds.
+/// One request, at `seconds`.
 fn arrival_after(seconds: f64) -> Workload {
     Workload::Synthetic {
         arrivals: Arrivals::Constant {

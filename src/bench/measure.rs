@@ -6,7 +6,7 @@ use crate::scenario::Diagnostics;
 use crate::simulation::{Simulation, SimulationError};
 use crate::time::SimTime;
 
-/// The baseline is measured over at most so many events: beyond them it does not change.
+/// The largest number of events of the baseline, which does not change beyond it.
 const BASELINE_EVENTS: u64 = 2_000_000;
 
 /// What a benchmark took.

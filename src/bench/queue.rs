@@ -9,9 +9,10 @@ use crate::time::{SimDuration, SimTime};
 /// Gaps drawn ahead, so that drawing is not what is measured. A power of two.
 const GAPS: usize = 4096;
 
-/// The baseline of a run: nanoseconds of wall time that the standard library's heap takes to give
-/// out its first `(time, number)` and take in a later one, with so many pending all along. That is
-/// the least that an event costs in a simulation of as many engines.
+/// The baseline of a run: nanoseconds of a pop and a push of the standard library's heap.
+///
+/// It pops the first `(time, number)` and pushes a later one, with a constant number of entries. An event
+/// costs at least that in a simulation with as many engines.
 ///
 /// ```
 /// assert!(fleetsim::bench::bare_queue(100, 1_000) > 0.0);

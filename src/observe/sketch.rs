@@ -77,7 +77,7 @@ impl Sketch {
         self.product.geometric_mean(self.count)
     }
 
-    /// The value at the rank that the percentile comes down to, off by [`RELATIVE_ERROR`] at the most.
+    /// The bucket that contains the percentile, off by at most [`RELATIVE_ERROR`].
     pub(super) fn percentile(&self, percent: f64) -> f64 {
         let found = self.bins.quantile(percent / 100.0).ok().flatten();
         let value = found.unwrap_or(f64::NAN);

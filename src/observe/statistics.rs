@@ -33,9 +33,10 @@ impl Default for Distribution {
 }
 
 impl Distribution {
-    /// So many values are kept, and every figure of them is exact. Of more, the percentiles are within
-    /// [`Self::RELATIVE_ERROR`]; the count, the mean, the standard deviation, the extremes and the
-    /// geometric mean remain exact but for rounding.
+    /// The largest number of values whose figures are all exact.
+    ///
+    /// Beyond it the percentiles are within [`Self::RELATIVE_ERROR`]; the count, the mean, the standard
+    /// deviation, the extremes and the geometric mean remain exact but for rounding.
     ///
     /// A million: 8 MiB a metric.
     pub const EXACT: usize = 1 << 20;

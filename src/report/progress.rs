@@ -78,8 +78,9 @@ pub(super) fn share(now: SimTime, end: SimTime) -> f64 {
     }
 }
 
-/// The text of the line, after so many seconds of wall time. What matters most comes first: a
-/// narrow terminal cuts off the rest.
+/// The text of the line after `elapsed` seconds of wall time.
+///
+/// The most important part comes first, because a narrow terminal cuts off the rest.
 fn status(now: SimTime, end: Option<SimTime>, requests_completed: u64, elapsed: f64) -> String {
     let mut text = format!("{} simulated", span(now.seconds()));
     if let Some(share) = end.map(|end| share(now, end)).filter(|&share| share > 0.0) {

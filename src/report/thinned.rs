@@ -1,5 +1,7 @@
-/// A series that takes no more than so much room, however long it gets: when it would, every other of
-/// it is left out, and from then on of twice as many only the first is kept.
+/// A series in bounded room, however long it gets.
+///
+/// When it would outgrow its room, every other entry is dropped and the stride doubles: from then on the
+/// first of `stride` entries is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Thinned<T> {
     kept: Vec<T>,
@@ -7,7 +9,7 @@ pub(super) struct Thinned<T> {
     weigh: fn(&T) -> usize,
     weight: usize,
     most: usize,
-    /// Of so many, the first is kept.
+    /// The first of this many entries is kept.
     stride: usize,
     seen: usize,
 }
@@ -43,7 +45,7 @@ impl<T> Thinned<T> {
         &self.kept
     }
 
-    /// Of so many, one is kept.
+    /// One of this many entries is kept.
     pub(super) const fn stride(&self) -> usize {
         self.stride
     }

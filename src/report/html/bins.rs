@@ -16,7 +16,7 @@ pub(super) struct Bins<T> {
 }
 
 impl<T: Default + Merge> Bins<T> {
-    /// At most so many bins, at first of this width, which is not 0.
+    /// Empty bins: at most `most`, at first of `width`, which is not 0.
     pub(super) fn new(most: usize, width: SimDuration) -> Self {
         Self {
             width: width.seconds(),

@@ -58,7 +58,7 @@ impl Chart {
     }
 }
 
-/// The unit that the time of a run is told in.
+/// The unit of the time axis of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Clock {
     seconds: f64,

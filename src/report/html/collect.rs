@@ -10,11 +10,10 @@ use crate::scenario::{CheckedScenario, Role};
 use crate::serving::{Outcome, RequestRecord};
 use crate::simulation::{Finished, News, Simulation};
 
-/// Points of a series over time at the most, and half of that at the least in a long run: as many as
-/// a chart has room for.
+/// The largest number of points of a series over time; a long run has at least half of it.
 const SAMPLES: usize = 600;
 
-/// Bins of arrivals at the most: fewer, so that each has requests enough for a percentile.
+/// The largest number of bins of arrivals: few enough for a percentile in each.
 const ARRIVALS: usize = 240;
 
 /// At first a bin of arrivals is this part of the sample interval, for the sake of short runs.

@@ -74,9 +74,9 @@ pub fn comparison_page(comparison: &Comparison, command: &str) -> String {
     page.finish()
 }
 
-/// What contenders that ran came to, where there is an objective.
+/// The cost and attainment of contenders, where there is an objective.
 struct Point<'a> {
-    /// Those that came to the same.
+    /// The contenders at this point.
     of: Vec<&'a Standing>,
     cost: f64,
     /// Percent of the requests.

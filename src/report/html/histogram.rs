@@ -12,7 +12,7 @@ const LEAST: f64 = 1e-6;
 /// Durations from 300 years up share the highest bucket.
 const MOST: f64 = 1e10;
 
-/// How often durations of which length occurred; a quantile is off by 0.8 % at the most.
+/// A histogram of durations; a quantile is off by at most 0.8 %.
 ///
 /// Coarser than what the statistics are made of, because a report has hundreds of these. A bucket is
 /// found by the leading bits of the float, so there is no logarithm to take.

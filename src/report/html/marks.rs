@@ -4,10 +4,10 @@ use crate::autoscale::Decision;
 use crate::fleet::{ScalingAction, ScalingEvent};
 use crate::time::SimTime;
 
-/// So many marks of a kind are kept apart; of more, neighbours become one.
+/// The largest number of separate marks of a kind; beyond it neighbours merge.
 const MOST: usize = 400;
 
-/// So many characters of a reason are kept.
+/// The number of characters kept of a reason.
 const REASON: usize = 240;
 
 /// What is marked on the chart of a role's instances: what somebody asked for or what went wrong. What
@@ -60,7 +60,7 @@ pub(super) struct Mark {
     pub(super) target: String,
     /// The reason of the first event.
     pub(super) reason: String,
-    /// Instants that it stands for.
+    /// The number of instants that it represents.
     instants: usize,
 }
 

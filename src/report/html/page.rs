@@ -8,7 +8,7 @@ use super::text::{escape, in_script};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The browser is told to load nothing, so that the page cannot even by mistake.
+/// The content policy of the page: the browser loads nothing from outside.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                       img-src data: blob:";
 

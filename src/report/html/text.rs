@@ -23,7 +23,7 @@ pub(super) fn in_script(json: &str) -> String {
         .replace('\u{2029}', "\\u2029")
 }
 
-/// Text for a hover label: escaped, in lines of about so many characters.
+/// Text for a hover label: escaped, in lines of about 64 characters.
 pub(super) fn wrapped(text: &str) -> String {
     const WIDTH: usize = 64;
     let mut lines = vec![String::new()];

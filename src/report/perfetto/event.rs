@@ -69,7 +69,7 @@ impl<W: Write> Events<W> {
     ) -> Result<(), ReportError> {
         let (Track { pid, tid }, at) = (track, at.into());
         let separator = std::mem::replace(&mut self.separator, ",\n");
-        // A vector takes whatever is written to it.
+        // Writing to a vector cannot fail.
         _ = write!(
             self.line,
             "{separator}{{\"ph\":\"{phase}\",\"pid\":{pid},\"tid\":{tid},\"ts\":{at},\"name\":\"{name}\"{rest}}}"
@@ -99,7 +99,7 @@ impl<W: Write> Events<W> {
     }
 }
 
-/// A text as it stands between the quotes of a string of JSON.
+/// A text as the inside of a JSON string.
 pub(super) fn escaped(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()

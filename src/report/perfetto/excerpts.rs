@@ -85,7 +85,7 @@ impl Spread {
 }
 
 impl Excerpts {
-    /// Those that were there at any time of a window, in so many bytes.
+    /// Excerpts within a window of time, in at most `room` bytes.
     pub(super) const fn new(window: TraceWindow, room: u64) -> Self {
         Self {
             window,
@@ -147,7 +147,7 @@ impl Excerpts {
         self.spread.keeps(start)
     }
 
-    /// Leaves out excerpts until those left take no more than so many bytes.
+    /// Drops excerpts until the rest takes at most `room` bytes.
     pub(super) fn fit(&mut self, room: u64) {
         let bytes =
             |it: &Self| it.runs.len() as u64 * RUN_BYTES + it.requests.len() as u64 * REQUEST_BYTES;

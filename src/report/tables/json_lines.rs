@@ -90,7 +90,7 @@ impl Cells for Line {
 
     fn text(&mut self, value: &str) {
         self.key();
-        // A vector takes whatever is written to it, and text has a JSON form.
+        // Writing to a vector cannot fail, and text has a JSON form.
         _ = serde_json::to_writer(&mut self.bytes, value);
     }
 

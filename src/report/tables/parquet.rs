@@ -81,7 +81,7 @@ impl<T: Table, W: Write + Send> ParquetWriter<T, W> {
         written.map_err(|error| ReportError::io(&self.path, "write")(io_error(error)))
     }
 
-    /// Writes what is left, and the index, and gives the destination back.
+    /// Writes the remaining rows and the index, and returns the destination.
     ///
     /// # Errors
     /// [`ReportError::Io`] when the destination fails.
