@@ -4,6 +4,7 @@ mod architecture;
 mod coefficients;
 mod file;
 mod hardware;
+mod import;
 mod model;
 mod precision;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use architecture::{Architecture, Attention, LinearAttention, Mlp, Parameters, Window};
 pub use coefficients::{Basis, Chosen, CoefficientSet, Coefficients, Layer, LayerUsed};
 pub use hardware::{PriceSource, Processor, Sku, Speeds};
+pub use import::{ImportError, import_model, model_entry};
 pub use model::{MemoryUse, Model, Parallelism};
 pub use precision::{KvPrecision, Precision, UnknownPrecision};
 
