@@ -15,7 +15,7 @@ pub struct Model {
     /// Width of a layer.
     #[schemars(range(min = 1))]
     pub hidden_size: u32,
-    /// Bytes of its weights. Default: computed from the architecture, in the precision stated there.
+    /// Bytes of its weights. Default 0, for what the architecture gives in its precision.
     #[serde(default)]
     pub weights_bytes: u64,
     /// Bytes of one value in the KV cache. Default 2, a half-precision float.
