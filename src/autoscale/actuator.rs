@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
+use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use super::choice::{best_sku, places, room, victims};
 use super::{Decider, Decision, DecisionLog, Desire, DesiredInstances};
 use crate::fleet::{
-    Agenda, Application, Clock, Instance, InstanceStatus, Ledger, ScaleUpFull, ScaleUpInstance,
-    ScalingExt, Templates, TickSet,
+    Agenda, Application, Clock, HostedOn, Hosts, Instance, InstanceStatus, Ledger,
+    MadeWithInstance, ScaleUpFull, ScaleUpInstance, ScalingExt, Templates, TickSet,
 };
 use crate::scenario;
 use crate::serving::Role;
@@ -252,9 +253,13 @@ fn take_away(world: &mut World, application: Entity, row: &mut Decision, count: 
     starting.sort_by_key(|&it| Reverse(world.get::<Instance>(it).map(Instance::number)));
     let mut left = count;
     for instance in starting.into_iter().take(left as usize) {
+        let server = world.get::<HostedOn>(instance).map(HostedOn::server);
         match world.cancel_scale_up(instance) {
             Ok(()) => row.cancelled += 1,
             Err(error) => row.reason = format!("{}; {error}", row.reason),
+        }
+        if let Some(server) = server {
+            take_empty_away(world, server);
         }
     }
     left -= row.cancelled;
@@ -272,6 +277,17 @@ fn take_away(world: &mut World, application: Entity, row: &mut Decision, count: 
         }
     }
     row.refused += left - row.drained;
+}
+
+/// Removes a server that came for an instance and carries none any more.
+fn take_empty_away(world: &mut World, server: Entity) {
+    let came_for_one = world.get::<MadeWithInstance>(server).is_some();
+    if came_for_one
+        && world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+        && let Err(error) = world.scale_down_server(server)
+    {
+        tracing::debug!(target: "fleetsim::autoscale", %error, "the server stays");
+    }
 }
 
 #[cfg(test)]

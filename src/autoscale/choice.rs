@@ -7,7 +7,7 @@ use bevy_ecs::world::World;
 use super::Signals;
 use crate::fleet::{
     EngineHandle, HostedOn, Instance, Ledger, Processors, ScalingExt, Server, ServerSku,
-    ServerStatus, Service, Stock, Templates, UsedBy,
+    ServerStatus, Service, Stock, Templates, UsedBy, Uses,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
@@ -71,7 +71,8 @@ pub(super) fn places(
 /// How many instances of a role fit on a server's free processors.
 pub(super) fn room(world: &World, application: Entity, role: Role, server: Entity) -> usize {
     let templates = world.get::<Templates>(application);
-    let needed = templates.and_then(|templates| templates.processors(role));
+    let sku = world.get::<ServerSku>(server).map(ServerSku::position);
+    let needed = templates.and_then(|templates| templates.processors(role, sku?));
     let processors = world.get::<Processors>(server);
     let free = |&it: &Entity| world.get::<UsedBy>(it).is_none();
     match (needed, processors) {
@@ -122,13 +123,13 @@ pub(super) fn victims(
     candidates.into_iter().map(|it| it.3).collect()
 }
 
-/// The price of an instance's server per processor and hour. All instances that scale-up makes have
-/// as many processors.
+/// An instance's share of the price of its server, per hour.
 fn cost(world: &World, instance: Entity) -> f64 {
+    let processors = world.get::<Uses>(instance).map_or(0, Uses::len);
     let server = world.get::<HostedOn>(instance).map(HostedOn::server);
     let sku = server.and_then(|server| world.get::<ServerSku>(server));
     sku.map_or(0.0, |sku| {
         let sku = sku.sku();
-        sku.price_per_hour.unwrap_or(0.0) / f64::from(sku.processors.max(1))
+        sku.price_per_hour.unwrap_or(0.0) / f64::from(sku.processors.max(1)) * processors as f64
     })
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use bevy_ecs::resource::Resource;
+use bevy_ecs::prelude::{Res, ResMut, Resource};
 
+use crate::fleet::Retention;
 use crate::serving::Role;
 use crate::time::SimTime;
 
@@ -53,6 +54,13 @@ impl DecisionLog {
     /// Takes what there is, in order.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Decision> {
         self.decisions.drain(..)
+    }
+
+    /// Drops the decisions of the tick before, where they are kept no longer.
+    pub(super) fn forget(retention: Res<'_, Retention>, mut log: ResMut<'_, Self>) {
+        if *retention == Retention::OneTick {
+            log.decisions.clear();
+        }
     }
 
     pub(super) fn push(&mut self, decision: Decision) {

@@ -137,6 +137,7 @@ impl PolicyRegistry {
             schedules.add_systems(Tick, (listen, scrape).chain().in_set(TickSet::Sense));
             let act = actuator::act.in_set(TickSet::Act).after(ScriptedActions);
             schedules.add_systems(Tick, act);
+            schedules.add_systems(Tick, DecisionLog::forget.in_set(TickSet::Serve));
         }
         used.iter().for_each(|policy| (policy.add_system)(world));
         Ok(())

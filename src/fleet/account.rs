@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::serving::{EngineId, Role};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 use super::{InstanceStatus, ServerStatus};
 
@@ -44,6 +44,10 @@ pub struct ServerAccount {
     pub active: Option<SimTime>,
     /// When it went.
     pub gone: Option<SimTime>,
+    /// Since when it stands empty after a crash of its last instance, if it does.
+    pub deserted_since: Option<SimTime>,
+    /// How long it stood empty after crashes, without the time since [`Self::deserted_since`].
+    pub deserted: SimDuration,
 }
 
 /// How many instances are in which status.
@@ -129,6 +133,21 @@ impl ServerAccount {
             Some(ServerStatus::Active) => Some(self.active?..gone),
             Some(ServerStatus::ScalingDown) => None,
         }
+    }
+}
+
+impl ServerAccount {
+    /// How long it stood empty after crashes of its instances, up to `now`.
+    #[must_use]
+    pub fn deserted_until(&self, now: SimTime) -> SimDuration {
+        let since = self.deserted_since.filter(|since| *since < now);
+        self.deserted + since.map_or(SimDuration::ZERO, |since| now - since)
+    }
+
+    /// Ends the time that it stands empty, if it does.
+    pub(super) fn close_desertion(&mut self, at: SimTime) {
+        self.deserted = self.deserted_until(at);
+        self.deserted_since = None;
     }
 }
 

@@ -20,7 +20,8 @@ use super::{
 pub struct ScaleUpFull {
     /// Whose instance.
     pub application: Entity,
-    /// Which template: the application's first of this role.
+    /// Which template: the application's first of this role that fits the SKU; one that starts on another
+    /// SKU by name comes last.
     pub role: Role,
     /// The SKU's name; the first SKU of the fleet for none.
     pub sku: Option<String>,
@@ -46,7 +47,8 @@ impl ScaleUpFull {
 pub struct ScaleUpInstance {
     /// Whose instance.
     pub application: Entity,
-    /// Which template: the application's first of this role.
+    /// Which template: the application's first of this role that fits the SKU; one that starts on another
+    /// SKU by name comes last.
     pub role: Role,
     /// The server.
     pub server: Entity,
@@ -140,7 +142,7 @@ pub trait ScalingExt {
     fn scale_up_full(&mut self, request: &ScaleUpFull) -> Result<ScaledUp, ScalingError>;
 
     /// Drains an instance, retires it when it is idle, and then removes its server if that is left
-    /// empty. A server that carries another instance stays.
+    /// empty, also where the instance crashes meanwhile. A server that carries another instance stays.
     ///
     /// # Errors
     /// When the instance is not `Active`.

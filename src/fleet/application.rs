@@ -1,6 +1,6 @@
 //! What applications are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bevy_ecs::component::Component;
@@ -82,7 +82,11 @@ impl ScalingRules {
 /// What instances of an application can be made of.
 #[derive(Component, Clone, Debug)]
 #[component(immutable)]
-pub struct Templates(Vec<InstanceTemplate>);
+pub struct Templates {
+    templates: Vec<InstanceTemplate>,
+    /// By role and SKU, in the order in which scale-up tries them.
+    order: BTreeMap<(Role, usize), Vec<usize>>,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct InstanceTemplate {
@@ -116,50 +120,81 @@ impl Templates {
                 .map(|kind| Fit::new(application, template, catalog, weights_bytes, kind))
                 .collect(),
         };
-        Self(application.instances.iter().map(template).collect())
+        let roles: BTreeSet<Role> = application.instances.iter().map(|it| it.role).collect();
+        let order = |role| {
+            let on = move |(sku, kind): (usize, &Kind)| {
+                let positions = application.templates_on(role, &kind.sku().name);
+                ((role, sku), positions)
+            };
+            kinds.iter().enumerate().map(on)
+        };
+        Self {
+            templates: application.instances.iter().map(template).collect(),
+            order: roles.into_iter().flat_map(order).collect(),
+        }
     }
 
     /// The position of the first template of a role.
     pub(super) fn first_of(&self, role: Role) -> Option<usize> {
-        self.0.iter().position(|template| template.role == role)
+        let mut templates = self.templates.iter();
+        templates.position(|template| template.role == role)
     }
 
     pub(super) fn get(&self, position: usize) -> &InstanceTemplate {
-        &self.0[position]
+        &self.templates[position]
     }
 
     /// The roles, each once, in the order of the templates.
     pub fn roles(&self) -> impl Iterator<Item = Role> + '_ {
-        self.0
+        self.templates
             .iter()
             .enumerate()
             .filter(|(position, template)| self.first_of(template.role) == Some(*position))
             .map(|(_, template)| template.role)
     }
 
-    /// Processors that an instance of a role takes, of the template that scale-up uses.
-    #[must_use]
-    pub fn processors(&self, role: Role) -> Option<u32> {
-        Some(self.get(self.first_of(role)?).processors)
+    /// The position of the template that scale-up uses for a role on the SKU at this position of the
+    /// fleet: the first of the role that fits there and, where `processors` is given, takes as many. The
+    /// first of the role where none does, so that a refusal says why.
+    pub(super) fn choose(&self, role: Role, sku: usize, processors: Option<u32>) -> Option<usize> {
+        let order = || self.order.get(&(role, sku)).into_iter().flatten().copied();
+        let fits = |it: &usize| self.get(*it).on(sku).is_ok();
+        let takes = |it: &usize| processors.is_none_or(|count| count == self.get(*it).processors);
+        let chosen = order().find(|it| fits(it) && takes(it));
+        chosen
+            .or_else(|| order().find(fits))
+            .or_else(|| order().next())
     }
 
-    /// How an instance of a role batches, of the template that scale-up uses.
+    /// Processors that scale-up takes for an instance of a role on the SKU at this position of the fleet;
+    /// none where no template of the role fits.
+    #[must_use]
+    pub fn processors(&self, role: Role, sku: usize) -> Option<u32> {
+        self.fitting(role, sku)
+            .map(|(template, _)| template.processors)
+    }
+
+    /// How an instance of a role batches, of the first template of the role.
     #[must_use]
     pub fn engine(&self, role: Role) -> Option<Engine> {
         Some(self.get(self.first_of(role)?).engine)
     }
 
-    /// The performance of an instance of a role on the SKU at this position of the fleet, of the
-    /// template that scale-up uses; none where it cannot be.
+    /// The performance of an instance that scale-up makes of a role on the SKU at this position of the
+    /// fleet; none where no template of the role fits.
     #[must_use]
     pub fn performance(&self, role: Role, sku: usize) -> Option<&Performance> {
-        let fit = self.get(self.first_of(role)?).fits.get(sku)?;
-        fit.as_ref().ok().map(|fit| &fit.performance)
+        self.fitting(role, sku).map(|(_, fit)| &fit.performance)
+    }
+
+    fn fitting(&self, role: Role, sku: usize) -> Option<(&InstanceTemplate, &Fit)> {
+        let template = self.get(self.choose(role, sku, None)?);
+        Some((template, template.fits.get(sku)?.as_ref().ok()?))
     }
 
     /// What an instance could ever be.
     pub(super) fn possible(&self) -> Vec<PossibleEngine> {
-        self.0
+        self.templates
             .iter()
             .flat_map(|template| {
                 template.fits.iter().flatten().map(|fit| {

@@ -16,9 +16,9 @@ use super::instances::{Entry, Plan};
 use super::script::Script;
 use super::stock::Kind;
 use super::{
-    Agenda, Application, Clock, Instances, Ledger, Roster, RunWarnings, ScalingError, ScalingEvent,
-    ScalingLog, ScalingRules, Service, Stock, Templates, TickLimits, VerbOutcome, instances,
-    servers, tick,
+    Agenda, Application, Clock, Instances, Ledger, Refusals, Retention, Roster, RunWarnings,
+    ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates, TickLimits,
+    VerbOutcome, instances, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -80,6 +80,8 @@ pub fn install(world: &mut World, checked: &CheckedScenario) -> Result<(), Insta
     world.init_resource::<Flushes>();
     world.init_resource::<ScalingLog>();
     world.init_resource::<RunWarnings>();
+    world.init_resource::<Refusals>();
+    world.init_resource::<Retention>();
     world.init_resource::<Messages<ScalingEvent>>();
     world.init_resource::<Messages<VerbOutcome>>();
     for (index, application) in scenario.applications.iter().enumerate() {

@@ -281,7 +281,17 @@ pub struct DrainTimer {
     pub deadline: SimTime,
 }
 
-/// On a draining instance whose server goes with it if that is left empty.
+/// On an instance whose server goes with it if that is left empty: its removal has been granted.
 #[derive(Component, Clone, Copy, Debug)]
 #[component(storage = "SparseSet", immutable)]
 pub(super) struct TakesServerAlong;
+
+/// On an instance that was made in one step with its server, so that both are given up in one.
+#[derive(Component, Clone, Copy, Debug)]
+#[component(storage = "SparseSet", immutable)]
+pub(super) struct MadeWithServer;
+
+/// On a server that was made in one step with an instance.
+#[derive(Component, Clone, Copy, Debug)]
+#[component(storage = "SparseSet", immutable)]
+pub(crate) struct MadeWithInstance;

@@ -13,8 +13,9 @@ use crate::time::SimTime;
 use super::activation::request_flush;
 use super::log::record;
 use super::{
-    Clock, EngineHandle, Instance, InstanceStatus, Instances, Ledger, OfApplication, Roster,
-    ScalingAction, ScalingEvent, Server, ServerStatus, Service, Target,
+    Clock, EngineHandle, HostedOn, Instance, InstanceStatus, Instances, Ledger, OfApplication,
+    Roster, ScalingAction, ScalingEvent, Server, ServerStatus, Service, TakesServerAlong, Target,
+    servers,
 };
 
 /// The hook on the removal of an [`Instance`].
@@ -26,6 +27,8 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
         return;
     };
     let engine = entity.get::<EngineHandle>().map(EngineHandle::engine);
+    let server = entity.get::<HostedOn>().map(HostedOn::server);
+    let along = entity.contains::<TakesServerAlong>();
     let crashed = entity.get() != Some(&InstanceStatus::ScalingDown);
     let time = world.resource::<Clock>().now();
     if crashed {
@@ -33,13 +36,21 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
         record_crash(&mut world, Target::Instance(number), status, time);
     }
     let mut ledger = world.resource_mut::<Ledger>();
-    ledger.enter(number, InstanceStatus::ScalingDown, time);
+    let gone = ledger.enter(number, InstanceStatus::ScalingDown, time);
     world.resource_mut::<Roster>().remove_instance(number);
     if let Some(mut instances) = world.get_mut::<Instances>(application) {
         instances.0.remove(&number);
     }
     if let Some(engine) = engine {
         put_back(&mut world, application, engine);
+    }
+    if let Some(server) = server {
+        let left = move |world: &mut World| match (along, crashed) {
+            (true, _) => servers::remove_if_empty(world, server, gone),
+            (false, true) => servers::desert_if_empty(world, server, gone),
+            (false, false) => {}
+        };
+        world.commands().queue(left);
     }
 }
 

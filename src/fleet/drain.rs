@@ -16,8 +16,8 @@ use super::departure::{detach, put_back};
 use super::lifecycle::{log_instance, set_status};
 use super::{
     Agenda, Clock, DrainTimer, EngineHandle, HostedOn, Instance, InstanceStatus, Ledger,
-    OfApplication, Roster, ScalingAction, ScalingError, ScalingRules, Service, TakesServerAlong,
-    servers,
+    MadeWithServer, OfApplication, Roster, ScalingAction, ScalingError, ScalingRules, Service,
+    TakesServerAlong,
 };
 
 /// The instances of an application that retire at the very instant at which they are idle. While
@@ -208,23 +208,16 @@ fn take_idle(world: &mut World, application: Entity) -> Vec<(Entity, SimTime)> {
     found.into_iter().filter_map(idle).collect()
 }
 
-/// Removes a draining instance that has no work, and its server if that was asked for and it is empty.
+/// Removes a draining instance that has no work.
 fn retire(world: &mut World, instance: Entity, at: SimTime) {
-    let entity = world.entity(instance);
-    let server = entity
-        .get::<HostedOn>()
-        .filter(|_| entity.contains::<TakesServerAlong>())
-        .map(|&HostedOn(server)| server);
     detach(world, instance);
     set_status(world, instance, InstanceStatus::ScalingDown, at);
     log_instance(world, instance, ScalingAction::ScaleDownComplete, at);
     world.despawn(instance);
-    if let Some(server) = server {
-        servers::remove_if_empty(world, server, at);
-    }
 }
 
-/// Gives up an instance that starts up, and its server if it is left empty.
+/// Gives up an instance that starts up. A server that was made in the same step goes, too, if it is left
+/// empty.
 pub(super) fn cancel(world: &mut World, instance: Entity) -> Result<(), ScalingError> {
     let (number, status) = identify(world, instance)?;
     if status != InstanceStatus::ScalingUp {
@@ -234,14 +227,13 @@ pub(super) fn cancel(world: &mut World, instance: Entity) -> Result<(), ScalingE
         });
     }
     let now = world.resource::<Clock>().now();
-    let server = world.get::<HostedOn>(instance).map(|&HostedOn(it)| it);
+    if world.entity(instance).contains::<MadeWithServer>() {
+        world.entity_mut(instance).insert(TakesServerAlong);
+    }
     detach(world, instance);
     set_status(world, instance, InstanceStatus::ScalingDown, now);
     log_instance(world, instance, ScalingAction::ScaleUpCancelled, now);
     world.despawn(instance);
-    if let Some(server) = server {
-        servers::remove_if_empty(world, server, now);
-    }
     Ok(())
 }
 

@@ -189,6 +189,34 @@ pub enum ScalingError {
     NoSuchServer(u64),
 }
 
+impl ScalingError {
+    /// One word for the kind of refusal, as in `summary.json`.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::LimitReached { .. } => "limit",
+            Self::CreationFault { .. } => "outage",
+            Self::TooFewProcessors { .. } | Self::ProcessorBusy { .. } => "no_processors",
+            Self::WrongProcessorCount { .. }
+            | Self::NoProcessor { .. }
+            | Self::ProcessorNamedTwice { .. } => "wrong_processors",
+            Self::SkuTooSmall { .. } | Self::TooLittleMemory { .. } => "does_not_fit",
+            Self::NoPerformance(_) => "no_profile",
+            Self::NoTemplate { .. } => "no_template",
+            Self::UnknownSku { .. } | Self::NoSku => "no_sku",
+            Self::UnknownApplication { .. } | Self::NotAnApplication(_) => "no_application",
+            Self::ServerNotActive { .. } => "server_not_active",
+            Self::NotActive { .. } => "not_active",
+            Self::NotScalingUp { .. } => "not_scaling_up",
+            Self::ServerHasInstances { .. } => "has_instances",
+            Self::NotAnInstance(_)
+            | Self::NotAServer(_)
+            | Self::NoSuchInstance(_)
+            | Self::NoSuchServer(_) => "gone",
+        }
+    }
+}
+
 fn suggestion(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!(" (did you mean \"{name}\"?)"))
 }

@@ -15,9 +15,9 @@ use super::api::{ScaleUpFull, ScaleUpInstance, ScaledUp};
 use super::lifecycle::log_instance;
 use super::{
     Agenda, Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Instances, Ledger, OfApplication, Processor, Processors, Provisioning, Roster, ScalingAction,
-    ScalingError, ScalingRules, Server, ServerSku, ServerStatus, StartUp, Stock, Tag, Templates,
-    UsedBy, activation, servers,
+    Instances, Ledger, MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors,
+    Provisioning, Roster, ScalingAction, ScalingError, ScalingRules, Server, ServerSku,
+    ServerStatus, StartUp, Stock, Tag, Templates, UsedBy, activation, servers,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -45,9 +45,9 @@ pub(super) fn create_full(
     world: &mut World,
     request: &ScaleUpFull,
 ) -> Result<ScaledUp, ScalingError> {
-    let (template, needed) = find_template(world, request.application, request.role)?;
+    find_role(world, request.application, request.role)?;
     let sku = world.resource::<Stock>().find(request.sku.as_deref())?;
-    check_fit(world, request.application, template, sku)?;
+    let (template, needed) = find_template(world, request.application, request.role, sku, None)?;
     let (server, ready) = servers::create(world, sku)?;
     let plan = Plan {
         application: request.application,
@@ -60,6 +60,8 @@ pub(super) fn create_full(
         tag: request.tag.clone(),
     };
     let instance = create(world, &plan, Entry::ScalingUp { ready });
+    world.entity_mut(instance).insert(MadeWithServer);
+    world.entity_mut(server).insert(MadeWithInstance);
     Ok(ScaledUp { server, instance })
 }
 
@@ -69,7 +71,7 @@ pub(super) fn create_on(
     request: &ScaleUpInstance,
     pre_start: bool,
 ) -> Result<Entity, ScalingError> {
-    let (template, needed) = find_template(world, request.application, request.role)?;
+    find_role(world, request.application, request.role)?;
     let server = request.server;
     let (Some(&Server { number }), Some(sku), Some(&status)) = (
         world.get(server),
@@ -84,7 +86,10 @@ pub(super) fn create_on(
             status,
         });
     }
-    check_fit(world, request.application, template, sku.position())?;
+    let named = request.processors.as_ref().map(Vec::len);
+    let named = named.and_then(|count| u32::try_from(count).ok());
+    let sku = sku.position();
+    let (template, needed) = find_template(world, request.application, request.role, sku, named)?;
     let processors = match &request.processors {
         None => first_free(world, server, number, needed)?,
         Some(named) => take_named(world, server, number, needed, named)?,
@@ -205,24 +210,36 @@ fn enlist(
     }
 }
 
-/// The template that scale-up uses for a role, and the processors that it takes.
-fn find_template(
-    world: &World,
-    application: Entity,
-    role: Role,
-) -> Result<(usize, u32), ScalingError> {
+/// The templates of an application, of which one at least is of the role.
+fn find_role(world: &World, application: Entity, role: Role) -> Result<&Templates, ScalingError> {
     let (Some(templates), Some(named)) = (
         world.get::<Templates>(application),
         world.get::<Application>(application),
     ) else {
         return Err(ScalingError::NotAnApplication(application));
     };
-    let Some(template) = templates.first_of(role) else {
+    if templates.first_of(role).is_none() {
         return Err(ScalingError::NoTemplate {
             application: named.name().to_string(),
             role,
         });
-    };
+    }
+    Ok(templates)
+}
+
+/// The template that scale-up uses for a role on a SKU, and the processors that it takes.
+fn find_template(
+    world: &World,
+    application: Entity,
+    role: Role,
+    sku: usize,
+    processors: Option<u32>,
+) -> Result<(usize, u32), ScalingError> {
+    let templates = find_role(world, application, role)?;
+    let template = templates
+        .choose(role, sku, processors)
+        .ok_or(ScalingError::NotAnApplication(application))?;
+    templates.get(template).on(sku)?;
     Ok((template, templates.get(template).processors))
 }
 
@@ -231,20 +248,11 @@ pub(super) fn check(world: &World, plan: &Plan) -> Result<(), ScalingError> {
     let sku = world
         .get::<ServerSku>(plan.server)
         .ok_or(ScalingError::NotAServer(plan.server))?;
-    check_fit(world, plan.application, plan.template, sku.position())
-}
-
-fn check_fit(
-    world: &World,
-    application: Entity,
-    template: usize,
-    sku: usize,
-) -> Result<(), ScalingError> {
     world
-        .get::<Templates>(application)
-        .ok_or(ScalingError::NotAnApplication(application))?
-        .get(template)
-        .on(sku)?;
+        .get::<Templates>(plan.application)
+        .ok_or(ScalingError::NotAnApplication(plan.application))?
+        .get(plan.template)
+        .on(sku.position())?;
     Ok(())
 }
 

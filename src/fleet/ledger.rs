@@ -131,6 +131,10 @@ impl Ledger {
             .or_default();
         counts.add(status);
         self.total.add(status);
+        let server = usize::try_from(account.server).ok();
+        if let Some(server) = server.and_then(|index| self.servers.get_mut(index)) {
+            server.close_desertion(account.created);
+        }
         self.instances.push(account);
     }
 
@@ -142,18 +146,19 @@ impl Ledger {
         }
     }
 
-    /// Has an instance enter a status; nothing, if it has gone.
-    pub(super) fn enter(&mut self, instance: u64, status: InstanceStatus, at: SimTime) {
+    /// Records a status change of an instance; ignored for a removed one. Returns when it was: `at`, or
+    /// the removal.
+    pub(super) fn enter(&mut self, instance: u64, status: InstanceStatus, at: SimTime) -> SimTime {
         let Some(account) = usize::try_from(instance)
             .ok()
             .and_then(|index| self.instances.get_mut(index))
         else {
-            return;
+            return at;
         };
-        let before = account.status();
-        if before == InstanceStatus::ScalingDown {
-            return;
+        if let Some(gone) = account.gone {
+            return gone;
         }
+        let before = account.status();
         match status {
             InstanceStatus::ScalingUp => {}
             InstanceStatus::Active => account.active = Some(at),
@@ -164,6 +169,15 @@ impl Ledger {
         let key = (account.application, account.role);
         self.roles.entry(key).or_default().shift(before, status);
         self.total.shift(before, status);
+        at
+    }
+
+    /// Notes that a server stands empty since a crash.
+    pub(super) fn desert(&mut self, server: u64, at: SimTime) {
+        let index = usize::try_from(server).ok();
+        if let Some(account) = index.and_then(|index| self.servers.get_mut(index)) {
+            account.deserted_since = Some(at);
+        }
     }
 
     pub(super) fn open_server(&mut self, account: ServerAccount) {
@@ -176,7 +190,7 @@ impl Ledger {
         self.servers.push(account);
     }
 
-    /// Has a server enter a status; nothing, if it has gone.
+    /// Records a status change of a server; ignored for a removed one.
     pub(super) fn enter_server(&mut self, server: u64, status: ServerStatus, at: SimTime) {
         let Some(account) = usize::try_from(server)
             .ok()
@@ -201,6 +215,7 @@ impl Ledger {
             ServerStatus::ScalingDown => {
                 *before -= 1;
                 account.gone = Some(at);
+                account.close_desertion(at);
             }
         }
     }

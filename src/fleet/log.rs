@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bevy_ecs::message::{Message, Messages};
@@ -52,11 +53,13 @@ pub enum ScalingAction {
     DrainTimeout,
     /// An instance or a server was lost to a fault.
     Crash,
+    /// A fault named an instance or a server that is not there.
+    CrashInvalid,
 }
 
 impl ScalingAction {
     /// Every action, in the order of the enumeration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ScaleUpStart,
         Self::ScaleUpComplete,
         Self::ScaleUpCancelled,
@@ -69,6 +72,7 @@ impl ScalingAction {
         Self::ScaleDownServerInvalid,
         Self::DrainTimeout,
         Self::Crash,
+        Self::CrashInvalid,
     ];
 
     /// The name in `scaling.csv`.
@@ -87,6 +91,7 @@ impl ScalingAction {
             Self::ScaleDownServerInvalid => "scale_down_server_invalid",
             Self::DrainTimeout => "drain_timeout",
             Self::Crash => "crash",
+            Self::CrashInvalid => "crash_invalid",
         }
     }
 }
@@ -112,6 +117,28 @@ impl fmt::Display for Target {
             Self::NoServer => f.write_str("server"),
             Self::NoInstance => f.write_str("instance"),
         }
+    }
+}
+
+/// Refusals since the start, by action and by [reason](ScalingError::reason).
+#[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals(BTreeMap<(ScalingAction, &'static str), u64>);
+
+impl Refusals {
+    /// Each action and reason with its count, in order; none of them is 0.
+    pub fn iter(&self) -> impl Iterator<Item = (ScalingAction, &'static str, u64)> + '_ {
+        let entries = self.0.iter();
+        entries.map(|(&(action, reason), &count)| (action, reason, count))
+    }
+
+    /// The count of an action for a reason.
+    #[must_use]
+    pub fn of(&self, action: ScalingAction, reason: &'static str) -> u64 {
+        self.0.get(&(action, reason)).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, action: ScalingAction, reason: &'static str) {
+        *self.0.entry((action, reason)).or_default() += 1;
     }
 }
 
@@ -147,8 +174,11 @@ pub(super) fn record(world: &mut DeferredWorld<'_>, event: ScalingEvent) {
     world.resource_mut::<Messages<ScalingEvent>>().write(event);
 }
 
-/// Writes down that a verb was refused, and why.
+/// Writes down a refusal, and counts its reason.
 pub(super) fn refuse(world: &mut DeferredWorld<'_>, event: ScalingEvent, error: &ScalingError) {
     tracing::warn!(target: "fleetsim::scaling", time = %event.time, action = event.action.name(), "{error}");
+    world
+        .resource_mut::<Refusals>()
+        .count(event.action, error.reason());
     record(world, event);
 }

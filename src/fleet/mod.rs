@@ -17,6 +17,13 @@
 //! of (phase, order of asking). Whatever is caused at an instant and due at that same instant in an
 //! earlier phase happens in another tick, which takes no time.
 //!
+//! A host that owns the world keeps it from growing:
+//! - It calls [`World::clear_trackers`](bevy_ecs::world::World::clear_trackers) once its systems have
+//!   read what was removed, such as after each tick. `bevy_ecs` remembers each removed component until
+//!   then. The fleet does not do it, or the host's systems would miss removals.
+//! - It takes the records of requests that ended (`Service.0.take_ended()`) and drains the
+//!   [`ScalingLog`], or sets [`Retention::OneTick`].
+//!
 //! ```
 //! use bevy_ecs::prelude::*;
 //! use fleetsim::fleet::{self, FleetWorldExt, ScaleUpFull, ScalingExt};
@@ -79,6 +86,7 @@ mod ledger;
 mod lifecycle;
 mod log;
 mod questions;
+mod retention;
 mod roster;
 mod script;
 mod servers;
@@ -93,17 +101,19 @@ pub use application::{Application, Instances, ScalingRules, Service, Templates};
 pub use build::{InstallError, install};
 pub use clock::{Clock, Rest, TickLimits};
 pub use commands::{ScalingCommandsExt, Ticket, VerbOutcome};
+pub(crate) use components::MadeWithInstance;
 pub use components::{
     DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole, InstanceStatus,
     OfApplication, OnServer, Processor, Processors, Provisioning, Server, ServerSku, ServerStatus,
     StartUp, Tag, UsedBy, Uses,
 };
-use components::{FromTemplate, TakesServerAlong};
+use components::{FromTemplate, MadeWithServer, TakesServerAlong};
 pub use error::ScalingError;
 pub use invariants::{Violation, check_invariants};
 pub use ledger::Ledger;
-pub use log::{ScalingAction, ScalingEvent, ScalingLog, Target};
+pub use log::{Refusals, ScalingAction, ScalingEvent, ScalingLog, Target};
 pub use questions::StatusSummary;
+pub use retention::Retention;
 pub use roster::Roster;
 pub use stock::{Kind, Stock};
 pub use tick::{FleetWorldExt, ScriptedActions, Tick, TickError, TickSet};

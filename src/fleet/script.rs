@@ -5,12 +5,14 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 
 use crate::scenario::{Action, Fault, FaultKind, Verb};
+use crate::warning::Warning;
 
 use super::api::{ScaleUpFull, ScaleUpInstance, ScalingExt, ScalingRequest};
 use super::error::nearest;
 use super::log::refuse;
 use super::{
-    Agenda, Application, Clock, Roster, ScalingAction, ScalingError, ScalingEvent, Stock, Target,
+    Agenda, Application, Clock, Roster, RunWarnings, ScalingAction, ScalingError, ScalingEvent,
+    Stock, Target,
 };
 
 /// The script, in the order of the scenario. The agenda has the positions.
@@ -42,9 +44,33 @@ pub(super) fn fail(world: &mut World) {
     while let Some((_, position)) = world.resource_mut::<Agenda>().faults.pop_due(now) {
         let fault = world.resource::<Script>().faults[position].clone();
         if let Err(error) = strike(world, &fault) {
-            tracing::warn!(target: "fleetsim::scaling", time = %now, "a fault does nothing: {error}");
+            let event = ScalingEvent {
+                time: now,
+                action: ScalingAction::CrashInvalid,
+                target: match fault {
+                    FaultKind::InstanceCrash { instance } => Target::Instance(instance),
+                    FaultKind::ServerCrash { server } => Target::Server(server),
+                    FaultKind::NoNewServers { .. } => Target::NoServer,
+                },
+                status: "gone",
+            };
+            refuse(&mut world.into(), event, &error);
+            let message = format!("a fault hits nothing: {error}");
+            warn(
+                world,
+                "missed_fault",
+                format!("faults[{position}]"),
+                message,
+            );
         }
     }
+}
+
+/// Adds to the warnings of the run.
+fn warn(world: &mut World, kind: &'static str, path: String, message: String) {
+    let warning = Warning::new(kind, message).at_path(path);
+    let warning = warning.at_time(world.resource::<Clock>().now());
+    world.resource_mut::<RunWarnings>().push(warning);
 }
 
 /// A crash is a despawn: the hooks do the rest.
@@ -79,12 +105,8 @@ pub(super) fn act(world: &mut World) {
     let now = world.resource::<Clock>().now();
     while let Some((_, position)) = world.resource_mut::<Agenda>().actions.pop_due(now) {
         let verb = world.resource::<Script>().actions[position].clone();
-        match resolve(world, &verb) {
-            Ok(request) => {
-                if let Err(error) = world.scale(&request) {
-                    tracing::debug!(target: "fleetsim::scaling", time = %now, position, "a scripted action was refused: {error}");
-                }
-            }
+        let refused = match resolve(world, &verb) {
+            Ok(request) => world.scale(&request).err(),
             Err(error) => {
                 let (action, target, status) = refusal(&verb);
                 let event = ScalingEvent {
@@ -94,7 +116,12 @@ pub(super) fn act(world: &mut World) {
                     status,
                 };
                 refuse(&mut world.into(), event, &error);
+                Some(error)
             }
+        };
+        if let Some(error) = refused {
+            let path = format!("actions[{position}]");
+            warn(world, "refused_action", path, format!("refused: {error}"));
         }
     }
 }

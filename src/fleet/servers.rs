@@ -7,7 +7,7 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use crate::catalog::Sku;
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 use super::account::ServerAccount;
 use super::agenda::Timer;
@@ -109,6 +109,8 @@ fn enlist(world: &mut World, server: Entity, sku: usize, active: Option<SimTime>
         created,
         active,
         gone: None,
+        deserted_since: None,
+        deserted: SimDuration::ZERO,
     });
 }
 
@@ -142,14 +144,25 @@ pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(
 
 /// Removes a server that its last instance has left; one that carries others stays.
 pub(super) fn remove_if_empty(world: &mut World, server: Entity, at: SimTime) {
-    if world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+    if world.get::<Server>(server).is_some()
+        && world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
         && let Err(error) = remove(world, server, at)
     {
         tracing::debug!(target: "fleetsim::scaling", %error, "the server stays");
     }
 }
 
-/// How a server, or what is none, appears in the log.
+/// Notes that a crash took the last instance of a server, which stays and is paid for.
+pub(super) fn desert_if_empty(world: &mut World, server: Entity, at: SimTime) {
+    let Some(&Server { number }) = world.get(server) else {
+        return;
+    };
+    if world.get::<Hosts>(server).is_none_or(Hosts::is_empty) {
+        world.resource_mut::<Ledger>().desert(number, at);
+    }
+}
+
+/// The log target of a server, or `NoServer`.
 pub(super) fn target(world: &World, server: Entity) -> (Target, &'static str) {
     match (world.get(server), world.get::<ServerStatus>(server)) {
         (Some(&Server { number }), Some(status)) => (Target::Server(number), status.name()),

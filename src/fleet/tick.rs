@@ -12,7 +12,7 @@ use crate::time::SimTime;
 use super::drain::IdleDrains;
 use super::{
     Agenda, Clock, Ledger, Rest, ScalingEvent, Service, Stock, TickLimits, VerbOutcome, invariants,
-    lifecycle, script,
+    lifecycle, retention, script,
 };
 
 /// The schedule whose every run is one tick.
@@ -91,8 +91,9 @@ pub trait FleetWorldExt {
     /// clock although something was due, [`TickError::NotInstalled`] without a fleet.
     fn tick(&mut self) -> Result<(), TickError>;
 
-    /// Runs ticks until it is `until` and nothing more is due at that instant. Also the way to catch
-    /// up with what was asked for between ticks: `until` may be the present.
+    /// Runs ticks until it is `until` and nothing more is due at that instant, in the control plane or in
+    /// the data plane, also where [`TickLimits::rest`] would end a tick before. Also the way to catch up
+    /// with what was asked for between ticks: `until` may be the present.
     ///
     /// # Errors
     /// As [`tick`](Self::tick), and [`TickError::InThePast`].
@@ -143,14 +144,19 @@ impl FleetWorldExt for World {
         if until < now {
             return Err(TickError::InThePast { until, now });
         }
-        let horizon = std::mem::replace(&mut self.resource_mut::<TickLimits>().horizon, until);
+        let mut limits = self.resource_mut::<TickLimits>();
+        let horizon = std::mem::replace(&mut limits.horizon, until);
+        let rest = std::mem::replace(&mut limits.rest, Rest::Never);
         let mut result = Ok(());
         while result.is_ok()
-            && (self.now() < until || self.resource::<Agenda>().next_due() <= until)
+            && (self.now() < until
+                || self.resource::<Agenda>().next_due() <= until
+                || self.next_served().is_some_and(|next| next <= until))
         {
             result = self.tick();
         }
-        self.resource_mut::<TickLimits>().horizon = horizon;
+        let mut limits = self.resource_mut::<TickLimits>();
+        (limits.horizon, limits.rest) = (horizon, rest);
         result
     }
 
@@ -229,7 +235,7 @@ pub(super) fn add_schedule(world: &mut World) {
             .chain(),
     );
     schedule.add_systems((
-        serve.in_set(TickSet::Serve),
+        (retention::forget, serve).chain().in_set(TickSet::Serve),
         script::fail.in_set(TickSet::Faults),
         lifecycle::run.in_set(TickSet::Lifecycle),
         script::act.in_set(TickSet::Act).in_set(ScriptedActions),
@@ -260,6 +266,10 @@ fn serve(
         outcomes.update();
     }
     let now = clock.now();
+    let next = endpoints
+        .iter()
+        .filter_map(|(service, _)| service.0.next_event());
+    let next_event = next.min().unwrap_or(SimTime::MAX);
     let drained = endpoints
         .iter()
         .filter(|(_, drains)| !drains.is_empty())
@@ -289,6 +299,6 @@ fn serve(
     } else {
         until
     };
-    clock.advance(end, bound <= now);
+    clock.advance(end, bound.min(next_event) <= now);
     agenda.begin(end);
 }

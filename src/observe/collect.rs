@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::{
     Component, Entity, In, IntoScheduleConfigs, Query, Res, ResMut, Resource, Schedules, World,
@@ -8,7 +8,7 @@ use bevy_ecs::relationship::Relationship;
 use super::{ApplicationStatistics, InstanceSample, Sample};
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Instances, Service, Templates, Tick, TickSet,
+    Instances, Retention, Service, Templates, Tick, TickSet,
 };
 use crate::scenario::Slo;
 use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
@@ -36,8 +36,8 @@ pub struct Recorded(pub ApplicationStatistics);
 #[derive(Component, Debug)]
 pub(crate) struct Sampler {
     interval: SimDuration,
-    /// Samples taken on time.
-    taken: u32,
+    /// Samples that were due so far.
+    due: u32,
     last: Option<SimTime>,
     roles: Vec<SampledRole>,
     /// Whether each instance is sampled, too.
@@ -55,6 +55,7 @@ struct SampledRole {
 /// components to the applications that there are. `slo` gives the objective of each by position.
 pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
     world.init_resource::<Rows>();
+    world.init_resource::<DueSamples>();
     let mut applications = world.query::<(Entity, &Application, &Templates)>();
     let found: Vec<_> = applications
         .iter(world)
@@ -74,7 +75,7 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
         let slo = slo.get(index).copied().unwrap_or_default();
         let sampler = Sampler {
             interval: sample_interval,
-            taken: 0,
+            due: 0,
             last: None,
             roles,
             instances: false,
@@ -87,9 +88,20 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
             .resource_mut::<Agenda>()
             .wake(TickSet::Observe, now, entity);
     }
-    world
-        .get_resource_or_init::<Schedules>()
-        .add_systems(Tick, (collect, sample).chain().in_set(TickSet::Observe));
+    world.get_resource_or_init::<Schedules>().add_systems(
+        Tick,
+        (
+            forget.in_set(TickSet::Serve),
+            (collect, sample).chain().in_set(TickSet::Observe),
+        ),
+    );
+}
+
+/// Drops the rows of the tick before, where they are kept no longer.
+fn forget(retention: Res<'_, Retention>, mut rows: ResMut<'_, Rows>) {
+    if *retention == Retention::OneTick {
+        *rows = Rows::default();
+    }
 }
 
 /// Takes what ended in this tick from every endpoint, in the order of ending.
@@ -134,32 +146,42 @@ type Member = (
     Option<&'static EngineHandle>,
 );
 
-/// Samples the applications that are due.
+/// Applications whose sample is due at this instant, by position in the scenario.
+#[derive(Resource, Debug, Default)]
+struct DueSamples(BTreeMap<usize, Entity>);
+
+/// Samples the applications that are due, in the last tick of their instant: a row is the state at the end
+/// of it.
 fn sample(
     clock: Res<'_, Clock>,
     mut agenda: ResMut<'_, Agenda>,
     mut applications: Query<'_, '_, Sampled>,
     instances: Query<'_, '_, Member>,
-    mut rows: ResMut<'_, Rows>,
+    (mut rows, mut due): (ResMut<'_, Rows>, ResMut<'_, DueSamples>),
 ) {
-    if agenda.awake(TickSet::Observe).is_empty() {
-        return;
-    }
     for entity in agenda.awake(TickSet::Observe).to_vec() {
-        let Ok((application, service, members, mut sampler)) = applications.get_mut(entity) else {
+        let Ok((application, .., mut sampler)) = applications.get_mut(entity) else {
             continue;
         };
-        sampler.take(
-            clock.now(),
-            application,
-            service,
-            members,
-            &instances,
-            &mut rows,
-        );
-        sampler.taken += 1;
-        let next = SimTime::ZERO + sampler.interval * f64::from(sampler.taken);
+        due.0.insert(application.index(), entity);
+        sampler.due += 1;
+        let next = SimTime::ZERO + sampler.interval * f64::from(sampler.due);
         agenda.wake(TickSet::Observe, next, entity);
+    }
+    if due.0.is_empty() {
+        return;
+    }
+    let now = clock.now();
+    let served = applications
+        .iter()
+        .filter_map(|(_, service, ..)| service.0.next_event());
+    if served.min().unwrap_or(SimTime::MAX).min(agenda.next_due()) <= now {
+        return;
+    }
+    for (_, entity) in std::mem::take(&mut due.0) {
+        if let Ok((application, service, members, mut sampler)) = applications.get_mut(entity) {
+            sampler.take(now, application, service, members, &instances, &mut rows);
+        }
     }
 }
 

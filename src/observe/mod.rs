@@ -16,7 +16,8 @@ pub use sample::{InstanceSample, Sample};
 pub use scaling::ScalingCounts;
 pub use statistics::{Distribution, Statistics};
 pub use summary::{
-    ApplicationRecord, ApplicationSummary, FleetSummary, InstanceSummary, RunRecord, ServerSummary,
-    Summary, TotalSummary, WarningSummary,
+    ApplicationRecord, ApplicationSummary, DesertedSummary, FleetSummary, InstanceSummary,
+    RunRecord, ServerSummary, Summary, TotalSummary, WarningSummary,
 };
+pub(crate) use usage::SECONDS_PER_HOUR;
 pub use usage::{InstanceUsage, ServerUsage};

@@ -1,21 +1,24 @@
 use std::collections::BTreeMap;
 
-use crate::fleet::ScalingAction;
+use crate::fleet::{Refusals, ScalingAction};
 
-/// Counts the events of the scaling log.
+/// Counts the events of the scaling log, and refusals by reason.
 #[derive(Clone, Debug, Default)]
-pub struct ScalingCounts([u64; ScalingAction::ALL.len()]);
+pub struct ScalingCounts {
+    events: [u64; ScalingAction::ALL.len()],
+    refusals: Refusals,
+}
 
 impl ScalingCounts {
     /// Counts one event.
     pub fn record(&mut self, action: ScalingAction) {
-        self.0[action as usize] += 1;
+        self.events[action as usize] += 1;
     }
 
     /// How often this happened.
     #[must_use]
     pub fn count(&self, action: ScalingAction) -> u64 {
-        self.0[action as usize]
+        self.events[action as usize]
     }
 
     /// The count of every action by its name in `scaling.csv`, zeros included.
@@ -25,5 +28,21 @@ impl ScalingCounts {
             .into_iter()
             .map(|action| (action.name().to_owned(), self.count(action)))
             .collect()
+    }
+
+    /// Takes over the refusals of a run.
+    pub fn set_refusals(&mut self, refusals: Refusals) {
+        self.refusals = refusals;
+    }
+
+    /// Refusals by the action's name in `scaling.csv` and by reason; without those that there are none of.
+    #[must_use]
+    pub fn refusals_by_name(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let mut names: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for (action, reason, count) in self.refusals.iter() {
+            let reasons = names.entry(action.name().to_owned()).or_default();
+            reasons.insert(reason.to_owned(), count);
+        }
+        names
     }
 }

@@ -27,6 +27,8 @@ pub struct RunRecord {
     pub applications: Vec<ApplicationRecord>,
     /// The servers of every SKU, in fleet order, each SKU once.
     pub servers: Vec<ServerUsage>,
+    /// Servers that crashes left empty, if any.
+    pub deserted: Option<DesertedSummary>,
     /// What the scaling log holds.
     pub scaling: ScalingCounts,
     /// What is likely a mistake in the scenario, and what went unnoticed in the run.
@@ -108,6 +110,8 @@ impl RunRecord {
             cost: total(|sku| sku.cost),
             energy_kwh: total(|sku| sku.energy_kwh),
             scaling_events: self.scaling.by_name(),
+            refusals: self.scaling.refusals_by_name(),
+            deserted: self.deserted,
             servers,
         }
     }
@@ -299,6 +303,22 @@ pub struct FleetSummary {
     pub energy_kwh: Option<f64>,
     /// Events of the scaling log, by action.
     pub scaling_events: BTreeMap<String, u64>,
+    /// Refusals among them, by action and reason; only where there are any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refusals: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Servers that crashes left empty; only where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deserted: Option<DesertedSummary>,
+}
+
+/// Servers that crashes of their instances left empty.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DesertedSummary {
+    /// Those that stand empty at the end.
+    pub at_end: u64,
+    /// Hours in which servers stood empty so, to the next instance or to the end; they are part of
+    /// `server_hours`.
+    pub server_hours: f64,
 }
 
 /// Servers of one SKU.

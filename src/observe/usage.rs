@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::catalog::{Processor, Sku};
 use crate::scenario::Role;
 
-const SECONDS_PER_HOUR: f64 = 3600.0;
+pub(crate) const SECONDS_PER_HOUR: f64 = 3600.0;
 const JOULES_PER_KWH: f64 = 3.6e6;
 
 /// The time of an application's instances of one role, on one SKU, of one size, over a run.

@@ -187,6 +187,20 @@ fn fleet(summary: &Summary) -> Vec<String> {
         [] => "no scaling".to_owned(),
         events => events.join(", "),
     });
+    for (action, reasons) in &fleet.refusals {
+        let reasons = reasons
+            .iter()
+            .map(|(reason, count)| format!("{reason} {}", grouped(*count)));
+        let reasons: Vec<_> = reasons.collect();
+        lines.push(format!("{action} by reason: {}", reasons.join(", ")));
+    }
+    if let Some(deserted) = &fleet.deserted {
+        lines.push(format!(
+            "empty after crashes: {} server-hours, {} servers at the end",
+            number(deserted.server_hours),
+            grouped(deserted.at_end)
+        ));
+    }
     lines
 }
 

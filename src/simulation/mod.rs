@@ -8,13 +8,13 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Rest, Roster, RunWarnings,
-    ScalingEvent, ScalingLog, Service, TickError, TickLimits,
+    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Refusals, Rest, Roster,
+    RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits,
 };
 use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, Sampler, ScalingCounts};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
 use crate::time::{SimDuration, SimTime};
-use crate::warning::Warnings;
+use crate::warning::{Warning, Warnings};
 
 use pace::Pace;
 pub use run::News;
@@ -169,7 +169,7 @@ impl Simulation {
         self.world.now()
     }
 
-    /// Runs one tick. False when the run is over: at the scenario's `end` or, without one, when
+    /// Runs one tick, then clears the world's trackers of removed components. False when the run is over: at the scenario's `end` or, without one, when
     /// nothing is left to do, or nothing that waits can ever be served: at once, or after an hour in
     /// which a policy did nothing about it. A policy that scales for ever is stopped an hour after the
     /// last request has ended, or after a day in which it scaled and none that waits was served.
@@ -192,7 +192,34 @@ impl Simulation {
             Some(end) => now >= end && self.world.resource::<Agenda>().next_due() > end,
             None => self.world.is_quiet() || self.is_in_vain(),
         };
+        if self.over {
+            self.warn_of_deserted();
+        }
         Ok(!self.over)
+    }
+
+    /// Warns of each server that stands empty since a crash.
+    fn warn_of_deserted(&mut self) {
+        let accounts = self.world.resource::<Ledger>().servers().iter();
+        let deserted = (0..)
+            .zip(accounts)
+            .filter_map(|(number, account): (u64, _)| {
+                let since = account.deserted_since?;
+                Some((number, since))
+            });
+        let deserted: Vec<_> = deserted.collect();
+        let mut warnings = self.world.resource_mut::<RunWarnings>();
+        for (number, since) in deserted {
+            let message = format!(
+                "server {number} stands empty since a crash took its last instance at {since} s, and is paid for"
+            );
+            let help = "remove it with ScaleDownServer, or use it with ScaleUpInstance";
+            warnings.push(
+                Warning::new("deserted_server", message)
+                    .at_time(since)
+                    .help(help),
+            );
+        }
     }
 
     /// Runs one tick at the pace that suits, up to where policies are waited for no more.
@@ -203,6 +230,7 @@ impl Simulation {
         let horizon = limits.horizon;
         limits.horizon = horizon.min(bound);
         let result = self.world.tick();
+        self.world.clear_trackers();
         self.world.resource_mut::<TickLimits>().horizon = horizon;
         self.pace.learn(self.now() - began, self.rows() - rows);
         result
@@ -248,7 +276,10 @@ impl Simulation {
 
     /// Ends the run here; what was done so far counts, marked as partial for this reason.
     pub fn stop(&mut self, reason: impl Into<String>) {
-        self.over = true;
+        if !self.over {
+            self.over = true;
+            self.warn_of_deserted();
+        }
         self.stopped = Some(reason.into());
     }
 
@@ -304,6 +335,8 @@ impl Simulation {
             tracing::error!("the last sample was not taken: {error}");
         }
         let scaling = self.take_scaling();
+        let refusals = self.world.remove_resource::<Refusals>();
+        self.scaling.set_refusals(refusals.unwrap_or_default());
         let mut rows = self.take_rows();
         let mut outstanding = Vec::new();
         let mut applications = Vec::new();
@@ -348,6 +381,7 @@ impl Simulation {
             stopped: self.stopped,
             applications,
             servers: usage::servers(&self.world, end),
+            deserted: usage::deserted(&self.world, end),
             scaling: self.scaling,
             warnings,
         };

@@ -7,7 +7,7 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use crate::fleet::{Application, InstanceFilter, InstanceStatus, Ledger, Service, Stock};
-use crate::observe::{InstanceUsage, ServerUsage};
+use crate::observe::{DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage};
 use crate::time::SimTime;
 
 /// The time of an application's instances up to `end`, by role, SKU and size.
@@ -76,4 +76,19 @@ pub(super) fn servers(world: &World, end: SimTime) -> Vec<ServerUsage> {
             peak: ledger.peak_servers(&window, Some(position)) as u64,
         })
         .collect()
+}
+
+/// The servers that crashes left empty up to `end`, if any.
+pub(super) fn deserted(world: &World, end: SimTime) -> Option<DesertedSummary> {
+    let accounts = world.resource::<Ledger>().servers();
+    let seconds: f64 = accounts
+        .iter()
+        .map(|account| account.deserted_until(end).seconds())
+        .sum();
+    let at_end = accounts.iter().filter(|it| it.deserted_since.is_some());
+    let at_end = at_end.count() as u64;
+    (at_end > 0 || seconds > 0.0).then_some(DesertedSummary {
+        at_end,
+        server_hours: seconds / SECONDS_PER_HOUR,
+    })
 }

@@ -12,5 +12,8 @@ mod faults;
 mod lifecycle;
 mod random_scripts;
 mod refusals;
+mod retention;
+mod shapes;
 mod stepping;
 mod support;
+mod undo;

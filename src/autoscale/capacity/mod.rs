@@ -152,7 +152,9 @@ impl CapacityModel {
         let priced = is_priced(checked);
         let roles = [Role::Prompt, Role::Token, Role::Mixed];
         let models = roles.into_iter().filter_map(|role| {
-            let template = of.instances.iter().find(|it| it.role == role)?;
+            if !has(role) {
+                return None;
+            }
             let part = match role {
                 Role::Prompt => Part::Prompt,
                 Role::Token => Part::Token,
@@ -161,7 +163,10 @@ impl CapacityModel {
                 Role::Mixed => Part::Both,
             };
             let fleet = scenario.fleet.iter();
-            let on = fleet.map(|entry| Fit::new(checked, of, template, &entry.sku));
+            let on = fleet.map(|entry| {
+                let fit = |it| Fit::new(checked, of, &of.instances[it], &entry.sku);
+                of.templates_on(role, &entry.sku).into_iter().find_map(fit)
+            });
             let mut model = RoleModel {
                 role,
                 part,

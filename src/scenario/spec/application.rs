@@ -4,7 +4,7 @@ use ron::value::RawValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Scaling, Scheduler, Template, Workload};
+use super::{Role, Scaling, Scheduler, Start, Template, Workload};
 use crate::scenario::{Actuator, Signals};
 use crate::time::SimDuration;
 
@@ -23,7 +23,8 @@ pub struct Application {
     /// Which instance serves a request. Default `TokenJsq`.
     #[serde(default)]
     pub scheduler: Scheduler,
-    /// Instance templates; scale-up uses the first of the role that is asked for. Required.
+    /// Instance templates. Scale-up uses the first of the role that fits the SKU; one that starts on
+    /// another SKU by name comes last. Required.
     #[schemars(length(min = 1))]
     pub instances: Vec<Template>,
     /// Delays and drain rules. Every field has a default.
@@ -44,6 +45,20 @@ pub struct Application {
     pub slo: Slo,
     /// Where requests come from. Required.
     pub workload: Workload,
+}
+
+impl Application {
+    /// The positions of the templates of a role, in the order in which scale-up tries them on a SKU: as
+    /// written, but those that start on another SKU by name last.
+    #[must_use]
+    pub fn templates_on(&self, role: Role, sku: &str) -> Vec<usize> {
+        let elsewhere =
+            |it: &usize| matches!(&self.instances[*it].start, Start::Sku(of) if of != sku);
+        let of_role = (0..self.instances.len()).filter(|&it| self.instances[it].role == role);
+        let mut positions: Vec<usize> = of_role.collect();
+        positions.sort_by_key(elsewhere);
+        positions
+    }
 }
 
 /// A policy term such as `HeteroScale(max: 50)`, not yet read.

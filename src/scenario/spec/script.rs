@@ -33,7 +33,8 @@ pub enum Verb {
         #[serde(default)]
         tag: Option<String>,
     },
-    /// Drains an instance, retires it, and removes its server when that is left empty.
+    /// Drains an instance, retires it, and removes its server when that is left empty, also where the
+    /// instance crashes meanwhile.
     ScaleDownFull {
         /// The instance's number. Required.
         instance: u64,
@@ -69,7 +70,8 @@ pub enum Verb {
         /// The instance's number. Required.
         instance: u64,
     },
-    /// Gives up an instance that is not up yet.
+    /// Gives up an instance that is not up yet. The server of an instance that `ScaleUpFull` made goes with
+    /// it if that is left empty; any other server stays.
     CancelScaleUp {
         /// The instance's number. Required.
         instance: u64,
@@ -98,7 +100,8 @@ pub enum FaultKind {
         /// For how many seconds. Required.
         duration: SimDuration,
     },
-    /// An instance is gone at once; its work is put back.
+    /// An instance is gone at once; its work is put back. Its server stays, unless a `ScaleDownFull` of the
+    /// instance is under way.
     InstanceCrash {
         /// The instance's number. Required.
         instance: u64,

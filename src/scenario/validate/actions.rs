@@ -16,9 +16,10 @@ impl Check<'_> {
                 } => {
                     let sku_path = format!("{path}.sku");
                     let sku = self.fleet_sku(sku_path.clone(), sku.as_deref());
-                    let found = self.template(&path, application, *role);
-                    if let (Some((index, number)), Some(sku)) = (found, sku) {
-                        self.fits(sku_path, index, number, sku);
+                    let found = self.application_with(&path, application, *role);
+                    if let (Some(index), Some(sku)) = (found, sku) {
+                        let of = &self.scenario.applications[index];
+                        self.one_fits(sku_path, index, &of.templates_on(*role, sku), sku);
                     }
                 }
                 Verb::ScaleUpServer { sku } => {
@@ -31,18 +32,27 @@ impl Check<'_> {
                     processors,
                     ..
                 } => {
-                    let Some((index, number)) = self.template(&path, application, *role) else {
+                    let Some(index) = self.application_with(&path, application, *role) else {
                         continue;
                     };
                     // Servers that come later are of a SKU that only the run knows.
                     let server = usize::try_from(*server).ok();
                     let entry = server.and_then(|server| placement.servers.get(server));
                     let sku = entry.map(|entry| self.scenario.fleet[*entry].sku.as_str());
-                    if let Some(sku) = sku {
-                        self.fits(format!("{path}.server"), index, number, sku);
-                    }
+                    let of = &self.scenario.applications[index];
+                    let templates = &of.instances;
+                    let mut numbers = of.templates_on(*role, sku.unwrap_or_default());
                     if let Some(processors) = processors {
-                        let template = &self.scenario.applications[index].instances[number];
+                        // The one that takes as many comes first.
+                        let count = processors.len() as u64;
+                        let other = |it: &usize| u64::from(templates[*it].processors()) != count;
+                        numbers.sort_by_key(other);
+                    }
+                    let fitting = sku.and_then(|sku| {
+                        self.one_fits(format!("{path}.server"), index, &numbers, sku)
+                    });
+                    if let Some(processors) = processors {
+                        let template = &templates[fitting.unwrap_or(numbers[0])];
                         self.processors(&path, processors, template, sku);
                     }
                 }
@@ -83,17 +93,17 @@ impl Check<'_> {
         }
     }
 
-    /// The positions of the application and of the template that scale-up uses for a role.
-    fn template(&mut self, path: &str, name: &str, role: Role) -> Option<(usize, usize)> {
+    /// The position of the application, if it has a template of the role.
+    fn application_with(&mut self, path: &str, name: &str, role: Role) -> Option<usize> {
         let index = self.application(format!("{path}.application"), name)?;
         let templates = &self.scenario.applications[index].instances;
-        let number = templates.iter().position(|of| of.role == role);
-        if number.is_none() {
+        if templates.iter().all(|of| of.role != role) {
             let message = format!("`{name}` has no template with the role `{role:?}`");
             let help = "add one to its `instances`; start: None keeps it for scale-up alone";
             self.report(format!("{path}.role"), message, help);
+            return None;
         }
-        number.map(|number| (index, number))
+        Some(index)
     }
 
     pub(super) fn faults(&mut self) {

@@ -1,5 +1,5 @@
 use super::Check;
-use crate::scenario::{Actuator, SkuChoice, Victim};
+use crate::scenario::{Actuator, Role, SkuChoice, Victim};
 
 impl Check<'_> {
     pub(super) fn actuators(&mut self) {
@@ -8,7 +8,12 @@ impl Check<'_> {
             let actuator = &application.actuator;
             self.limits(&path, actuator);
             if let SkuChoice::Named(sku) = &actuator.sku {
-                self.fleet_sku(format!("{path}.sku[0]"), Some(sku));
+                let path = format!("{path}.sku[0]");
+                if let Some(sku) = self.fleet_sku(path.clone(), Some(sku))
+                    && application.autoscaler.is_some()
+                {
+                    self.carries_roles(&path, index, sku);
+                }
             }
             if actuator.sku == SkuChoice::Cheapest {
                 self.prices(&format!("{path}.sku"), "Cheapest");
@@ -18,6 +23,19 @@ impl Check<'_> {
             }
             if actuator.victim == Victim::Costliest {
                 self.prices(&format!("{path}.victim"), "Costliest");
+            }
+        }
+    }
+
+    /// Reports the first role that may be scaled up and that no server of the chosen SKU can carry.
+    fn carries_roles(&mut self, path: &str, index: usize, sku: &str) {
+        let application = &self.scenario.applications[index];
+        let before = self.problems.len();
+        for role in [Role::Prompt, Role::Token, Role::Mixed] {
+            let numbers = application.templates_on(role, sku);
+            let fixed = application.actuator.limits(role).max == Some(0);
+            if !fixed && !numbers.is_empty() && self.problems.len() == before {
+                self.one_fits(path.to_owned(), index, &numbers, sku);
             }
         }
     }

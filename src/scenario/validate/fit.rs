@@ -37,20 +37,36 @@ impl Check<'_> {
 
     /// Reports a template that servers of a SKU cannot carry although they are to.
     pub(super) fn fits(&mut self, path: String, index: usize, number: usize, sku: &str) {
-        if self.hopeless.contains(&(index, number)) {
-            return;
-        }
+        self.one_fits(path, index, &[number], sku);
+    }
+
+    /// Reports it where servers of a SKU can carry none of these templates although they are to. Returns
+    /// the first that they can carry.
+    pub(super) fn one_fits(
+        &mut self,
+        path: String,
+        index: usize,
+        numbers: &[usize],
+        sku: &str,
+    ) -> Option<usize> {
         let application = &self.scenario.applications[index];
-        let template = &application.instances[number];
-        if let Some(misfit) = misfit(self.catalog, application, template, sku) {
-            self.misfit(
-                path,
-                "this template cannot run there",
-                &misfit,
-                sku,
-                application,
-            );
+        let mut first = None;
+        for &number in numbers {
+            let template = &application.instances[number];
+            match misfit(self.catalog, application, template, sku) {
+                None => return Some(number),
+                Some(_) if self.hopeless.contains(&(index, number)) => {}
+                Some(misfit) => first = first.or(Some(misfit)),
+            }
         }
+        if let Some(misfit) = first {
+            let consequence = match numbers {
+                [_] => "this template cannot run there",
+                _ => "no template of this role can run there",
+            };
+            self.misfit(path, consequence, &misfit, sku, application);
+        }
+        None
     }
 
     fn misfit(

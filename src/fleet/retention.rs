@@ -1,0 +1,44 @@
+use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
+
+use super::{ScalingLog, Service};
+
+/// How long records are kept that nobody takes: of requests that ended, of runs of batches, lines of the
+/// [`ScalingLog`], decisions and samples.
+///
+/// A host that takes none of them chooses [`Self::OneTick`], or they fill the memory in time:
+///
+/// ```
+/// # use bevy_ecs::prelude::*;
+/// use fleetsim::fleet::Retention;
+/// # let mut world = World::new();
+/// world.insert_resource(Retention::OneTick);
+/// ```
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retention {
+    /// Until somebody takes them. The default: nothing is lost.
+    #[default]
+    UntilTaken,
+    /// Until the next tick begins: systems of the `Tick` schedule see them, and so does a host that looks
+    /// after each tick.
+    OneTick,
+}
+
+/// Drops the records of the tick before, where they are kept no longer.
+pub(super) fn forget(
+    retention: Res<'_, Retention>,
+    mut services: Query<'_, '_, &mut Service>,
+    mut log: ResMut<'_, ScalingLog>,
+) {
+    if *retention == Retention::UntilTaken {
+        return;
+    }
+    for mut service in &mut services {
+        if service.0.has_ended() {
+            service.0.take_ended();
+        }
+        if service.0.has_runs() {
+            drop(service.0.take_runs());
+        }
+    }
+    log.drain();
+}
