@@ -1,6 +1,6 @@
 //! The built-in catalog, and the user's files on top of it.
 
-use fleetsim::catalog::{Catalog, ProfileKey};
+use fleetsim::catalog::{Attention, Catalog, MemoryUse, Parallelism, Precision, ProfileKey};
 use fleetsim::scenario::CheckedScenario;
 
 mod shared;
@@ -82,8 +82,9 @@ fn a_file_adds_to_the_catalog_and_takes_the_place_of_what_has_the_same_name() {
         )
         .unwrap();
     assert_eq!(catalog.skus["dgx-h100"].price_per_hour, Some(2.5));
-    assert_eq!(catalog.skus.len(), 3);
-    assert_eq!(catalog.processors.len(), 4);
+    let before = Catalog::built_in();
+    assert_eq!(catalog.skus.len(), before.skus.len());
+    assert_eq!(catalog.processors.len(), before.processors.len() + 1);
     catalog.validate().unwrap();
 }
 
@@ -128,7 +129,9 @@ fn mistakes_in_a_file_are_all_found() {
     ] {
         assert!(said.contains(part), "no {part} in {said}");
     }
-    assert_eq!(catalog.skus.len(), 3, "a bad file changes nothing");
+    let before = Catalog::built_in();
+    assert_eq!(catalog.skus, before.skus, "a bad file changes nothing");
+    assert_eq!(catalog.models, before.models);
 }
 
 #[test]
@@ -174,4 +177,182 @@ fn a_scenario_names_catalog_files_beside_it() {
         directory.path().join("hardware.ron").display()
     );
     assert!(said.starts_with(&place), "{said}");
+}
+
+#[test]
+fn parameters_computed_from_dimensions_meet_the_published_totals() {
+    let catalog = Catalog::built_in();
+    let mut models = 0;
+    for (name, model) in &catalog.models {
+        let Some(computed) = model.parameters() else {
+            continue;
+        };
+        models += 1;
+        let published = model.published_parameters.unwrap() as f64;
+        let error = computed.total as f64 / published - 1.0;
+        assert!(error.abs() < 0.002, "{name}: {error:+.4}");
+        assert!(computed.active <= computed.total, "{name}");
+    }
+    assert_eq!(models, 39);
+    let billions = |name: &str| catalog.models[name].parameters().unwrap().active as f64 / 1e9;
+    for (name, published) in [
+        ("deepseek-v3", 37.0),
+        ("qwen3-30b-a3b", 3.0),
+        ("qwen3-235b-a22b", 22.0),
+        ("mixtral-8x7b", 13.0),
+        ("gpt-oss-120b", 5.1),
+        ("llama-4-maverick", 17.0),
+    ] {
+        let error = billions(name) / published - 1.0;
+        assert!(error.abs() < 0.08, "{name}: {} active", billions(name));
+    }
+}
+
+#[test]
+fn todays_hardware_is_in_the_catalog_and_priced_only_with_a_source_and_a_date() {
+    let catalog = Catalog::built_in();
+    let with_speeds = catalog.processors.values();
+    assert_eq!(with_speeds.filter(|it| it.speeds.is_some()).count(), 24);
+    assert_eq!(
+        catalog.skus.len(),
+        34 + 1,
+        "and the capped server of SplitwiseSim"
+    );
+    for (name, sku) in &catalog.skus {
+        assert_eq!(sku.price_per_hour.is_some(), sku.price.is_some(), "{name}");
+    }
+    for (name, processor) in &catalog.processors {
+        assert!(
+            processor.speeds.is_some() || processor.same_as.is_some() || name == "h100-80gb-pcap"
+        );
+    }
+    let h100 = &catalog.processors["h100-sxm"];
+    assert_eq!(h100.memory_bytes, 80 << 30);
+    assert_eq!(h100.speeds.as_ref().unwrap().memory_bandwidth, 3350e9);
+    assert_eq!(h100.speeds.as_ref().unwrap().bf16_flops, 989e12);
+}
+
+#[test]
+fn the_kv_cache_beside_the_weights_is_about_what_vllm_reports() {
+    let catalog = Catalog::built_in();
+    // Blocks of 16 tokens that vLLM 0.15 printed, on H100.
+    for (model, tensor, blocks) in [
+        ("llama-3.1-70b", 4, 30_425.0),
+        ("qwen2.5-7b", 1, 65_352.0),
+        ("mistral-nemo-12b", 1, 19_251.0),
+        ("mistral-nemo-12b", 2, 48_009.0),
+        ("yi-34b", 2, 20_793.0),
+        ("llama-2-7b", 1, 7_463.0),
+    ] {
+        let tokens = catalog.models[model].kv_tokens(
+            catalog.processors["h100-sxm"].memory_bytes,
+            Precision::Bf16,
+            Parallelism::tensor(tensor),
+            2,
+            MemoryUse::default(),
+        );
+        let error = tokens.unwrap() as f64 / 16.0 / blocks - 1.0;
+        assert!(error.abs() < 0.013, "{model} on {tensor}: {error:+.4}");
+    }
+}
+
+/// Every figure of the reference's tables, computed or stated.
+#[test]
+fn dimensions_and_data_sheets_are_those_of_the_reference() {
+    let Some(shared) = shared::directory() else {
+        return;
+    };
+    let catalog = Catalog::built_in();
+    for row in table(&shared.join("reference/models.csv")) {
+        let model = &catalog.models[&row["name"]];
+        let of = model.parameters().unwrap();
+        let architecture = model.architecture.as_ref().unwrap();
+        let attention = &architecture.attention;
+        let same = |column: &str, value: u64| {
+            assert_eq!(
+                number(&row, column),
+                value as f64,
+                "{column} of {}",
+                model.name
+            );
+        };
+        same("params_total", of.total);
+        same("params_published", model.published_parameters.unwrap());
+        same("params_active", of.active);
+        same("params_outside_experts", of.outside_experts);
+        same("params_per_expert", of.per_expert);
+        same("params_embedding", of.embedding);
+        same("params_head", of.head);
+        same("weight_bytes_bf16", of.total * 2);
+        same("weight_bytes_native", model.weights_bytes);
+        same("kv_elements_per_layer", attention.kv_elements());
+        same(
+            "attn_flops_per_pair_prefill",
+            attention.prefill_flops_a_pair(),
+        );
+        same(
+            "attn_flops_per_pair_decode",
+            attention.decode_flops_a_pair(),
+        );
+        same(
+            "full_attention_layers",
+            attention.full_layers(model.layers).into(),
+        );
+        if let Attention::Grouped {
+            linear: Some(linear),
+            ..
+        } = attention
+        {
+            same(
+                "fixed_state_bytes_per_request",
+                linear.state_bytes(model.layers),
+            );
+        }
+        if attention.window().is_none() {
+            same("kv_bytes_per_token_bf16", model.kv_bytes_per_token());
+        }
+    }
+    for row in table(&shared.join("reference/gpus.csv")) {
+        let processor = &catalog.processors[&row["name"]];
+        let speeds = processor.speeds.as_ref().unwrap();
+        assert_eq!(number(&row, "memory_bytes"), processor.memory_bytes as f64);
+        assert_eq!(number(&row, "memory_bandwidth"), speeds.memory_bandwidth);
+        assert_eq!(number(&row, "bf16_dense_flops"), speeds.bf16_flops);
+        assert_eq!(
+            number(&row, "fp8_dense_flops"),
+            speeds.fp8_flops.unwrap_or(0.0)
+        );
+        assert_eq!(
+            number(&row, "fp4_dense_flops"),
+            speeds.fp4_flops.unwrap_or(0.0)
+        );
+        assert_eq!(
+            number(&row, "interconnect_bytes_per_s_one_way"),
+            speeds.link_bandwidth
+        );
+        assert_eq!(
+            row["coefficients_of"],
+            processor.coefficients_of.clone().unwrap_or_default()
+        );
+    }
+    for row in table(&shared.join("reference/servers.csv")) {
+        let sku = &catalog.skus[&row["name"]];
+        assert_eq!(row["gpus"], sku.processors.to_string());
+        let of = &catalog.processors[&sku.processor];
+        let gpu = of.same_as.as_ref().unwrap_or(&sku.processor);
+        assert_eq!(&row["gpu"], gpu);
+    }
+}
+
+/// The rows of a CSV file by column.
+fn table(path: &std::path::Path) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut rows = csv::Reader::from_path(path).unwrap();
+    rows.deserialize().map(Result::unwrap).collect()
+}
+
+fn number(row: &std::collections::BTreeMap<String, String>, column: &str) -> f64 {
+    match row[column].as_str() {
+        "" => 0.0,
+        text => text.parse().unwrap(),
+    }
 }

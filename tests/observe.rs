@@ -324,6 +324,7 @@ fn servers(sku: &str, price: Option<f64>, prompt_power_w: f64, seconds: f64) -> 
             processors: 8,
             idle_power_w: 1000.0,
             price_per_hour: price,
+            ..Sku::default()
         }),
         processor: Arc::new(Processor {
             name: "gpu".to_owned(),
@@ -331,6 +332,7 @@ fn servers(sku: &str, price: Option<f64>, prompt_power_w: f64, seconds: f64) -> 
             idle_power_w: 100.0,
             prompt_power_w,
             token_power_w: 200.0,
+            ..Processor::default()
         }),
         seconds,
         peak: 1,

@@ -421,6 +421,7 @@ fn run(application: &str) -> RunRecord {
                 processors: 8,
                 idle_power_w: 2000.0,
                 price_per_hour: Some(98.32),
+                ..Sku::default()
             }),
             processor: Arc::new(Processor {
                 name: "h100".to_owned(),
@@ -428,6 +429,7 @@ fn run(application: &str) -> RunRecord {
                 idle_power_w: 100.0,
                 prompt_power_w: 700.0,
                 token_power_w: 500.0,
+                ..Processor::default()
             }),
             seconds: 3600.0,
             peak: 1,

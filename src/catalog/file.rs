@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, Model, Processor, Profile, ProfileKey, Sku};
+use super::{Catalog, CoefficientSet, Model, Processor, Profile, ProfileKey, Sku};
 use crate::document::{self, Diagnostics, Document, Problem, Source, suggest};
 
 /// A catalog file.
@@ -20,6 +20,8 @@ struct CatalogFile {
     models: Vec<Model>,
     /// Measured profiles.
     profiles: Vec<ProfileEntry>,
+    /// Fitted coefficients of the step model `Roofline`.
+    coefficients: Vec<CoefficientSet>,
 }
 
 /// A measured profile and what it was measured on.
@@ -52,8 +54,20 @@ impl ProfileEntry {
 }
 
 static BUILT_IN: LazyLock<Catalog> = LazyLock::new(|| {
-    let mut catalog = Catalog::default();
+    let mut catalog = Catalog {
+        coefficients: super::coefficients::built_in(),
+        ..Catalog::default()
+    };
     for (name, text) in [
+        (
+            "assets/processors.ron",
+            include_str!("../../assets/processors.ron"),
+        ),
+        (
+            "assets/servers.ron",
+            include_str!("../../assets/servers.ron"),
+        ),
+        ("assets/models.ron", include_str!("../../assets/models.ron")),
         (
             "assets/catalog.ron",
             include_str!("../../assets/catalog.ron"),
@@ -139,6 +153,7 @@ impl Catalog {
                     token: profile.token.clone(),
                 })
                 .collect(),
+            coefficients: self.coefficients.clone(),
         };
         let (_, mut problems) = document::check(&file);
         problems.extend(Self::default().check(&file));
@@ -170,6 +185,20 @@ impl Catalog {
             let path = format!("skus[{index}].processor");
             problems.extend(unknown(path, &sku.processor, &processors));
         }
+        for (index, processor) in file.processors.iter().enumerate() {
+            for (field, name) in [
+                ("same_as", &processor.same_as),
+                ("coefficients_of", &processor.coefficients_of),
+            ] {
+                if let Some(name) = name {
+                    let path = format!("processors[{index}].{field}");
+                    problems.extend(unknown(path, name, &processors));
+                }
+            }
+        }
+        for (index, model) in file.models.iter().enumerate() {
+            problems.extend(check_model(&format!("models[{index}]"), model));
+        }
         let mut keys = BTreeSet::new();
         for (index, entry) in file.profiles.iter().enumerate() {
             let path = format!("profiles[{index}]");
@@ -187,6 +216,9 @@ impl Catalog {
     }
 
     fn add(&mut self, file: CatalogFile) {
+        for set in file.coefficients {
+            self.add_coefficients(set);
+        }
         self.skus.extend(
             file.skus
                 .into_iter()
@@ -200,7 +232,7 @@ impl Catalog {
         self.models.extend(
             file.models
                 .into_iter()
-                .map(|of| (of.name.clone(), Arc::new(of))),
+                .map(|of| (of.name.clone(), Arc::new(of.with_weights()))),
         );
         self.profiles.extend(file.profiles.into_iter().map(|entry| {
             let key = entry.key();
@@ -238,6 +270,23 @@ fn unknown(path: String, name: &String, names: &BTreeSet<&String>) -> Option<Pro
     );
     let problem = Problem::new(path, format!("the catalog has no `{name}`"));
     Some(Problem { help, ..problem })
+}
+
+/// Why a model's figures cannot be: one problem at a time.
+fn check_model(path: &str, model: &Model) -> Option<Problem> {
+    let Some(architecture) = &model.architecture else {
+        return (model.weights_bytes == 0).then(|| {
+            Problem::new(
+                format!("{path}.name"),
+                "nothing says how large its weights are",
+            )
+            .help("give it weights_bytes or an architecture")
+        });
+    };
+    let path = format!("{path}.architecture");
+    let (field, message) = architecture.flaw(model.layers, model.hidden_size)?;
+    let help = "compare with the model's config.json";
+    Some(Problem::new(format!("{path}.{field}"), message).help(help))
 }
 
 fn check_knots(path: &str, knots: &[(f64, f64)], problems: &mut Vec<Problem>) {

@@ -1,12 +1,25 @@
 //! Hardware, models and performance profiles: the built-in ones and the user's own.
 
+mod architecture;
+mod coefficients;
 mod file;
+mod hardware;
+mod import;
+mod model;
+mod precision;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use architecture::{Architecture, Attention, LinearAttention, Mlp, Parameters, Window};
+pub use coefficients::{Basis, Chosen, CoefficientSet, Coefficients, Layer, LayerUsed};
+pub use hardware::{PriceSource, Processor, Sku, Speeds};
+pub use import::{ImportError, import_model, model_entry};
+pub use model::{MemoryUse, Model, Parallelism};
+pub use precision::{KvPrecision, Precision, UnknownPrecision};
 
 /// Everything that scenarios name: SKUs, processors, models and profiles.
 #[derive(Clone, Debug, Default)]
@@ -19,85 +32,8 @@ pub struct Catalog {
     pub models: BTreeMap<String, Arc<Model>>,
     /// Measured profiles, by what was measured.
     pub profiles: BTreeMap<ProfileKey, Arc<Profile>>,
-}
-
-/// A kind of server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Sku {
-    /// Unique in the catalog.
-    pub name: String,
-    /// The kind of its processors.
-    pub processor: String,
-    /// How many processors it has, at most 1024.
-    #[schemars(range(min = 1, max = 1024))]
-    pub processors: u32,
-    /// Power drawn by the server itself, in watts. Default 0.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub idle_power_w: f64,
-    /// Price of an hour, in dollars. Default: no price, and then no cost is reported.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub price_per_hour: Option<f64>,
-}
-
-/// A kind of processor (a GPU).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Processor {
-    /// Unique in the catalog.
-    pub name: String,
-    /// Memory, in bytes.
-    #[schemars(range(min = 1))]
-    pub memory_bytes: u64,
-    /// Power when idle, in watts. Default 0.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub idle_power_w: f64,
-    /// Power in iterations that have a prompt, in watts. Default 0.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub prompt_power_w: f64,
-    /// Power in iterations of tokens alone, in watts. Default 0.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub token_power_w: f64,
-}
-
-/// A model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// Unique in the catalog.
-    pub name: String,
-    /// Layers.
-    #[schemars(range(min = 1))]
-    pub layers: u32,
-    /// Width of a layer.
-    #[schemars(range(min = 1))]
-    pub hidden_size: u32,
-    /// Bytes of its weights.
-    pub weights_bytes: u64,
-    /// Bytes of one value in the KV cache. Default 2, a half-precision float.
-    #[serde(default = "half_precision")]
-    #[schemars(range(min = 1))]
-    pub bytes_per_value: u32,
-}
-
-fn half_precision() -> u32 {
-    2
-}
-
-impl Model {
-    /// Bytes that one token takes in the KV cache: a key and a value per layer,
-    /// 2 × hidden size × layers × bytes a value.
-    #[must_use]
-    pub const fn kv_bytes_per_token(&self) -> u64 {
-        (self.hidden_size as u64 * self.layers as u64)
-            .saturating_mul(2)
-            .saturating_mul(self.bytes_per_value as u64)
-    }
+    /// Fitted coefficients of the step model `Roofline`.
+    pub coefficients: Vec<CoefficientSet>,
 }
 
 /// What a profile was measured on.

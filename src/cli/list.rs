@@ -114,7 +114,15 @@ fn skus(catalog: &Catalog) -> String {
         let price = sku.price_per_hour;
         let price = price.map_or_else(String::new, |price| format!(", ${price} an hour"));
         let (processors, kind) = (sku.processors, &sku.processor);
-        let _ = writeln!(text, "{name}\n    {processors} × {kind}{price}");
+        let provider = sku.provider.as_ref();
+        let provider = provider.map_or_else(String::new, |name| format!(", {name}"));
+        let source = sku.price.as_ref().map_or_else(String::new, |of| {
+            format!(" ({}, {}: {})", of.kind, of.date, of.source)
+        });
+        let _ = writeln!(
+            text,
+            "{name}\n    {processors} × {kind}{provider}{price}{source}"
+        );
     }
     text
 }
@@ -123,9 +131,13 @@ fn models(catalog: &Catalog) -> String {
     let mut text = String::new();
     for (name, model) in &catalog.models {
         let (weights, token) = (model.weights_bytes, model.kv_bytes_per_token());
+        let parameters = model.parameters().map_or_else(String::new, |of| {
+            let [total, active] = [of.total, of.active].map(|it| it as f64 / 1e9);
+            format!("{total:.1} billion parameters, {active:.1} active; ")
+        });
         let _ = writeln!(
             text,
-            "{name}\n    {weights} bytes of weights, {token} bytes of KV cache a token"
+            "{name}\n    {parameters}{weights} bytes of weights, {token} bytes of KV cache a token"
         );
     }
     text

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod bench;
+mod catalog;
 mod check;
 mod compare;
 mod completions;
@@ -50,6 +51,8 @@ enum Command {
     Bench(bench::Bench),
     /// List what a scenario can name
     List(list::List),
+    /// Make entries for catalog files
+    Catalog(catalog::CatalogCommand),
     /// Look at, convert and make traces of requests
     Trace(trace::Trace),
     /// Print the JSON Schema of a scenario, for editors
@@ -122,6 +125,7 @@ pub fn main_with(
         Command::Bench(bench) => bench.execute(),
         Command::List(list) => list.execute(policies),
         Command::Trace(trace) => trace.execute(),
+        Command::Catalog(catalog) => catalog.execute(),
         Command::Schema(schema) => schema.execute(policies),
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),

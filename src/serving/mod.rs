@@ -22,6 +22,6 @@ pub use engine::vllm;
 pub use ids::EngineId;
 pub use queue::{Entry, Id, Key, LeastIndex};
 pub use step::{
-    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, Performance, PerformanceError,
-    StepModel, Steps,
+    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, Performance,
+    PerformanceError, Roofline, StepModel, Steps, Terms,
 };

@@ -1,26 +1,20 @@
 //! `docs/SCENARIO.md` has every option with its type, unit and default, from the schema that checks
 //! scenario files.
 
-use fleetsim::catalog::{Model, Processor, Profile, Sku};
+use fleetsim::catalog::{CoefficientSet, Model, Processor, Profile, Sku};
 use fleetsim::scenario::json_schema;
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value as Json;
 
 use crate::pages;
-use crate::schema::{Reference, fields};
+use crate::schema::Reference;
 
 const PAGE: &str = "docs/SCENARIO.md";
 
 #[test]
 fn the_reference_is_what_the_schema_says() {
     pages::assert_generated(PAGE, "options", &options(&json_schema()));
-    let catalog = [
-        entry::<Sku>("skus"),
-        entry::<Processor>("processors"),
-        entry::<Model>("models"),
-        entry::<Profile>("profiles"),
-    ];
-    pages::assert_generated(PAGE, "catalog entries", &catalog.concat());
+    pages::assert_generated(PAGE, "catalog entries", &catalog());
 }
 
 /// A section for each type, in the order in which they are met.
@@ -33,9 +27,26 @@ fn options(schema: &Json) -> String {
     reference.text
 }
 
-/// A section for the entries of one list of a catalog file.
-fn entry<T: JsonSchema>(list: &str) -> String {
-    let schema = schema_for!(T).to_value();
-    let about = schema["description"].as_str().unwrap_or_default();
-    format!("### `{list}`\n\n{about}\n\n{}\n", fields(&schema))
+/// A section for the entries of each list of a catalog file, then one for each type in them.
+fn catalog() -> String {
+    let mut reference = Reference::default();
+    let mut types = serde_json::Map::new();
+    for (list, schema) in [
+        ("`skus`", schema::<Sku>()),
+        ("`processors`", schema::<Processor>()),
+        ("`models`", schema::<Model>()),
+        ("`profiles`", schema::<Profile>()),
+        ("`coefficients`", schema::<CoefficientSet>()),
+    ] {
+        reference.section(list, &schema);
+        types.extend(schema["$defs"].as_object().cloned().unwrap_or_default());
+    }
+    while let Some(name) = reference.next() {
+        reference.section(&name, &types[&name]);
+    }
+    reference.text
+}
+
+fn schema<T: JsonSchema>() -> Json {
+    schema_for!(T).to_value()
 }

@@ -44,7 +44,7 @@ impl Reference {
 }
 
 /// A row for each field of a struct: the required ones in their order, then the others by name.
-pub(crate) fn fields(schema: &Json) -> String {
+fn fields(schema: &Json) -> String {
     format!("{FIELDS}{}", field_rows(schema, ""))
 }
 
@@ -156,6 +156,7 @@ fn kind(schema: &Json) -> String {
         Some("number") => "number".to_owned(),
         Some("integer") => "whole number".to_owned(),
         Some("string") => "text".to_owned(),
+        Some("boolean") => "true or false".to_owned(),
         Some("array") => match schema["prefixItems"].as_array() {
             Some(items) => {
                 let items: Vec<_> = items.iter().map(kind).collect();

@@ -23,30 +23,27 @@ fn catalog() -> Catalog {
             name: name.to_owned(),
             processor: "gpu".to_owned(),
             processors,
-            idle_power_w: 0.0,
-            price_per_hour: None,
+            ..Sku::default()
         };
         (name.to_owned(), Arc::new(sku))
     };
     let processor = Processor {
         name: "gpu".to_owned(),
         memory_bytes: 80_000_000_000,
-        idle_power_w: 0.0,
-        prompt_power_w: 0.0,
-        token_power_w: 0.0,
+        ..Processor::default()
     };
     let model = Model {
         name: "model".to_owned(),
         layers: 1,
         hidden_size: 1,
         weights_bytes: 1_000,
-        bytes_per_value: 2,
+        ..Model::default()
     };
     Catalog {
         skus: BTreeMap::from([sku("big", 8), sku("small", 2)]),
         processors: BTreeMap::from([("gpu".to_owned(), Arc::new(processor))]),
         models: BTreeMap::from([("model".to_owned(), Arc::new(model))]),
-        profiles: BTreeMap::new(),
+        ..Catalog::default()
     }
 }
 

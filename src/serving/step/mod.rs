@@ -4,6 +4,7 @@ mod constant;
 mod linear;
 mod performance;
 mod profile;
+mod roofline;
 mod steps;
 
 use std::fmt::Debug;
@@ -12,6 +13,7 @@ pub use constant::ConstantTime;
 pub use linear::Linear;
 pub use performance::{Performance, PerformanceError};
 pub use profile::{Curves, InvalidCurve};
+pub use roofline::{NoRoofline, Roofline, Terms};
 pub use steps::Steps;
 
 /// What one step computes, as sums over its requests.
