@@ -11,7 +11,8 @@ use fleetsim::catalog::Catalog;
 use fleetsim::observe::Distribution;
 use fleetsim::random::Stream;
 use fleetsim::scenario::{Engine, Performance as Times, Scheduler as Rule, Workload};
-use fleetsim::serving::routing::{Choice, Engines, Scheduler, Shape};
+use fleetsim::serving::engine::Phases;
+use fleetsim::serving::routing::{Engines, Event, RequestView, Route, Router};
 use fleetsim::serving::{
     Endpoint, EndpointConfig, EngineId, EngineSpec, Performance, PossibleEngine, Role,
 };
@@ -24,28 +25,28 @@ const REQUESTS: &str = "Synthetic(arrivals: Poisson(rate: 80.0), requests: 20000
     prompt_tokens: Geometric(mean: 1500.0), output_tokens: Geometric(mean: 170.0))";
 
 /// The power of two choices.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct PowerOfTwo {
     engines: Vec<EngineId>,
     random: Stream,
 }
 
-impl Scheduler for PowerOfTwo {
-    fn open(&mut self, engine: EngineId, _: Role, _: &Engines<'_>) {
-        self.engines.push(engine);
-    }
-
-    fn close(&mut self, engine: EngineId) {
-        self.engines.retain(|&other| other != engine);
-    }
-
-    fn choose(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<Choice> {
+impl Router for PowerOfTwo {
+    fn route(&mut self, request: &RequestView, engines: &Engines<'_>) -> Route {
         let mut able = self.engines.clone();
-        able.retain(|&engine| engines.holds(engine, request.bytes()));
+        able.retain(|&engine| engines.holds(engine, request, Phases::Both));
         let mut draw = || able.get(self.random.below(able.len())).copied();
-        let two = [draw()?, draw()?];
-        let less_to_do = two.into_iter().min_by_key(|&it| engines.pending_tokens(it));
-        less_to_do.map(Choice::both)
+        let two = [draw(), draw()].into_iter().flatten();
+        let less_to_do = two.min_by_key(|&it| engines.pending_tokens(it));
+        less_to_do.map_or(Route::Wait, Route::Engine)
+    }
+
+    fn on(&mut self, event: &Event) {
+        match *event {
+            Event::Opened { engine, .. } => self.engines.push(engine),
+            Event::Closed { engine } => self.engines.retain(|&other| other != engine),
+            _ => {}
+        }
     }
 }
 
@@ -78,7 +79,7 @@ fn run(name: &str, rule: Rule, own: Option<PowerOfTwo>) -> Result<f64, Box<dyn E
     let requests: Workload = document::read("requests", REQUESTS)?;
     let arrivals = workload::open(&requests, ".".as_ref(), SEED, "chat")?;
     let mut endpoint = match own {
-        Some(own) => Endpoint::with_scheduler(config, Box::new(own), f64::INFINITY, arrivals),
+        Some(own) => Endpoint::with_router(config, Box::new(own), f64::INFINITY, arrivals),
         None => Endpoint::new(config, arrivals),
     };
     let performance = Performance::new(&Times::Profile, &catalog, &model.name, "h100-80gb", 8)?;

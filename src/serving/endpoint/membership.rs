@@ -4,11 +4,11 @@ use super::seat::{Admission, Seat, Stay};
 use super::{Endpoint, EngineBusy, EngineId, EngineLoad, EngineSpec, Role};
 use crate::serving::engine::batching::{BatchingEngine, Kind};
 use crate::serving::engine::{AnyEngine, Engine};
-use crate::serving::routing::Scheduler;
+use crate::serving::routing::Event;
 use crate::time::SimTime;
 
 impl Endpoint {
-    /// Adds an engine. The scheduler leaves it alone until it is opened.
+    /// Adds an engine. The router leaves it alone until it is opened.
     pub fn add_engine(&mut self, spec: EngineSpec) -> EngineId {
         let config = &self.config;
         let last = self.engines.last().and_then(|last| last.engine.ahead());
@@ -30,36 +30,41 @@ impl Endpoint {
     fn seat(&mut self, instance: u64, role: Role, engine: AnyEngine) -> EngineId {
         let id = EngineId(self.engines.len() as u32);
         assert!(id.0 < EngineId::MOST, "under 2^24 instances ever");
-        self.scheduler.join(id, role);
+        self.router.on(&Event::Joined { engine: id, role });
         self.engines.push(Seat::new(engine, role));
         self.instances.push(instance);
         self.stays.push(Stay::new(self.now));
         id
     }
 
-    /// Lets the scheduler choose the engine, unless it was closed or taken out. Follow with
+    /// Lets the router choose the engine, unless it was closed or taken out. Follow with
     /// [`Self::flush`] once all that open at the same instant are open.
     pub fn open(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
         if state.admission == Admission::Joined {
             state.admission = Admission::Open;
             let role = state.role;
-            let (scheduler, engines) = self.scheduler_and_engines();
-            scheduler.open(engine, role, &engines);
+            self.router.on(&Event::Opened { engine, role });
         }
     }
 
-    /// Stops the scheduler from choosing the engine, for good; what it has it finishes.
+    /// Stops the router from choosing the engine, for good; what it has it finishes.
     pub fn close(&mut self, engine: EngineId) {
         let state = &mut self.engines[engine.index()];
         match state.admission {
             Admission::Joined => state.admission = Admission::Closed,
             Admission::Open => {
                 state.admission = Admission::Closed;
-                self.scheduler.close(engine);
+                self.router.on(&Event::Closed { engine });
             }
             Admission::Closed | Admission::Removed => {}
         }
+    }
+
+    /// Whether the router may choose an engine.
+    pub(crate) fn is_open(&self, engine: EngineId) -> bool {
+        let seat = self.engines.get(engine.index());
+        seat.is_some_and(|seat| seat.admission == Admission::Open)
     }
 
     /// Whether no request is assigned to the engine, transfers from and to it included.

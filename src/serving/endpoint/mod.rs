@@ -27,11 +27,11 @@ use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 use arrivals::Arrivals;
 use events::{Event, Events};
 use recorder::Recorder;
-use seat::{Admission, Stay};
+use seat::Stay;
 
 use super::engine::{RequestId, Told};
 use super::requests::{Request, Requests};
-use super::routing::{AnyScheduler, Choice, Engines, Scheduler, Shape};
+use super::routing::{AnyRouter, Engines, RequestView, Route, Router};
 use super::{EngineId, EngineLoad, Role};
 
 pub use config::{EndpointConfig, EngineSpec, PossibleEngine};
@@ -43,7 +43,7 @@ pub(crate) use split::Split;
 pub use record::{Outcome, Rejection, RequestRecord};
 pub use recorder::BatchRun;
 
-/// The data plane of one application: its requests, batch engines, scheduler and events, in dense
+/// The data plane of one application: its requests, engines, router and events, in dense
 /// arrays.
 ///
 /// ```
@@ -90,7 +90,7 @@ pub struct Endpoint {
     pub(crate) instances: Vec<u64>,
     /// By engine.
     pub(crate) stays: Vec<Stay>,
-    pub(crate) scheduler: AnyScheduler,
+    pub(crate) router: AnyRouter,
     pub(crate) transfer_bytes_per_s: f64,
     pub(crate) events: Events,
     pub(crate) arrivals: Arrivals,
@@ -112,36 +112,37 @@ pub struct Endpoint {
     /// Watched engines that have become idle.
     pub(crate) idle: Vec<EngineId>,
     /// The choice that memory was asked for last.
-    pub(crate) likely: Option<Choice>,
+    pub(crate) likely: Option<(EngineId, EngineId)>,
     /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
-    largest: (u64, u64),
+    largest: (Largest, Largest),
 }
 
 impl Endpoint {
     /// An endpoint without engines whose requests come from `arrivals`.
     #[must_use]
     pub fn new(config: EndpointConfig, arrivals: ArrivalStream) -> Self {
-        let scheduler = AnyScheduler::new(config.scheduler, config.random.clone());
+        let weights = config.weights_bytes;
+        let router = AnyRouter::new(config.scheduler, config.random.clone(), weights);
         let transfer = config
             .scheduler
             .transfer_gib_per_s()
             .unwrap_or(f64::INFINITY);
-        Self::build(config, scheduler, transfer, arrivals)
+        Self::build(config, router, transfer, arrivals)
     }
 
-    /// An endpoint with a scheduler of the user's own, and the bandwidth in GiB/s at which KV caches
+    /// An endpoint with a router of your own, and the bandwidth in GiB/s at which KV caches
     /// are sent between engines that it chooses as a pair. `config.scheduler` only says how to read
     /// the roles in `config.possible`.
     #[must_use]
-    pub fn with_scheduler(
+    pub fn with_router(
         config: EndpointConfig,
-        scheduler: Box<dyn Scheduler>,
+        router: Box<dyn Router>,
         transfer_gib_per_s: f64,
         arrivals: ArrivalStream,
     ) -> Self {
         Self::build(
             config,
-            AnyScheduler::Custom(scheduler),
+            AnyRouter::Boxed(router),
             transfer_gib_per_s,
             arrivals,
         )
@@ -149,7 +150,7 @@ impl Endpoint {
 
     fn build(
         config: EndpointConfig,
-        scheduler: AnyScheduler,
+        router: AnyRouter,
         transfer_gib_per_s: f64,
         arrivals: ArrivalStream,
     ) -> Self {
@@ -160,7 +161,7 @@ impl Endpoint {
             engines: Vec::new(),
             instances: Vec::new(),
             stays: Vec::new(),
-            scheduler,
+            router,
             transfer_bytes_per_s: transfer_gib_per_s * 1_073_741_824.0,
             events: Events::default(),
             arrivals: Arrivals::new(arrivals),
@@ -253,8 +254,8 @@ impl Endpoint {
         self.counts.arrived += 1;
         self.counts.arrived_prompt_tokens += u64::from(arrival.prompt_tokens);
         let id = self.requests.insert(&arrival);
-        let shape = self.shape(&self.requests[id]);
-        if !self.could_ever_hold(&shape) {
+        let view = self.view(&self.requests[id]);
+        if !self.could_ever_hold(&view) {
             self.counts.rejected += 1;
             let outcome = Outcome::Rejected(Rejection::TooLarge);
             let record = self.record(id, outcome, None);
@@ -266,15 +267,20 @@ impl Endpoint {
         }
     }
 
-    fn could_ever_hold(&self, shape: &Shape) -> bool {
+    fn could_ever_hold(&self, request: &RequestView) -> bool {
         let weights = self.config.weights_bytes;
-        weights.saturating_add(shape.prompt_bytes) <= self.largest.0
-            && (shape.output_tokens == 1 || weights.saturating_add(shape.bytes()) <= self.largest.1)
+        let (prompt, token) = &self.largest;
+        weights.saturating_add(request.prompt_bytes) <= prompt.bytes
+            && request.tokens() <= prompt.tokens
+            && (request.output_tokens == 1
+                || weights.saturating_add(request.bytes()) <= token.bytes
+                    && request.tokens() <= token.tokens)
     }
 
-    pub(crate) fn shape(&self, request: &Request) -> Shape {
+    pub(crate) fn view(&self, request: &Request) -> RequestView {
         let bytes = |tokens: u64| self.config.kv_bytes_per_token.saturating_mul(tokens);
-        Shape {
+        RequestView {
+            id: request.id,
             prompt_tokens: request.prompt_tokens,
             output_tokens: request.output_tokens,
             prompt_bytes: bytes(u64::from(request.prompt_tokens) + 1),
@@ -282,29 +288,30 @@ impl Endpoint {
         }
     }
 
-    /// The scheduler, and what it may ask of the engines.
-    pub(crate) fn scheduler_and_engines(&mut self) -> (&mut AnyScheduler, Engines<'_>) {
+    /// The router, and what it may ask of the engines.
+    pub(crate) fn router_and_engines(&mut self) -> (&mut AnyRouter, Engines<'_>) {
         let engines = Engines {
             engines: &self.engines,
             split: &self.split,
             weights_bytes: self.config.weights_bytes,
             now: self.now,
         };
-        (&mut self.scheduler, engines)
+        (&mut self.router, engines)
     }
 
-    /// Asks the scheduler where a request goes, and hands it over. False when it must wait.
+    /// Asks the router where a request goes, and hands it over. False when it must wait.
     pub(crate) fn dispatch(&mut self, id: RequestId) -> bool {
-        let shape = self.shape(&self.requests[id]);
-        let (scheduler, engines) = self.scheduler_and_engines();
-        let Some(Choice { prompt, token }) = scheduler.choose(&shape, &engines) else {
-            return false;
+        let view = self.view(&self.requests[id]);
+        let (router, engines) = self.router_and_engines();
+        let (prompt, token) = match router.route(&view, &engines) {
+            Route::Wait => return false,
+            Route::Engine(engine) => (engine, engine),
+            Route::Pair { prompt, token } => (prompt, token),
         };
-        debug_assert!(
-            [prompt, token]
-                .iter()
-                .all(|id| self.engines[id.index()].admission == Admission::Open)
-        );
+        if !(self.is_open(prompt) && self.is_open(token)) {
+            debug_assert!(false, "the router chose an engine that is not open");
+            return false;
+        }
         self.counts.in_flight += 1;
         let request = &mut self.requests[id];
         let token = if request.has_token_phase() {
@@ -388,26 +395,37 @@ impl Endpoint {
     }
 }
 
-/// The largest memory for the prompt side and for the token side that the scheduler could ever use.
-fn largest(config: &EndpointConfig) -> (u64, u64) {
-    let bytes = |it: &PossibleEngine| {
-        it.limits.usable_bytes(
-            it.memory_bytes,
-            config.weights_bytes,
-            config.kv_bytes_per_token,
-        )
-    };
-    let largest = |accept: &dyn Fn(Role) -> bool| {
-        let possible = config.possible.iter().filter(|it| accept(it.role));
-        possible.map(bytes).max().unwrap_or(0)
+/// What the largest of some engines could hold.
+#[derive(Clone, Copy, Debug, Default)]
+struct Largest {
+    /// Bytes of memory, weights included.
+    bytes: u64,
+    /// Tokens of one request.
+    tokens: u64,
+}
+
+/// What the engines for the prompt and for the tokens could hold that the router could ever use.
+fn largest(config: &EndpointConfig) -> (Largest, Largest) {
+    let of = |accept: &dyn Fn(Role) -> bool| {
+        let mut largest = Largest::default();
+        for it in config.possible.iter().filter(|it| accept(it.role)) {
+            let bytes = it.limits.usable_bytes(
+                it.memory_bytes,
+                config.weights_bytes,
+                config.kv_bytes_per_token,
+            );
+            largest.bytes = largest.bytes.max(bytes);
+            let tokens = it.limits.request_tokens.unwrap_or(u64::MAX);
+            largest.tokens = largest.tokens.max(tokens);
+        }
+        largest
     };
     if config.scheduler.pairs_prompt_and_token() {
         (
-            largest(&|role| role == Role::Prompt),
-            largest(&|role| role == Role::Token),
+            of(&|role| role == Role::Prompt),
+            of(&|role| role == Role::Token),
         )
     } else {
-        let any = largest(&|_| true);
-        (any, any)
+        (of(&|_| true), of(&|_| true))
     }
 }

@@ -2,7 +2,6 @@
 //! cache would wait for it otherwise, line after line.
 
 use super::{Endpoint, EngineId};
-use crate::serving::routing::{Choice, Scheduler};
 
 /// The engines of fewer fit the cache, and asking costs more than it brings.
 pub(crate) const MANY: usize = 1024;
@@ -26,7 +25,7 @@ impl Endpoint {
         let after = |places| self.events.runs().after(places);
         if let Some(id) = after(9) {
             self.engines[id.index()].fetch();
-            self.scheduler.fetch(id);
+            self.router.fetch(id);
         }
         if let Some(id) = after(6) {
             self.engines[id.index()].fetch_lists();
@@ -56,7 +55,7 @@ impl Endpoint {
         });
     }
 
-    /// Asks for the engines that the scheduler would choose now, and for their lists when it would still
+    /// Asks for the engines that the router would choose now, and for their lists when it would still
     /// choose them an event later.
     #[inline]
     pub(crate) fn fetch_for_next_arrival(&mut self) {
@@ -66,8 +65,8 @@ impl Endpoint {
     }
 
     fn fetch_likely(&mut self) {
-        let likely = self.scheduler.likely();
-        let Some(Choice { prompt, token }) = likely else {
+        let likely = self.router.likely();
+        let Some((prompt, token)) = likely else {
             return;
         };
         if self.likely == likely {
@@ -76,10 +75,10 @@ impl Endpoint {
         }
         self.likely = likely;
         self.engines[prompt.index()].fetch();
-        self.scheduler.fetch(prompt);
+        self.router.fetch(prompt);
         if token != prompt {
             self.engines[token.index()].fetch_state();
-            self.scheduler.fetch(token);
+            self.router.fetch(token);
         }
     }
 
@@ -94,7 +93,7 @@ impl Endpoint {
             let request = &self.requests[next];
             self.engines[request.token_engine.index()].fetch();
             self.engines[request.prompt_engine.index()].fetch_state();
-            self.scheduler.fetch(request.prompt_engine);
+            self.router.fetch(request.prompt_engine);
         }
         transfers.for_each(|id| self.requests.fetch(id));
     }

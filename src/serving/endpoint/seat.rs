@@ -23,7 +23,7 @@ pub(crate) struct Seat {
 
 const _: () = assert!(size_of::<Seat>() <= 5 * 64, "five lines of the cache");
 
-/// Whether the scheduler may choose an engine. It goes one way.
+/// Whether the router may choose an engine. It goes one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// Not yet.

@@ -6,7 +6,7 @@ use crate::serving::engine::{
     Effects, Interrupted, Phases, Progressed, RequestId, Start, Urge, Works,
 };
 use crate::serving::requests::Stage;
-use crate::serving::routing::Scheduler;
+use crate::serving::routing::Event;
 use crate::time::SimTime;
 
 impl Endpoint {
@@ -31,7 +31,7 @@ impl Endpoint {
             Phases::Both | Phases::Prompt => Stage::Prompt,
             Phases::Tokens => Stage::Token,
         };
-        self.scheduler.pool_entered(engine);
+        self.router.on(&Event::Entered { engine });
         self.follow(engine, urge);
         if work.phases == Phases::Both && work.has_token_phase() {
             let seat = &mut self.engines[engine.index()];
@@ -71,7 +71,7 @@ impl Endpoint {
                     return;
                 }
                 Start::Idle => {
-                    self.scheduler.freed(id);
+                    self.router.on(&Event::Emptied { engine: id });
                     self.release_parked(id);
                     return;
                 }
@@ -140,25 +140,69 @@ impl Endpoint {
     fn finish_prompt(&mut self, engine: EngineId, id: RequestId) {
         let request = &mut self.requests[id];
         request.stage = Stage::Token;
-        self.scheduler.prompt_done(engine, request.prompt_tokens);
+        let prompt_tokens = request.prompt_tokens;
+        self.router.on(&Event::PromptDone {
+            engine,
+            prompt_tokens,
+        });
     }
 
     /// The KV cache of a request goes to the engine of its tokens.
     fn hand_over(&mut self, engine: EngineId, id: RequestId) {
         self.requests[id].stage = Stage::Blocked;
-        self.scheduler.pool_left(engine);
+        self.router.on(&Event::Left { engine });
         self.engines[engine.index()].outgoing += 1;
         self.split.will_go(engine, id);
-        self.send(id);
+        if self.router.hands_over() {
+            self.choose_destination(id);
+        }
+        if self.requests[id].is_split() {
+            self.send(id);
+        } else {
+            self.keep_here(engine, id);
+        }
+    }
+
+    /// Lets the router choose anew where the tokens of a request go.
+    fn choose_destination(&mut self, id: RequestId) {
+        let request = &self.requests[id];
+        let (routed, decode_tokens) = (request.token_engine, request.decode_tokens());
+        let view = self.view(request);
+        let (router, engines) = self.router_and_engines();
+        let chosen = router.hand_over(&view, routed, &engines);
+        if chosen == routed || !self.is_open(chosen) {
+            return;
+        }
+        self.split.has_come(routed, id, decode_tokens);
+        self.split.will_come(chosen, id, decode_tokens);
+        self.requests[id].token_engine = chosen;
+        self.assign(chosen);
+        self.unassign(routed);
+    }
+
+    /// The engine of the prompt serves the tokens, too: the KV cache stays.
+    fn keep_here(&mut self, engine: EngineId, id: RequestId) {
+        let work = self.requests.work(id);
+        self.release_sent(engine, &work);
+        self.split.has_gone(engine, id);
+        self.split.has_come(engine, id, work.decode_tokens());
+        let seat = &mut self.engines[engine.index()];
+        let fits = seat.engine.take_kv(&work);
+        debug_assert!(fits, "what was given up a moment ago");
+        self.unassign(engine);
+        self.arrive(engine, id);
     }
 
     fn finish_request(&mut self, engine: EngineId, id: RequestId, released: u64) {
-        self.scheduler.request_done(engine);
-        self.scheduler.pool_left(engine);
+        self.router.on(&Event::Completed { engine });
+        self.router.on(&Event::Left { engine });
         let record = self.record(id, Outcome::Completed, Some(self.now));
         self.ended.push(record);
         self.requests.remove(id);
-        self.scheduler.memory_released(engine, released);
+        self.router.on(&Event::MemoryReleased {
+            engine,
+            bytes: released,
+        });
         self.unassign(engine);
         self.counts.in_flight -= 1;
         self.counts.completed += 1;

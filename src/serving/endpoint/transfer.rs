@@ -5,7 +5,7 @@ use crate::time::{SimDuration, SimTime};
 use super::{Endpoint, EngineId};
 use crate::serving::engine::{RequestId, Work};
 use crate::serving::requests::Stage;
-use crate::serving::routing::Scheduler;
+use crate::serving::routing::Event;
 
 /// A destination without room is tried again after so many seconds (the reference's interval).
 const RETRY_S: f64 = 1.0;
@@ -81,7 +81,10 @@ impl Endpoint {
         let seat = &mut self.engines[source.index()];
         let released = seat.engine.give_up_kv(work);
         seat.outgoing -= 1;
-        self.scheduler.memory_released(source, released);
+        self.router.on(&Event::MemoryReleased {
+            engine: source,
+            bytes: released,
+        });
         released
     }
 }

@@ -5,7 +5,7 @@ use crate::time::SimTime;
 use super::{Endpoint, EngineId};
 use crate::serving::engine::RequestId;
 use crate::serving::requests::Stage;
-use crate::serving::routing::{Choice, Scheduler, Withdrawn};
+use crate::serving::routing::{Event, Withdrawn};
 
 impl Endpoint {
     /// Takes an engine out at once, busy or not. Its requests, and those that were to come to it, go
@@ -59,22 +59,25 @@ impl Endpoint {
     /// Takes a request back from its engines, with all that it holds there.
     pub(crate) fn take_back(&mut self, id: RequestId) {
         let request = &self.requests[id];
-        let shape = self.shape(request);
+        let view = self.view(request);
         let (prompt, token) = (request.prompt_engine, request.token_engine);
         let (stage, place, pair) = (request.stage, request.place, request.is_split());
         let work = self.requests.work(id);
         let prompt_done = stage != Stage::Prompt;
         let mut prompt_untaken = 0;
-        let mut token_untaken = shape.bytes();
+        let mut token_untaken = view.bytes();
         match stage {
             Stage::Ended | Stage::Waiting | Stage::Parked => return,
             Stage::Prompt | Stage::Token => {
                 let engine = if prompt_done { token } else { prompt };
                 let held = self.engines[engine.index()].engine.withdraw(&work, place);
-                self.scheduler.pool_left(engine);
-                self.scheduler.memory_released(engine, held);
+                self.router.on(&Event::Left { engine });
+                self.router.on(&Event::MemoryReleased {
+                    engine,
+                    bytes: held,
+                });
                 if pair && !prompt_done {
-                    prompt_untaken = shape.prompt_bytes.saturating_sub(held);
+                    prompt_untaken = view.prompt_bytes.saturating_sub(held);
                 } else {
                     token_untaken = token_untaken.saturating_sub(held);
                 }
@@ -89,7 +92,10 @@ impl Endpoint {
                 let seat = &mut self.engines[token.index()];
                 seat.incoming -= 1;
                 let held = seat.engine.give_up_kv(&work);
-                self.scheduler.memory_released(token, held);
+                self.router.on(&Event::MemoryReleased {
+                    engine: token,
+                    bytes: held,
+                });
                 token_untaken = token_untaken.saturating_sub(held);
             }
         }
@@ -102,12 +108,13 @@ impl Endpoint {
         if pair || prompt_done {
             self.unassign(token);
         }
-        self.scheduler.withdrawn(&Withdrawn {
-            shape,
-            choice: Choice { prompt, token },
+        self.router.on(&Event::Withdrawn(Withdrawn {
+            request: view,
+            prompt,
+            token,
             prompt_done,
             prompt_untaken,
             token_untaken,
-        });
+        }));
     }
 }

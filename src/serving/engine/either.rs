@@ -92,6 +92,14 @@ impl AnyEngine {
         each!(self, it => it.clear());
     }
 
+    /// Whether a request of these many tokens, prompt and output together, is not too long.
+    pub(crate) fn takes(&self, tokens: u64) -> bool {
+        match self {
+            Self::Batching(_) => true,
+            Self::Boxed(engine) => engine.limits().takes(tokens),
+        }
+    }
+
     /// Requests queued or preempted, and requests in the batch.
     pub(crate) fn queued_and_running(&self, now: SimTime) -> (usize, usize) {
         match self {

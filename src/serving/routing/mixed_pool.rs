@@ -1,14 +1,16 @@
 use prefetch_index::prefetch_index;
 
-use super::{Choice, EngineId, Engines, Role, Scheduler, Shape, Withdrawn};
+use super::{Ahead, EngineId, Engines, Event, RequestView, Role, Route, Router, Withdrawn};
+use crate::serving::engine::Phases;
 use crate::serving::queue::LeastIndex;
 use Figure::{Memory, Tokens};
 
 /// Prompt, token and mixed pools that lend each other engines (Patel et al., "Splitwise", ISCA 2024,
 /// as the reference simulator does it): a prompt queue that is too long borrows a token engine, a full
 /// token memory borrows a prompt engine, and a borrowed engine goes home when it has nothing left.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct MixedPool {
+    weights_bytes: i64,
     prompt_max_pending_tokens: i64,
     /// By pool and figure.
     rankings: [[Ranking; 2]; 3],
@@ -21,7 +23,7 @@ pub(crate) struct MixedPool {
 
 /// The open engines of one pool by one figure. It learns what has changed when it is asked: the prompt pool
 /// is seldom asked for memory, and the token pool for tokens.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ranking {
     index: LeastIndex<EngineId, i64>,
     /// Engines that have changed since it was asked last.
@@ -52,8 +54,9 @@ const fn bit(pool: Role, figure: Figure) -> u8 {
 }
 
 impl MixedPool {
-    pub(crate) fn new(prompt_max_pending_tokens: u64) -> Self {
+    pub(crate) fn new(prompt_max_pending_tokens: u64, weights_bytes: u64) -> Self {
         Self {
+            weights_bytes: signed(weights_bytes),
             prompt_max_pending_tokens: i64::try_from(prompt_max_pending_tokens).unwrap_or(i64::MAX),
             rankings: Default::default(),
             members: Vec::new(),
@@ -127,9 +130,9 @@ impl MixedPool {
     }
 
     /// The engine for the prompt, unless its queue is long.
-    fn prompt_side(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
+    fn prompt_side(&mut self, request: &RequestView, engines: &Engines<'_>) -> Option<EngineId> {
         [Role::Prompt, Role::Mixed].into_iter().find_map(|pool| {
-            let engine = self.least(pool, Tokens, |e| engines.holds(e, request.prompt_bytes))?;
+            let engine = self.least(pool, Tokens, |e| engines.holds(e, request, Phases::Prompt))?;
             let pending = self.scheduled(engine, Tokens);
             let queue_is_long = engines.has_pending(engine)
                 && pending + i64::from(request.prompt_tokens) > self.prompt_max_pending_tokens;
@@ -138,19 +141,19 @@ impl MixedPool {
     }
 
     /// The engine for the tokens, unless its memory is full.
-    fn token_side(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
+    fn token_side(&mut self, request: &RequestView, engines: &Engines<'_>) -> Option<EngineId> {
         let bytes = signed(request.bytes());
         [Role::Token, Role::Mixed].into_iter().find_map(|pool| {
-            let engine = self.least(pool, Memory, |e| engines.holds(e, request.bytes()))?;
+            let engine = self.least(pool, Memory, |e| engines.holds(e, request, Phases::Both))?;
             let scheduled = self.scheduled(engine, Memory).saturating_add(bytes);
             (scheduled < signed(engines.memory(engine))).then_some(engine)
         })
     }
 
     /// Whatever has the fewest pending tokens, for both phases.
-    fn either_side(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<EngineId> {
+    fn either_side(&mut self, request: &RequestView, engines: &Engines<'_>) -> Option<EngineId> {
         let least = [Role::Prompt, Role::Mixed, Role::Token].map(|pool| {
-            let engine = self.least(pool, Tokens, |e| engines.holds(e, request.bytes()))?;
+            let engine = self.least(pool, Tokens, |e| engines.holds(e, request, Phases::Both))?;
             Some((self.scheduled(engine, Tokens), engine))
         });
         let least = least
@@ -160,18 +163,16 @@ impl MixedPool {
         least.map(|(_, engine)| engine)
     }
 
-    fn account(&mut self, request: &Shape, choice: Choice) {
+    fn account(&mut self, request: &RequestView, prompt: EngineId, token: EngineId) {
         let (prompt_bytes, bytes) = (signed(request.prompt_bytes), signed(request.bytes()));
-        if choice.prompt != choice.token {
-            self.add(choice.prompt, Memory, prompt_bytes);
+        if prompt != token {
+            self.add(prompt, Memory, prompt_bytes);
         }
-        self.add(choice.token, Memory, bytes);
-        self.add(choice.prompt, Tokens, i64::from(request.prompt_tokens));
-        self.add(choice.token, Tokens, 1);
+        self.add(token, Memory, bytes);
+        self.add(prompt, Tokens, i64::from(request.prompt_tokens));
+        self.add(token, Tokens, 1);
     }
-}
 
-impl Scheduler for MixedPool {
     fn join(&mut self, engine: EngineId, role: Role) {
         let order = self.next_order();
         let member = Member {
@@ -189,10 +190,10 @@ impl Scheduler for MixedPool {
         self.roles[engine.index()] = role;
     }
 
-    fn open(&mut self, engine: EngineId, _: Role, engines: &Engines<'_>) {
+    fn open(&mut self, engine: EngineId) {
         let member = &mut self.members[engine.index()];
         member.open = true;
-        member.scheduled[Memory as usize] = signed(engines.weights_bytes());
+        member.scheduled[Memory as usize] = self.weights_bytes;
         self.changed(engine, Tokens);
         self.changed(engine, Memory);
     }
@@ -203,7 +204,29 @@ impl Scheduler for MixedPool {
         self.changed(engine, Memory);
     }
 
-    fn choose(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<Choice> {
+    /// A borrowed engine goes home when it has nothing left.
+    fn emptied(&mut self, engine: EngineId) {
+        let Member { pool, open, .. } = self.members[engine.index()];
+        let role = self.roles[engine.index()];
+        if open && pool != role {
+            self.move_to(engine, role);
+        }
+    }
+
+    /// Takes back what the choice added; the memory that was taken has been released already.
+    fn withdrawn(&mut self, withdrawn: &Withdrawn) {
+        if !withdrawn.prompt_done {
+            let tokens = i64::from(withdrawn.request.prompt_tokens);
+            self.add(withdrawn.prompt, Tokens, -tokens);
+        }
+        self.add(withdrawn.token, Tokens, -1);
+        self.add(withdrawn.prompt, Memory, -signed(withdrawn.prompt_untaken));
+        self.add(withdrawn.token, Memory, -signed(withdrawn.token_untaken));
+    }
+}
+
+impl Router for MixedPool {
+    fn route(&mut self, request: &RequestView, engines: &Engines<'_>) -> Route {
         let mut prompt = self.prompt_side(request, engines);
         let mut token = if request.has_token_phase() {
             self.token_side(request, engines)
@@ -212,7 +235,7 @@ impl Scheduler for MixedPool {
         };
         if prompt.is_none() {
             prompt = self.least(Role::Token, Tokens, |e| {
-                engines.holds(e, request.prompt_bytes)
+                engines.holds(e, request, Phases::Prompt)
             });
             if let Some(engine) = prompt {
                 self.move_to(engine, Role::Mixed);
@@ -221,39 +244,44 @@ impl Scheduler for MixedPool {
         if !request.has_token_phase() {
             token = prompt;
         } else if token.is_none() {
-            token = self.least(Role::Prompt, Memory, |e| engines.holds(e, request.bytes()));
+            token = self.least(Role::Prompt, Memory, |e| {
+                engines.holds(e, request, Phases::Both)
+            });
             if let Some(engine) = token {
                 self.move_to(engine, Role::Mixed);
             }
         }
-        let choice = match (prompt, token) {
-            (Some(prompt), Some(token)) => Choice { prompt, token },
-            _ => Choice::both(self.either_side(request, engines)?),
+        let (prompt, token) = match (prompt, token) {
+            (Some(prompt), Some(token)) => (prompt, token),
+            _ => match self.either_side(request, engines) {
+                Some(engine) => (engine, engine),
+                None => return Route::Wait,
+            },
         };
-        self.account(request, choice);
-        Some(choice)
+        self.account(request, prompt, token);
+        Route::Pair { prompt, token }
     }
 
-    fn prompt_done(&mut self, engine: EngineId, prompt_tokens: u32) {
-        self.add(engine, Tokens, -i64::from(prompt_tokens));
-    }
-
-    fn request_done(&mut self, engine: EngineId) {
-        self.add(engine, Tokens, -1);
-    }
-
-    fn memory_released(&mut self, engine: EngineId, bytes: u64) {
-        self.add(engine, Memory, -signed(bytes));
-    }
-
-    fn freed(&mut self, engine: EngineId) {
-        let Member { pool, open, .. } = self.members[engine.index()];
-        let role = self.roles[engine.index()];
-        if open && pool != role {
-            self.move_to(engine, role);
+    #[inline]
+    fn on(&mut self, event: &Event) {
+        match *event {
+            Event::Joined { engine, role } => self.join(engine, role),
+            Event::Opened { engine, .. } => self.open(engine),
+            Event::Closed { engine } => self.close(engine),
+            Event::PromptDone {
+                engine,
+                prompt_tokens,
+            } => self.add(engine, Tokens, -i64::from(prompt_tokens)),
+            Event::Completed { engine } => self.add(engine, Tokens, -1),
+            Event::MemoryReleased { engine, bytes } => self.add(engine, Memory, -signed(bytes)),
+            Event::Emptied { engine } => self.emptied(engine),
+            Event::Withdrawn(ref withdrawn) => self.withdrawn(withdrawn),
+            Event::Entered { .. } | Event::Left { .. } => {}
         }
     }
+}
 
+impl Ahead for MixedPool {
     fn fetch(&self, engine: EngineId) {
         prefetch_index(&self.members, engine.index());
         let role = self.roles[engine.index()];
@@ -266,27 +294,10 @@ impl Scheduler for MixedPool {
         }
     }
 
-    fn likely(&mut self) -> Option<Choice> {
+    fn likely(&mut self) -> Option<(EngineId, EngineId)> {
         let prompt = self.ranking(Role::Prompt, Tokens).least()?.id;
         let token = self.ranking(Role::Token, Memory).least()?.id;
-        Some(Choice { prompt, token })
-    }
-
-    /// Takes back what the choice added; the memory that was taken has been released already.
-    fn withdrawn(&mut self, withdrawn: &Withdrawn) {
-        let Withdrawn {
-            shape,
-            choice,
-            prompt_done,
-            prompt_untaken,
-            token_untaken,
-        } = *withdrawn;
-        if !prompt_done {
-            self.add(choice.prompt, Tokens, -i64::from(shape.prompt_tokens));
-        }
-        self.add(choice.token, Tokens, -1);
-        self.add(choice.prompt, Memory, -signed(prompt_untaken));
-        self.add(choice.token, Memory, -signed(token_untaken));
+        Some((prompt, token))
     }
 }
 

@@ -1,119 +1,165 @@
-//! Which instance serves a request: one file a rule.
+//! Which engines serve a request: one file a rule.
+//!
+//! A rule is a [`Router`]. The built-in ones are made of a list of engines with a rule that picks from it
+//! (`Fewest`, `InOrder`), for one engine a request or for a pair.
 
-mod any;
-mod fewest_requests;
-mod fewest_tokens;
-mod in_turn;
+mod fewest;
+mod in_order;
 mod list;
 mod mixed_pool;
 mod one_instance;
 mod two_instances;
+mod view;
 
 use std::fmt::Debug;
 
-use any::Any;
-use fewest_requests::FewestRequests;
-use fewest_tokens::FewestTokens;
-use in_turn::InTurn;
+use fewest::{Fewest, Requests, Tokens};
+use in_order::{Draw, InOrder, Turn};
 use mixed_pool::MixedPool;
 use one_instance::OneInstance;
 use two_instances::TwoInstances;
 
-use super::endpoint::{Seat, Split};
-use super::engine::AnyEngine;
-use super::{EngineId, EngineLimits, Role};
+pub use view::{Engines, RequestView};
+
+use super::{EngineId, Role};
 use crate::random::Stream;
 use crate::scenario;
-use crate::time::SimTime;
 
-/// Chooses the instances that serve a request, once, when it arrives.
+/// Decides which engines serve a request.
 ///
-/// The hooks tell it what happens, so that it can keep what it needs in an index rather than look at
-/// every engine. They come in the order in which things happen.
-pub trait Scheduler: Debug + Send + Sync {
+/// Events tell it what happens, in order, so that it can keep what it needs in an index rather than look
+/// at every engine.
+///
+/// ```
+/// use fleetsim::serving::EngineId;
+/// use fleetsim::serving::engine::Phases;
+/// use fleetsim::serving::routing::{Engines, Event, RequestView, Route, Router};
+///
+/// /// The engine with the fewest tokens to process.
+/// #[derive(Clone, Debug, Default)]
+/// struct LeastWork(Vec<EngineId>);
+///
+/// impl Router for LeastWork {
+///     fn route(&mut self, request: &RequestView, engines: &Engines<'_>) -> Route {
+///         let able = self.0.iter().copied().filter(|&it| engines.holds(it, request, Phases::Both));
+///         let least = able.min_by_key(|&it| engines.pending_tokens(it));
+///         least.map_or(Route::Wait, Route::Engine)
+///     }
+///
+///     fn on(&mut self, event: &Event) {
+///         match *event {
+///             Event::Opened { engine, .. } => self.0.push(engine),
+///             Event::Closed { engine } => self.0.retain(|&other| other != engine),
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
+pub trait Router: CloneRouter + Debug + Send + Sync {
+    /// Where a request goes, when it arrives or when engines have opened while it waited. Engines must be
+    /// open and hold it; where one is not open, the request waits.
+    fn route(&mut self, request: &RequestView, engines: &Engines<'_>) -> Route;
+
+    /// Where the tokens of a request go, now that its prompt is done on another engine than was
+    /// `routed` for them. An engine that is not open is not taken; the prompt's own engine may be named.
+    fn hand_over(
+        &mut self,
+        _request: &RequestView,
+        routed: EngineId,
+        _engines: &Engines<'_>,
+    ) -> EngineId {
+        routed
+    }
+
+    /// Something happened.
+    fn on(&mut self, event: &Event);
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// It waits at the application until an engine opens.
+    Wait,
+    /// One engine serves it.
+    Engine(EngineId),
+    /// One engine serves its prompt and another its tokens; its KV cache is sent. Both may be the same.
+    Pair {
+        /// Serves its prompt.
+        prompt: EngineId,
+        /// Serves its tokens.
+        token: EngineId,
+    },
+}
+
+/// What routers are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
     /// An engine has joined. It may not be chosen yet.
-    fn join(&mut self, _engine: EngineId, _role: Role) {}
+    Joined {
+        /// Which.
+        engine: EngineId,
+        /// What it serves.
+        role: Role,
+    },
     /// An engine may be chosen from now on.
-    fn open(&mut self, engine: EngineId, role: Role, engines: &Engines<'_>);
+    Opened {
+        /// Which.
+        engine: EngineId,
+        /// What it serves.
+        role: Role,
+    },
     /// An engine may not be chosen any more.
-    fn close(&mut self, engine: EngineId);
-    /// The engines for a request, or nothing when it must wait. They must be open and hold it.
-    fn choose(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<Choice>;
-    /// A request entered an engine's pool.
-    fn pool_entered(&mut self, _engine: EngineId) {}
-    /// A request left an engine's pool.
-    fn pool_left(&mut self, _engine: EngineId) {}
-    /// A prompt of so many tokens is done.
-    fn prompt_done(&mut self, _engine: EngineId, _prompt_tokens: u32) {}
-    /// A request's last token is done.
-    fn request_done(&mut self, _engine: EngineId) {}
+    Closed {
+        /// Which.
+        engine: EngineId,
+    },
+    /// A request came to an engine.
+    Entered {
+        /// Which.
+        engine: EngineId,
+    },
+    /// A request left an engine.
+    Left {
+        /// Which.
+        engine: EngineId,
+    },
+    /// The prompt of a request is done.
+    PromptDone {
+        /// Where.
+        engine: EngineId,
+        /// Its tokens.
+        prompt_tokens: u32,
+    },
+    /// The last token of a request is done.
+    Completed {
+        /// Where.
+        engine: EngineId,
+    },
     /// An engine gave back KV-cache memory.
-    fn memory_released(&mut self, _engine: EngineId, _bytes: u64) {}
+    MemoryReleased {
+        /// Which.
+        engine: EngineId,
+        /// How much.
+        bytes: u64,
+    },
     /// An engine has nothing left to do.
-    fn freed(&mut self, _engine: EngineId) {}
-    /// An engine is about to be told of: a chance to ask for the memory that this takes.
-    fn fetch(&self, _engine: EngineId) {}
-    /// What it would choose now if every engine had room, where that is easily told: a hint, by which
-    /// memory is asked for before the request comes.
-    fn likely(&mut self) -> Option<Choice> {
-        None
-    }
-    /// A request was taken back from the engines chosen for it and will be chosen for anew.
-    fn withdrawn(&mut self, _withdrawn: &Withdrawn) {}
-}
-
-/// What a scheduler sees of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// Tokens of its prompt.
-    pub prompt_tokens: u32,
-    /// Tokens that it asks for; with one, there is no token phase.
-    pub output_tokens: u32,
-    /// Bytes of KV cache of its prompt phase.
-    pub prompt_bytes: u64,
-    /// Bytes of KV cache that its token phase adds.
-    pub token_bytes: u64,
-}
-
-impl Shape {
-    /// Bytes of KV cache of both phases.
-    #[must_use]
-    pub const fn bytes(&self) -> u64 {
-        self.prompt_bytes.saturating_add(self.token_bytes)
-    }
-
-    const fn has_token_phase(&self) -> bool {
-        self.output_tokens > 1
-    }
-}
-
-/// The engines that serve a request. When they differ, its KV cache is sent from one to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// Serves its prompt.
-    pub prompt: EngineId,
-    /// Serves its tokens.
-    pub token: EngineId,
-}
-
-impl Choice {
-    /// One engine for both phases.
-    #[must_use]
-    pub const fn both(engine: EngineId) -> Self {
-        Self {
-            prompt: engine,
-            token: engine,
-        }
-    }
+    Emptied {
+        /// Which.
+        engine: EngineId,
+    },
+    /// A request was taken back from its engines and will be routed anew.
+    Withdrawn(Withdrawn),
 }
 
 /// A request taken back from its engines, and how far it had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Withdrawn {
     /// What it looked like.
-    pub shape: Shape,
-    /// Where it was.
-    pub choice: Choice,
+    pub request: RequestView,
+    /// Where its prompt was served.
+    pub prompt: EngineId,
+    /// Where its tokens were to be served.
+    pub token: EngineId,
     /// Its prompt was done.
     pub prompt_done: bool,
     /// Bytes of its prompt phase that it had not taken yet on the engine of its prompt, where that is
@@ -123,84 +169,69 @@ pub struct Withdrawn {
     pub token_untaken: u64,
 }
 
-/// What a scheduler may ask of the engines.
-#[derive(Clone, Copy, Debug)]
-pub struct Engines<'a> {
-    pub(crate) engines: &'a [Seat],
-    pub(crate) split: &'a Split,
-    pub(crate) weights_bytes: u64,
-    pub(crate) now: SimTime,
+/// Routers can be copied, so that a run can be forked. Every router that is `Clone` has it.
+pub trait CloneRouter {
+    /// A copy.
+    fn clone_boxed(&self) -> Box<dyn Router>;
 }
 
-impl Engines<'_> {
-    fn engine(&self, engine: EngineId) -> &AnyEngine {
-        &self.engines[engine.index()].engine
-    }
-
-    /// Bytes of memory of an engine, weights included.
-    #[must_use]
-    pub fn memory(&self, engine: EngineId) -> u64 {
-        self.engine(engine).memory(self.now)
-    }
-
-    /// What an engine can hold and do at most.
-    #[must_use]
-    pub fn limits(&self, engine: EngineId) -> EngineLimits {
-        self.engine(engine).limits()
-    }
-
-    /// Bytes that the weights take on each.
-    #[must_use]
-    pub const fn weights_bytes(&self) -> u64 {
-        self.weights_bytes
-    }
-
-    /// Whether so much KV cache fits into an engine that has nothing else.
-    #[must_use]
-    pub fn holds(&self, engine: EngineId, kv_bytes: u64) -> bool {
-        self.weights_bytes.saturating_add(kv_bytes) <= self.memory(engine)
-    }
-
-    /// Whether anything is queued or preempted on an engine.
-    #[must_use]
-    pub fn has_pending(&self, engine: EngineId) -> bool {
-        self.engine(engine).has_queue()
-    }
-
-    /// Requests queued or preempted on an engine, and requests in its batch.
-    #[must_use]
-    pub fn queued_and_running(&self, engine: EngineId) -> (usize, usize) {
-        self.engine(engine).queued_and_running(self.now)
-    }
-
-    /// Tokens still to be processed for the requests assigned to an engine, runs under way not
-    /// credited.
-    #[must_use]
-    pub fn pending_tokens(&self, engine: EngineId) -> u64 {
-        self.engine(engine).pending_tokens(self.now) + self.split.tokens_to_come(engine)
+impl<R: Router + Clone + 'static> CloneRouter for R {
+    fn clone_boxed(&self) -> Box<dyn Router> {
+        Box::new(self.clone())
     }
 }
 
-/// The built-in schedulers, and the user's own.
-#[derive(Debug)]
-pub(crate) enum AnyScheduler {
-    RoundRobin(OneInstance<InTurn>),
-    Random(OneInstance<Any>),
-    Jsq(OneInstance<FewestRequests>),
-    TokenJsq(OneInstance<FewestTokens>),
-    KvRoundRobin(TwoInstances<InTurn>),
-    KvJsq(TwoInstances<FewestRequests>),
-    KvTokenJsq(TwoInstances<FewestTokens>),
+impl Clone for Box<dyn Router> {
+    fn clone(&self) -> Self {
+        (**self).clone_boxed()
+    }
+}
+
+/// What built-in routers say ahead of events, for memory to be asked for.
+trait Ahead {
+    /// An engine is about to be told of: asks for the memory that this takes.
+    fn fetch(&self, engine: EngineId);
+    /// The engines of prompt and tokens that it would choose now if every engine had room, where that is
+    /// easily told.
+    fn likely(&mut self) -> Option<(EngineId, EngineId)>;
+}
+
+/// The built-in routers, and any other.
+#[derive(Clone, Debug)]
+pub(crate) enum AnyRouter {
+    RoundRobin(OneInstance<InOrder<Turn>>),
+    Random(OneInstance<InOrder<Draw>>),
+    Jsq(OneInstance<Fewest<Requests>>),
+    TokenJsq(OneInstance<Fewest<Tokens>>),
+    KvRoundRobin(TwoInstances<InOrder<Turn>>),
+    KvJsq(TwoInstances<Fewest<Requests>>),
+    KvTokenJsq(TwoInstances<Fewest<Tokens>>),
     MixedPool(MixedPool),
-    Custom(Box<dyn Scheduler>),
+    Boxed(Box<dyn Router>),
 }
 
-impl AnyScheduler {
-    pub(crate) fn new(spec: scenario::Scheduler, random: Stream) -> Self {
+macro_rules! each {
+    ($self:ident, $rule:ident => $call:expr, $boxed:ident => $other:expr) => {
+        match $self {
+            AnyRouter::RoundRobin($rule) => $call,
+            AnyRouter::Random($rule) => $call,
+            AnyRouter::Jsq($rule) => $call,
+            AnyRouter::TokenJsq($rule) => $call,
+            AnyRouter::KvRoundRobin($rule) => $call,
+            AnyRouter::KvJsq($rule) => $call,
+            AnyRouter::KvTokenJsq($rule) => $call,
+            AnyRouter::MixedPool($rule) => $call,
+            AnyRouter::Boxed($boxed) => $other,
+        }
+    };
+}
+
+impl AnyRouter {
+    pub(super) fn new(spec: scenario::Scheduler, random: Stream, weights_bytes: u64) -> Self {
         use scenario::Scheduler as Spec;
         match spec {
             Spec::RoundRobin => Self::RoundRobin(OneInstance::default()),
-            Spec::Random => Self::Random(OneInstance::new(Any::new(random))),
+            Spec::Random => Self::Random(OneInstance::new(InOrder::new(Draw::new(random)))),
             Spec::Jsq => Self::Jsq(OneInstance::default()),
             Spec::TokenJsq => Self::TokenJsq(OneInstance::default()),
             Spec::KvRoundRobin { .. } => Self::KvRoundRobin(TwoInstances::default()),
@@ -209,65 +240,37 @@ impl AnyScheduler {
             Spec::MixedPool {
                 prompt_max_pending_tokens,
                 ..
-            } => Self::MixedPool(MixedPool::new(prompt_max_pending_tokens)),
+            } => Self::MixedPool(MixedPool::new(prompt_max_pending_tokens, weights_bytes)),
         }
     }
-}
 
-macro_rules! each {
-    ($self:ident, $rule:ident => $call:expr) => {
-        match $self {
-            AnyScheduler::RoundRobin($rule) => $call,
-            AnyScheduler::Random($rule) => $call,
-            AnyScheduler::Jsq($rule) => $call,
-            AnyScheduler::TokenJsq($rule) => $call,
-            AnyScheduler::KvRoundRobin($rule) => $call,
-            AnyScheduler::KvJsq($rule) => $call,
-            AnyScheduler::KvTokenJsq($rule) => $call,
-            AnyScheduler::MixedPool($rule) => $call,
-            AnyScheduler::Custom($rule) => $call,
-        }
-    };
-}
+    pub(super) fn route(&mut self, request: &RequestView, engines: &Engines<'_>) -> Route {
+        each!(self, rule => rule.route(request, engines), own => own.route(request, engines))
+    }
 
-impl Scheduler for AnyScheduler {
-    fn join(&mut self, engine: EngineId, role: Role) {
-        each!(self, rule => rule.join(engine, role));
+    /// Whether [`Router::hand_over`] may differ from what was routed.
+    pub(super) const fn hands_over(&self) -> bool {
+        matches!(self, Self::Boxed(_))
     }
-    fn open(&mut self, engine: EngineId, role: Role, engines: &Engines<'_>) {
-        each!(self, rule => rule.open(engine, role, engines));
+
+    pub(super) fn hand_over(
+        &mut self,
+        request: &RequestView,
+        routed: EngineId,
+        engines: &Engines<'_>,
+    ) -> EngineId {
+        each!(self, _rule => routed, own => own.hand_over(request, routed, engines))
     }
-    fn close(&mut self, engine: EngineId) {
-        each!(self, rule => rule.close(engine));
+
+    pub(super) fn on(&mut self, event: &Event) {
+        each!(self, rule => rule.on(event), own => own.on(event));
     }
-    fn choose(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<Choice> {
-        each!(self, rule => rule.choose(request, engines))
+
+    pub(super) fn fetch(&self, engine: EngineId) {
+        each!(self, rule => rule.fetch(engine), _own => ());
     }
-    fn pool_entered(&mut self, engine: EngineId) {
-        each!(self, rule => rule.pool_entered(engine));
-    }
-    fn pool_left(&mut self, engine: EngineId) {
-        each!(self, rule => rule.pool_left(engine));
-    }
-    fn prompt_done(&mut self, engine: EngineId, prompt_tokens: u32) {
-        each!(self, rule => rule.prompt_done(engine, prompt_tokens));
-    }
-    fn request_done(&mut self, engine: EngineId) {
-        each!(self, rule => rule.request_done(engine));
-    }
-    fn memory_released(&mut self, engine: EngineId, bytes: u64) {
-        each!(self, rule => rule.memory_released(engine, bytes));
-    }
-    fn freed(&mut self, engine: EngineId) {
-        each!(self, rule => rule.freed(engine));
-    }
-    fn fetch(&self, engine: EngineId) {
-        each!(self, rule => rule.fetch(engine));
-    }
-    fn likely(&mut self) -> Option<Choice> {
-        each!(self, rule => rule.likely())
-    }
-    fn withdrawn(&mut self, withdrawn: &Withdrawn) {
-        each!(self, rule => rule.withdrawn(withdrawn));
+
+    pub(super) fn likely(&mut self) -> Option<(EngineId, EngineId)> {
+        each!(self, rule => rule.likely(), _own => None)
     }
 }

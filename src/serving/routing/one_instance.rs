@@ -1,66 +1,64 @@
-use super::list::List;
-use super::{Choice, EngineId, Engines, Role, Scheduler, Shape, Withdrawn};
+use super::list::{Change, List};
+use super::{Ahead, EngineId, Engines, Event, RequestView, Route, Router};
+use crate::serving::engine::Phases;
 
 /// One engine serves both phases: `RoundRobin`, `Random`, `Jsq` and `TokenJsq`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct OneInstance<L> {
     list: L,
 }
 
 impl<L> OneInstance<L> {
-    pub(crate) fn new(list: L) -> Self {
+    pub(super) const fn new(list: L) -> Self {
         Self { list }
     }
 }
 
-impl<L: List> Scheduler for OneInstance<L> {
-    fn open(&mut self, engine: EngineId, _: Role, _: &Engines<'_>) {
-        self.list.open(engine);
-    }
-
-    fn close(&mut self, engine: EngineId) {
-        self.list.close(engine);
-    }
-
-    fn choose(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<Choice> {
-        let engine = self
+impl<L: List> Router for OneInstance<L> {
+    fn route(&mut self, request: &RequestView, engines: &Engines<'_>) -> Route {
+        let picked = self
             .list
-            .pick(|engine| engines.holds(engine, request.bytes()))?;
-        self.list
-            .scheduled(engine, i64::from(request.prompt_tokens) + 1);
-        Some(Choice::both(engine))
+            .pick(|engine| engines.holds(engine, request, Phases::Both));
+        let Some(engine) = picked else {
+            return Route::Wait;
+        };
+        let tokens = i64::from(request.prompt_tokens) + 1;
+        self.list.count(engine, Change::Tokens(tokens));
+        Route::Engine(engine)
     }
 
-    fn pool_entered(&mut self, engine: EngineId) {
-        self.list.pool_entered(engine);
+    #[inline]
+    fn on(&mut self, event: &Event) {
+        match *event {
+            Event::Opened { engine, .. } => self.list.open(engine),
+            Event::Closed { engine } => self.list.close(engine),
+            Event::Entered { engine } => self.list.count(engine, Change::Requests(1)),
+            Event::Left { engine } => self.list.count(engine, Change::Requests(-1)),
+            Event::PromptDone {
+                engine,
+                prompt_tokens,
+            } => self
+                .list
+                .count(engine, Change::Tokens(-i64::from(prompt_tokens))),
+            Event::Completed { engine } => self.list.count(engine, Change::Tokens(-1)),
+            Event::Withdrawn(ref withdrawn) => {
+                let mut tokens = 1;
+                if !withdrawn.prompt_done {
+                    tokens += i64::from(withdrawn.request.prompt_tokens);
+                }
+                self.list.count(withdrawn.prompt, Change::Tokens(-tokens));
+            }
+            Event::Joined { .. } | Event::MemoryReleased { .. } | Event::Emptied { .. } => {}
+        }
     }
+}
 
-    fn pool_left(&mut self, engine: EngineId) {
-        self.list.pool_left(engine);
-    }
-
-    fn prompt_done(&mut self, engine: EngineId, prompt_tokens: u32) {
-        self.list.served(engine, i64::from(prompt_tokens));
-    }
-
-    fn request_done(&mut self, engine: EngineId) {
-        self.list.served(engine, 1);
-    }
-
+impl<L: List> Ahead for OneInstance<L> {
     fn fetch(&self, engine: EngineId) {
         self.list.fetch(engine);
     }
 
-    fn likely(&mut self) -> Option<Choice> {
-        self.list.likely().map(Choice::both)
-    }
-
-    fn withdrawn(&mut self, withdrawn: &Withdrawn) {
-        let engine = withdrawn.choice.prompt;
-        if !withdrawn.prompt_done {
-            self.list
-                .served(engine, i64::from(withdrawn.shape.prompt_tokens));
-        }
-        self.list.served(engine, 1);
+    fn likely(&mut self) -> Option<(EngineId, EngineId)> {
+        self.list.likely().map(|engine| (engine, engine))
     }
 }

@@ -1,11 +1,12 @@
-use super::list::List;
-use super::{Choice, EngineId, Engines, Role, Scheduler, Shape};
+use super::list::{Change, List};
+use super::{Ahead, EngineId, Engines, Event, RequestView, Role, Route, Router};
+use crate::serving::engine::Phases;
 
 /// One engine serves the prompt and another the tokens, each picked by the same rule from the list of
 /// its role: `KvRoundRobin`, `KvJsq` and `KvTokenJsq`.
 ///
 /// As in the reference, `KvTokenJsq` counts tokens that are served but never tokens that are scheduled.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct TwoInstances<L> {
     prompt: L,
     token: L,
@@ -21,14 +22,12 @@ impl<L: List> TwoInstances<L> {
         }
     }
 
-    fn with_list(&mut self, engine: EngineId, act: impl FnOnce(&mut L)) {
+    fn count(&mut self, engine: EngineId, change: Change) {
         if let Some(list) = self.list(engine) {
-            act(list);
+            list.count(engine, change);
         }
     }
-}
 
-impl<L: List> Scheduler for TwoInstances<L> {
     fn join(&mut self, engine: EngineId, role: Role) {
         if self.roles.len() <= engine.index() {
             self.roles.resize(engine.index() + 1, None);
@@ -36,28 +35,53 @@ impl<L: List> Scheduler for TwoInstances<L> {
         self.roles[engine.index()] = Some(role);
     }
 
-    fn open(&mut self, engine: EngineId, _: Role, _: &Engines<'_>) {
-        self.with_list(engine, |list| list.open(engine));
-    }
-
-    fn close(&mut self, engine: EngineId) {
-        self.with_list(engine, |list| list.close(engine));
-    }
-
-    fn choose(&mut self, request: &Shape, engines: &Engines<'_>) -> Option<Choice> {
-        let holds_prompt = |engine| engines.holds(engine, request.prompt_bytes);
+    fn pick(&mut self, request: &RequestView, engines: &Engines<'_>) -> Option<Route> {
+        let holds_prompt = |engine| engines.holds(engine, request, Phases::Prompt);
         if !request.has_token_phase() {
-            return self.prompt.pick(holds_prompt).map(Choice::both);
+            return self.prompt.pick(holds_prompt).map(Route::Engine);
         }
-        let holds_tokens = |engine| engines.holds(engine, request.bytes());
+        let holds_tokens = |engine| engines.holds(engine, request, Phases::Both);
         if !self.token.has(holds_tokens) {
             return None;
         }
         let prompt = self.prompt.pick(holds_prompt)?;
         let token = self.token.pick(holds_tokens)?;
-        Some(Choice { prompt, token })
+        Some(Route::Pair { prompt, token })
+    }
+}
+
+impl<L: List> Router for TwoInstances<L> {
+    fn route(&mut self, request: &RequestView, engines: &Engines<'_>) -> Route {
+        self.pick(request, engines).unwrap_or(Route::Wait)
     }
 
+    #[inline]
+    fn on(&mut self, event: &Event) {
+        match *event {
+            Event::Joined { engine, role } => self.join(engine, role),
+            Event::Opened { engine, .. } => {
+                if let Some(list) = self.list(engine) {
+                    list.open(engine);
+                }
+            }
+            Event::Closed { engine } => {
+                if let Some(list) = self.list(engine) {
+                    list.close(engine);
+                }
+            }
+            Event::Entered { engine } => self.count(engine, Change::Requests(1)),
+            Event::Left { engine } => self.count(engine, Change::Requests(-1)),
+            Event::PromptDone {
+                engine,
+                prompt_tokens,
+            } => self.count(engine, Change::Tokens(-i64::from(prompt_tokens))),
+            Event::Completed { engine } => self.count(engine, Change::Tokens(-1)),
+            Event::MemoryReleased { .. } | Event::Emptied { .. } | Event::Withdrawn(_) => {}
+        }
+    }
+}
+
+impl<L: List> Ahead for TwoInstances<L> {
     fn fetch(&self, engine: EngineId) {
         match self.roles[engine.index()] {
             Some(Role::Prompt) => self.prompt.fetch(engine),
@@ -65,24 +89,7 @@ impl<L: List> Scheduler for TwoInstances<L> {
         }
     }
 
-    fn likely(&mut self) -> Option<Choice> {
-        let (prompt, token) = (self.prompt.likely()?, self.token.likely()?);
-        Some(Choice { prompt, token })
-    }
-
-    fn pool_entered(&mut self, engine: EngineId) {
-        self.with_list(engine, |list| list.pool_entered(engine));
-    }
-
-    fn pool_left(&mut self, engine: EngineId) {
-        self.with_list(engine, |list| list.pool_left(engine));
-    }
-
-    fn prompt_done(&mut self, engine: EngineId, prompt_tokens: u32) {
-        self.with_list(engine, |list| list.served(engine, i64::from(prompt_tokens)));
-    }
-
-    fn request_done(&mut self, engine: EngineId) {
-        self.with_list(engine, |list| list.served(engine, 1));
+    fn likely(&mut self) -> Option<(EngineId, EngineId)> {
+        Some((self.prompt.likely()?, self.token.likely()?))
     }
 }

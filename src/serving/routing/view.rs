@@ -1,0 +1,103 @@
+use crate::serving::endpoint::{Seat, Split};
+use crate::serving::engine::{AnyEngine, Phases};
+use crate::serving::{EngineId, EngineLimits};
+use crate::time::SimTime;
+
+/// What a router sees of a request: what a real one could know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestView {
+    /// The workload's number for it.
+    pub id: u64,
+    /// Tokens of its prompt.
+    pub prompt_tokens: u32,
+    pub(crate) output_tokens: u32,
+    /// Bytes of KV cache of its prompt phase.
+    pub(crate) prompt_bytes: u64,
+    /// Bytes of KV cache that its token phase adds.
+    pub(crate) token_bytes: u64,
+}
+
+impl RequestView {
+    /// Tokens that it will generate. No real router knows: a rule that asks is an oracle.
+    #[must_use]
+    pub const fn oracle_output_tokens(&self) -> u32 {
+        self.output_tokens
+    }
+
+    /// Bytes of KV cache of both phases.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.prompt_bytes.saturating_add(self.token_bytes)
+    }
+
+    /// Tokens of prompt and output together.
+    pub(crate) const fn tokens(&self) -> u64 {
+        self.prompt_tokens as u64 + self.output_tokens as u64
+    }
+
+    pub(crate) const fn has_token_phase(&self) -> bool {
+        self.output_tokens > 1
+    }
+}
+
+/// What a router may ask of the engines.
+#[derive(Clone, Copy, Debug)]
+pub struct Engines<'a> {
+    pub(crate) engines: &'a [Seat],
+    pub(crate) split: &'a Split,
+    pub(crate) weights_bytes: u64,
+    pub(crate) now: SimTime,
+}
+
+impl Engines<'_> {
+    fn engine(&self, engine: EngineId) -> &AnyEngine {
+        &self.engines[engine.index()].engine
+    }
+
+    /// Bytes of memory of an engine, weights included.
+    #[must_use]
+    pub fn memory(&self, engine: EngineId) -> u64 {
+        self.engine(engine).memory(self.now)
+    }
+
+    /// What an engine can hold and do at most.
+    #[must_use]
+    pub fn limits(&self, engine: EngineId) -> EngineLimits {
+        self.engine(engine).limits()
+    }
+
+    /// Bytes that the weights take on each.
+    #[must_use]
+    pub const fn weights_bytes(&self) -> u64 {
+        self.weights_bytes
+    }
+
+    /// Whether an engine that has nothing else can serve these phases of a request.
+    #[must_use]
+    pub fn holds(&self, engine: EngineId, request: &RequestView, phases: Phases) -> bool {
+        let bytes = match phases {
+            Phases::Prompt => request.prompt_bytes,
+            Phases::Both | Phases::Tokens => request.bytes(),
+        };
+        self.weights_bytes.saturating_add(bytes) <= self.memory(engine)
+            && self.engine(engine).takes(request.tokens())
+    }
+
+    /// Whether anything is queued or preempted on an engine.
+    #[must_use]
+    pub fn has_pending(&self, engine: EngineId) -> bool {
+        self.engine(engine).has_queue()
+    }
+
+    /// Requests queued or preempted on an engine, and requests in its batch.
+    #[must_use]
+    pub fn queued_and_running(&self, engine: EngineId) -> (usize, usize) {
+        self.engine(engine).queued_and_running(self.now)
+    }
+
+    /// Tokens still to be processed for the requests assigned to an engine, runs under way not
+    /// credited.
+    #[must_use]
+    pub fn pending_tokens(&self, engine: EngineId) -> u64 {
+        self.engine(engine).pending_tokens(self.now) + self.split.tokens_to_come(engine)
+    }
+}
