@@ -107,10 +107,12 @@
 pub mod autoscale;
 pub mod bench;
 pub mod catalog;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod compare;
 pub mod document;
 pub mod fleet;
+mod interrupt;
 pub mod observe;
 pub mod prelude;
 pub mod random;

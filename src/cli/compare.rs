@@ -1,17 +1,21 @@
+use std::fs;
 use std::num::NonZero;
+use std::path::Path;
 use std::thread;
 
 use clap::Args;
 
+use super::destination::Destination;
 use super::input::{Format, Input, Output, json, quoted};
+use super::interrupt::Interrupt;
 use super::kept::Kept;
 use super::warn::Telling;
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
-use crate::compare::{Contest, Follower, Watch};
+use crate::compare::{Comparison, Contest, Follower, Watch};
 #[cfg(feature = "html")]
 use crate::report::comparison_page;
-use crate::report::{ComparisonProgress, ReportError, ResultsDirectory, comparison_table};
+use crate::report::{ComparisonProgress, ReportError, comparison_table};
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News, Simulation};
 
@@ -30,6 +34,10 @@ pub(super) struct Compare {
     /// Keep each contender's own results, with its report, in `runs` in the results directory
     #[arg(long)]
     keep_runs: bool,
+    /// Go on with a comparison that was interrupted: contenders whose figures are in the results
+    /// directory, of the same scenario, seed and version, are not run again
+    #[arg(long)]
+    resume: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -40,23 +48,36 @@ impl Compare {
         let command = self.input.command("compare");
         let strict = self.input.strict;
         let checked = self.input.load()?;
-        let contest = Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;
+        let mut contest =
+            Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;
         let telling = Telling {
             quiet: output.quiet,
             strict,
         };
         telling.tell(checked.warnings())?;
         let name = format!("{}-comparison", checked.scenario().name);
-        let results = output.directory(&name)?;
+        let destination = output.directory(&name, self.resume)?;
+        let results = destination.results();
+        if self.resume
+            && let Some(earlier) = earlier(destination.path())
+        {
+            contest.resume(&earlier);
+        }
+        let again = self.resume || output.overwrites();
         let runs = if self.keep_runs {
-            kept_runs(&contest, &results, &output, &command)?
+            kept_runs(&contest, destination.path(), again, &command)?
         } else {
             Vec::new()
         };
+        let interrupt = Interrupt::listen().map_err(Failure::running)?;
         let labels = contest.contenders().map(str::to_owned).collect();
         let progress =
             (!output.quiet).then(|| ComparisonProgress::new(labels, checked.scenario().end));
-        let on_the_side = OnTheSide { runs, progress };
+        let on_the_side = OnTheSide {
+            runs,
+            progress,
+            interrupt,
+        };
         let jobs = self.jobs.or_else(|| thread::available_parallelism().ok());
         let comparison = contest.run(jobs.unwrap_or(NonZero::<usize>::MIN), &on_the_side);
         if let Some(progress) = on_the_side.progress {
@@ -70,6 +91,7 @@ impl Compare {
             let written = results.write_comparison_page(&page);
             written.map_err(Failure::running)?;
         }
+        destination.settle().map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {
                 Format::Table => comparison_table(&comparison) + "\n",
@@ -77,11 +99,23 @@ impl Compare {
             })?;
         }
         let failed = comparison.failed().count();
-        if failed == 0 {
+        if failed == 0 && !comparison.partial {
             return Ok(());
         }
-        let of = comparison.contenders.len();
-        let mut message = format!("{failed} of {of} contenders failed");
+        let of = comparison.contenders.len() + comparison.missing.len();
+        let mut message = String::new();
+        if comparison.partial {
+            message += &format!(
+                "interrupted: missing of {of} contenders: {}\nthe others are in {}, marked partial; go on \
+                 with --resume",
+                comparison.missing.join(", "),
+                destination.path().display()
+            );
+        }
+        if failed > 0 {
+            let gap = if message.is_empty() { "" } else { "\n" };
+            message += &format!("{gap}{failed} of {of} contenders failed");
+        }
         for (policy, error) in comparison.failed() {
             message += &format!("\n{policy}: {error}");
         }
@@ -96,25 +130,34 @@ fn with(command: &str, policies: &str) -> String {
 
 /// A contender's run that is kept: where, and what to type to have it again.
 struct KeptRun {
-    results: ResultsDirectory,
+    destination: Destination,
     command: String,
 }
 
-/// A results directory for each contender, beneath that of the comparison.
+/// A results directory for each contender that is to run, beneath that of the comparison.
 fn kept_runs(
     contest: &Contest<'_>,
-    results: &ResultsDirectory,
-    output: &Output,
+    results: &Path,
+    again: bool,
     command: &str,
-) -> Result<Vec<KeptRun>, Failure> {
-    let runs = (1..).zip(contest.contenders()).map(|(number, label)| {
-        let path = results.path().join("runs").join(file_name(number, label));
-        Ok(KeptRun {
-            results: output.directory_at(path)?,
+) -> Result<Vec<Option<KeptRun>>, Failure> {
+    let runs = contest.contenders().enumerate().map(|(position, label)| {
+        if contest.is_known(position) {
+            return Ok(None);
+        }
+        let path = results.join("runs").join(file_name(position + 1, label));
+        Ok(Some(KeptRun {
+            destination: Destination::open(path, again).map_err(Failure::input)?,
             command: format!("{} --keep-runs", with(command, label)),
-        })
+        }))
     });
     runs.collect()
+}
+
+/// The comparison that is in a directory, if one is.
+fn earlier(directory: &Path) -> Option<Comparison> {
+    let text = fs::read_to_string(directory.join("comparison.json")).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// A contender's number and what file systems take of its label.
@@ -128,9 +171,10 @@ fn file_name(number: usize, label: &str) -> String {
 
 /// What the command line does while the contenders run.
 struct OnTheSide {
-    /// One for each contender, if they are kept.
-    runs: Vec<KeptRun>,
+    /// One for each contender, if they are kept; none for one that is not run.
+    runs: Vec<Option<KeptRun>>,
     progress: Option<ComparisonProgress>,
+    interrupt: Interrupt,
 }
 
 impl Follower for OnTheSide {
@@ -139,19 +183,28 @@ impl Follower for OnTheSide {
         position: usize,
         scenario: &CheckedScenario,
     ) -> Result<Box<dyn Watch + '_>, String> {
-        let run = self.runs.get(position);
-        let kept = run.map(|run| Kept::new(&run.results, scenario, &[], &run.command));
+        let run = self.runs.get(position).and_then(Option::as_ref);
+        let kept = run.map(|run| {
+            let results = run.destination.results();
+            Kept::new(results, scenario, &[], &run.command)
+        });
         Ok(Box::new(Side {
             position,
             kept: kept.transpose().map_err(text)?,
+            destination: run.map(|run| &run.destination),
             progress: self.progress.as_ref(),
         }))
+    }
+
+    fn stops(&self) -> bool {
+        self.interrupt.came()
     }
 }
 
 struct Side<'a> {
     position: usize,
     kept: Option<Kept<'a>>,
+    destination: Option<&'a Destination>,
     progress: Option<&'a ComparisonProgress>,
 }
 
@@ -167,10 +220,12 @@ impl Watch for Side<'_> {
     }
 
     fn end(mut self: Box<Self>, finished: &Finished) -> Result<(), String> {
-        match self.kept.take() {
-            Some(kept) => kept.finish(finished).map(drop).map_err(text),
-            None => Ok(()),
+        if let Some(kept) = self.kept.take() {
+            kept.finish(finished).map_err(text)?;
         }
+        self.destination
+            .map_or(Ok(()), Destination::settle)
+            .map_err(text)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Failure;
-use crate::report::ResultsDirectory;
+use super::destination::Destination;
 use crate::scenario::CheckedScenario;
 
 /// Which scenario.
@@ -82,16 +82,17 @@ pub(super) enum Format {
 }
 
 impl Output {
-    /// Makes the directory; `name` is what it is called in `results` unless the user says otherwise.
-    pub(super) fn directory(&self, name: &str) -> Result<ResultsDirectory, Failure> {
+    /// Makes the directory; `name` is what it is called in `results` unless the user says otherwise. With
+    /// `again`, results that are there are replaced whether the user says so or not.
+    pub(super) fn directory(&self, name: &str, again: bool) -> Result<Destination, Failure> {
         let out = self.out.clone();
         let out = out.unwrap_or_else(|| PathBuf::from("results").join(name));
-        self.directory_at(out)
+        Destination::open(out, again || self.overwrite).map_err(Failure::input)
     }
 
-    /// Makes a directory of results.
-    pub(super) fn directory_at(&self, path: PathBuf) -> Result<ResultsDirectory, Failure> {
-        ResultsDirectory::create(path, self.overwrite).map_err(Failure::input)
+    /// Whether results that are there are replaced.
+    pub(super) const fn overwrites(&self) -> bool {
+        self.overwrite
     }
 }
 

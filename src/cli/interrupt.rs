@@ -15,6 +15,7 @@ impl Interrupt {
         let came = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&came);
         ctrlc::set_handler(move || {
+            crate::interrupt::ask();
             if flag.swap(true, Ordering::Relaxed) {
                 process::exit(KILLED);
             }

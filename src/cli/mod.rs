@@ -5,6 +5,7 @@ mod catalog;
 mod check;
 mod compare;
 mod completions;
+mod destination;
 mod input;
 mod interrupt;
 mod kept;

@@ -93,9 +93,10 @@ impl Run {
         let simulation = Simulation::with_policies(&checked, policies);
         let mut simulation = simulation.map_err(Failure::input)?;
         telling.tell(&simulation.warnings())?;
-        let results = output.directory(&scenario.name)?;
+        let destination = output.directory(&scenario.name, false)?;
+        let results = destination.results();
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
-        let kept = Kept::new(&results, &checked, &formats, &command);
+        let kept = Kept::new(results, &checked, &formats, &command);
         let mut kept = kept.map_err(Failure::running)?;
         let mut trace = self.trace.options().map(|options| {
             simulation.record_runs();
@@ -137,6 +138,7 @@ impl Run {
                 tell_of_excerpts(excerpts);
             }
         }
+        destination.settle().map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {
                 Format::Table => summary_table(&summary) + "\n",
@@ -145,7 +147,7 @@ impl Run {
         }
         let told = telling.tell(&came_up);
         let partial = |reason: &str| {
-            let results = results.path().display();
+            let results = destination.path().display();
             format!("{reason}\nthe results up to there are in {results}, marked partial")
         };
         match (failed, &finished.record.stopped) {

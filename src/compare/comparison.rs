@@ -26,6 +26,12 @@ pub struct Comparison {
     pub contenders: Vec<Standing>,
     /// Policies that `all` stands for and that could not take part.
     pub skipped: Vec<Skipped>,
+    /// Whether it was interrupted, so that contenders are missing.
+    #[serde(default)]
+    pub partial: bool,
+    /// The contenders that are missing, as they were written.
+    #[serde(default)]
+    pub missing: Vec<String>,
 }
 
 /// What cost is reckoned in.

@@ -24,7 +24,16 @@ pub struct Contest<'a> {
     scenario: &'a CheckedScenario,
     registry: &'a PolicyRegistry,
     contenders: Vec<Contender>,
+    /// Figures from before, by contender.
+    known: Vec<Option<Figures>>,
     skipped: Vec<Skipped>,
+}
+
+/// Why a contender has no figures.
+enum Missed {
+    /// The contest came to an end before.
+    Stopped,
+    Failed(String),
 }
 
 impl<'a> Contest<'a> {
@@ -43,9 +52,33 @@ impl<'a> Contest<'a> {
         Ok(Self {
             scenario,
             registry,
+            known: vec![None; contenders.len()],
             contenders,
             skipped,
         })
+    }
+
+    /// Takes the figures of contenders over from a comparison of the same scenario (by its hash), seed
+    /// and version; those are not run again. Returns their number.
+    pub fn resume(&mut self, earlier: &Comparison) -> usize {
+        let same = earlier.hash == self.scenario.hash()
+            && earlier.seed == self.scenario.scenario().seed
+            && earlier.fleetsim_version == env!("CARGO_PKG_VERSION");
+        if !same {
+            return 0;
+        }
+        for (contender, known) in self.contenders.iter().zip(&mut self.known) {
+            let mut standings = earlier.contenders.iter();
+            let before = standings.find(|it| it.policy == contender.label);
+            *known = before.and_then(|it| it.figures.clone());
+        }
+        self.known.iter().flatten().count()
+    }
+
+    /// Whether the contender at a position has figures already.
+    #[must_use]
+    pub fn is_known(&self, position: usize) -> bool {
+        self.known.get(position).is_some_and(Option::is_some)
     }
 
     /// The contenders as they were written, in order.
@@ -55,8 +88,8 @@ impl<'a> Contest<'a> {
             .map(|contender| contender.label.as_str())
     }
 
-    /// Runs every contender, at most `jobs` at once. One that fails, or panics, leaves the others
-    /// as they are.
+    /// Runs every contender that has no figures yet, at most `jobs` at once. One that fails, or panics,
+    /// leaves the others as they are. When the follower stops it, contenders that are not done are missing.
     #[must_use]
     pub fn run(&self, jobs: NonZero<usize>, follower: &dyn Follower) -> Comparison {
         let taken_over = applications(self.scenario);
@@ -71,8 +104,10 @@ impl<'a> Contest<'a> {
         };
         let work = || {
             while let Some(position) = next() {
-                // Whatever else comes of it, each place is filled once.
-                _ = done[position].set(self.stand(position, needs.as_deref(), follower));
+                if let Some(standing) = self.stand(position, needs.as_deref(), follower) {
+                    // Each place is filled once.
+                    _ = done[position].set(standing);
+                }
             }
         };
         let lower_bound = thread::scope(|scope| {
@@ -84,6 +119,9 @@ impl<'a> Contest<'a> {
             lower_bound
         });
         let scenario = self.scenario.scenario();
+        let labels = self.contenders.iter().zip(&done);
+        let missing = labels.filter(|(_, done)| done.get().is_none());
+        let missing: Vec<_> = missing.map(|(it, _)| it.label.clone()).collect();
         let mut comparison = Comparison {
             scenario: scenario.name.clone(),
             hash: self.scenario.hash().to_owned(),
@@ -97,16 +135,35 @@ impl<'a> Contest<'a> {
             lower_bound,
             contenders: done.into_iter().filter_map(OnceLock::into_inner).collect(),
             skipped: self.skipped.clone(),
+            partial: !missing.is_empty(),
+            missing,
         };
         judge::judge(&mut comparison);
         comparison
     }
 
-    /// How the contender at a position did, whatever happened to it.
-    fn stand(&self, position: usize, needs: Option<&[Need]>, follower: &dyn Follower) -> Standing {
+    /// How the contender at a position did; none where it was stopped.
+    fn stand(
+        &self,
+        position: usize,
+        needs: Option<&[Need]>,
+        follower: &dyn Follower,
+    ) -> Option<Standing> {
+        let label = self.contenders[position].label.clone();
+        if let Some(figures) = &self.known[position] {
+            return Some(Standing::new(label, Ok(figures.clone())));
+        }
+        if follower.stops() {
+            return None;
+        }
         let run = AssertUnwindSafe(|| self.figures(position, needs, follower));
-        let result = catch_unwind(run).unwrap_or_else(|panic| Err(said(&*panic)));
-        Standing::new(self.contenders[position].label.clone(), result)
+        let result = catch_unwind(run);
+        let result = result.unwrap_or_else(|panic| Err(Missed::Failed(said(&*panic))));
+        match result {
+            Ok(figures) => Some(Standing::new(label, Ok(figures))),
+            Err(Missed::Failed(error)) => Some(Standing::new(label, Err(error))),
+            Err(Missed::Stopped) => None,
+        }
     }
 
     fn figures(
@@ -114,24 +171,38 @@ impl<'a> Contest<'a> {
         position: usize,
         needs: Option<&[Need]>,
         follower: &dyn Follower,
-    ) -> Result<Figures, String> {
+    ) -> Result<Figures, Missed> {
         let scenario = &self.contenders[position].scenario;
-        let mut watch = follower.begin(position, scenario)?;
+        let watch = follower.begin(position, scenario);
+        let mut watch = watch.map_err(Missed::Failed)?;
         let simulation = Simulation::with_policies(scenario, self.registry);
-        let mut simulation = simulation.map_err(|error| error.to_string())?;
+        let mut simulation = simulation.map_err(|error| Missed::Failed(error.to_string()))?;
         let mut directions = Directions::default();
         let ran = simulation.run(|simulation, news| {
             directions.note(&news.decisions);
-            watch.see(simulation, &news)
-        })?;
+            watch.see(simulation, &news).map_err(Missed::Failed)?;
+            if follower.stops() {
+                return Err(Missed::Stopped);
+            }
+            Ok(())
+        });
+        let ran = match ran {
+            Err(Missed::Stopped) => {
+                simulation.stop("interrupted");
+                let ended = watch.end(&simulation.finish());
+                ended.map_err(Missed::Failed)?;
+                return Err(Missed::Stopped);
+            }
+            ran => ran?,
+        };
         let ledger = simulation.world().resource::<Ledger>();
         let end = simulation.now();
         let short = needs.map(|needs| provision::under_provisioned(needs, ledger, end));
         let finished = simulation.finish();
-        watch.end(&finished)?;
-        ran.map_err(|error| error.to_string())?;
+        watch.end(&finished).map_err(Missed::Failed)?;
+        ran.map_err(|error| Missed::Failed(error.to_string()))?;
         match finished.record.stopped {
-            Some(reason) => Err(reason),
+            Some(reason) => Err(Missed::Failed(reason)),
             None => Ok(Figures::new(&finished.record, directions, short)),
         }
     }

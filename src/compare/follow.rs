@@ -15,6 +15,11 @@ pub trait Follower: Sync {
         position: usize,
         scenario: &CheckedScenario,
     ) -> Result<Box<dyn Watch + '_>, String>;
+
+    /// Whether to come to an end: runs under way stop at the next tick, and no other begins. Default: no.
+    fn stops(&self) -> bool {
+        false
+    }
 }
 
 /// Watches one run. Dropped when the run is over, however it went.

@@ -2,10 +2,14 @@ use std::fmt;
 
 use super::source::Place;
 
+/// Problems that are displayed one by one.
+const SHOWN: usize = 50;
+
 /// Everything that is wrong with what a user wrote, in order of place.
 ///
 /// Displayed, each problem is a line `FILE:LINE:COLUMN: error: MESSAGE`, the source line with
-/// the culprit marked, and a `help:` line where there is something to suggest.
+/// the culprit marked, and a `help:` line where there is something to suggest. Of more than 50 problems
+/// the rest is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
     problems: Vec<Problem>,
@@ -39,13 +43,16 @@ impl std::error::Error for Diagnostics {}
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.problems.iter().take(SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("\n\n")?;
             }
             problem.fmt(f)?;
         }
-        Ok(())
+        match self.problems.len().checked_sub(SHOWN) {
+            Some(more @ 1..) => write!(f, "\n\nerror: {more} more are not shown"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -73,8 +80,12 @@ pub struct Position {
     pub column: usize,
     /// How many characters from there on are meant, at least 1, none beyond the line.
     pub width: usize,
-    /// The line's text.
+    /// The line's text, of a long line what stands around the place.
     pub text: String,
+    /// Characters of the line that are left out before `text`.
+    pub cut: usize,
+    /// Whether more of the line follows `text`.
+    pub goes_on: bool,
 }
 
 impl Problem {
@@ -135,8 +146,14 @@ impl Problem {
         if let Some(at) = &self.position {
             // One space for a tab, so that the marks stand under what they mark.
             let text = at.text.replace('\t', " ");
+            let (before, after) = (
+                if at.cut > 0 { "…" } else { "" },
+                if at.goes_on { "…" } else { "" },
+            );
+            let text = format!("{before}{text}{after}");
             let number = at.line.to_string();
-            let (gap, indent) = (" ".repeat(number.len()), " ".repeat(at.column - 1));
+            let column = at.column - at.cut + usize::from(at.cut > 0);
+            let (gap, indent) = (" ".repeat(number.len()), " ".repeat(column - 1));
             let marks = "^".repeat(at.width);
             write!(f, "\n{number} | {text}\n{gap} | {indent}{marks}")?;
         }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::number::{parse_number, special_float};
@@ -22,6 +23,20 @@ pub(super) enum Kind {
     End,
 }
 
+/// No more errors than this are told of one text.
+pub(super) const MOST_ERRORS: usize = 20;
+
+/// Characters of a piece of text that a message quotes.
+const SHOWN: usize = 60;
+
+/// A piece of text as a message quotes it: the beginning, where it is long.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 /// What is wrong with a piece of text, and what to do.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
@@ -40,38 +55,21 @@ impl SyntaxError {
     }
 }
 
-/// Splits a text into tokens, the last of them [`Kind::End`]; comments and space fall away.
+/// Goes through a text once and keeps no token: what is wrong with single tokens.
 ///
 /// # Errors
 /// Something that is never closed: then there is no telling what the rest means.
-pub(super) fn tokens(text: &str) -> Result<(Vec<Token>, Vec<SyntaxError>), SyntaxError> {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        errors: Vec::new(),
-        unclosed: None,
-        first_long_text: None,
-    };
-    let mut tokens = Vec::new();
-    loop {
-        lexer.skip_space();
-        let start = lexer.at;
-        let kind = lexer.next();
-        let end = kind == Kind::End;
-        tokens.push(Token {
-            span: start..lexer.at,
-            kind,
-        });
-        if end {
-            return match lexer.unclosed {
-                None => Ok((tokens, lexer.errors)),
-                Some(error) => Err(error),
-            };
-        }
+pub(super) fn check(text: &str) -> Result<Vec<SyntaxError>, SyntaxError> {
+    let mut lexer = Lexer::new(text);
+    while lexer.token().kind != Kind::End {}
+    match lexer.unclosed {
+        None => Ok(lexer.errors),
+        Some(error) => Err(error),
     }
 }
 
-struct Lexer<'a> {
+/// Splits a text into tokens, one by one; comments and space fall away.
+pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
     errors: Vec<SyntaxError>,
@@ -81,7 +79,28 @@ struct Lexer<'a> {
     first_long_text: Option<usize>,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            at: 0,
+            errors: Vec::new(),
+            unclosed: None,
+            first_long_text: None,
+        }
+    }
+
+    /// The next token; [`Kind::End`] at the end, again and again.
+    pub(super) fn token(&mut self) -> Token {
+        self.skip_space();
+        let start = self.at;
+        let kind = self.next();
+        Token {
+            span: start..self.at,
+            kind,
+        }
+    }
+
     fn rest(&self) -> &str {
         &self.text[self.at..]
     }
@@ -102,7 +121,9 @@ impl Lexer<'_> {
     }
 
     fn error(&mut self, span: Range<usize>, message: impl Into<String>, help: &str) {
-        self.errors.push(SyntaxError::new(span, message, help));
+        if self.errors.len() < MOST_ERRORS {
+            self.errors.push(SyntaxError::new(span, message, help));
+        }
     }
 
     fn never_closed(&mut self, span: Range<usize>, what: &str, help: &str) {
@@ -170,7 +191,7 @@ impl Lexer<'_> {
         let word = &self.text[word];
         match special_float(word) {
             Some(float) => Kind::Number(Number::Float(float)),
-            None => Kind::Word(word.to_owned()),
+            None => Kind::Word(shortened(word).to_owned()),
         }
     }
 
@@ -222,7 +243,9 @@ impl Lexer<'_> {
         let mut content = String::new();
         loop {
             let plain = self.take_while(|c| c != '"' && c != '\\');
-            content.push_str(&self.text[plain]);
+            if !self.rest().is_empty() {
+                content.push_str(&self.text[plain]);
+            }
             if self.take("\"") {
                 if content.contains('\n') {
                     self.first_long_text.get_or_insert(start);
@@ -310,13 +333,20 @@ impl Lexer<'_> {
         let literal = &self.text[start..self.at];
         let number = parse_number(literal);
         if number.is_none() {
-            let message = format!("`{literal}` is not a number");
+            let message = format!("`{}` is not a number", shown(literal));
             let help = "numbers look like 4, 0.5, 1e-3, 2_000 or 0xff; units are fixed, seconds \
                         and bytes";
             self.error(start..self.at, message, help);
         }
         Kind::Number(number.unwrap_or(Number::Integer(0)))
     }
+}
+
+/// A word, or the beginning of one that is too long to be a name.
+fn shortened(word: &str) -> &str {
+    const LONGEST: usize = 1000;
+    let end = word.char_indices().nth(LONGEST);
+    end.map_or(word, |(end, _)| &word[..end])
 }
 
 fn is_word_start(c: char) -> bool {

@@ -1,7 +1,14 @@
+/// Longer words are not meant to be a name.
+const LONGEST: usize = 100;
+
 /// The name that `word` was probably meant to be: one that it begins, or one that differs in at
 /// most every third letter.
 pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
+    // No name is so long: what a file of another kind has here is not looked at.
+    let word = match word.char_indices().nth(LONGEST) {
+        Some(_) => return None,
+        None => word.to_lowercase(),
+    };
     let distance = |name: &str| {
         let name = name.to_lowercase();
         if word.len() >= 3 && name.starts_with(&word) {

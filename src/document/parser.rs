@@ -1,6 +1,7 @@
+use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::lexer::{Kind, SyntaxError, Token, tokens};
+use super::lexer::{Kind, Lexer, MOST_ERRORS, SyntaxError, Token, check, shown};
 use super::tree::{Body, Field, Node, Term, Value};
 
 /// Deeper nesting is refused, so that no input can exhaust the stack.
@@ -8,11 +9,15 @@ const MAX_DEPTH: usize = 64;
 
 /// Reads RON text into a tree, or says everything that is wrong with its syntax.
 pub(super) fn parse(text: &str) -> Result<Node, Vec<SyntaxError>> {
-    let (tokens, errors) = tokens(text).map_err(|error| vec![error])?;
+    let errors = check(text).map_err(|error| vec![error])?;
+    let mut lexer = Lexer::new(text);
+    let ahead = (0..AHEAD).map(|_| lexer.token()).collect();
     let mut parser = Parser {
         text,
-        tokens,
-        at: 0,
+        lexer,
+        ahead,
+        behind: 0,
+        values: 0,
         depth: 0,
         errors,
     };
@@ -22,11 +27,21 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<SyntaxError>> {
     }
 }
 
+/// Tokens that the parser looks at: this one and two more.
+const AHEAD: usize = 3;
+
+/// More values than this are refused, before memory runs out.
+const MOST_VALUES: usize = 2_000_000;
+
 struct Parser<'a> {
     text: &'a str,
-    /// The last one is [`Kind::End`].
-    tokens: Vec<Token>,
-    at: usize,
+    lexer: Lexer<'a>,
+    /// This token and those after it, always [`AHEAD`].
+    ahead: VecDeque<Token>,
+    /// Where the token before this one ended.
+    behind: usize,
+    /// Values read so far.
+    values: usize,
     depth: usize,
     errors: Vec<SyntaxError>,
 }
@@ -41,16 +56,20 @@ enum Failure {
 
 impl Parser<'_> {
     fn token(&self) -> &Token {
-        &self.tokens[self.at]
+        &self.ahead[0]
     }
 
     fn ahead(&self, count: usize) -> &Kind {
-        &self.tokens[(self.at + count).min(self.tokens.len() - 1)].kind
+        &self.ahead[count].kind
     }
 
     fn advance(&mut self) -> Range<usize> {
         let span = self.token().span.clone();
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        if self.token().kind != Kind::End {
+            self.behind = span.end;
+            self.ahead.pop_front();
+            self.ahead.push_back(self.lexer.token());
+        }
         span
     }
 
@@ -62,15 +81,10 @@ impl Parser<'_> {
         there
     }
 
-    /// Where the token before this one ended.
-    fn behind(&self) -> usize {
-        self.tokens[self.at.saturating_sub(1)].span.end
-    }
-
     fn found(&self) -> String {
         match &self.token().kind {
             Kind::End => "the end of the text".to_owned(),
-            _ => format!("`{}`", &self.text[self.token().span.clone()]),
+            _ => format!("`{}`", shown(&self.text[self.token().span.clone()])),
         }
     }
 
@@ -80,7 +94,7 @@ impl Parser<'_> {
             .errors
             .iter()
             .any(|error| error.span.start == span.start);
-        if !known {
+        if !known && self.errors.len() < MOST_ERRORS {
             self.errors.push(SyntaxError::new(span, message, help));
         }
     }
@@ -132,38 +146,26 @@ impl Parser<'_> {
             self.error(self.token().span.clone(), message, "make it flatter");
             return Err(Failure::ForGood);
         }
+        if self.values == MOST_VALUES {
+            let message = format!("there are more than {MOST_VALUES} values");
+            let help = "a scenario holds fewer; is this a trace?";
+            self.error(self.token().span.clone(), message, help);
+            return Err(Failure::ForGood);
+        }
+        self.values += 1;
         self.depth += 1;
         let start = self.token().span.start;
         let value = self.undelimited();
         self.depth -= 1;
         Ok(Node {
             value: value?,
-            span: start..self.behind(),
+            span: start..self.behind,
         })
     }
 
     fn undelimited(&mut self) -> Result<Value, Failure> {
-        match self.token().kind.clone() {
-            Kind::Number(number) => {
-                self.advance();
-                Ok(Value::Number(number))
-            }
-            Kind::Text(text) => {
-                self.advance();
-                Ok(Value::Text(text))
-            }
-            Kind::Other => {
-                self.advance();
-                Ok(Value::Other)
-            }
-            Kind::Word(word) if word == "true" || word == "false" => {
-                self.advance();
-                Ok(Value::Bool)
-            }
-            Kind::Word(word) => {
-                self.advance();
-                self.term(Some(word))
-            }
+        match self.token().kind {
+            Kind::Number(_) | Kind::Text(_) | Kind::Other | Kind::Word(_) => self.single(),
             Kind::Mark('(') => self.term(None),
             Kind::Mark('[') => {
                 let mut items = Vec::new();
@@ -184,10 +186,24 @@ impl Parser<'_> {
         }
     }
 
+    /// A value that is one token, or begins with a name.
+    fn single(&mut self) -> Result<Value, Failure> {
+        // A long text is moved, not copied.
+        let kind = std::mem::replace(&mut self.ahead[0].kind, Kind::Other);
+        self.advance();
+        Ok(match kind {
+            Kind::Number(number) => Value::Number(number),
+            Kind::Text(text) => Value::Text(text),
+            Kind::Word(word) if word == "true" || word == "false" => Value::Bool,
+            Kind::Word(word) => return self.term(Some(word)),
+            Kind::Other | Kind::Mark(_) | Kind::End => Value::Other,
+        })
+    }
+
     fn term(&mut self, name: Option<String>) -> Result<Value, Failure> {
         let (open, body) = match self.token().kind {
             Kind::Mark('(') => (self.token().span.start, self.body()?),
-            _ => (self.behind(), Body::Unit),
+            _ => (self.behind, Body::Unit),
         };
         Ok(Value::Term(Term { name, open, body }))
     }
@@ -199,12 +215,13 @@ impl Parser<'_> {
         if named {
             let mut fields = Vec::new();
             self.sequence(')', |parser| {
-                fields.push(parser.field()?);
+                let mut field = parser.field()?;
+                if parser.token().kind == Kind::Mark(',') {
+                    field.extent.end = parser.token().span.end;
+                }
+                fields.push(field);
                 Ok(())
             })?;
-            for field in &mut fields {
-                field.extent.end = self.end_of_item(field.extent.end);
-            }
             Ok(Body::Fields(fields))
         } else {
             let mut items = Vec::new();
@@ -216,32 +233,24 @@ impl Parser<'_> {
         }
     }
 
-    /// The end of the comma that follows a byte, or that byte.
-    fn end_of_item(&self, end: usize) -> usize {
-        let next = self.tokens.partition_point(|token| token.span.start < end);
-        match &self.tokens[next] {
-            Token {
-                kind: Kind::Mark(','),
-                span,
-            } => span.end,
-            _ => end,
-        }
-    }
-
     fn field(&mut self) -> Result<Field, Failure> {
         let name_span = self.token().span.clone();
         let name = match self.token().kind.clone() {
             Kind::Word(name) => name,
             Kind::Text(name) => {
                 let message = "a field name stands without quotes".to_owned();
-                self.error(name_span.clone(), message, &format!("write {name}: .."));
+                self.error(
+                    name_span.clone(),
+                    message,
+                    &format!("write {}: ..", shown(&name)),
+                );
                 name
             }
             _ => return Err(self.unexpected("a field name", "fields are written name: value")),
         };
         self.advance();
         if !self.take(':') {
-            let expected = format!("`:` behind the field name `{name}`");
+            let expected = format!("`:` behind the field name `{}`", shown(&name));
             return Err(self.unexpected(&expected, "fields are written name: value"));
         }
         let node = self.value()?;

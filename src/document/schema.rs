@@ -1,8 +1,10 @@
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value as Json;
 
+use super::lexer::shown;
 use super::nearest::{nearest, suggest};
 use super::outline::{
     Optional, example_of_fields, integer_range, kind_name, optional, property_names, strings,
@@ -71,8 +73,8 @@ impl<'a> Checker<'a> {
         self.report(&node.span, message, help);
     }
 
-    fn source(&self, node: &Node) -> &'a str {
-        &self.text[node.span.clone()]
+    fn source(&self, node: &Node) -> Cow<'a, str> {
+        shown(&self.text[node.span.clone()])
     }
 
     fn describe(&self, node: &Node) -> String {
@@ -84,8 +86,8 @@ impl<'a> Checker<'a> {
             Value::List(_) => "a list".to_owned(),
             Value::Map => "a map".to_owned(),
             Value::Term(Term { name, body, .. }) => match (name, body) {
-                (Some(name), Body::Unit) => format!("`{name}`"),
-                (Some(name), _) => format!("`{name}(..)`"),
+                (Some(name), Body::Unit) => format!("`{}`", shown(name)),
+                (Some(name), _) => format!("`{}(..)`", shown(name)),
                 (None, Body::Fields(_)) => "a struct".to_owned(),
                 (None, _) => "a tuple".to_owned(),
             },
@@ -178,8 +180,8 @@ impl<'a> Checker<'a> {
         let mut meant = BTreeSet::new();
         for field in fields {
             let step = match self.path.is_empty() {
-                true => field.name.clone(),
-                false => format!(".{}", field.name),
+                true => shown(&field.name).into_owned(),
+                false => format!(".{}", shown(&field.name)),
             };
             let known = schema["properties"].get(&field.name);
             let first = seen.insert(field.name.as_str());
@@ -192,7 +194,7 @@ impl<'a> Checker<'a> {
                 }
                 Some(known) => checker.node(&field.node, known, None),
                 None if schema["additionalProperties"] == false => {
-                    let message = format!("unknown field `{}`", field.name);
+                    let message = format!("unknown field `{}`", shown(&field.name));
                     meant.extend(nearest(&field.name, property_names(schema)));
                     let help = suggest(&field.name, property_names(schema), "the fields are");
                     checker.report(&field.name_span, message, help);
@@ -233,7 +235,11 @@ impl<'a> Checker<'a> {
         };
         let Some(payload) = variants.get(name.as_str()) else {
             let help = suggest(name, names(), "the variants are");
-            return self.report(&node.head(), format!("unknown variant `{name}`"), help);
+            return self.report(
+                &node.head(),
+                format!("unknown variant `{}`", shown(name)),
+                help,
+            );
         };
         match (payload, body) {
             (None, Body::Unit) => {}

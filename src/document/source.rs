@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::diagnostics::Position;
 
@@ -7,7 +8,8 @@ use super::diagnostics::Position;
 pub(crate) struct Source {
     /// The file first, then one for each override.
     origins: Vec<Origin>,
-    text: String,
+    /// That of the file until something is replaced.
+    text: Arc<str>,
     /// In order, the first from byte 0.
     pieces: Vec<Piece>,
 }
@@ -15,7 +17,7 @@ pub(crate) struct Source {
 #[derive(Clone, Debug)]
 struct Origin {
     name: String,
-    text: String,
+    text: Arc<str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +58,12 @@ impl Place {
 
 impl Source {
     /// A file's text.
-    pub(crate) fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
         let text = text.into();
         Self {
             origins: vec![Origin {
                 name: name.into(),
-                text: text.clone(),
+                text: Arc::clone(&text),
             }],
             text,
             pieces: vec![Piece {
@@ -79,7 +81,10 @@ impl Source {
 
     /// Adds an origin, of which nothing is in the text yet.
     pub(crate) fn add_origin(&mut self, name: String, text: String) -> usize {
-        self.origins.push(Origin { name, text });
+        self.origins.push(Origin {
+            name,
+            text: text.into(),
+        });
         self.origins.len() - 1
     }
 
@@ -94,7 +99,7 @@ impl Source {
         let mut inserted = String::new();
         for insert in inserts {
             let (origin, offset, text) = match *insert {
-                Insert::Written(origin) => (origin, Some(0), self.origins[origin].text.as_str()),
+                Insert::Written(origin) => (origin, Some(0), &*self.origins[origin].text),
                 Insert::Glue(origin, text) => (origin, None, text),
             };
             self.pieces.push(Piece {
@@ -110,7 +115,8 @@ impl Source {
             start: piece.start - range.end + tail.start,
             ..piece
         }));
-        self.text.replace_range(range, &inserted);
+        let (before, after) = (&self.text[..range.start], &self.text[range.end..]);
+        self.text = [before, &inserted, after].concat().into();
     }
 
     /// Where a range of the text came from: as much of it as came from where its beginning did.
@@ -137,6 +143,9 @@ impl Source {
     }
 }
 
+/// Characters of a line that are shown on either side of a place.
+const AROUND: usize = 100;
+
 /// Line and column of a range of a text.
 fn position(text: &str, span: Range<usize>) -> Position {
     let before = &text[..span.start];
@@ -144,12 +153,21 @@ fn position(text: &str, span: Range<usize>) -> Position {
     let end = text[span.start..]
         .find('\n')
         .map_or(text.len(), |at| span.start + at);
-    let marked = &text[span.start..span.end.clamp(span.start, end)];
+    let end = begin + text[begin..end].trim_end().len();
+    let start = span.start.min(end);
+    // What is shown of the line.
+    let back = text[begin..start].char_indices().rev().nth(AROUND - 1);
+    let from = back.map_or(begin, |(at, _)| begin + at);
+    let on = text[start..end].char_indices().nth(AROUND);
+    let to = on.map_or(end, |(at, _)| start + at);
+    let marked = &text[start..span.end.clamp(start, to)];
     Position {
         line: before.matches('\n').count() + 1,
         column: text[begin..span.start].chars().count() + 1,
         width: marked.trim_end().chars().count().max(1),
-        text: text[begin..end].trim_end().to_owned(),
+        text: text[from..to].to_owned(),
+        cut: text[begin..from].chars().count(),
+        goes_on: to < end,
     }
 }
 

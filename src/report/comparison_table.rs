@@ -1,6 +1,7 @@
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::table::{WIDTH, grouped, number};
+use super::table::WIDTH;
+use super::words::{grouped, number};
 use crate::compare::{Basis, Comparison, Figures, Standing};
 
 /// Columns of the terminal that a policy's term may take.
@@ -16,6 +17,9 @@ pub fn comparison_table(comparison: &Comparison) -> String {
         comparison.applications.join(", "),
         comparison.seed
     );
+    if comparison.partial {
+        text += &format!("partial: missing {}\n", comparison.missing.join(", "));
+    }
     let mut table = plain();
     let regrets = comparison.contenders.iter().any(|it| it.regret.is_some());
     let (cost, regret) = match comparison.basis {

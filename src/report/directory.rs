@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -6,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::ParquetWriter;
 use super::summary::write_json;
 use super::{
-    CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table, TraceExcerpts,
-    write_comparison_csv, write_summary,
+    Claim, CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table,
+    TraceExcerpts, write_comparison_csv, write_summary,
 };
 use crate::compare::Comparison;
 use crate::observe::Summary;
@@ -80,7 +81,8 @@ impl ResultsDirectory {
         } else {
             let mut entries =
                 fs::read_dir(&path).map_err(ReportError::io(&path, "read the directory"))?;
-            if entries.next().is_some() {
+            let claim = |name: &OsStr| name == Claim::FILE;
+            if entries.any(|entry| entry.map_or(true, |it| !claim(&it.file_name()))) {
                 return Err(ReportError::NotEmpty { path });
             }
         }

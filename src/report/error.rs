@@ -13,6 +13,15 @@ pub enum ReportError {
         /// The directory.
         path: PathBuf,
     },
+    /// Another process writes results there.
+    #[error(
+        "{}: a run is writing here; wait until it has ended, or pass another directory with --out",
+        path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
     /// There is something else where the results directory should be.
     #[error("{}: this is not a directory; pass another one with --out", path.display())]
     NotADirectory {

@@ -2,8 +2,11 @@
 //!
 //! The writers stream: they take rows as the run makes them and keep none, or a bounded number.
 
+mod claim;
 mod comparison;
+#[cfg(feature = "cli")]
 mod comparison_progress;
+#[cfg(feature = "cli")]
 mod comparison_table;
 mod directory;
 mod error;
@@ -12,15 +15,22 @@ mod exposition;
 mod html;
 mod outputs;
 mod perfetto;
+#[cfg(feature = "cli")]
 mod progress;
 mod sink;
 mod summary;
+#[cfg(feature = "cli")]
 mod table;
 mod tables;
 mod thinned;
+#[cfg(any(feature = "cli", feature = "html"))]
+mod words;
 
+pub use claim::Claim;
 pub use comparison::write_comparison_csv;
+#[cfg(feature = "cli")]
 pub use comparison_progress::ComparisonProgress;
+#[cfg(feature = "cli")]
 pub use comparison_table::comparison_table;
 pub use directory::ResultsDirectory;
 pub use error::ReportError;
@@ -29,9 +39,10 @@ pub use exposition::Exposition;
 pub use html::{RunReport, comparison_page};
 pub use outputs::{Format, Outputs};
 pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
+#[cfg(feature = "cli")]
 pub use progress::Progress;
 pub use summary::write_summary;
-pub(crate) use table::grouped;
+#[cfg(feature = "cli")]
 pub use table::summary_table;
 #[cfg(feature = "parquet")]
 pub use tables::ParquetWriter;
@@ -39,3 +50,5 @@ pub use tables::{
     Cells, Column, Contender, Contenders, CsvWriter, Decisions, JsonLinesWriter, Kind, Requests,
     Scaling, Table, Timeline,
 };
+#[cfg(feature = "cli")]
+pub(crate) use words::grouped;

@@ -1,20 +1,17 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use super::words::{ALL, grouped, limits, number, percentage};
 use crate::fleet::ScalingAction;
 use crate::observe::{
     ApplicationSummary, FleetSummary, InstanceSummary, Metrics, RequestCounts, SloSummary,
     Statistics, Summary, Throughput,
 };
-use crate::scenario::Slo;
 
 /// Columns of the terminal that the table keeps within.
 pub(super) const WIDTH: u16 = 100;
 
 /// Columns of it that names may take; the figures beside them need the rest to stay aligned.
 const NAME_WIDTH: u16 = 30;
-
-/// What the figures of all applications together are under.
-pub(super) const ALL: &str = "all applications";
 
 /// The table that a run ends with, at most 100 columns wide.
 ///
@@ -107,14 +104,6 @@ fn users(slo: &SloSummary, throughput: &Throughput, metrics: &Metrics) -> Vec<St
         lines.push(metric(name, statistics));
     }
     lines
-}
-
-pub(super) fn limits(slo: &Slo) -> Option<String> {
-    let limits: Vec<_> = [("TTFT", slo.ttft), ("TBT", slo.tbt), ("E2E", slo.e2e)]
-        .into_iter()
-        .filter_map(|(name, limit)| Some(format!("{name} ≤ {} s", limit?)))
-        .collect();
-    (!limits.is_empty()).then(|| limits.join(", "))
 }
 
 fn metric(name: &str, statistics: &Statistics) -> String {
@@ -287,60 +276,4 @@ fn requests(counts: &RequestCounts) -> Vec<String> {
         grouped(counts.evicted)
     );
     vec![ends, again]
-}
-
-/// Rounded to four significant digits or so, thousands grouped.
-pub(super) fn number(value: f64) -> String {
-    let decimals = match value.abs() {
-        0.0 => 0,
-        ..0.001 => return format!("{value:.2e}"),
-        ..0.01 => 5,
-        ..1.0 => 4,
-        ..10.0 => 3,
-        ..100.0 => 2,
-        ..1000.0 => 1,
-        _ => 0,
-    };
-    if decimals == 0 && value >= 0.0 {
-        return grouped(value.round() as u64);
-    }
-    format!("{value:.decimals$}")
-}
-
-pub(super) fn percentage(share: f64) -> String {
-    format!("{:.2} %", share * 100.0)
-}
-
-/// A count with its thousands set apart.
-pub(crate) fn grouped(count: impl Into<u64>) -> String {
-    let digits = count.into().to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_keep_their_leading_digits() {
-        for (value, text) in [
-            (0.0, "0"),
-            (2.5e-6, "2.50e-6"),
-            (0.001_234, "0.00123"),
-            (0.012_345, "0.0123"),
-            (1.5, "1.500"),
-            (12.345, "12.35"),
-            (1234.5, "1,235"),
-            (1.234_567e7, "12,345,670"),
-        ] {
-            assert_eq!(number(value), text);
-        }
-    }
 }

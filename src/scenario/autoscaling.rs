@@ -10,7 +10,7 @@ use crate::time::SimDuration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Signals {
-    /// Seconds between two looks at the application. Default 0: one for each decision.
+    /// Seconds between two looks at the application, 0.001 or more. Default 0: one for each decision.
     pub scrape_interval: SimDuration,
     /// Seconds until the policy learns of what was seen. Default 0: at once, so that a policy is
     /// first judged by its rule and not by its monitoring.

@@ -9,6 +9,7 @@
 //! ```
 
 mod autoscaling;
+mod file;
 mod hash;
 pub mod placement;
 mod spec;
@@ -58,8 +59,11 @@ impl CheckedScenario {
     /// a catalog file or in an override.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, Diagnostics> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
+        let text = file::read(path)
             .map_err(|error| Problem::new("", format!("cannot read {name}: {error}")))?;
+        if let Some(problem) = file::other_language(&name, path, &text) {
+            return Err(problem.into());
+        }
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -277,7 +281,7 @@ impl Unfinished {
         let before = problems.len();
         for (index, file) in self.scenario.catalog.iter().enumerate() {
             let file = self.directory.join(file);
-            match std::fs::read_to_string(&file) {
+            match file::read(&file) {
                 Ok(text) => {
                     self.hash.text(&text);
                     let added = self.catalog.add_ron(&file.display().to_string(), &text);

@@ -1,7 +1,11 @@
 //! What a scenario makes of a source, whichever it is: a part of it, faster or slower.
 
 use super::{Arrival, WorkloadError};
+use crate::interrupt;
 use crate::time::SimTime;
+
+/// Requests before a window that are passed over between two looks whether to end.
+const LOOK: u32 = 1 << 16;
 
 /// A window of time, a scale of time and a number of requests, applied in this order.
 ///
@@ -88,9 +92,16 @@ impl<I: Iterator<Item = Result<Arrival, WorkloadError>>> Iterator for Limited<I>
     type Item = Result<Arrival, WorkloadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let mut passed_over = 0_u32;
         while self.left > 0 {
             match self.source.next() {
-                Some(Ok(arrival)) if arrival.time < self.from => {}
+                Some(Ok(arrival)) if arrival.time < self.from => {
+                    passed_over = passed_over.wrapping_add(1);
+                    if passed_over.is_multiple_of(LOOK) && interrupt::asked() {
+                        self.left = 0;
+                        return Some(Err(WorkloadError::new("interrupted")));
+                    }
+                }
                 Some(Ok(arrival)) if arrival.time < self.to => {
                     self.left -= 1;
                     let time = (arrival.time - self.from).seconds() / self.rate_scale;

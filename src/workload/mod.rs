@@ -15,6 +15,7 @@ mod limits;
 mod lines;
 mod mooncake;
 mod numbers;
+#[cfg(feature = "compression")]
 mod packing;
 mod reorder;
 mod repeat;
@@ -27,6 +28,8 @@ mod synthetic;
 mod table;
 mod timestamp;
 mod trace;
+#[cfg(feature = "compression")]
+mod unpack;
 mod write;
 
 use std::path::Path;
@@ -38,6 +41,7 @@ use crate::time::SimTime;
 pub use error::WorkloadError;
 pub use idle::{IdleStretch, check_origin, longest_idle};
 pub use limits::{Limited, Limits};
+#[cfg(feature = "compression")]
 pub use packing::{Packer, Packing};
 pub use statistics::{
     GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,

@@ -1,14 +1,12 @@
 //! The bytes of a trace, whatever they are packed in.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-
 use super::WorkloadError;
+#[cfg(feature = "compression")]
+use super::unpack::decompressed;
 
 /// Where a reader gets its text from.
 pub(super) type Bytes = Box<dyn Read + Send + Sync>;
@@ -31,111 +29,18 @@ pub(super) fn unpacked(mut input: Bytes) -> io::Result<Bytes> {
         .take(ZSTD.len() as u64)
         .read_to_end(&mut head)?;
     let (gzip, zstd) = (head.starts_with(&GZIP), head.starts_with(&ZSTD));
-    let input = Cursor::new(head).chain(input);
-    Ok(if gzip {
-        let inner = MultiGzDecoder::new(BufReader::new(input));
-        Box::new(Packed {
-            inner,
-            kind: "gzip",
-        })
-    } else if zstd {
-        let inner = ZstdFrames::new(BufReader::new(input));
-        Box::new(Packed {
-            inner,
-            kind: "zstd",
-        })
-    } else {
-        Box::new(input)
-    })
-}
-
-/// Says of an error that the compressed data is at fault, and what to do about it.
-struct Packed<R> {
-    inner: R,
-    kind: &'static str,
-}
-
-impl<R: Read> Read for Packed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).map_err(|error| {
-            let (kind, error_kind) = (self.kind, error.kind());
-            if error_kind == ErrorKind::Interrupted {
-                return error;
-            }
-            let message = format!(
-                "the {kind} data is damaged or cut off ({error}); fetch or compress the file again"
-            );
-            io::Error::new(error_kind, message)
-        })
+    let input: Bytes = Box::new(Cursor::new(head).chain(input));
+    match (gzip, zstd) {
+        (false, false) => Ok(input),
+        _ => decompressed(input, gzip),
     }
 }
 
-/// The frames of a zstd stream, one after the other; those that hold no data are skipped.
-struct ZstdFrames<R> {
-    source: R,
-    decoder: FrameDecoder,
-    within_frame: bool,
-}
-
-impl<R: BufRead> ZstdFrames<R> {
-    fn new(source: R) -> Self {
-        Self {
-            source,
-            decoder: FrameDecoder::new(),
-            within_frame: false,
-        }
-    }
-
-    /// Reads the header of the next frame; false at the end of the stream.
-    fn begin_frame(&mut self) -> io::Result<bool> {
-        use FrameDecoderError::ReadFrameHeaderError as Header;
-        while !self.source.fill_buf()?.is_empty() {
-            match self.decoder.init(&mut self.source) {
-                Ok(()) => {
-                    self.within_frame = true;
-                    return Ok(true);
-                }
-                Err(Header(ReadFrameHeaderError::SkipFrame { length, .. })) => {
-                    let length = u64::from(length);
-                    let skipped = (&mut self.source).take(length);
-                    if io::copy(&mut { skipped }, &mut io::sink())? < length {
-                        return Err(ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(false)
-    }
-
-    fn end_frame(&mut self) -> io::Result<()> {
-        self.within_frame = false;
-        let written = self.decoder.get_checksum_from_data();
-        if written.is_some() && written != self.decoder.get_calculated_checksum() {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "a checksum does not match",
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl<R: BufRead> Read for ZstdFrames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.within_frame || self.begin_frame()? {
-            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                let one = BlockDecodingStrategy::UptoBlocks(1);
-                self.decoder
-                    .decode_blocks(&mut self.source, one)
-                    .map_err(io::Error::other)?;
-            }
-            let read = self.decoder.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
-            }
-            self.end_frame()?;
-        }
-        Ok(0)
-    }
+/// Refuses compressed data.
+#[cfg(not(feature = "compression"))]
+fn decompressed(_: Bytes, _: bool) -> io::Result<Bytes> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "it is compressed: unpack it, or build fleetsim with the feature `compression`",
+    ))
 }

@@ -11,7 +11,7 @@ use super::collect::{ApplicationSeries, Arrivals, Point, RoleSeries};
 use super::histogram::Histogram;
 use super::marks::{Mark, MarkKind};
 use super::text::wrapped;
-use crate::report::table::grouped;
+use crate::report::words::grouped;
 use crate::scenario::{Role, Slo};
 use crate::time::SimDuration;
 

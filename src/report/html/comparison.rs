@@ -10,7 +10,7 @@ use super::labels::{Frame, Labels};
 use super::page::{Cell, Page};
 use super::text::escape;
 use crate::compare::{Basis, Comparison, Figures, Standing};
-use crate::report::table::{grouped, number};
+use crate::report::words::{grouped, number};
 
 /// Share of requests, in percent, below which the chart of misses does not tell contenders apart.
 const LEAST_MISSED: f64 = 0.001;
@@ -54,6 +54,10 @@ pub fn comparison_page(comparison: &Comparison, command: &str) -> String {
     );
     let mut page = Page::new(&comparison.scenario, &subtitle);
     page.command(command);
+    if comparison.partial {
+        let missing = comparison.missing.join(", ");
+        page.paragraph("warning", &format!("Partial: missing {missing}."));
+    }
     for (policy, error) in comparison.failed() {
         page.paragraph("warning", &format!("{policy} failed: {error}"));
     }

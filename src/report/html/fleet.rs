@@ -9,7 +9,7 @@ use super::page::{Page, Tile};
 use super::text::escape;
 use crate::fleet::ScalingAction;
 use crate::observe::{FleetSummary, ServerSummary, Summary};
-use crate::report::table::{grouped, number};
+use crate::report::words::{grouped, number};
 
 /// What it cost, in large figures.
 pub(super) fn tiles(fleet: &FleetSummary) -> Vec<Tile> {

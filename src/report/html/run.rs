@@ -8,7 +8,7 @@ use super::{definitions, fleet};
 use crate::observe::{
     ApplicationSummary, Metrics, RequestCounts, SloSummary, Statistics, Summary, TotalSummary,
 };
-use crate::report::table::{ALL, grouped, limits, number, percentage};
+use crate::report::words::{ALL, grouped, limits, number, percentage};
 use crate::scenario::{Application, CheckedScenario, Scenario};
 use crate::simulation::{Finished, News, Simulation};
 

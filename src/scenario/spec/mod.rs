@@ -35,7 +35,7 @@ pub struct Scenario {
     /// When the run ends, in seconds. Default: when nothing is left to do.
     #[serde(default)]
     pub end: Option<SimTime>,
-    /// The longest tick, in seconds. Default: unlimited, ticks end where something is due.
+    /// The longest tick, in seconds, 0.001 or more. Default: unlimited, ticks end where something is due.
     #[serde(default)]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub max_tick: Option<SimDuration>,

@@ -154,13 +154,13 @@ pub enum Arrivals {
     /// Independent of each other.
     Poisson {
         /// Requests a second.
-        #[schemars(range(min = 1e-9))]
+        #[schemars(range(min = 1e-9, max = 1e6))]
         rate: f64,
     },
     /// Gamma-distributed gaps: burstier than Poisson for `cv` above 1.
     Gamma {
         /// Requests a second.
-        #[schemars(range(min = 1e-9))]
+        #[schemars(range(min = 1e-9, max = 1e6))]
         rate: f64,
         /// Standard deviation of the gaps over their mean.
         #[schemars(range(min = 0.01))]
@@ -169,7 +169,7 @@ pub enum Arrivals {
     /// Equal gaps.
     Constant {
         /// Requests a second.
-        #[schemars(range(min = 1e-9))]
+        #[schemars(range(min = 1e-9, max = 1e6))]
         rate: f64,
     },
 }

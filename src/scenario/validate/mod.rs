@@ -2,6 +2,7 @@
 
 mod actions;
 mod actuator;
+mod delays;
 mod fit;
 mod reach;
 mod templates;
@@ -40,6 +41,7 @@ pub(super) fn validate(
     check.actions(&placement);
     check.faults();
     check.actuators();
+    check.delays();
     check.reach(&placement);
     if check.problems.is_empty() {
         Ok((placement, check.warnings))

@@ -1,6 +1,9 @@
 use super::Check;
-use crate::scenario::{Lengths, Shape, Workload};
+use crate::scenario::{Arrivals, Lengths, Shape, Workload};
 use crate::time::SimTime;
+
+/// Requests a second, with the largest factor of the shape: a thousand times the highest `rate`.
+const HIGHEST_RATE: f64 = 1e9;
 
 impl Check<'_> {
     pub(super) fn workload(&mut self, path: &str, workload: &Workload) {
@@ -26,10 +29,12 @@ impl Check<'_> {
                 output_tokens,
                 window,
                 requests,
-                ..
+                arrivals,
+                rate_scale,
             } => {
                 self.window(path, window.as_ref());
                 self.shape(&format!("{path}.shape"), shape);
+                self.highest_rate(path, *arrivals, shape, *rate_scale);
                 self.lengths(&format!("{path}.prompt_tokens"), prompt_tokens);
                 self.lengths(&format!("{path}.output_tokens"), output_tokens);
                 if requests.is_none() && window.is_none() && self.scenario.end.is_none() {
@@ -69,6 +74,34 @@ impl Check<'_> {
                 message,
                 "write (from, to), in seconds",
             );
+        }
+    }
+
+    /// Reports a rate at which a run would not come forward.
+    fn highest_rate(&mut self, path: &str, arrivals: Arrivals, shape: &Shape, scale: f64) {
+        let (Arrivals::Poisson { rate }
+        | Arrivals::Constant { rate }
+        | Arrivals::Gamma { rate, .. }) = arrivals;
+        let (factor, field) = match shape {
+            Shape::Constant => (1.0, "arrivals.rate"),
+            Shape::Piecewise(pieces) => {
+                let factors = pieces.iter().map(|(_, factor)| *factor);
+                (factors.fold(0.0, f64::max), "shape")
+            }
+            Shape::OnOff { low, .. } => (low.max(1.0), "shape.low"),
+            Shape::Sinusoidal { amplitude, .. } => (1.0 + amplitude, "arrivals.rate"),
+        };
+        let field = match rate * factor > HIGHEST_RATE {
+            true => field,
+            false => "rate_scale",
+        };
+        let highest = rate * factor * scale;
+        if highest > HIGHEST_RATE {
+            let message = format!(
+                "up to {highest:e} requests a second: more than {HIGHEST_RATE:e} cannot be simulated"
+            );
+            let help = "lower the rate, the factors of the shape or `rate_scale`";
+            self.report(format!("{path}.{field}"), message, help);
         }
     }
 

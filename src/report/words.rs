@@ -1,0 +1,70 @@
+//! Figures as people read them, in every report.
+
+use crate::scenario::Slo;
+
+/// What the figures of all applications together are under.
+pub(super) const ALL: &str = "all applications";
+
+pub(super) fn limits(slo: &Slo) -> Option<String> {
+    let limits: Vec<_> = [("TTFT", slo.ttft), ("TBT", slo.tbt), ("E2E", slo.e2e)]
+        .into_iter()
+        .filter_map(|(name, limit)| Some(format!("{name} ≤ {} s", limit?)))
+        .collect();
+    (!limits.is_empty()).then(|| limits.join(", "))
+}
+
+/// Rounded to four significant digits or so, thousands grouped.
+pub(super) fn number(value: f64) -> String {
+    let decimals = match value.abs() {
+        0.0 => 0,
+        ..0.001 => return format!("{value:.2e}"),
+        ..0.01 => 5,
+        ..1.0 => 4,
+        ..10.0 => 3,
+        ..100.0 => 2,
+        ..1000.0 => 1,
+        _ => 0,
+    };
+    if decimals == 0 && value >= 0.0 {
+        return grouped(value.round() as u64);
+    }
+    format!("{value:.decimals$}")
+}
+
+pub(super) fn percentage(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+/// A count with its thousands set apart.
+pub(crate) fn grouped(count: impl Into<u64>) -> String {
+    let digits = count.into().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_their_leading_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (2.5e-6, "2.50e-6"),
+            (0.001_234, "0.00123"),
+            (0.012_345, "0.0123"),
+            (1.5, "1.500"),
+            (12.345, "12.35"),
+            (1234.5, "1,235"),
+            (1.234_567e7, "12,345,670"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+}
