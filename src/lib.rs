@@ -80,6 +80,8 @@
 //! |---|---|
 //! | [`cli`] | the command line, one file a subcommand |
 //! | [`mod@bench`] | benchmarks, and the baselines that they are compared with |
+//! | [`calibration`] | coefficients of step times from the user's measurements |
+//! | [`validation`] | measurements of real servers against simulations of them |
 //! | [`report`] | writers: the results directory, the table on the terminal, progress |
 //! | [`compare`] | one scenario under many policies, side by side |
 //! | [`simulation`] | from a scenario to a world, tick by tick to its end |
@@ -87,6 +89,7 @@
 //! | [`observe`] | recorders and statistics: requests, samples, usage, the summary |
 //! | [`fleet`] | the control plane: entities, lifecycle, scaling verbs, accounts of time |
 //! | [`serving`] | the data plane: endpoints, batch engines, schedulers, KV transfers |
+//! | [`measured`] | tables of measurements of real servers |
 //! | [`workload`] | where requests come from: trace readers and generators, streaming |
 //! | [`scenario`] | scenarios as plain data, read and checked |
 //! | [`catalog`] | SKUs, processors, models and measured profiles |
@@ -106,6 +109,7 @@
 
 pub mod autoscale;
 pub mod bench;
+pub mod calibration;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -113,6 +117,7 @@ pub mod compare;
 pub mod document;
 pub mod fleet;
 mod interrupt;
+pub mod measured;
 pub mod observe;
 pub mod prelude;
 pub mod random;
@@ -122,6 +127,7 @@ pub mod serving;
 pub mod simulation;
 mod statistics;
 pub mod time;
+pub mod validation;
 pub mod warning;
 pub mod workload;
 

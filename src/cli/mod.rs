@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod bench;
+mod calibrate;
 mod catalog;
 mod check;
 mod compare;
@@ -13,6 +14,7 @@ mod list;
 mod run;
 mod schema;
 mod trace;
+mod validate;
 mod warn;
 
 use std::ffi::OsString;
@@ -52,6 +54,10 @@ enum Command {
     Bench(bench::Bench),
     /// List what a scenario can name
     List(list::List),
+    /// Fit the step model to measurements of your own and write a catalog file
+    Calibrate(calibrate::Calibrate),
+    /// Compare measurements of real servers with simulations of them, row by row
+    Validate(validate::Validate),
     /// Make entries for catalog files
     Catalog(catalog::CatalogCommand),
     /// Look at, convert and make traces of requests
@@ -126,6 +132,8 @@ pub fn main_with(
         Command::Bench(bench) => bench.execute(),
         Command::List(list) => list.execute(policies),
         Command::Trace(trace) => trace.execute(),
+        Command::Calibrate(calibrate) => calibrate.execute(),
+        Command::Validate(validate) => validate.execute(),
         Command::Catalog(catalog) => catalog.execute(),
         Command::Schema(schema) => schema.execute(policies),
         Command::Completions(completions) => completions.execute(),

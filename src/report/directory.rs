@@ -43,7 +43,7 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 16] = [
+    pub const FILES: [&str; 18] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
@@ -60,6 +60,8 @@ impl ResultsDirectory {
         COMPARISON_HTML,
         REPORT,
         TRACE,
+        "validation.csv",
+        "validation.html",
     ];
 
     /// Makes the directory, with its parents. One that is there must be empty; with `overwrite`,

@@ -36,7 +36,7 @@ pub use directory::ResultsDirectory;
 pub use error::ReportError;
 pub use exposition::Exposition;
 #[cfg(feature = "html")]
-pub use html::{RunReport, comparison_page};
+pub use html::{RunReport, comparison_page, validation_page};
 pub use outputs::{Format, Outputs};
 pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
 #[cfg(feature = "cli")]

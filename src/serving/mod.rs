@@ -22,6 +22,6 @@ pub use engine::vllm;
 pub use ids::EngineId;
 pub use queue::{Entry, Id, Key, LeastIndex};
 pub use step::{
-    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, Performance,
-    PerformanceError, Roofline, StepModel, Steps, Terms,
+    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Performance,
+    PerformanceError, Roofline, StepModel, Steps, Table, Terms,
 };

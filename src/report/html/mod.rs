@@ -17,6 +17,8 @@ mod marks;
 mod page;
 mod run;
 mod text;
+mod validation;
 
 pub use comparison::comparison_page;
 pub use run::RunReport;
+pub use validation::validation_page;

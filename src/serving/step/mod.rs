@@ -6,6 +6,7 @@ mod performance;
 mod profile;
 mod roofline;
 mod steps;
+mod table;
 
 use std::fmt::Debug;
 
@@ -15,6 +16,7 @@ pub use performance::{Performance, PerformanceError};
 pub use profile::{Curves, InvalidCurve};
 pub use roofline::{NoRoofline, Roofline, Terms};
 pub use steps::Steps;
+pub use table::{NoTable, Table};
 
 /// What one step computes, as sums over its requests.
 ///
