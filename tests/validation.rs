@@ -231,7 +231,7 @@ fn reports_of_load_generators_are_read_as_they_are() {
     assert_eq!((row.ttft.mean, row.ttft.p99), (Some(30.0), Some(60.0)));
     let guidellm = of(
         "guidellm.json",
-        r#"{"benchmarks": [{"config": {"strategy": {"type_": "constant", "rate": 2.5}}, "metrics": {
+        r#"{"benchmarks": [{"benchmarker": {"backend": {"model": "Qwen/Qwen3-8B"}}, "config": {"strategy": {"type_": "constant", "rate": 2.5}}, "metrics": {
             "prompt_token_count": {"successful": {"mean": 256.0}}, "output_token_count": {"successful": {"mean": 64.0}},
             "time_to_first_token_ms": {"successful": {"mean": 25.0, "median": 24.0, "percentiles": {"p90": 30.0, "p99": 40.0}}},
             "inter_token_latency_ms": {"successful": {"mean": 8.0, "median": 8.0}},
