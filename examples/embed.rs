@@ -16,7 +16,7 @@ use std::error::Error;
 use bevy_ecs::message::MessageReader;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::ScheduleLabel;
-use fleetsim::fleet::{self, Ledger};
+use fleetsim::fleet::{self, Ledger, ScriptedActions};
 use fleetsim::prelude::*;
 
 const SCENARIO: &str = r#"(
@@ -83,7 +83,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         agenda.wake(TickSet::Act, SimTime::new(from)?, shift);
     }
     let mut schedules = world.resource_mut::<Schedules>();
-    schedules.add_systems(Tick, keep_to_the_plan.in_set(TickSet::Act));
+    schedules.add_systems(
+        Tick,
+        keep_to_the_plan.in_set(TickSet::Act).after(ScriptedActions),
+    );
     schedules.add_systems(Tick, write_down.in_set(TickSet::Observe));
     schedules.add_systems(QuarterHour, (pay, read_answers, report).chain());
 

@@ -9,10 +9,11 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use super::choice::{best_sku, places, room, victims};
+use super::decide::Deciding;
 use super::{Decider, Decision, DecisionLog, Desire, DesiredInstances};
 use crate::fleet::{
     Agenda, Application, Clock, HostedOn, Hosts, Instance, InstanceStatus, Ledger,
-    MadeWithInstance, ScaleUpFull, ScaleUpInstance, ScalingExt, Templates, TickSet,
+    MadeWithInstance, ScaleUpFull, ScaleUpInstance, ScalingExt, Templates,
 };
 use crate::scenario;
 use crate::serving::Role;
@@ -54,7 +55,7 @@ struct Plan {
 
 /// The system of the actuator: carries out what was decided in this tick.
 pub(super) fn act(world: &mut World) {
-    let awake = world.resource::<Agenda>().awake(TickSet::Decide).to_vec();
+    let awake: Vec<Entity> = world.resource::<Agenda>().awake_for::<Deciding>().collect();
     let now = world.resource::<Clock>().now();
     for application in awake {
         let Some(mut decider) = world.get_mut::<Decider>(application) else {
@@ -65,7 +66,7 @@ pub(super) fn act(world: &mut World) {
         decider.pass(now);
         let next = decider.next();
         let mut agenda = world.resource_mut::<Agenda>();
-        agenda.wake(TickSet::Decide, next, application);
+        agenda.wake_for::<Deciding>(next, application);
         let Some(decided) = decided else {
             continue;
         };

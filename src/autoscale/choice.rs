@@ -5,9 +5,10 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use super::Signals;
+use crate::fleet::free::{self, FreeProcessors};
 use crate::fleet::{
-    EngineHandle, HostedOn, Instance, Ledger, Processors, ScalingExt, Server, ServerSku,
-    ServerStatus, Service, Stock, Templates, UsedBy, Uses,
+    EngineHandle, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock, Templates,
+    Uses,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
@@ -45,40 +46,42 @@ pub(super) fn places(
     choice: &SkuChoice,
     count: usize,
 ) -> Vec<Entity> {
-    let mut servers = world.query::<(Entity, &Server, &ServerSku, &ServerStatus)>();
-    let world = &*world;
-    let Some(capacity) = world.get::<Signals>(application).map(Signals::capacity) else {
+    free::refresh(world);
+    let (Some(capacity), Some(templates)) = (
+        world.get::<Signals>(application).map(Signals::capacity),
+        world.get::<Templates>(application),
+    ) else {
         return Vec::new();
     };
+    let usable = |sku| {
+        let rank = capacity.rank(role, sku, choice)?;
+        let needed = templates.processors(role, sku).filter(|it| *it > 0)?;
+        Some((rank, sku, needed))
+    };
+    let skus = 0..world.resource::<Stock>().kinds().len();
+    let mut skus: Vec<(f64, usize, u32)> = skus.filter_map(usable).collect();
+    skus.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
+    let index = world.resource::<FreeProcessors>();
     let mut places = Vec::new();
-    for (server, number, sku, status) in servers.iter(world) {
-        let room = room(world, application, role, server);
-        if room > 0
-            && let Some(rank) = capacity.rank(role, sku.position(), choice)
-        {
-            let provisioned = *status != ServerStatus::Active;
-            let key = (provisioned, rank, sku.position(), number.number());
-            places.extend(std::iter::repeat_n((key, server), room.min(count)));
+    for provisioned in [false, true] {
+        for &(_, sku, needed) in &skus {
+            let missing = count - places.len();
+            for (server, free) in index.find(provisioned, sku, needed, missing) {
+                let room = (free / needed) as usize;
+                let room = room.min(count - places.len());
+                places.extend(std::iter::repeat_n(server, room));
+            }
         }
     }
-    places.sort_by(|((a, x, i, m), _), ((b, y, j, n), _)| {
-        a.cmp(b).then(x.total_cmp(y)).then((i, m).cmp(&(j, n)))
-    });
-    places.truncate(count);
-    places.into_iter().map(|it| it.1).collect()
+    places
 }
 
 /// How many instances of a role fit on a server's free processors.
 pub(super) fn room(world: &World, application: Entity, role: Role, server: Entity) -> usize {
     let templates = world.get::<Templates>(application);
     let sku = world.get::<ServerSku>(server).map(ServerSku::position);
-    let needed = templates.and_then(|templates| templates.processors(role, sku?));
-    let processors = world.get::<Processors>(server);
-    let free = |&it: &Entity| world.get::<UsedBy>(it).is_none();
-    match (needed, processors) {
-        (Some(needed), Some(all)) if needed > 0 => {
-            all.iter().filter(free).count() / needed as usize
-        }
+    match templates.and_then(|templates| templates.processors(role, sku?)) {
+        Some(needed) if needed > 0 => (free::free_processors(world, server) / needed) as usize,
         _ => 0,
     }
 }

@@ -1,9 +1,12 @@
 use bevy_ecs::component::Component;
-use bevy_ecs::prelude::{Query, Res};
+use bevy_ecs::prelude::{EntityWorldMut, Query, Res};
 
 use super::{DesiredInstances, Policy, Signals};
-use crate::fleet::{Agenda, Clock, TickSet};
+use crate::fleet::{Agenda, Clock};
 use crate::time::{SimDuration, SimTime};
+
+/// The purpose for which an application is woken when its policy decides.
+pub(super) struct Deciding;
 
 /// When an application's policy decides, and what it decided last.
 #[derive(Component, Debug)]
@@ -14,16 +17,26 @@ pub struct Decider {
     passed: u32,
     /// What was decided in this tick.
     pub(super) decided: Option<DesiredInstances>,
+    /// Takes the policy off the application.
+    remove: fn(&mut EntityWorldMut<'_>),
 }
 
 impl Decider {
-    pub(super) const fn new(policy: &'static str, interval: SimDuration) -> Self {
+    pub(super) const fn new<P: Policy>(interval: SimDuration) -> Self {
         Self {
-            policy,
+            policy: P::NAME,
             interval,
             passed: 0,
             decided: None,
+            remove: |application| {
+                application.remove::<P>();
+            },
         }
+    }
+
+    /// What takes the policy off the application.
+    pub(super) const fn remover(&self) -> fn(&mut EntityWorldMut<'_>) {
+        self.remove
     }
 
     /// The policy's name.
@@ -52,7 +65,7 @@ pub(super) fn decide<P: Policy>(
     agenda: Res<'_, Agenda>,
     mut applications: Query<'_, '_, (&mut P, &mut Signals, &mut Decider)>,
 ) {
-    for &entity in agenda.awake(TickSet::Decide) {
+    for entity in agenda.awake_for::<Deciding>() {
         let Ok((mut policy, mut signals, mut decider)) = applications.get_mut(entity) else {
             continue;
         };

@@ -36,6 +36,6 @@ pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, Mix, Star
 pub use decide::Decider;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Policy};
-pub use registry::{PolicyKind, PolicyRegistry};
+pub use registry::{Actuated, Decided, PolicyKind, PolicyRegistry, Sensed};
 pub use signals::{Latency, Signals};
 pub use snapshot::{Completion, InstanceSnapshot, Load, RoleSnapshot, SkuSnapshot, Snapshot};

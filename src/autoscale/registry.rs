@@ -1,15 +1,18 @@
+use std::any::TypeId;
+use std::collections::BTreeSet;
+
 use bevy_ecs::entity::Entity;
-use bevy_ecs::prelude::{IntoScheduleConfigs, Schedules};
+use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, Schedules, SystemSet};
 use bevy_ecs::world::World;
 
-use super::decide::decide;
+use super::decide::{Deciding, decide};
 use super::policies;
-use super::sense::{ModelMemory, Scraper, listen, scrape};
+use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
 use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator};
 use crate::document::suggest;
 use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
 use crate::scenario::{CheckedScenario, Diagnostics, Problem};
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 
 /// The policies that a scenario's `autoscaler` may name.
@@ -24,6 +27,27 @@ pub struct PolicyRegistry {
     policies: Vec<PolicyKind>,
 }
 
+/// Within [`TickSet::Sense`]: signals are read.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sensed;
+
+/// Within [`TickSet::Decide`]: policies decide.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Decided;
+
+/// Within [`TickSet::Act`]: what policies want is carried out, after scripted actions.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Actuated;
+
+/// The systems that the schedule has.
+#[derive(Resource, Debug, Default)]
+struct AddedSystems {
+    /// Those of all policies.
+    shared: bool,
+    /// Each policy's own, by its type.
+    policies: BTreeSet<TypeId>,
+}
+
 /// A policy that is known by name.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyKind {
@@ -32,6 +56,7 @@ pub struct PolicyKind {
     schema: fn() -> serde_json::Value,
     read: fn(&CheckedScenario, usize) -> Result<Vec<Warning>, Diagnostics>,
     install: fn(&mut World, Entity, &CheckedScenario, usize) -> Result<(), Diagnostics>,
+    type_id: fn() -> TypeId,
     add_system: fn(&mut World),
 }
 
@@ -75,9 +100,12 @@ impl PolicyRegistry {
                 read::<P>(checked, application).map(|policy| policy.warnings(checked, application))
             },
             install: install::<P>,
+            type_id: TypeId::of::<P>,
             add_system: |world| {
                 let mut schedules = world.get_resource_or_init::<Schedules>();
-                schedules.add_systems(Tick, decide::<P>.in_set(TickSet::Decide));
+                // Each has applications of its own, so that their order does not matter.
+                let decide = decide::<P>.in_set(Decided).ambiguous_with(Decided);
+                schedules.add_systems(Tick, decide.in_set(TickSet::Decide));
             },
         });
         self
@@ -115,7 +143,8 @@ impl PolicyRegistry {
     }
 
     /// Gives every application of a world with a fleet the policy that the scenario names for it, and
-    /// the [`Tick`] schedule the systems for them. With no policy in the scenario, does nothing.
+    /// the [`Tick`] schedule the systems for them, each once. A policy that an application had before is
+    /// taken off, so that installing another scenario's policies replaces them at run time.
     ///
     /// # Errors
     /// As [`Self::check`], and the world is then as it was; or what a policy finds as it prepares.
@@ -124,6 +153,7 @@ impl PolicyRegistry {
         let applications = world.resource::<Roster>().applications().to_vec();
         let mut used: Vec<PolicyKind> = Vec::new();
         for (index, &entity) in applications.iter().enumerate() {
+            uninstall(world, entity);
             if let Some(policy) = self.find(checked, index)? {
                 (policy.install)(world, entity, checked, index)?;
                 if used.iter().all(|it| it.name != policy.name) {
@@ -131,11 +161,19 @@ impl PolicyRegistry {
                 }
             }
         }
-        if !used.is_empty() {
+        if used.is_empty() {
+            return Ok(());
+        }
+        let mut added = world.get_resource_or_init::<AddedSystems>();
+        let first = !std::mem::replace(&mut added.shared, true);
+        used.retain(|policy| added.policies.insert((policy.type_id)()));
+        if first {
             world.init_resource::<DecisionLog>();
             let mut schedules = world.get_resource_or_init::<Schedules>();
-            schedules.add_systems(Tick, (listen, scrape).chain().in_set(TickSet::Sense));
-            let act = actuator::act.in_set(TickSet::Act).after(ScriptedActions);
+            let sense = (listen, scrape).chain().in_set(Sensed);
+            schedules.add_systems(Tick, sense.in_set(TickSet::Sense));
+            let act = actuator::act.in_set(Actuated).in_set(TickSet::Act);
+            let act = act.after(ScriptedActions);
             schedules.add_systems(Tick, act);
             schedules.add_systems(Tick, DecisionLog::forget.in_set(TickSet::Serve));
         }
@@ -190,6 +228,21 @@ fn read<P: Policy>(checked: &CheckedScenario, application: usize) -> Result<P, D
     Ok(policy)
 }
 
+/// Takes the policy off an application, if it has one.
+fn uninstall(world: &mut World, application: Entity) {
+    let Ok(mut entity) = world.get_entity_mut(application) else {
+        return;
+    };
+    let Some(decider) = entity.take::<Decider>() else {
+        return;
+    };
+    (decider.remover())(&mut entity);
+    entity.remove::<(Signals, Scraper, Actuator)>();
+    let mut agenda = world.resource_mut::<Agenda>();
+    agenda.wake_for::<Scraping>(SimTime::MAX, application);
+    agenda.wake_for::<Deciding>(SimTime::MAX, application);
+}
+
 fn install<P: Policy>(
     world: &mut World,
     entity: Entity,
@@ -200,7 +253,9 @@ fn install<P: Policy>(
     policy.prepare(checked, application)?;
     let of = &checked.scenario().applications[application];
     let (interval, window) = (policy.interval(), policy.window());
-    let decider = Decider::new(P::NAME, interval);
+    let now = world.resource::<Clock>().now();
+    let mut decider = Decider::new::<P>(interval);
+    decider.pass(now);
     let first = decider.next();
     let delay = of.signals.scrape_delay;
     let models = &checked.catalog().models;
@@ -218,9 +273,8 @@ fn install<P: Policy>(
         decider,
         Actuator::new(of.actuator.clone()),
     ));
-    let now = world.resource::<Clock>().now();
     let mut agenda = world.resource_mut::<Agenda>();
-    agenda.wake(TickSet::Sense, now, entity);
-    agenda.wake(TickSet::Decide, first, entity);
+    agenda.wake_for::<Scraping>(now, entity);
+    agenda.wake_for::<Deciding>(first, entity);
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, Instance, InstanceRole, InstanceStatus, Instances,
-    Ledger, Service, StartUp, Stock, Templates, TickSet,
+    Ledger, Service, StartUp, Stock, Templates,
 };
 use crate::serving::{EngineLoad, Role};
 use crate::time::{SimDuration, SimTime};
@@ -14,6 +14,9 @@ use crate::time::{SimDuration, SimTime};
 /// Tokens of the prompt batch by which a role's prompt capacity is measured: a full iteration of the
 /// Splitwise engine.
 const FULL_PROMPT: u64 = 2048;
+
+/// The purpose for which an application is woken when it is looked at.
+pub(super) struct Scraping;
 
 /// When an application is looked at.
 #[derive(Component, Debug)]
@@ -113,11 +116,8 @@ pub(super) fn scrape(
     mut applications: Query<'_, '_, Scraped>,
     instances: Query<'_, '_, Member>,
 ) {
-    if agenda.awake(TickSet::Sense).is_empty() {
-        return;
-    }
     let now = clock.now();
-    for entity in agenda.awake(TickSet::Sense).to_vec() {
+    for entity in agenda.awake_for::<Scraping>().collect::<Vec<_>>() {
         let Ok((application, service, members, templates, mut signals, mut scraper)) =
             applications.get_mut(entity)
         else {
@@ -164,7 +164,7 @@ pub(super) fn scrape(
             skus: skus(&ledger, &stock),
         });
         let next = scraper.next(now);
-        agenda.wake(TickSet::Sense, next, entity);
+        agenda.wake_for::<Scraping>(next, entity);
     }
 }
 

@@ -1,4 +1,4 @@
-//! From `ScalingUp` to `Active`: servers get ready, instances join, open, and take what waits.
+//! From `ScalingUp` to `Active`: instances join, open, and take waiting requests.
 
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
@@ -7,33 +7,21 @@ use bevy_ecs::world::{DeferredWorld, World};
 use crate::serving::EngineSpec;
 use crate::time::SimTime;
 
-use super::agenda::Timer;
-use super::lifecycle::{log_instance, set_status};
+use super::status::{log_instance, set_status};
 use super::{
     Agenda, Clock, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Ledger, OfApplication, Provisioning, ScalingAction, Server, ServerSku, ServerStatus, Service,
-    StartUp, Templates,
+    Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates,
 };
 
-/// The applications whose waiting requests are to be scheduled once everything else that is due at
-/// this instant has been done.
+/// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
 #[derive(Resource, Debug, Default)]
-pub(super) struct Flushes(Vec<Entity>);
+pub(super) struct WaitingRequests(Vec<Entity>);
 
-/// A server has been provisioned.
-pub(super) fn server_ready(world: &mut World, server: Entity, at: SimTime) {
-    let Ok(mut entity) = world.get_entity_mut(server) else {
-        return;
-    };
-    if entity.take::<Provisioning>().is_none() {
-        return;
+impl WaitingRequests {
+    /// Takes each, in the order of asking.
+    pub(super) fn drain(&mut self) -> std::vec::Drain<'_, Entity> {
+        self.0.drain(..)
     }
-    entity.insert(ServerStatus::Active);
-    let Some(&Server { number }) = entity.get() else {
-        return;
-    };
-    let mut ledger = world.resource_mut::<Ledger>();
-    ledger.enter_server(number, ServerStatus::Active, at);
 }
 
 /// An instance has spun up: it joins its application, closed to requests as yet.
@@ -45,12 +33,9 @@ pub(super) fn join(world: &mut World, instance: Entity) {
 
 /// An instance that has joined becomes active.
 pub(super) fn activate(world: &mut World, instance: Entity, at: SimTime) {
-    let starting = world
-        .get_entity_mut(instance)
-        .ok()
-        .and_then(|mut entity| entity.take::<StartUp>());
-    if starting.is_some() {
-        set_status(world, instance, InstanceStatus::Active, at);
+    let starting = world.get::<StartUp>(instance).is_some();
+    if starting && set_status(world, instance, InstanceStatus::Active, at) {
+        world.entity_mut(instance).remove::<StartUp>();
         open(world, instance, at);
     }
 }
@@ -119,23 +104,13 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
     world.resource_mut::<Ledger>().join(number, engine);
 }
 
-/// Has what waits at an application scheduled, once, when all that is due at this instant is done.
+/// Schedules the waiting requests of an application, after everything else due at this instant.
 pub(super) fn request_flush(world: &mut DeferredWorld<'_>, application: Entity) {
     let now = world.resource::<Clock>().now();
-    let mut flushes = world.resource_mut::<Flushes>();
-    if !flushes.0.contains(&application) {
-        flushes.0.push(application);
+    let mut waiting = world.resource_mut::<WaitingRequests>();
+    if !waiting.0.contains(&application) {
+        waiting.0.push(application);
         let mut agenda = world.resource_mut::<Agenda>();
-        agenda.lifecycle.push(now, Timer::Flush);
-    }
-}
-
-/// Schedules what waits, at every application that asked for it.
-pub(super) fn flush(world: &mut World, now: SimTime) {
-    let applications = std::mem::take(&mut world.resource_mut::<Flushes>().0);
-    for application in applications {
-        if let Some(mut service) = world.get_mut::<Service>(application) {
-            service.0.flush(now);
-        }
+        agenda.lifecycle.set::<WaitingRequests>(now, application);
     }
 }

@@ -7,51 +7,38 @@ use bevy_ecs::resource::Resource;
 use crate::time::SimTime;
 
 use super::TickSet;
+use super::timers::Timers;
 
 /// Everything that the control plane has due, by time. The next tick ends at its first entry, so a
 /// tick costs what is due in it and not what the fleet is large.
 ///
-/// Scripted actions, faults and the timers of the lifecycle are the fleet's own. What samples,
-/// decides or otherwise acts now and then asks to be woken:
+/// Scripted actions, faults and the timers of the lifecycle are the fleet's own. Code that samples,
+/// decides or acts periodically asks to be woken, for a purpose of its own:
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
-/// use fleetsim::fleet::{Agenda, TickSet};
+/// use fleetsim::fleet::Agenda;
 /// use fleetsim::time::SimTime;
 ///
+/// /// The purpose: a type that nobody else has.
+/// struct Billing;
+///
 /// let mut world = World::new();
-/// let policy = world.spawn_empty().id();
+/// let customer = world.spawn_empty().id();
 /// let mut agenda = Agenda::default();
-/// agenda.wake(TickSet::Decide, SimTime::new(30.0)?, policy);
+/// agenda.wake_for::<Billing>(SimTime::new(30.0)?, customer);
 /// assert_eq!(agenda.next_due(), SimTime::new(30.0)?);
-/// assert!(agenda.awake(TickSet::Decide).is_empty());
+/// assert_eq!(agenda.awake_for::<Billing>().count(), 0);
 /// # Ok::<(), fleetsim::time::InvalidTime>(())
 /// ```
 #[derive(Resource, Debug, Default)]
 pub struct Agenda {
     pub(super) faults: Queue<usize>,
-    pub(super) lifecycle: Queue<Timer>,
+    pub(super) lifecycle: Timers,
     pub(super) actions: Queue<usize>,
+    keyed: Timers,
     wakes: Queue<(TickSet, Entity)>,
     awake: [Vec<Entity>; TickSet::COUNT],
-}
-
-/// A timer of the lifecycle. One whose entity is gone, or no longer has the component that the timer
-/// is about, is passed over.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Timer {
-    /// A server has been provisioned.
-    ServerReady(Entity),
-    /// An instance has spun up.
-    Join(Entity),
-    /// An instance becomes active.
-    Activate(Entity),
-    /// A draining instance is looked at.
-    DrainCheck(Entity),
-    /// A draining instance has run out of time.
-    DrainDeadline(Entity),
-    /// Requests that wait are to be scheduled.
-    Flush,
 }
 
 impl Agenda {
@@ -62,16 +49,34 @@ impl Agenda {
             .next_due()
             .min(self.lifecycle.next_due())
             .min(self.actions.next_due())
+            .min(self.keyed.next_due())
             .min(self.wakes.next_due())
     }
 
-    /// Has `entity` among [`Self::awake`] of `set` in the tick that ends at `at`; in the next tick if
-    /// that instant is over. Never, for [`SimTime::MAX`].
+    /// Puts `entity` among [`Self::awake_for`] the purpose `P` in the tick that ends at `at`; in the next
+    /// tick if that instant is over. Replaces the wake of the same purpose and entity that has not come
+    /// yet; [`SimTime::MAX`] only takes that back.
+    pub fn wake_for<P: 'static>(&mut self, at: SimTime, entity: Entity) {
+        self.keyed.set::<P>(at, entity);
+    }
+
+    /// The entities that were to be woken for the purpose `P` in this tick, each once, in the order of
+    /// (time, order of asking).
+    pub fn awake_for<P: 'static>(&self) -> impl Iterator<Item = Entity> + '_ {
+        self.keyed.out::<P>().map(|(_, entity)| entity)
+    }
+
+    /// Puts `entity` among [`Self::awake`] of `set` in the tick that ends at `at`; in the next tick
+    /// if that instant is over. Never, for [`SimTime::MAX`].
+    ///
+    /// All code that asks so shares one list: code with a purpose of its own asks by
+    /// [`Self::wake_for`]. Nothing in fleetsim listens to this list.
     pub fn wake(&mut self, set: TickSet, at: SimTime, entity: Entity) {
         self.wakes.push(at, (set, entity));
     }
 
-    /// Who asked to be woken for `set` in this tick, in the order of (time, order of asking).
+    /// The entities that were to be woken for `set` in this tick, each once, in the order of (time, order
+    /// of asking).
     #[must_use]
     pub fn awake(&self, set: TickSet) -> &[Entity] {
         &self.awake[set as usize]
@@ -94,7 +99,13 @@ impl Agenda {
             awake.clear();
         }
         while let Some((_, (set, entity))) = self.wakes.pop_due(now) {
-            self.awake[set as usize].push(entity);
+            let awake = &mut self.awake[set as usize];
+            if !awake.contains(&entity) {
+                awake.push(entity);
+            }
+        }
+        for timers in [&mut self.keyed, &mut self.lifecycle] {
+            timers.run_out(now);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::time::{SimDuration, SimTime};
 use super::log::refuse;
 use super::{
     Clock, InstanceFilter, InstanceStatus, Ledger, Roster, ScalingAction, ScalingError,
-    ScalingEvent, StatusSummary, Target, drain, instances, lifecycle, questions, script, servers,
+    ScalingEvent, StatusSummary, Target, drain, instances, questions, script, servers, status,
 };
 
 /// A new server with one new instance on it.
@@ -373,6 +373,6 @@ fn failed(target: Target) -> Line {
 }
 
 fn invalid(world: &World, instance: Entity) -> Line {
-    let (target, status) = lifecycle::instance_target(world, instance);
+    let (target, status) = status::instance_target(world, instance);
     (ScalingAction::ScaleDownInvalid, target, status)
 }

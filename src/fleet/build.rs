@@ -10,8 +10,9 @@ use crate::serving::{Endpoint, EndpointConfig};
 use crate::time::SimTime;
 use crate::workload::{self, WorkloadError};
 
-use super::activation::Flushes;
+use super::activation::WaitingRequests;
 use super::drain::IdleDrains;
+use super::free::FreeProcessors;
 use super::instances::{Entry, Plan};
 use super::script::Script;
 use super::stock::Kind;
@@ -77,10 +78,11 @@ pub fn install(world: &mut World, checked: &CheckedScenario) -> Result<(), Insta
     });
     world.init_resource::<Clock>();
     world.init_resource::<Roster>();
-    world.init_resource::<Flushes>();
+    world.init_resource::<WaitingRequests>();
     world.init_resource::<ScalingLog>();
     world.init_resource::<RunWarnings>();
     world.init_resource::<Refusals>();
+    world.init_resource::<FreeProcessors>();
     world.init_resource::<Retention>();
     world.init_resource::<Messages<ScalingEvent>>();
     world.init_resource::<Messages<VerbOutcome>>();

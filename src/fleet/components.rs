@@ -10,7 +10,7 @@ use crate::catalog;
 use crate::serving::{EngineId, Role};
 use crate::time::SimTime;
 
-use super::departure;
+use super::{departure, due, free};
 
 /// A server, by its number: counted over the whole fleet from 0 in order of creation, never reused.
 ///
@@ -54,7 +54,7 @@ impl ServerSku {
 
 /// Where a server is in its life.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[component(immutable)]
+#[component(immutable, on_insert = free::server_changed, on_remove = free::server_changed)]
 pub enum ServerStatus {
     /// Being provisioned.
     ScalingUp,
@@ -77,10 +77,25 @@ impl ServerStatus {
 }
 
 /// When a server that is being provisioned will be there.
+///
+/// Inserting it arms the timer; see [`Due`](super::Due).
 #[derive(Component, Clone, Copy, Debug)]
-#[component(immutable)]
+#[component(
+    immutable,
+    storage = "SparseSet",
+    on_insert = due::provisioning_begins,
+    on_remove = due::provisioning_ends
+)]
 pub struct Provisioning {
     pub(super) ready: SimTime,
+}
+
+impl Provisioning {
+    /// The instant.
+    #[must_use]
+    pub const fn ready(&self) -> SimTime {
+        self.ready
+    }
 }
 
 /// A processor, by its position on its server, from 0.
@@ -118,7 +133,11 @@ pub struct Processors(Vec<Entity>);
 
 /// The instance that a processor is busy with; a free processor has none.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(storage = "SparseSet")]
+#[component(
+    storage = "SparseSet",
+    on_insert = free::use_changed,
+    on_discard = free::use_changed
+)]
 #[relationship(relationship_target = Uses)]
 pub struct UsedBy(pub(super) Entity);
 
@@ -260,8 +279,15 @@ impl EngineHandle {
 }
 
 /// When an instance that starts up will have joined and be active.
+///
+/// Inserting it arms the timer, replacing it moves the instants; see [`Due`](super::Due).
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable)]
+#[component(
+    immutable,
+    storage = "SparseSet",
+    on_insert = due::start_up_begins,
+    on_remove = due::start_up_ends
+)]
 pub struct StartUp {
     /// When it has spun up and joins its application.
     pub joins: SimTime,
@@ -270,15 +296,45 @@ pub struct StartUp {
 }
 
 /// How an instance drains.
+///
+/// Inserting it into an active instance begins a drain, and into one that drains replaces the deadline:
+///
+/// ```
+/// # use bevy_ecs::prelude::*;
+/// use fleetsim::fleet::DrainTimer;
+/// use fleetsim::time::SimTime;
+///
+/// fn drain_by_noon(mut commands: Commands, instance: Entity) {
+///     let noon = SimTime::saturating(43_200.0);
+///     commands.entity(instance).insert(DrainTimer::until(noon));
+/// }
+/// ```
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable)]
+#[component(
+    immutable,
+    storage = "SparseSet",
+    on_insert = due::drain_begins,
+    on_remove = due::drain_ends
+)]
 pub struct DrainTimer {
-    /// Since when.
+    /// Since when; [`SimTime::MAX`] for the instant of the insertion.
     pub started: SimTime,
     /// How often it has been looked at since.
     pub checks: u64,
     /// When its work is put back, [`SimTime::MAX`] for never.
     pub deadline: SimTime,
+}
+
+impl DrainTimer {
+    /// A drain from now on whose work is put back at `deadline` if there is some left.
+    #[must_use]
+    pub const fn until(deadline: SimTime) -> Self {
+        Self {
+            started: SimTime::MAX,
+            checks: 0,
+            deadline,
+        }
+    }
 }
 
 /// On an instance whose server goes with it if that is left empty: its removal has been granted.

@@ -119,18 +119,21 @@ pub(super) fn put_back(
     requests
 }
 
-/// Takes an instance's engine out before the instance goes, idle or not.
-pub(super) fn detach(world: &mut World, instance: Entity) {
-    let Some(EngineHandle(engine)) = world.entity_mut(instance).take() else {
-        return;
+/// Takes an instance's engine out before the instance goes. Returns how many requests are put back.
+pub(super) fn detach(world: &mut World, instance: Entity) -> u64 {
+    let Ok(mut entity) = world.get_entity_mut(instance) else {
+        return 0;
     };
-    let Some(&OfApplication(application)) = world.get(instance) else {
-        return;
+    let (Some(EngineHandle(engine)), Some(&OfApplication(application))) =
+        (entity.take(), entity.get())
+    else {
+        return 0;
     };
     let Some(mut service) = world.get_mut::<Service>(application) else {
-        return;
+        return 0;
     };
-    if service.0.remove(engine).is_err() {
-        put_back(&mut world.into(), application, engine);
+    if service.0.is_idle(engine) && service.0.remove(engine).is_ok() {
+        return 0;
     }
+    put_back(&mut world.into(), application, engine)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
+use bevy_ecs::prelude::Query;
 use bevy_ecs::query::With;
 use bevy_ecs::world::World;
 
@@ -11,13 +12,11 @@ use crate::scenario::Drain;
 use crate::serving::EngineId;
 use crate::time::SimTime;
 
-use super::agenda::Timer;
-use super::departure::{detach, put_back};
-use super::lifecycle::{log_instance, set_status};
+use super::departure::detach;
+use super::status::{log_instance, set_status};
 use super::{
-    Agenda, Clock, DrainTimer, EngineHandle, HostedOn, Instance, InstanceStatus, Ledger,
-    MadeWithServer, OfApplication, Roster, ScalingAction, ScalingError, ScalingRules, Service,
-    TakesServerAlong,
+    Clock, DrainTimer, EngineHandle, HostedOn, Instance, InstanceStatus, MadeWithServer,
+    OfApplication, ScalingAction, ScalingError, ScalingRules, Service, TakesServerAlong,
 };
 
 /// The instances of an application that retire at the very instant at which they are idle. While
@@ -38,11 +37,47 @@ impl IdleDrains {
         self.watched.insert(engine, (self.begun, instance));
         self.begun += 1;
     }
+
+    /// Takes those that are idle off the list, each with the instant since when, in the order in which their
+    /// drains began. Those that are gone, after a crash or a timeout, are dropped.
+    pub(super) fn take_idle(
+        &mut self,
+        service: &mut Service,
+        timers: &Query<'_, '_, &DrainTimer>,
+    ) -> Vec<(Entity, SimTime)> {
+        if self.watched.is_empty() {
+            return Vec::new();
+        }
+        let engines = service.0.take_idle().into_iter();
+        let mut found: Vec<(u64, Entity, EngineId)> = engines
+            .filter_map(|engine| {
+                let (number, instance) = self.watched.remove(&engine)?;
+                Some((number, instance, engine))
+            })
+            .collect();
+        found.sort_unstable_by_key(|&(number, ..)| number);
+        let idle = |(_, instance, engine)| {
+            let timer = timers.get(instance).ok()?;
+            let since = service.0.idle_since(engine)?;
+            Some((instance, since.max(timer.started)))
+        };
+        found.into_iter().filter_map(idle).collect()
+    }
 }
 
 /// Begins to drain an active instance; an idle one retires at once. With `server`, its server goes
 /// with it if that is left empty.
 pub(super) fn begin(world: &mut World, instance: Entity, server: bool) -> Result<(), ScalingError> {
+    begin_until(world, instance, server, None)
+}
+
+/// The same with a deadline; by the rules of the application for `None`.
+fn begin_until(
+    world: &mut World,
+    instance: Entity,
+    server: bool,
+    deadline: Option<SimTime>,
+) -> Result<(), ScalingError> {
     let (number, status) = identify(world, instance)?;
     let entity = world.entity(instance);
     let (InstanceStatus::Active, Some(&OfApplication(application)), Some(&EngineHandle(engine))) =
@@ -54,63 +89,58 @@ pub(super) fn begin(world: &mut World, instance: Entity, server: bool) -> Result
         });
     };
     let now = world.resource::<Clock>().now();
-    set_status(world, instance, InstanceStatus::Draining, now);
-    log_instance(world, instance, ScalingAction::ScaleDownStart, now);
+    let timeout = world
+        .get::<ScalingRules>(application)
+        .and_then(|rules| rules.drain_timeout);
+    let by_rule = timeout.map_or(SimTime::MAX, |timeout| now + timeout);
     if server {
         world.entity_mut(instance).insert(TakesServerAlong);
     }
     if let Some(mut service) = world.get_mut::<Service>(application) {
         service.0.close(engine);
     }
+    if !set_status(world, instance, InstanceStatus::Draining, now) {
+        return Ok(());
+    }
+    log_instance(world, instance, ScalingAction::ScaleDownStart, now);
     if is_idle(world, instance) {
         retire(world, instance, now);
     } else {
-        wait(world, instance, application, engine, now);
+        let timer = DrainTimer {
+            started: now,
+            checks: 0,
+            deadline: deadline.unwrap_or(by_rule),
+        };
+        wait(world, instance, application, engine, timer);
     }
     Ok(())
 }
 
-/// Sets the timers of a drain.
+/// Waits until an instance that drains is idle, or until its time is over.
 fn wait(
     world: &mut World,
     instance: Entity,
     application: Entity,
     engine: EngineId,
-    started: SimTime,
+    timer: DrainTimer,
 ) {
-    let Some(rules) = world.get::<ScalingRules>(application) else {
-        return;
-    };
-    let (drain, timeout) = (rules.drain, rules.drain_timeout);
-    let timer = DrainTimer {
-        started,
-        checks: 0,
-        deadline: timeout.map_or(SimTime::MAX, |timeout| started + timeout),
-    };
-    world.entity_mut(instance).insert(timer);
-    match drain {
-        Drain::Poll(_) => {
-            let check = timer.next_check(drain);
-            let mut agenda = world.resource_mut::<Agenda>();
-            agenda.lifecycle.push(check, Timer::DrainCheck(instance));
+    let on_idle = world
+        .get::<ScalingRules>(application)
+        .is_some_and(|rules| rules.drain == Drain::OnIdle);
+    if on_idle {
+        if let Some(mut drains) = world.get_mut::<IdleDrains>(application) {
+            drains.watch(engine, instance);
         }
-        Drain::OnIdle => {
-            if let Some(mut drains) = world.get_mut::<IdleDrains>(application) {
-                drains.watch(engine, instance);
-            }
-            if let Some(mut service) = world.get_mut::<Service>(application) {
-                service.0.watch(engine);
-            }
+        if let Some(mut service) = world.get_mut::<Service>(application) {
+            service.0.watch(engine);
         }
     }
-    let mut agenda = world.resource_mut::<Agenda>();
-    agenda
-        .lifecycle
-        .push(timer.deadline, Timer::DrainDeadline(instance));
+    world.entity_mut(instance).insert(timer);
 }
 
 impl DrainTimer {
-    fn next_check(&self, drain: Drain) -> SimTime {
+    /// When the instance is looked at next.
+    pub(super) fn next_check(&self, drain: Drain) -> SimTime {
         match drain {
             Drain::Poll(interval) => self.started + interval * (self.checks + 1) as f64,
             Drain::OnIdle => SimTime::MAX,
@@ -125,93 +155,60 @@ pub(super) fn check(world: &mut World, instance: Entity, at: SimTime) {
     };
     if is_idle(world, instance) {
         retire(world, instance, at);
-        return;
+    } else if timer.deadline > at {
+        world.entity_mut(instance).insert(DrainTimer {
+            checks: timer.checks + 1,
+            ..timer
+        });
     }
-    let Some(&OfApplication(application)) = world.get(instance) else {
-        return;
-    };
-    let Some(drain) = world.get::<ScalingRules>(application).map(|it| it.drain) else {
-        return;
-    };
-    let timer = DrainTimer {
-        checks: timer.checks + 1,
-        ..timer
-    };
-    world.entity_mut(instance).insert(timer);
-    let mut agenda = world.resource_mut::<Agenda>();
-    agenda
-        .lifecycle
-        .push(timer.next_check(drain), Timer::DrainCheck(instance));
 }
 
-/// Ends a drain that takes too long: what work is left is put back.
+/// Ends a drain that takes too long: the work left is put back.
 pub(super) fn run_out(world: &mut World, instance: Entity, at: SimTime) {
     if world.get::<DrainTimer>(instance).is_none() {
         return;
     }
     if !is_idle(world, instance) {
         log_instance(world, instance, ScalingAction::DrainTimeout, at);
-        let entity = world.entity(instance);
-        if let (Some(&EngineHandle(engine)), Some(&OfApplication(application))) =
-            (entity.get(), entity.get())
-        {
-            world.entity_mut(instance).remove::<EngineHandle>();
-            let requests = put_back(&mut world.into(), application, engine);
-            tracing::warn!(target: "fleetsim::scaling", time = %at, requests, "a drain ran out of time: its requests begin again");
-        }
     }
     retire(world, instance, at);
 }
 
-/// Retires what has become idle among the instances that drain until they are.
-pub(super) fn retire_idle(world: &mut World) {
-    if world.resource::<Ledger>().counts().draining == 0 {
+/// Takes a timer that was inserted by hand. An active instance begins to drain; one that drains goes on
+/// until the new deadline; any other keeps no timer.
+pub(super) fn take_timer(world: &mut World, instance: Entity, timer: DrainTimer) {
+    let Ok(mut entity) = world.get_entity_mut(instance) else {
+        return;
+    };
+    match entity.get::<InstanceStatus>() {
+        Some(InstanceStatus::Draining) => {
+            let started = world.resource::<Clock>().now();
+            world
+                .entity_mut(instance)
+                .insert(DrainTimer { started, ..timer });
+        }
+        Some(InstanceStatus::Active) => {
+            entity.remove::<DrainTimer>();
+            if let Err(error) = begin_until(world, instance, false, Some(timer.deadline)) {
+                tracing::warn!(target: "fleetsim::scaling", %error, "a drain timer has no effect");
+            }
+        }
+        _ => {
+            entity.remove::<DrainTimer>();
+            tracing::warn!(target: "fleetsim::scaling", %instance, "a drain timer has no effect: the instance is not active");
+        }
+    }
+}
+
+/// Removes a draining instance; the work left is put back.
+pub(super) fn retire(world: &mut World, instance: Entity, at: SimTime) {
+    if !set_status(world, instance, InstanceStatus::ScalingDown, at) {
         return;
     }
-    for index in 0..world.resource::<Roster>().applications().len() {
-        let application = world.resource::<Roster>().applications()[index];
-        if world
-            .get::<IdleDrains>(application)
-            .is_none_or(IdleDrains::is_empty)
-        {
-            continue;
-        }
-        for (instance, since) in take_idle(world, application) {
-            retire(world, instance, since);
-        }
+    let requests = detach(world, instance);
+    if requests > 0 {
+        tracing::warn!(target: "fleetsim::scaling", time = %at, requests, "a drain ran out of time: its requests begin again");
     }
-}
-
-/// Takes those that are idle off an application's list, each with the instant since when, in the order
-/// in which their drains began. Those that are gone, after a crash or a timeout, are dropped.
-fn take_idle(world: &mut World, application: Entity) -> Vec<(Entity, SimTime)> {
-    let engines = world
-        .get_mut::<Service>(application)
-        .map(|mut service| service.0.take_idle())
-        .unwrap_or_default();
-    let mut found: Vec<(u64, Entity, EngineId)> = Vec::new();
-    if !engines.is_empty()
-        && let Some(mut drains) = world.get_mut::<IdleDrains>(application)
-    {
-        found.extend(engines.into_iter().filter_map(|engine| {
-            let (number, instance) = drains.watched.remove(&engine)?;
-            Some((number, instance, engine))
-        }));
-    }
-    found.sort_unstable_by_key(|&(number, ..)| number);
-    let service = world.get::<Service>(application);
-    let idle = |(_, instance, engine)| {
-        let timer = world.get::<DrainTimer>(instance)?;
-        let since = service?.0.idle_since(engine)?;
-        Some((instance, since.max(timer.started)))
-    };
-    found.into_iter().filter_map(idle).collect()
-}
-
-/// Removes a draining instance that has no work.
-fn retire(world: &mut World, instance: Entity, at: SimTime) {
-    detach(world, instance);
-    set_status(world, instance, InstanceStatus::ScalingDown, at);
     log_instance(world, instance, ScalingAction::ScaleDownComplete, at);
     world.despawn(instance);
 }
@@ -230,10 +227,11 @@ pub(super) fn cancel(world: &mut World, instance: Entity) -> Result<(), ScalingE
     if world.entity(instance).contains::<MadeWithServer>() {
         world.entity_mut(instance).insert(TakesServerAlong);
     }
-    detach(world, instance);
-    set_status(world, instance, InstanceStatus::ScalingDown, now);
-    log_instance(world, instance, ScalingAction::ScaleUpCancelled, now);
-    world.despawn(instance);
+    if set_status(world, instance, InstanceStatus::ScalingDown, now) {
+        detach(world, instance);
+        log_instance(world, instance, ScalingAction::ScaleUpCancelled, now);
+        world.despawn(instance);
+    }
     Ok(())
 }
 

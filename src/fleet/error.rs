@@ -32,6 +32,12 @@ pub enum ScalingError {
         /// The most servers of it.
         limit: u32,
     },
+    /// There were as many instances as there can ever be.
+    #[error("the fleet has had {limit} instances, and can have no more: begin another run")]
+    TooManyInstances {
+        /// The most instances ever.
+        limit: u64,
+    },
     /// A fault keeps servers of the SKU from being created.
     #[error("no server of \"{sku}\" can be created before {until} s (a fault): try again then")]
     CreationFault {
@@ -195,6 +201,7 @@ impl ScalingError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::LimitReached { .. } => "limit",
+            Self::TooManyInstances { .. } => "instances_ever",
             Self::CreationFault { .. } => "outage",
             Self::TooFewProcessors { .. } | Self::ProcessorBusy { .. } => "no_processors",
             Self::WrongProcessorCount { .. }

@@ -10,14 +10,13 @@ use crate::serving::Role;
 use crate::time::SimTime;
 
 use super::account::InstanceAccount;
-use super::agenda::Timer;
 use super::api::{ScaleUpFull, ScaleUpInstance, ScaledUp};
-use super::lifecycle::log_instance;
+use super::status::log_instance;
 use super::{
-    Agenda, Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Instances, Ledger, MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors,
-    Provisioning, Roster, ScalingAction, ScalingError, ScalingRules, Server, ServerSku,
-    ServerStatus, StartUp, Stock, Tag, Templates, UsedBy, activation, servers,
+    Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus, Instances,
+    Ledger, MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors, Provisioning,
+    Roster, ScalingAction, ScalingError, ScalingRules, Server, ServerSku, ServerStatus, StartUp,
+    Stock, Tag, Templates, UsedBy, activation, servers,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -46,6 +45,7 @@ pub(super) fn create_full(
     request: &ScaleUpFull,
 ) -> Result<ScaledUp, ScalingError> {
     find_role(world, request.application, request.role)?;
+    world.resource::<Roster>().admit_instance()?;
     let sku = world.resource::<Stock>().find(request.sku.as_deref())?;
     let (template, needed) = find_template(world, request.application, request.role, sku, None)?;
     let (server, ready) = servers::create(world, sku)?;
@@ -72,6 +72,7 @@ pub(super) fn create_on(
     pre_start: bool,
 ) -> Result<Entity, ScalingError> {
     find_role(world, request.application, request.role)?;
+    world.resource::<Roster>().admit_instance()?;
     let server = request.server;
     let (Some(&Server { number }), Some(sku), Some(&status)) = (
         world.get(server),
@@ -151,26 +152,21 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         }
         Entry::ScalingUp { ready } => {
             log_instance(world, instance, ScalingAction::ScaleUpStart, now);
-            start_up(world, instance, plan.application, ready);
+            if let Some(start_up) = start_up(world, plan.application, ready) {
+                world.entity_mut(instance).insert(start_up);
+            }
         }
     }
     instance
 }
 
-/// Sets the timers of a start-up: it spins up once its server is ready, and is active when that and
+/// The next start-up of an application: it spins up once its server is ready, and is active when that and
 /// the scale-up delay have both passed.
-fn start_up(world: &mut World, instance: Entity, application: Entity, ready: SimTime) {
-    let Some(mut rules) = world.get_mut::<ScalingRules>(application) else {
-        return;
-    };
+fn start_up(world: &mut World, application: Entity, ready: SimTime) -> Option<StartUp> {
+    let mut rules = world.get_mut::<ScalingRules>(application)?;
     let joins = ready + rules.draw_spin_up();
     let activates = joins.max(ready + rules.scale_up_delay);
-    world
-        .entity_mut(instance)
-        .insert(StartUp { joins, activates });
-    let mut agenda = world.resource_mut::<Agenda>();
-    agenda.lifecycle.push(joins, Timer::Join(instance));
-    agenda.lifecycle.push(activates, Timer::Activate(instance));
+    Some(StartUp { joins, activates })
 }
 
 /// Gives an instance its number, its account and its place among its application's.

@@ -185,6 +185,15 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
             uses.map_or(0, Uses::len) == account.processors as usize,
             "instance {number} has lost a processor"
         );
+        let open = engine.is_some_and(|it| {
+            let service = world.get::<Service>(of.application());
+            service.is_some_and(|service| service.0.is_open(it.engine()))
+        });
+        require!(
+            open == (status == InstanceStatus::Active),
+            "instance {number} is {name}, and its engine is {}",
+            if open { "open" } else { "closed" }
+        );
         let (start, drain) = timers;
         require!(
             start.is_some() == (status == InstanceStatus::ScalingUp)
@@ -246,6 +255,9 @@ fn check_requests(world: &mut World) -> Result<(), Violation> {
             "\"{}\" has lost a request: {counts:?}",
             application.name()
         );
+        if let Err(wrong) = service.0.recount() {
+            return Err(Violation(format!("\"{}\": {wrong}", application.name())));
+        }
     }
     Ok(())
 }

@@ -1,76 +1,131 @@
-//! The timers of the lifecycle, and the one place where a status is replaced.
+//! The steps of a life, one system each, in their order within a tick.
 
-use bevy_ecs::entity::Entity;
-use bevy_ecs::world::World;
+use bevy_ecs::prelude::{Commands, Query, Res, ResMut, SystemSet, World};
+use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule};
 
-use crate::time::SimTime;
-
-use super::agenda::Timer;
-use super::log::record;
+use super::activation::{self, WaitingRequests};
+use super::drain::{self, IdleDrains};
+use super::due::{DrainCheck, Due, Joining};
 use super::{
-    Agenda, Clock, Instance, InstanceStatus, Ledger, ScalingAction, ScalingEvent, Target,
-    activation, drain,
+    Agenda, Clock, DrainTimer, Ledger, Provisioning, Roster, Service, StartUp, TickSet, servers,
 };
 
-/// Does what the lifecycle has due, then schedules the requests that were waiting for it.
-pub(super) fn run(world: &mut World) {
-    let now = world.resource::<Clock>().now();
-    drain::retire_idle(world);
-    if world.resource::<Agenda>().lifecycle.next_due() > now {
+/// The steps of [`TickSet::Lifecycle`], in order. Each costs what is due in it.
+///
+/// Steps that are due at one instant happen in this order; within a step, in the order of (time, order of
+/// asking). A server that an instance leaves empty goes in the step in which the instance goes.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LifecycleSet {
+    /// Instances that drain until they are idle retire.
+    IdleInstancesRetire,
+    /// Servers have been provisioned.
+    ServersBecomeReady,
+    /// Instances have spun up and join their application, closed to requests as yet.
+    InstancesJoin,
+    /// Instances become active and take requests.
+    InstancesActivate,
+    /// Draining instances are looked at; one that has no work retires.
+    DrainsAreChecked,
+    /// Drains that take too long end: the work left is put back.
+    DrainsRunOut,
+    /// The waiting requests of applications are scheduled.
+    WaitingRequestsAreScheduled,
+}
+
+/// Adds the steps and their systems.
+pub(super) fn add_systems(schedule: &mut Schedule) {
+    use LifecycleSet::{
+        DrainsAreChecked, DrainsRunOut, IdleInstancesRetire, InstancesActivate, InstancesJoin,
+        ServersBecomeReady, WaitingRequestsAreScheduled,
+    };
+    let steps = (
+        IdleInstancesRetire,
+        ServersBecomeReady,
+        InstancesJoin,
+        InstancesActivate,
+        DrainsAreChecked,
+        DrainsRunOut,
+        WaitingRequestsAreScheduled,
+    );
+    schedule.configure_sets(steps.chain().in_set(TickSet::Lifecycle));
+    schedule.add_systems((
+        retire_idle_instances.in_set(IdleInstancesRetire),
+        make_servers_ready.in_set(ServersBecomeReady),
+        join_instances.in_set(InstancesJoin),
+        activate_instances.in_set(InstancesActivate),
+        check_drains.in_set(DrainsAreChecked),
+        end_drains.in_set(DrainsRunOut),
+        schedule_waiting_requests.in_set(WaitingRequestsAreScheduled),
+    ));
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a system takes its parameters by value"
+)]
+fn retire_idle_instances(
+    (ledger, roster): (Res<'_, Ledger>, Res<'_, Roster>),
+    mut applications: Query<'_, '_, (&mut Service, &mut IdleDrains)>,
+    timers: Query<'_, '_, &DrainTimer>,
+    mut commands: Commands<'_, '_>,
+) {
+    if ledger.counts().draining == 0 {
         return;
     }
-    while let Some((at, timer)) = world.resource_mut::<Agenda>().lifecycle.pop_due(now) {
-        match timer {
-            Timer::ServerReady(server) => activation::server_ready(world, server, at),
-            Timer::Join(instance) => activation::join(world, instance),
-            Timer::Activate(instance) => activation::activate(world, instance, at),
-            Timer::DrainCheck(instance) => drain::check(world, instance, at),
-            Timer::DrainDeadline(instance) => drain::run_out(world, instance, at),
-            Timer::Flush => {}
+    for &application in roster.applications() {
+        let Ok((mut service, mut drains)) = applications.get_mut(application) else {
+            continue;
+        };
+        for (instance, at) in drains.take_idle(&mut service, &timers) {
+            commands.queue(move |world: &mut World| drain::retire(world, instance, at));
         }
     }
-    activation::flush(world, now);
 }
 
-/// Replaces an instance's status and writes it into its account.
-pub(super) fn set_status(world: &mut World, instance: Entity, status: InstanceStatus, at: SimTime) {
-    let mut entity = world.entity_mut(instance);
-    debug_assert!(
-        entity
-            .get::<InstanceStatus>()
-            .is_some_and(|before| before.precedes(status)),
-        "{:?} cannot become {status:?}",
-        entity.get::<InstanceStatus>(),
-    );
-    entity.insert(status);
-    if let Some(&Instance { number }) = entity.get() {
-        world.resource_mut::<Ledger>().enter(number, status, at);
+fn make_servers_ready(due: Due<'_, Provisioning>, mut commands: Commands<'_, '_>) {
+    for (at, server) in due.iter() {
+        commands.queue(move |world: &mut World| servers::become_ready(world, server, at));
     }
 }
 
-/// Writes a line about an instance, with the status that it has.
-pub(super) fn log_instance(
-    world: &mut World,
-    instance: Entity,
-    action: ScalingAction,
-    time: SimTime,
-) {
-    let (target, status) = instance_target(world, instance);
-    record(
-        &mut world.into(),
-        ScalingEvent {
-            time,
-            action,
-            target,
-            status,
-        },
-    );
+fn join_instances(due: Due<'_, Joining>, mut commands: Commands<'_, '_>) {
+    for (_, instance) in due.iter() {
+        commands.queue(move |world: &mut World| activation::join(world, instance));
+    }
 }
 
-/// How an instance, or what is none, appears in the log.
-pub(super) fn instance_target(world: &World, instance: Entity) -> (Target, &'static str) {
-    match (world.get(instance), world.get::<InstanceStatus>(instance)) {
-        (Some(&Instance { number }), Some(status)) => (Target::Instance(number), status.name()),
-        _ => (Target::NoInstance, "gone"),
+fn activate_instances(due: Due<'_, StartUp>, mut commands: Commands<'_, '_>) {
+    for (at, instance) in due.iter() {
+        commands.queue(move |world: &mut World| activation::activate(world, instance, at));
+    }
+}
+
+fn check_drains(due: Due<'_, DrainCheck>, mut commands: Commands<'_, '_>) {
+    for (at, instance) in due.iter() {
+        commands.queue(move |world: &mut World| drain::check(world, instance, at));
+    }
+}
+
+fn end_drains(due: Due<'_, DrainTimer>, mut commands: Commands<'_, '_>) {
+    for (at, instance) in due.iter() {
+        commands.queue(move |world: &mut World| drain::run_out(world, instance, at));
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a system takes its parameters by value"
+)]
+fn schedule_waiting_requests(
+    clock: Res<'_, Clock>,
+    mut agenda: ResMut<'_, Agenda>,
+    mut waiting: ResMut<'_, WaitingRequests>,
+    mut services: Query<'_, '_, &mut Service>,
+) {
+    for application in waiting.drain() {
+        agenda.lifecycle.clear::<WaitingRequests>(application);
+        if let Ok(mut service) = services.get_mut(application) {
+            service.0.flush(clock.now());
+        }
     }
 }

@@ -79,7 +79,9 @@ mod commands;
 mod components;
 mod departure;
 mod drain;
+mod due;
 mod error;
+pub(crate) mod free;
 mod instances;
 mod invariants;
 mod ledger;
@@ -90,8 +92,10 @@ mod retention;
 mod roster;
 mod script;
 mod servers;
+mod status;
 mod stock;
 mod tick;
+mod timers;
 mod warnings;
 
 pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
@@ -108,9 +112,11 @@ pub use components::{
     StartUp, Tag, UsedBy, Uses,
 };
 use components::{FromTemplate, MadeWithServer, TakesServerAlong};
+pub use due::Due;
 pub use error::ScalingError;
 pub use invariants::{Violation, check_invariants};
 pub use ledger::Ledger;
+pub use lifecycle::LifecycleSet;
 pub use log::{Refusals, ScalingAction, ScalingEvent, ScalingLog, Target};
 pub use questions::StatusSummary;
 pub use retention::Retention;

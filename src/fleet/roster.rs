@@ -1,12 +1,28 @@
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 
+use crate::serving::EngineId;
+
+use super::ScalingError;
+
 /// Who has which number. Numbers count from 0 in order of creation and are never reused.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Debug)]
 pub struct Roster {
     servers: Numbers,
     instances: Numbers,
+    most_instances: u64,
     pub(super) applications: Vec<Entity>,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self {
+            servers: Numbers::default(),
+            instances: Numbers::default(),
+            most_instances: Self::MOST_INSTANCES,
+            applications: Vec::new(),
+        }
+    }
 }
 
 impl Roster {
@@ -38,6 +54,25 @@ impl Roster {
     #[must_use]
     pub const fn live_instances(&self) -> usize {
         self.instances.live
+    }
+
+    /// Instances that a fleet can have had in all: an engine's number has 24 bits.
+    pub const MOST_INSTANCES: u64 = EngineId::MOST as u64;
+
+    /// Refuses instances once the fleet has had this many, [`Self::MOST_INSTANCES`] at most.
+    pub fn limit_instances(&mut self, most: u64) {
+        self.most_instances = most.min(Self::MOST_INSTANCES);
+    }
+
+    /// Whether there can be one more instance.
+    pub(super) const fn admit_instance(&self) -> Result<(), ScalingError> {
+        if self.next_instance() < self.most_instances {
+            Ok(())
+        } else {
+            Err(ScalingError::TooManyInstances {
+                limit: self.most_instances,
+            })
+        }
     }
 
     /// The number that the next server gets.

@@ -10,11 +10,10 @@ use crate::catalog::Sku;
 use crate::time::{SimDuration, SimTime};
 
 use super::account::ServerAccount;
-use super::agenda::Timer;
 use super::log::record;
 use super::{
-    Agenda, Clock, Hosts, Ledger, OnServer, Processor, Provisioning, Roster, ScalingAction,
-    ScalingError, ScalingEvent, Server, ServerSku, ServerStatus, Stock, Target,
+    Clock, Hosts, Ledger, OnServer, Processor, Provisioning, Roster, ScalingAction, ScalingError,
+    ScalingEvent, Server, ServerSku, ServerStatus, Stock, Target,
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
@@ -50,8 +49,6 @@ pub(super) fn create(
     enlist(world, server, position, (ready <= now).then_some(now));
     if ready > now {
         world.entity_mut(server).insert(Provisioning { ready });
-        let mut agenda = world.resource_mut::<Agenda>();
-        agenda.lifecycle.push(ready, Timer::ServerReady(server));
     }
     record(
         &mut world.into(),
@@ -63,6 +60,21 @@ pub(super) fn create(
         },
     );
     Ok((server, ready))
+}
+
+/// A server has been provisioned.
+pub(super) fn become_ready(world: &mut World, server: Entity, at: SimTime) {
+    let entity = world.get_entity(server).ok();
+    let provisioned = entity.filter(|it| it.contains::<Provisioning>());
+    let Some(&Server { number }) = provisioned.and_then(|it| it.get::<Server>()) else {
+        return;
+    };
+    let mut ledger = world.resource_mut::<Ledger>();
+    ledger.enter_server(number, ServerStatus::Active, at);
+    world.entity_mut(server).insert(ServerStatus::Active);
+    if let Ok(mut server) = world.get_entity_mut(server) {
+        server.remove::<Provisioning>();
+    }
 }
 
 /// Creates servers that are there from the start.

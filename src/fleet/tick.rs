@@ -4,7 +4,8 @@
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::{Query, Res, ResMut, World};
 use bevy_ecs::schedule::{
-    IntoScheduleConfigs, Schedule, ScheduleLabel, Schedules, SingleThreadedExecutor, SystemSet,
+    IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleLabel, Schedules,
+    SingleThreadedExecutor, SystemSet,
 };
 
 use crate::time::SimTime;
@@ -16,6 +17,12 @@ use super::{
 };
 
 /// The schedule whose every run is one tick.
+///
+/// Two systems that access the same data in no defined order are an error of the schedule, in its first
+/// run: results may not depend on it. A host orders its systems by the sets of the phases and those within
+/// them: [`LifecycleSet`](super::LifecycleSet), [`ScriptedActions`],
+/// [`Sensed`](crate::autoscale::Sensed), [`Decided`](crate::autoscale::Decided),
+/// [`Actuated`](crate::autoscale::Actuated) and [`ObserveSet`](crate::observe::ObserveSet).
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tick;
 
@@ -26,7 +33,8 @@ pub enum TickSet {
     Serve,
     /// What goes wrong at this instant goes wrong.
     Faults,
-    /// Servers get ready, instances join, become active, are looked at while they drain, retire.
+    /// Servers get ready, instances join, become active, are looked at while they drain, retire: the steps
+    /// of [`LifecycleSet`](super::LifecycleSet).
     Lifecycle,
     /// Signals are read.
     Sense,
@@ -222,6 +230,10 @@ pub(super) fn add_schedule(world: &mut World) {
     }
     let schedule = schedules.entry(Tick);
     schedule.set_executor(SingleThreadedExecutor::new());
+    schedule.set_build_settings(ScheduleBuildSettings {
+        ambiguity_detection: LogLevel::Error,
+        ..ScheduleBuildSettings::new()
+    });
     schedule.configure_sets(
         (
             TickSet::Serve,
@@ -237,11 +249,11 @@ pub(super) fn add_schedule(world: &mut World) {
     schedule.add_systems((
         (retention::forget, serve).chain().in_set(TickSet::Serve),
         script::fail.in_set(TickSet::Faults),
-        lifecycle::run.in_set(TickSet::Lifecycle),
         script::act.in_set(TickSet::Act).in_set(ScriptedActions),
     ));
+    lifecycle::add_systems(schedule);
     if cfg!(debug_assertions) {
-        schedule.add_systems(invariants::assert_cheap.in_set(TickSet::Observe));
+        schedule.add_systems(invariants::assert_cheap.after(TickSet::Observe));
     }
 }
 

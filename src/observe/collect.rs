@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::{
-    Component, Entity, In, IntoScheduleConfigs, Query, Res, ResMut, Resource, Schedules, World,
+    Component, Entity, In, IntoScheduleConfigs, Query, Res, ResMut, Resource, Schedules, SystemSet,
+    Without, World,
 };
 use bevy_ecs::relationship::Relationship;
 
@@ -51,12 +52,15 @@ struct SampledRole {
     last: EngineLoad,
 }
 
-/// Has every application's requests and samples recorded: adds the systems to `Observe`, and the
-/// components to the applications that there are. `slo` gives the objective of each by position.
+/// Records every application's requests and samples: adds the systems to `Observe`, once, and the
+/// components to the applications that have none. `slo` gives the objective of each by position.
 pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
+    let first = !world.contains_resource::<DueSamples>();
     world.init_resource::<Rows>();
     world.init_resource::<DueSamples>();
-    let mut applications = world.query::<(Entity, &Application, &Templates)>();
+    let now = world.resource::<Clock>().now();
+    let mut applications = world
+        .query_filtered::<(Entity, &Application, &Templates), (Without<Recorded>, Without<Sampler>)>();
     let found: Vec<_> = applications
         .iter(world)
         .map(|(entity, application, templates)| {
@@ -75,7 +79,7 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
         let slo = slo.get(index).copied().unwrap_or_default();
         let sampler = Sampler {
             interval: sample_interval,
-            due: 0,
+            due: (now.seconds() / sample_interval.seconds()) as u32,
             last: None,
             roles,
             instances: false,
@@ -83,16 +87,23 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
         world
             .entity_mut(entity)
             .insert((Recorded(ApplicationStatistics::new(slo)), sampler));
-        let now = world.resource::<Clock>().now();
         world
             .resource_mut::<Agenda>()
-            .wake(TickSet::Observe, now, entity);
+            .wake_for::<Sampling>(now, entity);
+    }
+    if !first {
+        return;
     }
     world.get_resource_or_init::<Schedules>().add_systems(
         Tick,
         (
             forget.in_set(TickSet::Serve),
-            (collect, sample).chain().in_set(TickSet::Observe),
+            (
+                collect.in_set(ObserveSet::Collect),
+                sample.in_set(ObserveSet::Sample),
+            )
+                .chain()
+                .in_set(TickSet::Observe),
         ),
     );
 }
@@ -146,6 +157,19 @@ type Member = (
     Option<&'static EngineHandle>,
 );
 
+/// Within [`TickSet::Observe`], in order. A recorder of a host's that looks at
+/// [`Endpoint::ended`](crate::serving::Endpoint::ended) comes before [`Self::Collect`].
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ObserveSet {
+    /// The records of requests that ended are taken from the endpoints into [`Rows`].
+    Collect,
+    /// Samples are taken.
+    Sample,
+}
+
+/// The purpose for which the application is woken.
+struct Sampling;
+
 /// Applications whose sample is due at this instant, by position in the scenario.
 #[derive(Resource, Debug, Default)]
 struct DueSamples(BTreeMap<usize, Entity>);
@@ -159,14 +183,14 @@ fn sample(
     instances: Query<'_, '_, Member>,
     (mut rows, mut due): (ResMut<'_, Rows>, ResMut<'_, DueSamples>),
 ) {
-    for entity in agenda.awake(TickSet::Observe).to_vec() {
+    for entity in agenda.awake_for::<Sampling>().collect::<Vec<_>>() {
         let Ok((application, .., mut sampler)) = applications.get_mut(entity) else {
             continue;
         };
         due.0.insert(application.index(), entity);
         sampler.due += 1;
         let next = SimTime::ZERO + sampler.interval * f64::from(sampler.due);
-        agenda.wake(TickSet::Observe, next, entity);
+        agenda.wake_for::<Sampling>(next, entity);
     }
     if due.0.is_empty() {
         return;

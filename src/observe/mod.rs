@@ -9,7 +9,7 @@ mod statistics;
 mod summary;
 mod usage;
 
-pub use collect::{Recorded, Rows, install};
+pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, sample_end};
 pub use requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
 pub use sample::{InstanceSample, Sample};

@@ -15,3 +15,4 @@ mod policies;
 mod random;
 mod signals;
 mod support;
+mod wakes;

@@ -16,4 +16,5 @@ mod retention;
 mod shapes;
 mod stepping;
 mod support;
+mod timers;
 mod undo;

@@ -286,3 +286,19 @@ fn a_script_is_written_down_and_goes_on() {
         ]
     );
 }
+
+#[test]
+fn the_number_of_instances_ever_has_a_limit() {
+    assert_eq!(Roster::MOST_INSTANCES, 1 << 24);
+    let mut world = Setup::default().world();
+    world.resource_mut::<Roster>().limit_instances(3);
+    let up = world.scale_up_full(&world.up()).unwrap();
+    world.until(1.0);
+    world.scale_down_full(up.instance).unwrap();
+    let error = world.scale_up_full(&world.up()).unwrap_err();
+    assert_eq!(error, ScalingError::TooManyInstances { limit: 3 });
+    let server = world.scale_up_server(None).unwrap();
+    let error = world.scale_up_instance(&world.up_on(server)).unwrap_err();
+    assert_eq!(error.reason(), "instances_ever");
+    check_invariants(&mut world).unwrap();
+}

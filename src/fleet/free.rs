@@ -1,0 +1,134 @@
+//! Which servers have free processors, without a walk over the fleet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::relationship::RelationshipTarget;
+use bevy_ecs::resource::Resource;
+use bevy_ecs::world::{DeferredWorld, World};
+
+use super::{OnServer, Processors, Server, ServerSku, ServerStatus, UsedBy};
+
+/// Servers by how many of their processors are free. Brought up to date when it is asked, in time
+/// proportional to the servers that changed since.
+#[derive(Resource, Debug, Default)]
+pub(crate) struct FreeProcessors {
+    /// Servers that have changed since the last look.
+    changed: BTreeSet<Entity>,
+    /// The last of them: most changes in a row are of one server.
+    last: Option<Entity>,
+    /// Where each server is listed.
+    places: BTreeMap<Entity, (Place, u64)>,
+    /// The servers at each place by number.
+    servers: BTreeMap<Place, BTreeMap<u64, Entity>>,
+}
+
+/// Servers that are alike: provisioned still or not, of a SKU, with a number of free processors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    provisioned: bool,
+    sku: usize,
+    free: u32,
+}
+
+impl FreeProcessors {
+    /// The first servers of a SKU with that many processors free at least, by number, and how many each has:
+    /// at most `count`. Those that are there or those that are provisioned still.
+    pub(crate) fn find(
+        &self,
+        provisioned: bool,
+        sku: usize,
+        needed: u32,
+        count: usize,
+    ) -> Vec<(Entity, u32)> {
+        let place = |free| Place {
+            provisioned,
+            sku,
+            free,
+        };
+        let places = self.servers.range(place(needed.max(1))..=place(u32::MAX));
+        let mut found: Vec<(u64, Entity, u32)> = places
+            .flat_map(|(place, servers)| {
+                let first = servers.iter().take(count);
+                first.map(|(&number, &server)| (number, server, place.free))
+            })
+            .collect();
+        found.sort_unstable_by_key(|&(number, ..)| number);
+        found.truncate(count);
+        let found = found.into_iter();
+        found.map(|(_, server, free)| (server, free)).collect()
+    }
+
+    fn note(&mut self, server: Entity) {
+        if self.last != Some(server) {
+            self.last = Some(server);
+            self.changed.insert(server);
+        }
+    }
+
+    fn put(&mut self, server: Entity, place: Option<(Place, u64)>) {
+        if let Some((before, number)) = self.places.remove(&server)
+            && let Some(servers) = self.servers.get_mut(&before)
+        {
+            servers.remove(&number);
+            if servers.is_empty() {
+                self.servers.remove(&before);
+            }
+        }
+        if let Some((place, number)) = place {
+            self.places.insert(server, (place, number));
+            self.servers
+                .entry(place)
+                .or_default()
+                .insert(number, server);
+        }
+    }
+}
+
+/// Brings the index up to date.
+pub(crate) fn refresh(world: &mut World) {
+    let mut index = world.resource_mut::<FreeProcessors>();
+    index.last = None;
+    for server in std::mem::take(&mut index.changed) {
+        let place = place(world, server);
+        world.resource_mut::<FreeProcessors>().put(server, place);
+    }
+}
+
+/// Where a server belongs; nowhere where none of its processors is free.
+fn place(world: &World, server: Entity) -> Option<(Place, u64)> {
+    let entity = world.get_entity(server).ok()?;
+    let place = Place {
+        provisioned: *entity.get::<ServerStatus>()? != ServerStatus::Active,
+        sku: entity.get::<ServerSku>()?.position(),
+        free: free_processors(world, server),
+    };
+    (place.free > 0).then_some((place, entity.get::<Server>()?.number()))
+}
+
+/// How many processors of a server are free.
+pub(crate) fn free_processors(world: &World, server: Entity) -> u32 {
+    let processors = world.get::<Processors>(server);
+    let all = processors.into_iter().flat_map(Processors::iter);
+    let free = all.filter(|&it| world.get::<UsedBy>(it).is_none());
+    u32::try_from(free.count()).unwrap_or(u32::MAX)
+}
+
+/// The hook on the insertion of a [`ServerStatus`], and on its removal.
+pub(super) fn server_changed(mut world: DeferredWorld<'_>, context: HookContext) {
+    note(&mut world, context.entity);
+}
+
+/// The hook on the insertion and the removal of a [`UsedBy`].
+pub(super) fn use_changed(mut world: DeferredWorld<'_>, context: HookContext) {
+    if let Some(&OnServer(server)) = world.get(context.entity) {
+        note(&mut world, server);
+    }
+}
+
+fn note(world: &mut DeferredWorld<'_>, server: Entity) {
+    if let Some(mut index) = world.get_resource_mut::<FreeProcessors>() {
+        index.note(server);
+    }
+}

@@ -1,0 +1,195 @@
+//! Instants at which somebody is to act: one at most for each purpose and entity.
+
+use std::any::TypeId;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use bevy_ecs::entity::Entity;
+
+use crate::time::SimTime;
+
+/// What a timer is for. A component that is a timer is its own purpose.
+type Purpose = TypeId;
+
+/// Stale entries of the heap that are never worth a sweep.
+const SLACK: usize = 64;
+
+/// Timers by time, and by order of asking at equal times. Setting one replaces the one before it of the
+/// same purpose and entity.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Stamp, Purpose, Entity)>>,
+    /// The one of each purpose and entity that counts; any other entry of the heap or of `out` is stale.
+    set: BTreeMap<(Purpose, Entity), Timer>,
+    /// Timers set so far.
+    asked: u64,
+    /// Those that have run out in this tick, by purpose, in order.
+    out: Vec<(Purpose, Vec<(Stamp, Entity)>)>,
+}
+
+/// When, and how many were set before.
+type Stamp = (SimTime, u64);
+
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    stamp: Stamp,
+    out: bool,
+}
+
+impl Timers {
+    /// Sets the timer of `P` for an entity; clears it, for [`SimTime::MAX`], which is never. Set to the
+    /// same instant again, it keeps its place in the order.
+    pub(super) fn set<P: 'static>(&mut self, at: SimTime, entity: Entity) {
+        let key = (TypeId::of::<P>(), entity);
+        let before = self.set.get(&key);
+        if before.is_some_and(|it| it.stamp.0 == at && !it.out) {
+            return;
+        }
+        if at < SimTime::MAX {
+            let stamp = (at, self.asked);
+            self.asked += 1;
+            self.set.insert(key, Timer { stamp, out: false });
+            self.heap.push(Reverse((stamp, key.0, key.1)));
+        } else {
+            self.set.remove(&key);
+        }
+        if self.heap.len() > 2 * self.set.len() + SLACK {
+            let set = &self.set;
+            self.heap
+                .retain(|&Reverse((stamp, purpose, entity))| counts(set, stamp, purpose, entity));
+        }
+        self.drop_stale();
+    }
+
+    /// Clears the timer of `P` for an entity, run out or not.
+    pub(super) fn clear<P: 'static>(&mut self, entity: Entity) {
+        self.set.remove(&(TypeId::of::<P>(), entity));
+        self.drop_stale();
+    }
+
+    /// The instant of the first timer, [`SimTime::MAX`] if there is none; those that have run out do not
+    /// count.
+    pub(super) fn next_due(&self) -> SimTime {
+        let first = self.heap.peek();
+        first.map_or(SimTime::MAX, |&Reverse(((at, _), ..))| at)
+    }
+
+    /// Lets every timer run out that is due by `now`, and forgets those that had.
+    pub(super) fn run_out(&mut self, now: SimTime) {
+        for (purpose, out) in &mut self.out {
+            for (stamp, entity) in out.drain(..) {
+                if counts(&self.set, stamp, *purpose, entity) {
+                    self.set.remove(&(*purpose, entity));
+                }
+            }
+        }
+        while self.next_due() <= now {
+            if let Some(Reverse((stamp, purpose, entity))) = self.heap.pop() {
+                let timer = Timer { stamp, out: true };
+                self.set.insert((purpose, entity), timer);
+                match self.out.iter_mut().find(|(it, _)| *it == purpose) {
+                    Some((_, out)) => out.push((stamp, entity)),
+                    None => self.out.push((purpose, vec![(stamp, entity)])),
+                }
+            }
+            self.drop_stale();
+        }
+    }
+
+    /// The timers of `P` that have run out in this tick and were not cleared or set anew, in order.
+    pub(super) fn out<P: 'static>(&self) -> impl Iterator<Item = (SimTime, Entity)> + '_ {
+        let purpose = TypeId::of::<P>();
+        let out = self.out.iter().filter(move |(it, _)| *it == purpose);
+        out.flat_map(|(_, out)| out)
+            .filter(move |&&(stamp, entity)| counts(&self.set, stamp, purpose, entity))
+            .map(|&((at, _), entity)| (at, entity))
+    }
+
+    /// Keeps a timer that counts on top of the heap.
+    fn drop_stale(&mut self) {
+        while let Some(&Reverse((stamp, purpose, entity))) = self.heap.peek()
+            && !counts(&self.set, stamp, purpose, entity)
+        {
+            self.heap.pop();
+        }
+    }
+}
+
+fn counts(
+    set: &BTreeMap<(Purpose, Entity), Timer>,
+    stamp: Stamp,
+    purpose: Purpose,
+    entity: Entity,
+) -> bool {
+    set.get(&(purpose, entity))
+        .is_some_and(|it| it.stamp == stamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Tea;
+    struct Coffee;
+
+    fn at(seconds: f64) -> SimTime {
+        SimTime::new(seconds).unwrap()
+    }
+
+    fn entities() -> [Entity; 3] {
+        let mut world = bevy_ecs::world::World::new();
+        [(); 3].map(|()| world.spawn_empty().id())
+    }
+
+    fn out<P: 'static>(timers: &mut Timers, now: f64) -> Vec<(f64, Entity)> {
+        timers.run_out(at(now));
+        let out = timers.out::<P>();
+        out.map(|(at, entity)| (at.seconds(), entity)).collect()
+    }
+
+    #[test]
+    fn timers_run_out_in_order_each_for_its_purpose() {
+        let [a, b, c] = entities();
+        let mut timers = Timers::default();
+        for (time, entity) in [(2.0, c), (1.0, b), (1.0, a), (3.0, b)] {
+            timers.set::<Tea>(at(time), entity);
+        }
+        timers.set::<Coffee>(at(1.0), c);
+        assert_eq!(timers.next_due(), at(1.0));
+        // That of b was set again, for later.
+        assert_eq!(out::<Tea>(&mut timers, 2.0), [(1.0, a), (2.0, c)]);
+        let coffee: Vec<_> = timers.out::<Coffee>().collect();
+        assert_eq!(coffee, [(at(1.0), c)]);
+        assert_eq!(timers.next_due(), at(3.0));
+        timers.clear::<Tea>(b);
+        assert_eq!(timers.next_due(), SimTime::MAX);
+    }
+
+    #[test]
+    fn one_that_has_run_out_can_be_cleared_and_set_again() {
+        let [a, b, _] = entities();
+        let mut timers = Timers::default();
+        timers.set::<Tea>(at(1.0), a);
+        timers.set::<Tea>(at(1.0), b);
+        timers.run_out(at(1.0));
+        timers.clear::<Tea>(a);
+        timers.set::<Tea>(at(2.0), b);
+        assert_eq!(timers.out::<Tea>().count(), 0);
+        assert_eq!(out::<Tea>(&mut timers, 2.0), [(2.0, b)]);
+        timers.set::<Tea>(SimTime::MAX, a);
+        assert_eq!(timers.next_due(), SimTime::MAX);
+    }
+
+    #[test]
+    fn one_that_is_set_over_and_over_takes_no_more_room() {
+        let [a, b, _] = entities();
+        let mut timers = Timers::default();
+        timers.set::<Coffee>(at(1.0), b);
+        for second in 2..10_000 {
+            timers.set::<Tea>(at(f64::from(second)), a);
+        }
+        assert!(timers.heap.len() < 100);
+        assert_eq!(out::<Tea>(&mut timers, 9_998.0), []);
+        assert_eq!(out::<Tea>(&mut timers, 9_999.0), [(9_999.0, a)]);
+    }
+}
