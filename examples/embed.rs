@@ -209,6 +209,7 @@ fn send_mailing(world: &mut World) -> Result<(), Box<dyn Error>> {
             time: begins + SimDuration::new(number as f64 / 15.0)?,
             prompt_tokens: 400,
             output_tokens: 200,
+            details: None,
         })?;
     }
 

@@ -350,6 +350,7 @@ fn completed(first_token: f64, end: f64) -> RequestRecord {
         prompt_instance: Some(0),
         token_instance: Some(1),
         outcome: Outcome::Completed,
+        details: None,
         ..unserved()
     }
 }
@@ -368,5 +369,6 @@ fn unserved() -> RequestRecord {
         token_instance: None,
         restarts: 0,
         outcome: Outcome::Waiting,
+        details: None,
     }
 }

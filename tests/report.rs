@@ -38,6 +38,7 @@ fn requests_are_rows_with_empty_cells_for_what_is_absent() {
         token_instance: None,
         restarts: 2,
         outcome: Outcome::InFlight,
+        details: None,
         ..completed()
     };
     writer.write(("chat", &in_flight)).unwrap();
@@ -467,6 +468,7 @@ fn unserved(outcome: Outcome) -> RequestRecord {
         token_instance: None,
         restarts: 0,
         outcome,
+        details: None,
     }
 }
 

@@ -123,6 +123,7 @@ fn check(
                 time,
                 prompt_tokens,
                 output_tokens,
+                details: None,
             }
         })
         .collect();

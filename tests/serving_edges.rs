@@ -72,7 +72,7 @@ fn a_request_may_arrive_at_time_zero() {
     for fleet in all_fleets(1) {
         let travels = fleet.scheduler.transfer_gib_per_s().is_some();
         let delay = if travels { 0.5 } else { 0.0 };
-        let record = fleet.serve(&[arrival(0, 0.0, 32, 4)])[0];
+        let record = fleet.serve(&[arrival(0, 0.0, 32, 4)]).remove(0);
         let expected = [0.0, 1.0, 1.0 + delay, 2.5 + delay].map(Some);
         assert_eq!(timeline(&record), expected, "{fleet:?}");
         assert_eq!(record.token_instance != record.prompt_instance, travels);
@@ -226,7 +226,7 @@ fn a_request_that_can_never_fit_is_turned_away() {
                 (None, None)
             );
         }
-        let fitting: Vec<Arrival> = arrivals.iter().copied().filter(fits).collect();
+        let fitting: Vec<Arrival> = arrivals.iter().cloned().filter(fits).collect();
         let alone = fleet.serve(&fitting);
         assert_eq!(served, alone.iter().collect::<Vec<_>>(), "{fleet:?}");
     }
@@ -386,7 +386,7 @@ fn a_mixed_pool_makes_do_with_one_engine() {
                 roles: vec![role],
                 ..fleet(scheduler, batching, 1)
             };
-            let record = fleet.serve(&[arrival(0, 0.0, 32, 4)])[0];
+            let record = fleet.serve(&[arrival(0, 0.0, 32, 4)]).remove(0);
             assert_eq!(timeline(&record), [0.0, 1.0, 1.0, 2.5].map(Some));
         }
         let mut endpoint = fleet(scheduler, batching, 1).endpoint(stream(&[arrival(0, 0.0, 9, 9)]));

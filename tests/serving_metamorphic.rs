@@ -95,7 +95,7 @@ fn retimed(record: &RequestRecord, change: impl Fn(f64) -> f64) -> RequestRecord
         first_token: record.first_token.map(change),
         token_start: record.token_start.map(change),
         end: record.end.map(change),
-        ..*record
+        ..record.clone()
     }
 }
 
@@ -104,7 +104,7 @@ fn renamed(record: &RequestRecord, name: impl Fn(u64) -> u64) -> RequestRecord {
     RequestRecord {
         prompt_instance: record.prompt_instance.map(&name),
         token_instance: record.token_instance.map(&name),
-        ..*record
+        ..record.clone()
     }
 }
 
@@ -153,7 +153,7 @@ proptest! {
         let arrivals: Vec<Arrival> = case
             .arrivals
             .iter()
-            .map(|a| Arrival { time: at(a.time.seconds() * factor), ..*a })
+            .map(|a| Arrival { time: at(a.time.seconds() * factor), ..a.clone() })
             .collect();
         let expected: Vec<_> = case
             .serve()
@@ -287,17 +287,17 @@ proptest! {
     ) {
         case.arrivals.dedup_by_key(|arrival| arrival.time);
         let expected = case.serve();
-        let mut handed: Vec<_> = order.into_iter().zip(case.arrivals.iter().copied()).collect();
+        let mut handed: Vec<_> = order.into_iter().zip(case.arrivals.iter().cloned()).collect();
         let streamed: Vec<Arrival> = handed
             .iter()
-            .filter_map(|&((_, streamed), arrival)| streamed.then_some(arrival))
+            .filter_map(|((_, streamed), arrival)| streamed.then(|| arrival.clone()))
             .collect();
         handed.sort_by_key(|&(key, _)| key);
 
         let (mut all, _) = case.fleet.build(nothing());
         let (mut some, _) = case.fleet.build(stream(&streamed));
         for ((_, is_streamed), arrival) in handed {
-            prop_assert!(all.submit(arrival).is_ok());
+            prop_assert!(all.submit(arrival.clone()).is_ok());
             if !is_streamed {
                 prop_assert!(some.submit(arrival).is_ok());
             }
@@ -319,7 +319,7 @@ proptest! {
         let (mut endpoint, _) = case.fleet.build(stream(past));
         let before = past.last().map_or(SimTime::ZERO, |arrival| arrival.time);
         endpoint.serve_until(before);
-        for &arrival in future {
+        for arrival in future.iter().cloned() {
             prop_assert!(endpoint.submit(arrival).is_ok());
         }
         prop_assert_eq!(&finish(&mut endpoint), &expected);
@@ -375,8 +375,8 @@ proptest! {
         let shift = f64::from((over.seconds() as u32 + 1).next_power_of_two());
         let whole: Vec<Arrival> = morning
             .iter()
-            .copied()
-            .chain(evening.iter().map(|a| Arrival { time: at(shift + a.time.seconds()), ..*a }))
+            .cloned()
+            .chain(evening.iter().map(|a| Arrival { time: at(shift + a.time.seconds()), ..a.clone() }))
             .collect();
         let expected: Vec<_> = first
             .into_iter()

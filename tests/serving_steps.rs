@@ -61,7 +61,7 @@ fn a_request_alone_takes_the_sum_of_its_steps() {
     let linear = Performance::Linear(LINEAR);
     for engine in ENGINES {
         let fleet = Fleet::new(Scheduler::Jsq, engine, 1);
-        let record = serve(&fleet, &[arrival(0, 0.0, 128, 5)], &linear)[0];
+        let record = serve(&fleet, &[arrival(0, 0.0, 128, 5)], &linear).remove(0);
         let first = 1.0 + 2.0 + 0.125;
         assert_eq!(record.first_token, Some(at(first)));
         let tokens = |k: f64| 1.0 + 0.125 + (128.0 + k) / 1024.0;
@@ -166,7 +166,7 @@ proptest! {
         for (scheduler, engine) in combinations(1e-6) {
             let fleet = Fleet { room: 300, ..Fleet::new(scheduler, engine, 2) };
             let mut endpoint = build(&fleet, &[], &Performance::Linear(LINEAR));
-            for &arrival in &arrivals {
+            for arrival in arrivals.iter().cloned() {
                 prop_assert!(endpoint.submit(arrival).is_ok());
             }
             endpoint.serve_until(at(when));

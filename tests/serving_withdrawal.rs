@@ -90,7 +90,7 @@ fn replace_one_of_a_pair(replaced: usize, now: f64, restarted: u64, expected: [f
             let (mut endpoint, engines) = fleet.build(stream(&[arrival(0, 0.0, 32, 4)]));
             let engine = (engines[replaced], fleet.roles[replaced]);
             replace(&fleet, &mut endpoint, engine, now, restarted);
-            let record = finish(&mut endpoint)[0];
+            let record = finish(&mut endpoint).remove(0);
             assert_eq!(timeline(&record), expected, "{fleet:?}");
             assert_eq!(u64::from(record.restarts), restarted);
             let mut instances = [0, 1].map(Some);
@@ -148,7 +148,7 @@ fn the_only_engine_goes() {
                 let fleet = fleet(*scheduler, batching, 1);
                 let (mut endpoint, engines) = fleet.build(stream(&[arrival(0, 0.0, 32, 4)]));
                 replace(&fleet, &mut endpoint, (engines[0], Role::Mixed), now, 1);
-                let record = finish(&mut endpoint)[0];
+                let record = finish(&mut endpoint).remove(0);
                 assert_eq!(
                     (timeline(&record), record.restarts),
                     (expected, 1),

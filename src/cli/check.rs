@@ -72,7 +72,7 @@ fn traces(checked: &CheckedScenario, warnings: &mut Warnings) -> Result<(), Diag
         };
         *repeat = 1;
         let path = format!("applications[{index}].workload");
-        let arrivals = workload::check_origin(&spec, checked.directory())
+        let arrivals = workload::check_origin(&spec, checked.directory(), &application.name)
             .and_then(|()| workload::open(&spec, checked.directory(), 0, &application.name));
         match arrivals.and_then(workload::longest_idle) {
             Ok(None) => {}

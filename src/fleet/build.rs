@@ -146,7 +146,7 @@ fn add_application(
         world.resource::<Stock>().kinds(),
     );
     let spec = &application.workload;
-    let arrivals = workload::check_origin(spec, checked.directory())
+    let arrivals = workload::check_origin(spec, checked.directory(), name)
         .and_then(|()| workload::open(spec, checked.directory(), seed, name))
         .map_err(|error| InstallError::Workload {
             application: name.clone(),

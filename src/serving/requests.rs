@@ -4,9 +4,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasherDefault;
 use std::ops::{Index, IndexMut};
+use std::sync::Arc;
 
 use crate::time::SimTime;
-use crate::workload::Arrival;
+use crate::workload::{Arrival, Details};
 
 use super::EngineId;
 use super::engine::{Phases, Place, RequestId, Work};
@@ -104,6 +105,8 @@ pub(crate) struct Requests {
     slots: Vec<Request>,
     /// By place: the order of arrival at the endpoint, which breaks ties of `Request::arrival`.
     sequences: Vec<u64>,
+    /// What only few workloads say of a request.
+    details: BTreeMap<RequestId, Arc<Details>>,
     /// How often those few began again that did.
     restarts: BTreeMap<RequestId, u32>,
     free: Vec<RequestId>,
@@ -159,6 +162,15 @@ impl Requests {
         };
         let sequence = self.arrived;
         self.arrived += 1;
+        let id = self.place(request, sequence);
+        if let Some(details) = &arrival.details {
+            self.details.insert(id, Arc::clone(details));
+        }
+        id
+    }
+
+    /// Gives a request a place in the storage.
+    fn place(&mut self, request: Request, sequence: u64) -> RequestId {
         if let Some(id) = self.free.pop() {
             self.slots[id.index()] = request;
             self.sequences[id.index()] = sequence;
@@ -178,11 +190,19 @@ impl Requests {
         debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
         self[id].stage = Stage::Ended;
         self.restarts.remove(&id);
+        if !self.details.is_empty() {
+            self.details.remove(&id);
+        }
         if let Some(numbers) = &mut self.numbers {
             numbers.remove(&self.slots[id.index()].id);
         }
         fetch(&self.sequences[id.index()]);
         self.free.push(id);
+    }
+
+    /// What its workload says of it beside its lengths.
+    pub(crate) fn details(&self, id: RequestId) -> Option<&Arc<Details>> {
+        self.details.get(&id)
     }
 
     /// Its place in the order of arrival at the endpoint.

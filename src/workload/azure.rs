@@ -45,6 +45,7 @@ impl TraceReader for Azure {
             stamp: Stamp::Nanoseconds(time),
             prompt_tokens: self.table.tokens(PROMPT)?,
             output_tokens: self.table.tokens(OUTPUT)?,
+            details: None,
         };
         self.rows += 1;
         Ok(Some(row))

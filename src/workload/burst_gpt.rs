@@ -53,6 +53,7 @@ impl TraceReader for BurstGpt {
                 stamp: Stamp::Seconds(seconds),
                 prompt_tokens: self.table.tokens(PROMPT)?,
                 output_tokens: self.table.tokens(OUTPUT)?,
+                details: None,
             };
             self.rows += 1;
             return Ok(Some(row));

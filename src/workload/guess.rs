@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use super::source::Bytes;
-use super::{WorkloadError, azure, burst_gpt, splitwise};
+use super::{WorkloadError, azure, burst_gpt, requests, splitwise};
 use crate::scenario::TraceFormat;
 
 /// The longest first line that is looked at.
@@ -21,7 +21,7 @@ pub(super) fn format(file: &Path, input: Bytes) -> Result<(TraceFormat, Bytes), 
     }
     let Some(format) = of_line(&line) else {
         let message = "this is no header of a known trace; its columns have to be those of \
-                       `Splitwise`, `Azure` or `BurstGpt`, or its lines JSON as in `Mooncake`; \
+                       `Splitwise`, `Azure`, `BurstGpt` or `Requests`, or its lines JSON as in `Mooncake`; \
                        give the format to see what is missing";
         return Err(WorkloadError::at(file, 1, 1, message));
     };
@@ -56,6 +56,7 @@ fn of_line(line: &[u8]) -> Option<TraceFormat> {
         (TraceFormat::Splitwise, splitwise::COLUMNS),
         (TraceFormat::Azure, azure::COLUMNS),
         (TraceFormat::BurstGpt, burst_gpt::COLUMNS),
+        (TraceFormat::REQUESTS, requests::REQUIRED),
     ];
     let fits = tables
         .into_iter()

@@ -17,7 +17,11 @@ const TIMES: f64 = 10.0;
 ///
 /// # Errors
 /// The refusal, which names the ways out; or the trace cannot be opened.
-pub fn check_origin(spec: &Workload, directory: &Path) -> Result<(), WorkloadError> {
+pub fn check_origin(
+    spec: &Workload,
+    directory: &Path,
+    application: &str,
+) -> Result<(), WorkloadError> {
     let Workload::Trace {
         path,
         format,
@@ -30,8 +34,8 @@ pub fn check_origin(spec: &Workload, directory: &Path) -> Result<(), WorkloadErr
     if origin.unwrap_or(format.default_origin()) == Origin::First {
         return Ok(());
     }
-    // A trace draws nothing: seed and name do not count.
-    let mut arrivals = open(spec, directory, 0, "")?.map_while(Result::ok);
+    // A trace draws nothing: the seed does not count.
+    let mut arrivals = open(spec, directory, 0, application)?.map_while(Result::ok);
     let Some(Arrival { time, .. }) = arrivals.next() else {
         return Ok(());
     };

@@ -7,6 +7,7 @@
 
 mod azure;
 mod burst_gpt;
+mod details;
 mod error;
 mod guess;
 mod idle;
@@ -17,8 +18,10 @@ mod mooncake;
 mod numbers;
 #[cfg(feature = "compression")]
 mod packing;
+mod prefixes;
 mod reorder;
 mod repeat;
+mod requests;
 mod row;
 mod shape;
 mod source;
@@ -33,16 +36,19 @@ mod unpack;
 mod write;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::random::Stream;
 use crate::scenario::Workload;
 use crate::time::SimTime;
 
+pub use details::Details;
 pub use error::WorkloadError;
 pub use idle::{IdleStretch, check_origin, longest_idle};
 pub use limits::{Limited, Limits};
 #[cfg(feature = "compression")]
 pub use packing::{Packer, Packing};
+pub use prefixes::PrefixStatistics;
 pub use statistics::{
     GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,
 };
@@ -54,7 +60,7 @@ use synthetic::Synthetic;
 use trace::Trace;
 
 /// One request as it arrives.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Arrival {
     /// The trace's own number for it, or its position in the workload.
     pub id: u64,
@@ -64,6 +70,8 @@ pub struct Arrival {
     pub prompt_tokens: u32,
     /// Tokens that it asks for, at least 1.
     pub output_tokens: u32,
+    /// What only few workloads say: session, priority, what its tokens are.
+    pub details: Option<Arc<Details>>,
 }
 
 /// A source of requests in order of arrival; the first error ends it.
@@ -118,6 +126,7 @@ pub fn open(
                 origin: *origin,
                 unit: *unit,
                 reorder_window: *reorder_window,
+                application: Some(application.to_owned()),
             };
             let limits = Limits {
                 window: *window,

@@ -1,10 +1,12 @@
 //! The format of the Mooncake traces: lines of JSON.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::details::Details;
 use super::lines::{Lines, shown};
 use super::numbers::{self, decimal, whole};
 use super::row::{self, Stamp};
@@ -12,8 +14,11 @@ use super::trace::TraceReader;
 use super::{Arrival, WorkloadError};
 use crate::scenario::TimeUnit;
 
+/// Tokens that an id of `hash_ids` stands for.
+pub(super) const BLOCK_TOKENS: u32 = 512;
+
 /// Fields, as they are written: their types are checked one by one, so that a message can say
-/// where. `hash_ids` and whatever else there is are not looked at.
+/// where. Other fields are not looked at.
 #[derive(Deserialize)]
 struct Row<'a> {
     #[serde(borrow)]
@@ -22,6 +27,9 @@ struct Row<'a> {
     input_length: &'a RawValue,
     #[serde(borrow)]
     output_length: &'a RawValue,
+    /// Ids of blocks of 512 tokens.
+    #[serde(borrow, default)]
+    hash_ids: Option<&'a RawValue>,
     /// Keys of other publishers of the same format, whose timestamps are in seconds.
     #[serde(borrow, default)]
     chat_id: Option<&'a RawValue>,
@@ -85,6 +93,24 @@ impl Mooncake {
         })
     }
 
+    fn details(&self, row: &Row<'_>) -> Result<Option<Arc<Details>>, WorkloadError> {
+        let Some(ids) = row.hash_ids else {
+            return Ok(None);
+        };
+        let read: Result<Vec<u64>, _> = serde_json::from_str(ids.get());
+        let read = read.map_err(|_| {
+            let expected = "whole numbers in brackets";
+            self.error(ids, "hash_ids", "a list of block ids", expected)
+        })?;
+        Ok((!read.is_empty()).then(|| {
+            Arc::new(Details {
+                prefix_blocks: read.into(),
+                block_tokens: BLOCK_TOKENS,
+                ..Details::default()
+            })
+        }))
+    }
+
     fn seconds(&self, row: &Row<'_>) -> Result<f64, WorkloadError> {
         let text = row.timestamp.get().as_bytes();
         let unit = self.unit.unwrap_or(TimeUnit::Milliseconds);
@@ -136,6 +162,7 @@ impl TraceReader for Mooncake {
             stamp: Stamp::Seconds(self.seconds(&row)?),
             prompt_tokens: self.tokens(row.input_length, "input_length")?,
             output_tokens: self.tokens(row.output_length, "output_length")?,
+            details: self.details(&row)?,
         };
         self.time_at = self.offset(row.timestamp);
         self.rows += 1;
@@ -147,13 +174,16 @@ impl TraceReader for Mooncake {
     }
 }
 
-/// Writes a row that shares no block of its prompt with any other.
+/// Writes a row; blocks of another size are left out.
 pub(super) fn write_row(out: &mut dyn Write, arrival: &Arrival) -> io::Result<()> {
     let timestamp = milliseconds(&arrival.time.to_string());
     let (prompt, output) = (arrival.prompt_tokens, arrival.output_tokens);
+    let details = arrival.details.as_deref();
+    let blocks = details.filter(|it| it.block_tokens == BLOCK_TOKENS);
+    let blocks = blocks.map_or(&[][..], |it| &it.prefix_blocks);
     writeln!(
         out,
-        r#"{{"timestamp": {timestamp}, "input_length": {prompt}, "output_length": {output}, "hash_ids": []}}"#
+        r#"{{"timestamp": {timestamp}, "input_length": {prompt}, "output_length": {output}, "hash_ids": {blocks:?}}}"#
     )
 }
 

@@ -120,6 +120,7 @@ impl Iterator for Reorder {
             time: SimTime::saturating(row.stamp.since(origin)),
             prompt_tokens: row.prompt_tokens,
             output_tokens: row.output_tokens,
+            details: row.details,
         }))
     }
 }

@@ -1,14 +1,18 @@
 //! A row of a trace, before it is known which instant is time zero.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::details::Details;
 
 /// A row as it is in the file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) id: u64,
     pub(super) stamp: Stamp,
     pub(super) prompt_tokens: u32,
     pub(super) output_tokens: u32,
+    pub(super) details: Option<Arc<Details>>,
 }
 
 /// A time of a trace, as exact as it is written.

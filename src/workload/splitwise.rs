@@ -48,6 +48,7 @@ impl TraceReader for Splitwise {
             stamp: Stamp::Seconds(table.seconds(TIME, *unit)?),
             prompt_tokens: table.tokens(PROMPT)?,
             output_tokens: table.tokens(OUTPUT)?,
+            details: None,
         }))
     }
 
@@ -63,6 +64,7 @@ pub(super) fn write_row(out: &mut dyn Write, arrival: &Arrival) -> io::Result<()
         time,
         prompt_tokens,
         output_tokens,
+        ..
     } = arrival;
     writeln!(out, "{id},2,0,{time},1,{prompt_tokens},{output_tokens}")
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::prefixes::{PrefixStatistics, Seen};
 use super::{Arrival, WorkloadError};
 
 /// Figures of a workload. Absent ones need more requests than there are.
@@ -34,6 +35,8 @@ pub struct TraceStatistics {
     pub prompt_tokens: LengthStatistics,
     /// Lengths of outputs.
     pub output_tokens: LengthStatistics,
+    /// What a prefix cache that never forgets could serve; `None` where nothing is said of it.
+    pub prefixes: Option<PrefixStatistics>,
 }
 
 /// How many requests arrive in a second.
@@ -118,6 +121,7 @@ impl TraceStatistics {
         let (mut second, mut minute) = (Peak::new(1.0), Peak::new(60.0));
         let mut rate = RateOverTime::default();
         let (mut prompts, mut outputs) = (Counts::default(), Counts::default());
+        let mut seen = Seen::default();
         for arrival in arrivals {
             let arrival = arrival?;
             let time = arrival.time.seconds();
@@ -132,6 +136,7 @@ impl TraceStatistics {
             rate.add(time - first);
             prompts.add(arrival.prompt_tokens);
             outputs.add(arrival.output_tokens);
+            seen.add(&arrival);
         }
         let mean_s = gaps.mean();
         let first = times.map(|(first, _)| first);
@@ -151,6 +156,7 @@ impl TraceStatistics {
             },
             prompt_tokens: prompts.statistics(),
             output_tokens: outputs.statistics(),
+            prefixes: seen.statistics(),
         })
     }
 }

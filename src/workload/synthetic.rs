@@ -94,6 +94,7 @@ impl Iterator for Synthetic {
             time,
             prompt_tokens: draw(&mut self.prompt_tokens),
             output_tokens: draw(&mut self.output_tokens),
+            details: None,
         }))
     }
 }

@@ -3,6 +3,7 @@
 //! Hand-written where the `csv` crate would do the splitting, because that one cannot say where a
 //! cell is: it has no columns, and its line numbers are off after a CRLF or an empty line.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::WorkloadError;
@@ -17,8 +18,10 @@ use crate::scenario::TimeUnit;
 pub(super) struct Table {
     rows: Lines,
     columns: &'static [&'static str],
-    /// Which cell of a row belongs to each of `columns`.
-    cells: Vec<usize>,
+    /// How many of `columns` there must be: the first.
+    required: usize,
+    /// Which cell of a row belongs to each of `columns`; none for one that is not there.
+    cells: Vec<Option<usize>>,
     /// Cells in a row; zero until the header is known.
     width: usize,
     /// Where in the row each cell ends.
@@ -31,9 +34,20 @@ impl Table {
         rows: Lines,
         columns: &'static [&'static str],
     ) -> Result<Self, WorkloadError> {
+        Self::with_optional(rows, columns, columns.len())
+    }
+
+    /// The same, where only the first `required` columns must be there; cells of the others are then
+    /// empty.
+    pub(super) fn with_optional(
+        rows: Lines,
+        columns: &'static [&'static str],
+        required: usize,
+    ) -> Result<Self, WorkloadError> {
         let mut table = Self {
             rows,
             columns,
+            required,
             cells: Vec::with_capacity(columns.len()),
             width: 0,
             ends: Vec::new(),
@@ -44,14 +58,18 @@ impl Table {
 
     fn read_header(&mut self) -> Result<(), WorkloadError> {
         if !self.advance()? {
-            let columns = self.columns.join(",");
+            let columns = self.columns[..self.required].join(",");
             let message = format!("the file is empty; expected a header with {columns}");
             return Err(self.rows.error_in_file(message));
         }
         self.width = self.ends.len();
-        for name in self.columns {
+        for (column, name) in self.columns.iter().enumerate() {
             let mut found = (0..self.width).filter(|cell| self.cell(*cell) == name.as_bytes());
             let Some(cell) = found.next() else {
+                if column >= self.required {
+                    self.cells.push(None);
+                    continue;
+                }
                 let columns: Vec<_> = (0..self.width).map(|cell| self.shown(cell)).collect();
                 let columns = columns.join(", ");
                 let message = format!("there is no column `{name}`; the columns are {columns}");
@@ -61,7 +79,7 @@ impl Table {
                 let message = format!("there is a second column `{name}`; remove or rename one");
                 return Err(self.error_at(self.range(second).start, message));
             }
-            self.cells.push(cell);
+            self.cells.push(Some(cell));
         }
         Ok(())
     }
@@ -168,7 +186,21 @@ impl Table {
 
     /// The bytes of the cell in one of the columns asked for.
     pub(super) fn text(&self, column: usize) -> &[u8] {
-        self.cell(self.cells[column])
+        self.cells[column].map_or(&[], |cell| self.cell(cell))
+    }
+
+    /// The same as text, quotes within it undoubled.
+    pub(super) fn text_of(&self, column: usize) -> Result<Cow<'_, str>, WorkloadError> {
+        match std::str::from_utf8(self.text(column)) {
+            Ok(text) if text.contains("\"\"") => Ok(text.replace("\"\"", "\"").into()),
+            Ok(text) => Ok(text.into()),
+            Err(_) => Err(self.error(column, "text", "UTF-8")),
+        }
+    }
+
+    /// An error that concerns the whole file.
+    pub(super) fn error_in_file(&self, message: String) -> WorkloadError {
+        self.rows.error_in_file(message)
     }
 
     /// A whole number, not negative: `what` it stands for.
@@ -207,7 +239,7 @@ impl Table {
         let message = if self.text(column).is_empty() {
             format!("`{name}` is empty; expected {expected}")
         } else {
-            let shown = self.shown(self.cells[column]);
+            let shown = lines::shown(self.text(column));
             format!("`{shown}` is not {what}; expected {expected} (column `{name}`)")
         };
         self.error_in(column, message)
@@ -215,7 +247,7 @@ impl Table {
 
     /// An error with words of its own, at the cell in one of the columns asked for.
     pub(super) fn error_in(&self, column: usize, message: String) -> WorkloadError {
-        let range = self.range(self.cells[column]);
+        let range = self.cells[column].map_or(0..0, |cell| self.range(cell));
         let cell = &self.row()[range.clone()];
         let blanks = cell.len() - cell.trim_ascii_start().len();
         self.error_at(range.start + blanks, message)

@@ -9,6 +9,7 @@ use super::burst_gpt::BurstGpt;
 use super::lines::Lines;
 use super::mooncake::Mooncake;
 use super::reorder::Reorder;
+use super::requests::Requests;
 use super::row::{Row, Stamp};
 use super::source::{self, Bytes};
 use super::splitwise::Splitwise;
@@ -47,7 +48,7 @@ pub(super) trait TraceReader: Send + Sync {
 /// assert_eq!(times?, [0.0, 7.5]);
 /// # Ok::<(), fleetsim::workload::WorkloadError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceReading {
     /// Its format. `None`: told by the first line.
     pub format: Option<TraceFormat>,
@@ -57,6 +58,8 @@ pub struct TraceReading {
     pub unit: Option<TimeUnit>,
     /// Rows that may be out of time order.
     pub reorder_window: usize,
+    /// Whose rows are taken, where the trace says which application each is of. `None`: all.
+    pub application: Option<String>,
 }
 
 impl Default for TraceReading {
@@ -66,6 +69,7 @@ impl Default for TraceReading {
             origin: None,
             unit: None,
             reorder_window: 10_000,
+            application: None,
         }
     }
 }
@@ -110,6 +114,9 @@ impl TraceReading {
             TraceFormat::Azure => Box::new(Azure::new(lines)?),
             TraceFormat::BurstGpt => Box::new(BurstGpt::new(lines, unit)?),
             TraceFormat::Mooncake => Box::new(Mooncake::new(lines, self.unit)),
+            TraceFormat::Requests { block_tokens } => {
+                Box::new(Requests::new(lines, block_tokens, self.application)?)
+            }
         };
         let origin = self.origin.unwrap_or(format.default_origin());
         Ok(TraceStream {
@@ -128,7 +135,7 @@ pub(super) struct Trace {
 impl Trace {
     /// Opens the file and reads its header.
     pub(super) fn play(&self) -> Result<TraceStream, WorkloadError> {
-        self.reading.open(&self.path)
+        self.reading.clone().open(&self.path)
     }
 }
 

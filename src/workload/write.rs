@@ -3,29 +3,30 @@
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 
-use super::{Arrival, WorkloadError, azure, burst_gpt, mooncake, splitwise};
+use super::{Arrival, WorkloadError, azure, burst_gpt, mooncake, requests, splitwise};
 use crate::scenario::TraceFormat;
 
 /// Writes one trace, row by row.
 ///
 /// Times are written with the fewest digits that read back as the same bits; `Azure` has
-/// nanoseconds. Time zero of all formats but `Splitwise` is the first row unless one says `origin: Zero`,
+/// nanoseconds. Time zero of `Azure`, `BurstGpt` and `Mooncake` is the first row unless one says `origin: Zero`,
 /// so a trace that begins later is moved there when it is read. A Mooncake trace with times between
-/// milliseconds needs `unit: Milliseconds` when it is read. Only `Splitwise` keeps the numbers of requests.
+/// milliseconds needs `unit: Milliseconds` when it is read. `Splitwise` and `Requests` keep
+/// the numbers of requests; `Requests` alone keeps all else that is said of them.
 ///
 /// ```
 /// use fleetsim::scenario::TraceFormat;
 /// use fleetsim::time::SimTime;
 /// use fleetsim::workload::{Arrival, TraceWriter};
 /// let mut trace = TraceWriter::new(Vec::new(), TraceFormat::Mooncake)?;
-/// trace.write(&Arrival { id: 0, time: SimTime::new(1.5)?, prompt_tokens: 374, output_tokens: 44 })?;
+/// trace.write(&Arrival { id: 0, time: SimTime::new(1.5)?, prompt_tokens: 374, output_tokens: 44, details: None })?;
 /// let text = String::from_utf8(trace.finish()?)?;
 /// assert!(text.starts_with(r#"{"timestamp": 1500, "input_length": 374, "output_length": 44"#));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TraceWriter<W: Write> {
     out: BufWriter<W>,
-    row: fn(&mut dyn Write, &Arrival) -> io::Result<()>,
+    format: TraceFormat,
 }
 
 impl<W: Write> TraceWriter<W> {
@@ -34,25 +35,36 @@ impl<W: Write> TraceWriter<W> {
     /// # Errors
     /// That of the writer.
     pub fn new(writer: W, format: TraceFormat) -> io::Result<Self> {
-        let (header, row): (_, fn(&mut dyn Write, &Arrival) -> _) = match format {
-            TraceFormat::Splitwise => (Some(splitwise::HEADER), splitwise::write_row),
-            TraceFormat::Azure => (Some(azure::HEADER), azure::write_row),
-            TraceFormat::BurstGpt => (Some(burst_gpt::HEADER), burst_gpt::write_row),
-            TraceFormat::Mooncake => (None, mooncake::write_row),
+        let header = match format {
+            TraceFormat::Splitwise => Some(splitwise::HEADER),
+            TraceFormat::Azure => Some(azure::HEADER),
+            TraceFormat::BurstGpt => Some(burst_gpt::HEADER),
+            TraceFormat::Requests { .. } => Some(requests::HEADER),
+            TraceFormat::Mooncake => None,
         };
         let mut out = BufWriter::with_capacity(1 << 16, writer);
         if let Some(header) = header {
             writeln!(out, "{header}")?;
         }
-        Ok(Self { out, row })
+        Ok(Self { out, format })
     }
 
     /// Writes a row.
     ///
     /// # Errors
-    /// That of the writer, or a time that the format cannot hold: after the year 9999 in `Azure`.
+    /// That of the writer, or what the format cannot hold: a time after the year 9999 in `Azure`, blocks of another
+    /// size in `Requests`.
     pub fn write(&mut self, arrival: &Arrival) -> io::Result<()> {
-        (self.row)(&mut self.out, arrival)
+        let out = &mut self.out;
+        match self.format {
+            TraceFormat::Splitwise => splitwise::write_row(out, arrival),
+            TraceFormat::Azure => azure::write_row(out, arrival),
+            TraceFormat::BurstGpt => burst_gpt::write_row(out, arrival),
+            TraceFormat::Mooncake => mooncake::write_row(out, arrival),
+            TraceFormat::Requests { block_tokens } => {
+                requests::write_row(out, arrival, block_tokens)
+            }
+        }
     }
 
     /// Writes what is left and gives the writer below back.
@@ -79,7 +91,7 @@ impl<W: Write> fmt::Debug for TraceWriter<W> {
 /// ```
 /// use fleetsim::time::SimTime;
 /// use fleetsim::workload::{Arrival, write_splitwise};
-/// let arrival = Arrival { id: 0, time: SimTime::new(0.1)?, prompt_tokens: 374, output_tokens: 44 };
+/// let arrival = Arrival { id: 0, time: SimTime::new(0.1)?, prompt_tokens: 374, output_tokens: 44, details: None };
 /// let mut trace = Vec::new();
 /// assert_eq!(write_splitwise(&mut trace, [Ok(arrival)])?, 1);
 /// assert!(trace.ends_with(b"token_size\n0,2,0,0.1,1,374,44\n"));

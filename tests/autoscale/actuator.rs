@@ -117,6 +117,7 @@ fn victim(victim: Victim) -> (u64, u64) {
             time: at(9.9),
             prompt_tokens: 2000,
             output_tokens,
+            details: None,
         };
         service.0.submit(arrival).unwrap();
     }

@@ -173,8 +173,9 @@ impl WorldTestExt for World {
             time,
             prompt_tokens: 1,
             output_tokens: seconds,
+            details: None,
         };
-        while service.0.submit(arrival).is_err() {
+        while service.0.submit(arrival.clone()).is_err() {
             arrival.id += 1;
         }
     }

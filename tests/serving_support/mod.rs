@@ -163,5 +163,6 @@ pub(crate) fn arrival(id: u64, time: f64, prompt_tokens: u32, output_tokens: u32
         time: at(time),
         prompt_tokens,
         output_tokens,
+        details: None,
     }
 }

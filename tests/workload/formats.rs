@@ -142,6 +142,7 @@ fn rows(count: u64) -> (Vec<u8>, Vec<Arrival>) {
             time: SimTime::new(id as f64 * 0.37).unwrap(),
             prompt_tokens: 1 + (id * 7919 % 4000) as u32,
             output_tokens: 1 + (id * 104_729 % 700) as u32,
+            details: None,
         })
         .collect();
     (written(&arrivals, Splitwise), arrivals)
@@ -353,8 +354,7 @@ proptest! {
             id,
             time: SimTime::new(nanoseconds as f64 / 1e9).unwrap(),
             prompt_tokens: 1 + id as u32 * 31,
-            output_tokens: 1 + id as u32 * 17,
-        }).collect();
+            output_tokens: 1 + id as u32 * 17, details: None }).collect();
         for format in [Splitwise, Azure, BurstGpt, Mooncake] {
             let directory = tempfile::tempdir().unwrap();
             std::fs::write(directory.path().join("t"), written(&arrivals, format)).unwrap();

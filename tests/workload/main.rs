@@ -7,6 +7,7 @@ mod bad_rows;
 mod formats;
 mod limits;
 mod order;
+mod requests;
 mod synthetic;
 mod time;
 mod traces;

@@ -8,7 +8,7 @@ use fleetsim::workload::{TraceReading, check_origin, longest_idle};
 
 use super::{HEADER, drain, seconds, trace};
 
-const FORMATS: [TraceFormat; 4] = [Splitwise, Azure, BurstGpt, Mooncake];
+const FORMATS: [TraceFormat; 5] = [Splitwise, Azure, BurstGpt, Mooncake, TraceFormat::REQUESTS];
 
 /// Rows at 3.5, 2.25 and 4 s in a format's own times, whole milliseconds where the unit is that.
 fn rows(format: TraceFormat, unit: TimeUnit) -> String {
@@ -24,12 +24,14 @@ fn rows(format: TraceFormat, unit: TimeUnit) -> String {
             "{{\"timestamp\": {}, \"input_length\": 10, \"output_length\": 5}}\n",
             number(time)
         ),
+        TraceFormat::Requests { .. } => format!("{time},10,5\n"),
         Azure => format!("1970-01-01 00:00:0{time:.2},10,5\n"),
     };
     let header = match format {
         Splitwise => HEADER,
         BurstGpt => "Timestamp,Request tokens,Response tokens\n",
         Azure => "TIMESTAMP,ContextTokens,GeneratedTokens\n",
+        TraceFormat::Requests { .. } => "arrival_s,prompt_tokens,output_tokens\n",
         Mooncake => "",
     };
     let rows: String = times.into_iter().map(row).collect();
@@ -49,7 +51,7 @@ fn read(
     if let Workload::Trace { origin, unit, .. } = &mut spec {
         (*origin, *unit) = (said_origin, said_unit);
     }
-    if let Err(error) = check_origin(&spec, directory.path()) {
+    if let Err(error) = check_origin(&spec, directory.path(), "chat") {
         return Err(error.to_string());
     }
     match drain(&spec, directory.path()) {
@@ -73,17 +75,16 @@ fn every_format_takes_every_origin_and_unit_that_it_has_room_for() {
                 };
                 let text = rows(format, unit.unwrap_or(usual));
                 let found = read(&text, format, origin, unit);
-                if format == Azure && unit.is_some() {
+                if matches!(format, Azure | TraceFormat::Requests { .. }) && unit.is_some() {
                     let error = found.expect_err(&case);
-                    assert!(
-                        error.contains("`Azure` have a unit of their own"),
-                        "{error}"
-                    );
+                    assert!(error.contains("have a unit of their own"), "{error}");
                     continue;
                 }
                 // What is written relative begins at zero, what has a clock at its first row.
                 let zero = match (format, origin) {
-                    (Splitwise, None) | (_, Some(Origin::Zero)) => true,
+                    (Splitwise | TraceFormat::Requests { .. }, None) | (_, Some(Origin::Zero)) => {
+                        true
+                    }
                     (_, None | Some(Origin::First)) => false,
                 };
                 let expected = if zero { from_zero } else { from_first };
@@ -189,7 +190,7 @@ fn a_first_request_far_from_zero_is_refused_and_both_ways_out_work() {
         let at = |seconds| fleetsim::time::SimTime::saturating(seconds);
         *window = Some((at(epoch - 5.0), at(epoch + 100.0)));
     }
-    assert_eq!(check_origin(&spec, directory.path()), Ok(()));
+    assert_eq!(check_origin(&spec, directory.path(), "chat"), Ok(()));
     let (arrivals, error) = drain(&spec, directory.path());
     assert_eq!((seconds(&arrivals), error), (vec![5.0, 65.0], None));
 

@@ -53,7 +53,7 @@ fn the_published_azure_traces_are_read_to_the_last_row() {
         );
         assert!(arrivals.iter().map(|arrival| arrival.id).eq(0..rows as u64));
         assert!(arrivals.is_sorted_by_key(|arrival| arrival.time));
-        let end = arrivals[rows - 1];
+        let end = &arrivals[rows - 1];
         assert_eq!((end.output_tokens, end.time.seconds()), last, "{file}");
     }
 }
@@ -84,6 +84,7 @@ fn columns_are_found_by_name_among_others() {
         time: SimTime::new(time).unwrap(),
         prompt_tokens,
         output_tokens,
+        details: None,
     };
     assert_eq!(arrivals, [row(7, 1.5, 10, 5), row(8, 2.5, 11, 6)]);
 }
@@ -132,11 +133,10 @@ proptest! {
                 id,
                 time: SimTime::new(*time).unwrap(),
                 prompt_tokens: tokens.0,
-                output_tokens: tokens.1,
-            })
+                output_tokens: tokens.1, details: None })
             .collect();
         let mut text = Vec::new();
-        let written = write_splitwise(&mut text, arrivals.iter().copied().map(Ok));
+        let written = write_splitwise(&mut text, arrivals.iter().cloned().map(Ok));
         prop_assert_eq!(written, Ok(arrivals.len() as u64));
         prop_assert_eq!(drain_text(text, Splitwise), (arrivals, None));
     }

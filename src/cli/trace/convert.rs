@@ -69,9 +69,14 @@ fn seconds(text: &str) -> Result<SimTime, String> {
 impl Convert {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let trace = self.reading.open(&self.file)?;
+        let to = match (self.to, trace.format()) {
+            // Blocks keep their size.
+            (TraceFormat::Requests { .. }, from @ TraceFormat::Requests { .. }) => from,
+            (to, _) => to,
+        };
         let limits = self.selection.limits();
         let mut arrivals = limits.apply(trace).map_err(Failure::input)?;
-        let written = self.output.write(self.to, arrivals.by_ref())?;
+        let written = self.output.write(to, arrivals.by_ref())?;
         written.tell(arrivals.source().left_out());
         Ok(())
     }

@@ -45,7 +45,13 @@ impl Trace {
 
 impl ValueEnum for TraceFormat {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Splitwise, Self::Azure, Self::BurstGpt, Self::Mooncake]
+        &[
+            Self::Splitwise,
+            Self::Azure,
+            Self::BurstGpt,
+            Self::Mooncake,
+            Self::REQUESTS,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -62,6 +68,10 @@ impl ValueEnum for TraceFormat {
             Self::Mooncake => (
                 "Mooncake",
                 "Lines of JSON with timestamp, input_length and more",
+            ),
+            Self::Requests { .. } => (
+                "Requests",
+                "CSV with arrival_s, prompt_tokens, output_tokens; priority, session, prefix_blocks",
             ),
         };
         Some(PossibleValue::new(name).help(help))
@@ -108,15 +118,28 @@ struct Reading {
     /// Milliseconds]
     #[arg(long, value_name = "UNIT", ignore_case = true)]
     unit: Option<TimeUnit>,
+    /// Tokens that an id of prefix_blocks stands for, in Requests [default: 512]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..))]
+    block_tokens: Option<u32>,
+    /// Take only rows of this application, where the trace says which application each is of
+    #[arg(long = "of-application", value_name = "NAME")]
+    application: Option<String>,
 }
 
 impl Reading {
     /// Opens a trace; `-` is standard input.
     fn open(&self, file: &Path) -> Result<TraceStream, Failure> {
+        let format = match (self.format, self.block_tokens) {
+            (None | Some(TraceFormat::Requests { .. }), Some(block_tokens)) => {
+                Some(TraceFormat::Requests { block_tokens })
+            }
+            (format, _) => format,
+        };
         let reading = TraceReading {
-            format: self.format,
+            format,
             origin: self.origin,
             unit: self.unit,
+            application: self.application.clone(),
             ..TraceReading::default()
         };
         let trace = if file == Path::new("-") {

@@ -25,6 +25,8 @@ pub(super) struct Written {
     pub(super) requests: u64,
     /// When the first of them arrives, in seconds.
     first_s: f64,
+    /// Requests of which not all that is said could be written.
+    lost: u64,
     /// Whether an arrival is between two milliseconds.
     fractions: bool,
     format: TraceFormat,
@@ -109,6 +111,7 @@ impl Written {
         Self {
             requests: 0,
             first_s: 0.0,
+            lost: 0,
             fractions: false,
             format,
             file,
@@ -119,8 +122,9 @@ impl Written {
     pub(super) fn tell(&self, left_out: u64) {
         let mut lines = Vec::new();
         if let Some(file) = &self.file {
-            let (file, requests, format) = (file.display(), self.requests, self.format);
-            lines.push(format!("{file}: {requests} requests as {format:?}"));
+            let (file, requests) = (file.display(), self.requests);
+            let format = self.format.name();
+            lines.push(format!("{file}: {requests} requests as {format}"));
         }
         if left_out > 0 {
             lines.push(format!(
@@ -134,6 +138,20 @@ impl Written {
                  unless with `origin: Zero`",
                 self.format.name(),
                 self.first_s
+            ));
+        }
+        if let TraceFormat::Requests { block_tokens } = self.format
+            && block_tokens != 512
+        {
+            lines.push(format!(
+                "its blocks have {block_tokens} tokens: read it as `Requests(block_tokens: {block_tokens})`"
+            ));
+        }
+        if self.lost > 0 {
+            lines.push(format!(
+                "sessions, priorities or prefixes of {} requests have no place in {}; `Requests` has one",
+                self.lost,
+                self.format.name()
             ));
         }
         if self.format == TraceFormat::Mooncake && self.fractions {
@@ -177,6 +195,16 @@ fn write_all<W: Write>(
         }
         let milliseconds = arrival.time.seconds() * 1e3;
         written.fractions |= (milliseconds - milliseconds.round()).abs() > 1e-6;
+        let lost = match (format, &arrival.details) {
+            (_, None) | (TraceFormat::Requests { .. }, _) => false,
+            (TraceFormat::Mooncake, Some(it)) => {
+                it.session.is_some()
+                    || it.priority != 0
+                    || (it.block_tokens != 512 && !it.prefix_blocks.is_empty())
+            }
+            _ => true,
+        };
+        written.lost += u64::from(lost);
         written.requests += 1;
     }
     let mut out = trace.finish()?;

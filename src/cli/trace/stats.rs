@@ -71,6 +71,7 @@ fn table(described: &Described<'_>) -> String {
         gaps,
         prompt_tokens,
         output_tokens,
+        prefixes,
     } = &described.statistics;
     let (file, format) = (described.file.display(), &described.format);
     let mut text = format!("{file}: {requests} requests ({format})\n");
@@ -105,6 +106,13 @@ fn table(described: &Described<'_>) -> String {
         figure(gaps.mean_s),
         figure(gaps.cv)
     );
+    if let Some(prefixes) = prefixes {
+        let _ = writeln!(
+            text,
+            "  prefixes    a prefix cache that never forgets could serve {:.1} % of the prompt tokens",
+            prefixes.served_share * 100.0
+        );
+    }
     text += "\n  tokens         mean       min       p50       p90       p95       p99       max         total\n";
     text += &lengths_line("prompts", prompt_tokens);
     text += &lengths_line("outputs", output_tokens);

@@ -115,7 +115,7 @@ impl Excerpts {
                 self.add_run(run);
             }
             self.add_request(Request {
-                record: *record,
+                record: record.clone(),
                 application: *application,
                 end: end.max(record.arrival),
             });

@@ -68,6 +68,14 @@ pub trait Cells {
     /// Text.
     fn text(&mut self, value: &str);
 
+    /// The id of a request: its number or, where it has one and there is room for text, its name.
+    fn id(&mut self, number: u64, name: Option<&str>) {
+        match name {
+            Some(name) => self.text(name),
+            None => self.integer(number),
+        }
+    }
+
     /// No value.
     fn empty(&mut self);
 

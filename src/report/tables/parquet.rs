@@ -123,6 +123,11 @@ impl Group {
 }
 
 impl Cells for Group {
+    /// A column has one type: numbers.
+    fn id(&mut self, number: u64, _: Option<&str>) {
+        self.integer(number);
+    }
+
     fn integer(&mut self, value: u64) {
         if let Values::Integers(column) = self.cell() {
             // Numbers are of instances, tokens and bytes, all far below 2^63.

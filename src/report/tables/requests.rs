@@ -39,7 +39,8 @@ impl Table for Requests {
             None if request.output_tokens == 1 => request.prompt_instance,
             instance => instance,
         };
-        cells.integer(request.id);
+        let details = request.details.as_deref();
+        cells.id(request.id, details.and_then(|it| it.name.as_deref()));
         cells.text(application);
         cells.float(request.arrival.seconds());
         cells.integer(request.prompt_tokens.into());

@@ -17,7 +17,8 @@ pub enum Workload {
         path: PathBuf,
         /// Its format. Required.
         format: TraceFormat,
-        /// Which instant is time zero. Default `Zero` for `Splitwise`, `First` for the other formats.
+        /// Which instant is time zero. Default `Zero` for `Splitwise` and `Requests`, `First` for the
+        /// other formats.
         #[serde(default)]
         origin: Option<Origin>,
         /// What the times of `Splitwise`, `BurstGpt` and `Mooncake` count. Default `Seconds`; for
@@ -83,6 +84,7 @@ fn unit_scale() -> f64 {
 
 /// The columns of a recorded trace: its rows say when a request came, and its lengths in tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub enum TraceFormat {
     /// `request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size`
     Splitwise,
@@ -95,6 +97,20 @@ pub enum TraceFormat {
     /// Files with timestamps that have fractions, or with `chat_id`, `parent_chat_id` or `turn`, may be in
     /// seconds: they need a `unit`.
     Mooncake,
+    /// CSV with `arrival_s,prompt_tokens,output_tokens` and, where wanted,
+    /// `request_id,application,priority,session,prefix_blocks`, in any order. Only rows of the application
+    /// are taken, and those that name none. `prefix_blocks` are ids separated by blanks: where two requests
+    /// have the same ids from the first on, their tokens are the same.
+    Requests {
+        /// Tokens that an id of `prefix_blocks` stands for. Default 512.
+        #[serde(default = "default_block_tokens")]
+        #[schemars(range(min = 1))]
+        block_tokens: u32,
+    },
+}
+
+fn default_block_tokens() -> u32 {
+    512
 }
 
 /// Which instant of a trace is time zero.
@@ -116,6 +132,9 @@ pub enum TimeUnit {
 }
 
 impl TraceFormat {
+    /// `Requests` with blocks of 512 tokens.
+    pub const REQUESTS: Self = Self::Requests { block_tokens: 512 };
+
     /// Its name in a scenario.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -124,6 +143,7 @@ impl TraceFormat {
             Self::Azure => "Azure",
             Self::BurstGpt => "BurstGpt",
             Self::Mooncake => "Mooncake",
+            Self::Requests { .. } => "Requests",
         }
     }
 
@@ -132,7 +152,7 @@ impl TraceFormat {
     #[must_use]
     pub const fn default_origin(self) -> Origin {
         match self {
-            Self::Splitwise => Origin::Zero,
+            Self::Splitwise | Self::Requests { .. } => Origin::Zero,
             Self::Azure | Self::BurstGpt | Self::Mooncake => Origin::First,
         }
     }
@@ -142,7 +162,7 @@ impl TraceFormat {
     pub const fn takes_unit(self) -> bool {
         match self {
             Self::Splitwise | Self::BurstGpt | Self::Mooncake => true,
-            Self::Azure => false,
+            Self::Azure | Self::Requests { .. } => false,
         }
     }
 }

@@ -74,7 +74,7 @@ pub use recorder::BatchRun;
 ///     performance: Performance::Constant(ConstantTime::new(seconds(1.0), seconds(0.5))),
 /// });
 /// endpoint.open(engine);
-/// endpoint.submit(Arrival { id: 0, time: SimTime::ZERO, prompt_tokens: 10, output_tokens: 5 })?;
+/// endpoint.submit(Arrival { id: 0, time: SimTime::ZERO, prompt_tokens: 10, output_tokens: 5, details: None })?;
 /// endpoint.serve_until(SimTime::MAX);
 /// let record = endpoint.take_ended().next().unwrap();
 /// assert_eq!(record.ttft(), Some(seconds(1.0)));

@@ -34,6 +34,7 @@ impl Endpoint {
             token_instance,
             restarts: self.requests.restarts(id),
             outcome,
+            details: self.requests.details(id).cloned(),
         }
     }
 

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use crate::time::{SimDuration, SimTime};
+use crate::workload::Details;
 
 /// How a request stands when it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ impl Rejection {
 /// What became of one request.
 ///
 /// Instances are given by their numbers in the fleet.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RequestRecord {
     /// The workload's number for it.
     pub id: u64,
@@ -59,6 +62,8 @@ pub struct RequestRecord {
     pub restarts: u32,
     /// How it stands.
     pub outcome: Outcome,
+    /// What its workload says of it beside its lengths.
+    pub details: Option<Arc<Details>>,
 }
 
 impl RequestRecord {
