@@ -131,6 +131,9 @@ pub mod validation;
 pub mod warning;
 pub mod workload;
 
+/// What scenarios can name: policies, engines, routers and step models, built in or of your own.
+pub use autoscale::PolicyRegistry as Registry;
+
 /// The ECS that the control plane is made of. A host that derives components of its own has it among its
 /// own dependencies, in this version.
 pub use bevy_ecs;

@@ -1,5 +1,6 @@
 use std::any::TypeId;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, Schedules, SystemSet};
@@ -12,6 +13,8 @@ use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actu
 use crate::document::suggest;
 use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
 use crate::scenario::{CheckedScenario, Diagnostics, Problem};
+use crate::serving::ServingRegistry;
+use crate::serving::registry::{EngineKind, RouterKind, StepModelKind};
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 
@@ -25,6 +28,7 @@ use crate::warning::{Warning, Warnings};
 #[derive(Clone, Debug, Default)]
 pub struct PolicyRegistry {
     policies: Vec<PolicyKind>,
+    serving: ServingRegistry,
 }
 
 /// Within [`TickSet::Sense`]: signals are read.
@@ -111,6 +115,46 @@ impl PolicyRegistry {
         self
     }
 
+    /// Adds an engine that scenarios can name; one of the same name is replaced.
+    pub fn register_engine<K: EngineKind>(&mut self) -> &mut Self {
+        self.serving.register_engine::<K>();
+        self
+    }
+
+    /// Adds a router that scenarios can name as their scheduler; one of the same name is replaced.
+    pub fn register_router<K: RouterKind>(&mut self) -> &mut Self {
+        self.serving.register_router::<K>();
+        self
+    }
+
+    /// Adds a step model that scenarios can name as their performance; one of the same name is replaced.
+    pub fn register_step_model<K: StepModelKind>(&mut self) -> &mut Self {
+        self.serving.register_step_model::<K>();
+        self
+    }
+
+    /// The engines, routers and step models that are not built in.
+    #[must_use]
+    pub const fn serving(&self) -> &ServingRegistry {
+        &self.serving
+    }
+
+    /// Reads and checks a scenario file that may name what is registered.
+    ///
+    /// # Errors
+    /// As [`CheckedScenario::load`].
+    pub fn load(&self, path: &Path, overrides: &[String]) -> Result<CheckedScenario, Diagnostics> {
+        CheckedScenario::load_with(path, overrides, &self.serving.terms())
+    }
+
+    /// Reads and checks the text of a scenario that may name what is registered.
+    ///
+    /// # Errors
+    /// As [`CheckedScenario::from_ron`].
+    pub fn from_ron(&self, text: &str, directory: &Path) -> Result<CheckedScenario, Diagnostics> {
+        CheckedScenario::from_ron_with(text, directory, &self.serving.terms())
+    }
+
     /// Each policy, in the order of registration.
     pub fn policies(&self) -> impl Iterator<Item = &PolicyKind> {
         self.policies.iter()
@@ -122,6 +166,7 @@ impl PolicyRegistry {
     /// # Errors
     /// [`Diagnostics`] with everything that is wrong, each at its place.
     pub fn check(&self, checked: &CheckedScenario) -> Result<Warnings, Diagnostics> {
+        self.serving.check(checked)?;
         let mut problems = Vec::new();
         let mut warnings = checked.warnings().clone();
         for index in 0..checked.scenario().applications.len() {

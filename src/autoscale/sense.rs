@@ -183,7 +183,7 @@ fn begin(
         let performance = templates.performance(role, sku)?;
         Some(FULL_PROMPT as f64 / performance.iteration(FULL_PROMPT, 0))
     };
-    let limits = templates.engine(role).map(|engine| engine.limits());
+    let limits = templates.limits(role);
     let (max_batch_size, max_batch_tokens) =
         limits.map_or((None, None), |it| (it.requests, it.step_tokens));
     RoleSnapshot {

@@ -189,9 +189,11 @@ impl FleetBench {
 fn capacity(scheduler: &Scheduler, instances: u32) -> f64 {
     let instances = f64::from(instances);
     match scheduler {
-        Scheduler::RoundRobin | Scheduler::Random | Scheduler::Jsq | Scheduler::TokenJsq => {
-            3.7 * instances
-        }
+        Scheduler::RoundRobin
+        | Scheduler::Random
+        | Scheduler::Jsq
+        | Scheduler::TokenJsq
+        | Scheduler::Named(_) => 3.7 * instances,
         Scheduler::MixedPool { .. } => 3.6 * instances,
         // `KvJsq` counts a request at its token instance only once its cache is there. With 1,000
         // instances and more, what comes in the meantime goes to the same one, and transfers wait for

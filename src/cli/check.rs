@@ -56,7 +56,7 @@ fn load(
     overrides: &[String],
     policies: &PolicyRegistry,
 ) -> Result<(CheckedScenario, Warnings), Diagnostics> {
-    let checked = CheckedScenario::load(path, overrides)?;
+    let checked = policies.load(path, overrides)?;
     let mut warnings = policies.check(&checked)?;
     traces(&checked, &mut warnings)?;
     Ok((checked, warnings))

@@ -47,7 +47,7 @@ impl Compare {
         let output = self.output;
         let command = self.input.command("compare");
         let strict = self.input.strict;
-        let checked = self.input.load()?;
+        let checked = self.input.load(policies)?;
         let mut contest =
             Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;
         let telling = Telling {

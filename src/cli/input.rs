@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::destination::Destination;
+use crate::autoscale::PolicyRegistry;
 use crate::scenario::CheckedScenario;
 
 /// Which scenario.
@@ -39,11 +40,13 @@ impl Input {
         command
     }
 
-    pub(super) fn load(mut self) -> Result<CheckedScenario, Failure> {
+    pub(super) fn load(mut self, registry: &PolicyRegistry) -> Result<CheckedScenario, Failure> {
         if let Some(seed) = self.seed {
             self.overrides.push(format!("seed={seed}"));
         }
-        CheckedScenario::load(&self.scenario, &self.overrides).map_err(Failure::input)
+        registry
+            .load(&self.scenario, &self.overrides)
+            .map_err(Failure::input)
     }
 }
 

@@ -1,12 +1,13 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use serde_json::Value as Json;
+use schemars::JsonSchema;
+use serde_json::{Value as Json, json};
 
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::catalog::Catalog;
-use crate::scenario::Scheduler;
+use crate::scenario::{Engine, Performance, Scheduler};
 
 /// List what a scenario can name
 #[derive(Debug, Args)]
@@ -22,6 +23,12 @@ enum What {
     Policies,
     /// Schedulers, with their parameters and defaults
     Schedulers,
+    /// The same by their other name: where requests go
+    Routers,
+    /// Engines, with their parameters and defaults
+    Engines,
+    /// Step models, a scenario's `performance`, with their parameters and defaults
+    StepModels,
     /// SKUs of the built-in catalog
     Skus,
     /// Models of the built-in catalog
@@ -35,7 +42,9 @@ impl List {
         let catalog = Catalog::built_in();
         print(&match self.what {
             What::Policies => policies(registry),
-            What::Schedulers => schedulers(),
+            What::Schedulers | What::Routers => terms::<Scheduler>(registry, "Scheduler"),
+            What::Engines => terms::<Engine>(registry, "Engine"),
+            What::StepModels => terms::<Performance>(registry, "Performance"),
             What::Skus => skus(&catalog),
             What::Models => models(&catalog),
             What::Profiles => profiles(&catalog),
@@ -52,8 +61,11 @@ fn policies(registry: &PolicyRegistry) -> String {
     text
 }
 
-fn schedulers() -> String {
-    let schema = schemars::schema_for!(Scheduler).to_value();
+/// The variants of an enum that scenarios name, built in or registered.
+fn terms<T: JsonSchema>(registry: &PolicyRegistry, of: &str) -> String {
+    let mut scenario = json!({ "$defs": { of: schemars::schema_for!(T).to_value() } });
+    registry.serving().terms().extend(&mut scenario);
+    let schema = &scenario["$defs"][of];
     let mut text = String::new();
     for variant in schema["oneOf"].as_array().into_iter().flatten() {
         let payload = variant["properties"].as_object();

@@ -88,7 +88,7 @@ impl Run {
             quiet: output.quiet,
             strict: self.input.strict,
         };
-        let checked = self.input.load()?;
+        let checked = self.input.load(policies)?;
         let scenario = checked.scenario();
         let simulation = Simulation::with_policies(&checked, policies);
         let mut simulation = simulation.map_err(Failure::input)?;

@@ -3,7 +3,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
-use crate::scenario::json_schema;
+use crate::scenario::{json_schema, own_definitions};
 
 /// Print the JSON Schema of a scenario, for editors
 ///
@@ -14,7 +14,9 @@ pub(super) struct Schema {}
 impl Schema {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let Self {} = self;
-        let schema = with_policies(json_schema(), policies);
+        let mut schema = json_schema();
+        policies.serving().terms().extend(&mut schema);
+        let schema = with_policies(schema, policies);
         let text = serde_json::to_string_pretty(&schema)
             .map_err(|error| Failure::Running(format!("cannot write the schema: {error}")))?;
         print(&(text + "\n"))
@@ -30,16 +32,7 @@ fn with_policies(mut scenario: Json, registry: &PolicyRegistry) -> Json {
     let mut terms = vec![json!({ "const": "None", "description": "Leaves the fleet as it is." })];
     for policy in registry.policies() {
         let name = policy.name();
-        let mut schema = policy.schema();
-        rename_references(&mut schema, name);
-        if let Some(fields) = schema.as_object_mut() {
-            fields.remove("$schema");
-            let own = fields.remove("$defs");
-            for (definition, schema) in own.as_ref().and_then(Json::as_object).into_iter().flatten()
-            {
-                definitions.insert(format!("{name}.{definition}"), schema.clone());
-            }
-        }
+        let schema = own_definitions(policy.schema(), name, &mut definitions);
         terms.push(json!({ "const": name, "description": policy.summary() }));
         terms.push(json!({
             "type": "object",
@@ -56,24 +49,4 @@ fn with_policies(mut scenario: Json, registry: &PolicyRegistry) -> Json {
         all.extend(definitions);
     }
     scenario
-}
-
-/// Puts a policy's name before the definitions that its schema refers to.
-fn rename_references(schema: &mut Json, policy: &str) {
-    match schema {
-        Json::Object(fields) => {
-            for (key, value) in fields {
-                match value {
-                    Json::String(target) if key == "$ref" => {
-                        *target = target.replace("#/$defs/", &format!("#/$defs/{policy}."));
-                    }
-                    _ => rename_references(value, policy),
-                }
-            }
-        }
-        Json::Array(items) => items
-            .iter_mut()
-            .for_each(|item| rename_references(item, policy)),
-        _ => {}
-    }
 }

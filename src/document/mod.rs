@@ -21,6 +21,7 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 pub use diagnostics::{Diagnostics, Position, Problem};
 pub(crate) use nearest::suggest;
@@ -83,6 +84,11 @@ pub(crate) fn items(name: &str, list: &str) -> Result<Vec<String>, Diagnostics> 
 /// Checks a value made in code as the text that it would be written as, which is returned, too.
 /// The problems have paths but no places.
 pub(crate) fn check<T: Serialize + JsonSchema>(value: &T) -> (String, Vec<Problem>) {
+    check_as(value, &schema_of::<T>())
+}
+
+/// The same by another schema than that of `T`.
+pub(crate) fn check_as<T: Serialize>(value: &T, schema: &Json) -> (String, Vec<Problem>) {
     let text = match options().to_string(value) {
         Ok(text) => text,
         Err(error) => {
@@ -94,15 +100,19 @@ pub(crate) fn check<T: Serialize + JsonSchema>(value: &T) -> (String, Vec<Proble
         Ok(document) => document,
         Err(problems) => return (text, problems),
     };
-    let (mut problems, _) = document.check::<T>(&document.root, "");
+    let (mut problems, _) = document.check(&document.root, "", schema);
     for problem in &mut problems {
         problem.position = None;
     }
     (text, problems)
 }
 
-fn options() -> ron::Options {
+pub(crate) fn options() -> ron::Options {
     ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME)
+}
+
+fn schema_of<T: JsonSchema>() -> Json {
+    schemars::schema_for!(T).to_value()
 }
 
 /// A RON text and what is where in it.
@@ -135,7 +145,12 @@ impl Document {
     /// Reads the text as a `T`: the value as far as it can be understood, and what is wrong.
     /// Without a value there is at least one problem.
     pub(crate) fn read<T: DeserializeOwned + JsonSchema>(&self) -> (Option<T>, Vec<Problem>) {
-        self.read_node(&self.root, "", 0..self.text().len())
+        self.read_as(&schema_of::<T>())
+    }
+
+    /// The same by another schema than that of `T`.
+    pub(crate) fn read_as<T: DeserializeOwned>(&self, schema: &Json) -> (Option<T>, Vec<Problem>) {
+        self.read_node(&self.root, "", 0..self.text().len(), schema)
     }
 
     /// Reads the value at a path as a `T`; none where the text has none.
@@ -148,19 +163,20 @@ impl Document {
             return Ok(None);
         };
         let node = node.some();
-        match self.read_node(node, path, node.span.clone()) {
+        match self.read_node(node, path, node.span.clone(), &schema_of::<T>()) {
             (value, problems) if problems.is_empty() => Ok(value),
             (_, problems) => Err(problems),
         }
     }
 
-    fn read_node<T: DeserializeOwned + JsonSchema>(
+    fn read_node<T: DeserializeOwned>(
         &self,
         node: &Node,
         path: &str,
         range: Range<usize>,
+        schema: &Json,
     ) -> (Option<T>, Vec<Problem>) {
-        let (mut problems, fixes) = self.check::<T>(node, path);
+        let (mut problems, fixes) = self.check(node, path, schema);
         let fixed = self.fixed(fixes);
         let behind = self.text().len() - range.end;
         let text = &fixed.text()[range.start..fixed.text().len() - behind];
@@ -178,9 +194,8 @@ impl Document {
         }
     }
 
-    fn check<T: JsonSchema>(&self, node: &Node, path: &str) -> (Vec<Problem>, Vec<Fix>) {
-        let schema = schemars::schema_for!(T).to_value();
-        let checked = schema::check(self.text(), node, path, &schema);
+    fn check(&self, node: &Node, path: &str, schema: &Json) -> (Vec<Problem>, Vec<Fix>) {
+        let checked = schema::check(self.text(), node, path, schema);
         let findings = checked.findings.into_iter();
         let problems = findings
             .map(|finding| Problem {

@@ -96,10 +96,17 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
         memory_bytes: fit.memory_bytes,
         performance: fit.performance.clone(),
     };
+    let named = template.named.clone();
     let Some(mut service) = world.get_mut::<Service>(application) else {
         return;
     };
-    let engine = service.0.add_engine(spec);
+    let engine = match named {
+        Some(named) => {
+            let engine = named.build(&service.0.site(&spec));
+            service.0.add(number, role, engine)
+        }
+        None => service.0.add_engine(spec),
+    };
     world.entity_mut(instance).insert(EngineHandle(engine));
     world.resource_mut::<Ledger>().join(number, engine);
 }

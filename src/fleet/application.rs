@@ -9,7 +9,8 @@ use bevy_ecs::entity::Entity;
 use crate::catalog::Catalog;
 use crate::random::{Delay, Stream};
 use crate::scenario::{self, Drain, Engine, Template};
-use crate::serving::{Endpoint, Performance, PossibleEngine, Role};
+use crate::serving::registry::{NamedEngine, NamedKinds, StepSite};
+use crate::serving::{Endpoint, EngineLimits, Performance, PerformanceError, PossibleEngine, Role};
 use crate::time::SimDuration;
 
 use super::stock::Kind;
@@ -92,6 +93,8 @@ pub struct Templates {
 pub(super) struct InstanceTemplate {
     pub(super) role: Role,
     pub(super) engine: Engine,
+    /// The engine, if it is not built in.
+    pub(super) named: Option<NamedEngine>,
     pub(super) processors: u32,
     /// What it comes to on each SKU of the fleet.
     fits: Vec<Result<Fit, ScalingError>>,
@@ -110,15 +113,20 @@ impl Templates {
         catalog: &Catalog,
         weights_bytes: u64,
         kinds: &[Kind],
+        named: &NamedKinds,
     ) -> Self {
-        let template = |template: &Template| InstanceTemplate {
-            role: template.role,
-            engine: template.engine,
-            processors: template.processors(),
-            fits: kinds
-                .iter()
-                .map(|kind| Fit::new(application, template, catalog, weights_bytes, kind))
-                .collect(),
+        let template = |(position, template): (usize, &Template)| {
+            let engine = named.engine(position).cloned();
+            let limits = limits(template.engine, engine.as_ref());
+            let fit = |kind| Fit::new(application, template, catalog, kind, named);
+            let fit = |kind| fit(kind).and_then(|it| it.beside(weights_bytes, limits, kind));
+            InstanceTemplate {
+                role: template.role,
+                engine: template.engine,
+                named: engine,
+                processors: template.processors(),
+                fits: kinds.iter().map(fit).collect(),
+            }
         };
         let roles: BTreeSet<Role> = application.instances.iter().map(|it| it.role).collect();
         let order = |role| {
@@ -129,7 +137,12 @@ impl Templates {
             kinds.iter().enumerate().map(on)
         };
         Self {
-            templates: application.instances.iter().map(template).collect(),
+            templates: application
+                .instances
+                .iter()
+                .enumerate()
+                .map(template)
+                .collect(),
             order: roles.into_iter().flat_map(order).collect(),
         }
     }
@@ -174,10 +187,10 @@ impl Templates {
             .map(|(template, _)| template.processors)
     }
 
-    /// How an instance of a role batches, of the first template of the role.
+    /// What an instance of a role can hold and do at most, of the first template of the role.
     #[must_use]
-    pub fn engine(&self, role: Role) -> Option<Engine> {
-        Some(self.get(self.first_of(role)?).engine)
+    pub fn limits(&self, role: Role) -> Option<EngineLimits> {
+        Some(self.get(self.first_of(role)?).limits())
     }
 
     /// The performance of an instance that scale-up makes of a role on the SKU at this position of the
@@ -197,15 +210,26 @@ impl Templates {
         self.templates
             .iter()
             .flat_map(|template| {
-                template.fits.iter().flatten().map(|fit| {
-                    PossibleEngine::new(template.role, template.engine, fit.memory_bytes)
+                template.fits.iter().flatten().map(|fit| PossibleEngine {
+                    role: template.role,
+                    limits: template.limits(),
+                    memory_bytes: fit.memory_bytes,
                 })
             })
             .collect()
     }
 }
 
+/// What an engine can hold and do at most, be it built in or not.
+fn limits(engine: Engine, named: Option<&NamedEngine>) -> EngineLimits {
+    named.map_or_else(|| engine.limits(), NamedEngine::limits)
+}
+
 impl InstanceTemplate {
+    pub(super) fn limits(&self) -> EngineLimits {
+        limits(self.engine, self.named.as_ref())
+    }
+
     /// What it comes to on the SKU at this position of the fleet.
     pub(super) fn on(&self, sku: usize) -> Result<&Fit, ScalingError> {
         self.fits[sku].as_ref().map_err(Clone::clone)
@@ -217,8 +241,8 @@ impl Fit {
         application: &scenario::Application,
         template: &Template,
         catalog: &Catalog,
-        weights_bytes: u64,
         kind: &Kind,
+        named: &NamedKinds,
     ) -> Result<Self, ScalingError> {
         let needed = template.processors();
         let sku = kind.sku();
@@ -229,24 +253,45 @@ impl Fit {
                 processors: sku.processors,
             });
         }
-        let performance = Performance::new(
-            &application.performance,
+        let site = StepSite {
             catalog,
-            &application.model,
-            &sku.processor,
-            template.tensor_parallelism,
-        )?;
+            model: &application.model,
+            processor: &sku.processor,
+            tensor_parallelism: template.tensor_parallelism,
+            pipeline_parallelism: template.pipeline_parallelism,
+        };
+        let performance = match named.performance(&site) {
+            Some(named) => named.map_err(PerformanceError::Named)?,
+            None => Performance::new(
+                &application.performance,
+                catalog,
+                site.model,
+                site.processor,
+                site.tensor_parallelism,
+            )?,
+        };
         let memory_bytes = u64::from(needed).saturating_mul(kind.processor().memory_bytes);
-        if memory_bytes <= weights_bytes && template.engine.limits().counts_memory() {
-            return Err(ScalingError::TooLittleMemory {
-                sku: sku.name.clone(),
-                weights_bytes,
-                memory_bytes,
-            });
-        }
         Ok(Self {
             memory_bytes,
             performance,
         })
+    }
+
+    /// The same where the weights leave room for anything.
+    fn beside(
+        self,
+        weights_bytes: u64,
+        limits: EngineLimits,
+        kind: &Kind,
+    ) -> Result<Self, ScalingError> {
+        let memory_bytes = self.memory_bytes;
+        if memory_bytes <= weights_bytes && limits.counts_memory() {
+            return Err(ScalingError::TooLittleMemory {
+                sku: kind.sku().name.clone(),
+                weights_bytes,
+                memory_bytes,
+            });
+        }
+        Ok(self)
     }
 }

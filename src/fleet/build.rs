@@ -5,8 +5,9 @@ use bevy_ecs::message::Messages;
 use bevy_ecs::world::World;
 
 use crate::random::Stream;
-use crate::scenario::{self, CheckedScenario};
-use crate::serving::{Endpoint, EndpointConfig};
+use crate::scenario::{self, CheckedScenario, Diagnostics};
+use crate::serving::registry::NamedKinds;
+use crate::serving::{Endpoint, EndpointConfig, ServingRegistry};
 use crate::time::SimTime;
 use crate::workload::{self, WorkloadError};
 
@@ -49,6 +50,9 @@ pub enum InstallError {
         /// Why not.
         error: ScalingError,
     },
+    /// The scenario names an engine, a scheduler or a step time that nobody knows, or with wrong parameters.
+    #[error("{0}")]
+    Named(Diagnostics),
     /// The world already has a fleet.
     #[error("the world already has a fleet: use a world of its own for each")]
     Installed,
@@ -61,6 +65,18 @@ pub enum InstallError {
 /// When the scenario names what its catalog lacks, a workload cannot be opened, or the start state
 /// cannot be met; the world is of no use then.
 pub fn install(world: &mut World, checked: &CheckedScenario) -> Result<(), InstallError> {
+    install_with(world, checked, &ServingRegistry::default())
+}
+
+/// The same for a scenario that may name what this registry knows.
+///
+/// # Errors
+/// As [`install`], and where the scenario names what neither is built in nor in the registry.
+pub fn install_with(
+    world: &mut World,
+    checked: &CheckedScenario,
+    registry: &ServingRegistry,
+) -> Result<(), InstallError> {
     if world.contains_resource::<Roster>() {
         return Err(InstallError::Installed);
     }
@@ -87,7 +103,10 @@ pub fn install(world: &mut World, checked: &CheckedScenario) -> Result<(), Insta
     world.init_resource::<Messages<ScalingEvent>>();
     world.init_resource::<Messages<VerbOutcome>>();
     for (index, application) in scenario.applications.iter().enumerate() {
-        add_application(world, checked, index, application)?;
+        let named = registry
+            .named(checked, index)
+            .map_err(InstallError::Named)?;
+        add_application(world, checked, index, application, &named)?;
     }
     add_start_state(world, checked)?;
     tick::add_schedule(world);
@@ -128,6 +147,7 @@ fn add_application(
     checked: &CheckedScenario,
     index: usize,
     application: &scenario::Application,
+    named: &NamedKinds,
 ) -> Result<(), InstallError> {
     let (catalog, seed) = (checked.catalog(), checked.scenario().seed);
     let model =
@@ -144,6 +164,7 @@ fn add_application(
         catalog,
         model.weights_bytes,
         world.resource::<Stock>().kinds(),
+        named,
     );
     let spec = &application.workload;
     let arrivals = workload::check_origin(spec, checked.directory(), name)
@@ -159,13 +180,17 @@ fn add_application(
         random: Stream::new(seed, &format!("scheduler/{name}")),
         possible: templates.possible(),
     };
+    let endpoint = match named.router(config.random.clone()) {
+        Some((router, gib_per_s)) => Endpoint::with_router(config, router, gib_per_s, arrivals),
+        None => Endpoint::new(config, arrivals),
+    };
     let entity = world
         .spawn((
             Application {
                 index,
                 name: name.as_str().into(),
             },
-            Service(Endpoint::new(config, arrivals)),
+            Service(endpoint),
             Instances::default(),
             IdleDrains::default(),
             ScalingRules::new(&application.scaling, seed, name),

@@ -102,7 +102,7 @@ pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, 
 pub use agenda::Agenda;
 pub use api::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingExt, ScalingRequest};
 pub use application::{Application, Instances, ScalingRules, Service, Templates};
-pub use build::{InstallError, install};
+pub use build::{InstallError, install, install_with};
 pub use clock::{Clock, Rest, TickLimits};
 pub use commands::{ScalingCommandsExt, Ticket, VerbOutcome};
 pub(crate) use components::MadeWithInstance;

@@ -46,6 +46,7 @@ pub struct CheckedScenario {
     warnings: Warnings,
     /// None for a scenario made in code.
     document: Option<Arc<Document>>,
+    terms: Arc<OpenTerms>,
 }
 
 impl CheckedScenario {
@@ -58,6 +59,18 @@ impl CheckedScenario {
     /// [`Diagnostics`] with everything that is wrong, each at its place in the scenario file, in
     /// a catalog file or in an override.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, Diagnostics> {
+        Self::load_with(path, overrides, &OpenTerms::default())
+    }
+
+    /// The same for a scenario that may name these terms beside the built-in ones.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        path: &Path,
+        overrides: &[String],
+        terms: &OpenTerms,
+    ) -> Result<Self, Diagnostics> {
         let name = path.display().to_string();
         let text = file::read(path)
             .map_err(|error| Problem::new("", format!("cannot read {name}: {error}")))?;
@@ -68,7 +81,7 @@ impl CheckedScenario {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        Self::read(Source::new(name, text), directory, overrides)
+        Self::read(Source::new(name, text), directory, overrides, terms)
     }
 
     /// Checks a scenario's text; paths in it are relative to `directory`.
@@ -76,7 +89,19 @@ impl CheckedScenario {
     /// # Errors
     /// [`Diagnostics`] with everything that is wrong; the text goes by the name `<scenario>`.
     pub fn from_ron(text: &str, directory: &Path) -> Result<Self, Diagnostics> {
-        Self::read(Source::new("<scenario>", text), directory, &[])
+        Self::from_ron_with(text, directory, &OpenTerms::default())
+    }
+
+    /// The same for a scenario that may name these terms beside the built-in ones.
+    ///
+    /// # Errors
+    /// As [`from_ron`](Self::from_ron).
+    pub fn from_ron_with(
+        text: &str,
+        directory: &Path,
+        terms: &OpenTerms,
+    ) -> Result<Self, Diagnostics> {
+        Self::read(Source::new("<scenario>", text), directory, &[], terms)
     }
 
     /// Checks a scenario made in code; paths in it are relative to `directory`. Its own list of
@@ -89,13 +114,31 @@ impl CheckedScenario {
         catalog: Catalog,
         directory: impl Into<PathBuf>,
     ) -> Result<Self, Diagnostics> {
+        Self::new_with(scenario, catalog, directory, &OpenTerms::default())
+    }
+
+    /// The same for a scenario that may name these terms beside the built-in ones.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_with(
+        scenario: Scenario,
+        catalog: Catalog,
+        directory: impl Into<PathBuf>,
+        terms: &OpenTerms,
+    ) -> Result<Self, Diagnostics> {
         catalog.validate()?;
-        let (text, mut problems) = document::check(&scenario);
-        let unfinished = Unfinished::begin(scenario, catalog, directory.into(), &text);
+        let (text, mut problems) = document::check_as(&scenario, &schema_with(terms));
+        let unfinished = Unfinished::begin(scenario, catalog, directory.into(), &text, terms);
         unfinished.finish(None, &mut problems, None)
     }
 
-    fn read(source: Source, directory: &Path, overrides: &[String]) -> Result<Self, Diagnostics> {
+    fn read(
+        source: Source,
+        directory: &Path,
+        overrides: &[String],
+        terms: &OpenTerms,
+    ) -> Result<Self, Diagnostics> {
         let mut document = Document::parse(source).map_err(Diagnostics::new)?;
         let mut problems = Vec::new();
         for assignment in overrides {
@@ -103,7 +146,7 @@ impl CheckedScenario {
                 problems.extend(found);
             }
         }
-        Self::of(document, directory, problems, None)
+        Self::of(document, directory, problems, None, terms)
     }
 
     fn of(
@@ -111,15 +154,16 @@ impl CheckedScenario {
         directory: &Path,
         mut problems: Vec<Problem>,
         traces: Option<u64>,
+        terms: &OpenTerms,
     ) -> Result<Self, Diagnostics> {
-        let (scenario, found) = document.read::<Scenario>();
+        let (scenario, found) = document.read_as::<Scenario>(&schema_with(terms));
         problems.extend(found);
         let Some(scenario) = scenario else {
             return Err(Diagnostics::new(problems));
         };
         let directory = directory.to_owned();
         let catalog = Catalog::built_in();
-        let unfinished = Unfinished::begin(scenario, catalog, directory, document.text());
+        let unfinished = Unfinished::begin(scenario, catalog, directory, document.text(), terms);
         unfinished.finish(Some(document), &mut problems, traces)
     }
 
@@ -138,7 +182,13 @@ impl CheckedScenario {
                 let put = document.put(NAME, &path, term);
                 put.map_err(Diagnostics::new)?;
             }
-            return Self::of(document, &self.directory, Vec::new(), self.traces);
+            return Self::of(
+                document,
+                &self.directory,
+                Vec::new(),
+                self.traces,
+                &self.terms,
+            );
         }
         let policy: Option<RawPolicy> = document::read(NAME, term)?;
         let mut changed = self.clone();
@@ -239,6 +289,31 @@ impl CheckedScenario {
         raw.map(|raw| document::read(&path, raw.0.get_ron()))
             .transpose()
     }
+
+    /// Reads a term at a path, such as `applications[0].scheduler`, as a `T`, as strictly as the scenario
+    /// itself. A term without parameters may leave the parentheses out.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong, at its place in the file, or with its path.
+    pub fn read_term<T: DeserializeOwned + JsonSchema>(
+        &self,
+        path: &str,
+        term: Term,
+    ) -> Result<T, Diagnostics> {
+        if let Some(document) = &self.document
+            && let Some(read) = document.read_at(path).map_err(Diagnostics::new)?
+        {
+            return Ok(read);
+        }
+        document::read(path, term.text())
+    }
+}
+
+/// The JSON Schema of a scenario that may name these terms.
+fn schema_with(terms: &OpenTerms) -> serde_json::Value {
+    let mut schema = json_schema();
+    terms.extend(&mut schema);
+    schema
 }
 
 /// The JSON Schema of a scenario, for editors.
@@ -253,10 +328,17 @@ struct Unfinished {
     catalog: Catalog,
     directory: PathBuf,
     hash: Fnv,
+    terms: Arc<OpenTerms>,
 }
 
 impl Unfinished {
-    fn begin(scenario: Scenario, catalog: Catalog, directory: PathBuf, text: &str) -> Self {
+    fn begin(
+        scenario: Scenario,
+        catalog: Catalog,
+        directory: PathBuf,
+        text: &str,
+        terms: &OpenTerms,
+    ) -> Self {
         let mut hash = Fnv::new();
         hash.text(text);
         Self {
@@ -264,6 +346,7 @@ impl Unfinished {
             catalog,
             directory,
             hash,
+            terms: Arc::new(terms.clone()),
         }
     }
 
@@ -327,6 +410,7 @@ impl Unfinished {
             traces,
             warnings,
             document: document.map(Arc::new),
+            terms: self.terms,
         })
     }
 }

@@ -8,6 +8,7 @@ mod endpoint;
 pub mod engine;
 mod ids;
 mod queue;
+pub mod registry;
 mod requests;
 pub mod routing;
 mod step;
@@ -21,6 +22,7 @@ pub use engine::EngineLoad;
 pub use engine::vllm;
 pub use ids::EngineId;
 pub use queue::{Entry, Id, Key, LeastIndex};
+pub use registry::ServingRegistry;
 pub use step::{
     BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Performance,
     PerformanceError, Roofline, StepModel, Steps, Table, Terms,

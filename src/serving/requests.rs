@@ -1,8 +1,7 @@
 //! The requests of an endpoint that have not ended, in dense storage.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashSet};
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
@@ -97,7 +96,24 @@ impl Works<'_> {
 }
 
 /// Only asked for members, never gone over, so that the order in it does not matter.
-type Numbers = HashSet<u64, BuildHasherDefault<DefaultHasher>>;
+type Numbers = HashSet<u64, BuildHasherDefault<NumberHasher>>;
+
+/// Spreads numbers that mostly follow one another over all bits.
+#[derive(Clone, Copy, Debug, Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&it| self.write_u64(it.into()));
+    }
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+}
 
 /// All requests that have not ended, in dense storage whose places are used again.
 #[derive(Clone, Debug, Default)]

@@ -111,7 +111,7 @@ impl Simulation {
         let warnings = policies.check(checked)?;
         let scenario = checked.scenario();
         let mut world = World::new();
-        fleet::install(&mut world, checked)?;
+        fleet::install_with(&mut world, checked, policies.serving())?;
         policies.install(&mut world, checked)?;
         let slo: Vec<Slo> = scenario.applications.iter().map(|of| of.slo).collect();
         observe::install(&mut world, &slo, scenario.sample_interval);

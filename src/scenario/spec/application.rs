@@ -4,6 +4,7 @@ use ron::value::RawValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::open::{Term, open_enum};
 use super::{Role, Scaling, Scheduler, Start, Template, Workload};
 use crate::scenario::{Actuator, Signals};
 use crate::time::SimDuration;
@@ -90,7 +91,8 @@ impl JsonSchema for RawPolicy {
 
 /// How long an iteration takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(remote = "Performance")]
 pub enum Performance {
     /// The measured profile of the catalog for this model, processor and tensor parallelism.
     #[default]
@@ -122,7 +124,13 @@ pub enum Performance {
         #[schemars(range(min = 0))]
         context_token: f64,
     },
+    /// One that is not built in, by its name in a registry.
+    #[serde(skip)]
+    #[schemars(skip)]
+    Named(Term),
 }
+
+open_enum!(Performance: "Profile", "Constant", "Linear");
 
 /// What users were promised. A request meets the objective when it meets every limit given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::open::{Term, open_enum};
 use crate::random::Delay;
 use crate::time::SimDuration;
 
@@ -60,7 +61,8 @@ fn default_pipeline_parallelism() -> u32 {
 
 /// How an instance batches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(remote = "Engine")]
 pub enum Engine {
     /// Prompts first within a token budget; token tasks that fall out are preempted.
     Splitwise {
@@ -85,7 +87,13 @@ pub enum Engine {
     },
     /// One task at a time, first come first served, without a memory limit.
     Fcfs,
+    /// One that is not built in, by its name in a registry.
+    #[serde(skip)]
+    #[schemars(skip)]
+    Named(Term),
 }
+
+open_enum!(Engine: "Splitwise", "Orca", "Fcfs");
 
 impl Default for Engine {
     fn default() -> Self {

@@ -35,6 +35,14 @@ pub enum KvMemory {
 }
 
 impl EngineLimits {
+    /// Any batch, any step, any request, and no count of memory.
+    pub const NONE: Self = Self {
+        requests: None,
+        step_tokens: None,
+        request_tokens: None,
+        memory: KvMemory::Unlimited,
+    };
+
     /// Bytes that weights and KV cache may take together on processors with `memory_bytes`.
     #[must_use]
     pub fn usable_bytes(
@@ -73,7 +81,7 @@ impl EngineLimits {
 }
 
 impl Engine {
-    /// What an instance can hold and do at most.
+    /// What an instance can hold and do at most. Of one that is not built in nothing is known here.
     #[must_use]
     pub const fn limits(&self) -> EngineLimits {
         let (requests, step_tokens, memory) = match *self {
@@ -84,6 +92,7 @@ impl Engine {
             } => (max_batch_size, Some(max_batch_tokens), KvMemory::Reserved),
             Self::Orca { max_batch_size } => (max_batch_size, None, KvMemory::Reserved),
             Self::Fcfs => (1, None, KvMemory::Unlimited),
+            Self::Named(_) => return EngineLimits::NONE,
         };
         EngineLimits {
             requests: Some(requests),

@@ -3,6 +3,7 @@
 mod application;
 mod instances;
 mod limits;
+mod open;
 mod scheduler;
 mod script;
 mod workload;
@@ -18,6 +19,9 @@ use crate::time::{SimDuration, SimTime};
 pub use application::{Application, Performance, RawPolicy, Slo};
 pub use instances::{Drain, Engine, Role, Scaling, Start, Template};
 pub use limits::{EngineLimits, KvMemory};
+#[cfg(feature = "cli")]
+pub(crate) use open::own_definitions;
+pub use open::{OpenTerms, Term};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
 pub use workload::{Arrivals, Lengths, Origin, Shape, TimeUnit, TraceFormat, Workload};

@@ -3,9 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::open::{Term, open_enum};
+
 /// Which instance serves a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(remote = "Scheduler")]
 pub enum Scheduler {
     /// Instances in turn. Needs `Mixed` instances.
     RoundRobin,
@@ -47,7 +50,16 @@ pub enum Scheduler {
         #[schemars(range(min = 1e-6))]
         transfer_gib_per_s: f64,
     },
+    /// One that is not built in, by its name in a registry.
+    #[serde(skip)]
+    #[schemars(skip)]
+    Named(Term),
 }
+
+open_enum!(
+    Scheduler: "RoundRobin", "Random", "Jsq", "TokenJsq", "KvRoundRobin", "KvJsq", "KvTokenJsq",
+    "MixedPool"
+);
 
 fn default_transfer() -> f64 {
     200.0
@@ -62,7 +74,7 @@ impl Scheduler {
     #[must_use]
     pub const fn transfer_gib_per_s(&self) -> Option<f64> {
         match *self {
-            Self::RoundRobin | Self::Random | Self::Jsq | Self::TokenJsq => None,
+            Self::RoundRobin | Self::Random | Self::Jsq | Self::TokenJsq | Self::Named(_) => None,
             Self::KvRoundRobin { transfer_gib_per_s }
             | Self::KvJsq { transfer_gib_per_s }
             | Self::KvTokenJsq { transfer_gib_per_s }

@@ -70,6 +70,8 @@ impl Check<'_> {
                     .any(|of| of.role == Role::Mixed);
                 ("MixedPool", &ALL, if mixed { &[] } else { &SPLIT })
             }
+            // Its registry knows.
+            Scheduler::Named(_) => return,
         };
         let listed = |roles: &[Role]| {
             let names = roles.iter().map(|role| format!("`{role:?}`"));

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use crate::time::SimTime;
@@ -8,8 +8,10 @@ use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 pub(crate) struct Arrivals {
     stream: ArrivalStream,
     next: Option<Arrival>,
-    /// By time and, of equal times, in the order of handing over.
+    /// The others, by time and, of equal times, in the order of handing over.
     submitted: BTreeMap<(SimTime, u64), Arrival>,
+    /// Those that were handed over in the order of time, as most are, each with its place in that order.
+    in_order: VecDeque<(u64, Arrival)>,
     /// Requests handed over so far.
     handed_over: u64,
     pub(crate) error: Option<WorkloadError>,
@@ -21,6 +23,7 @@ impl Arrivals {
             stream,
             next: None,
             submitted: BTreeMap::new(),
+            in_order: VecDeque::new(),
             handed_over: 0,
             error: None,
         };
@@ -40,14 +43,39 @@ impl Arrivals {
         };
     }
 
+    /// Takes a request to come.
     pub(crate) fn submit(&mut self, arrival: Arrival) {
-        self.submitted
-            .insert((arrival.time, self.handed_over), arrival);
+        let place = self.handed_over;
         self.handed_over += 1;
+        let last = self.in_order.back();
+        if last.is_none_or(|(_, last)| last.time <= arrival.time) {
+            self.in_order.push_back((place, arrival));
+        } else {
+            self.submitted.insert((arrival.time, place), arrival);
+        }
+    }
+
+    /// Whether the next of those handed over is one of those in order.
+    fn next_is_in_order(&self) -> bool {
+        let other = self.submitted.first_key_value().map(|(&key, _)| key);
+        let in_order = self.in_order.front().map(|(place, it)| (it.time, *place));
+        in_order.is_some() && other.is_none_or(|other| in_order < Some(other))
     }
 
     fn first_submitted(&self) -> Option<&Arrival> {
-        self.submitted.first_key_value().map(|(_, arrival)| arrival)
+        if self.next_is_in_order() {
+            self.in_order.front().map(|(_, arrival)| arrival)
+        } else {
+            self.submitted.first_key_value().map(|(_, arrival)| arrival)
+        }
+    }
+
+    fn take_submitted(&mut self) -> Option<Arrival> {
+        if self.next_is_in_order() {
+            self.in_order.pop_front().map(|(_, arrival)| arrival)
+        } else {
+            self.submitted.pop_first().map(|(_, arrival)| arrival)
+        }
     }
 
     /// When the next one comes.
@@ -66,7 +94,7 @@ impl Arrivals {
             _ => false,
         };
         if submitted_first {
-            return self.submitted.pop_first().map(|(_, arrival)| arrival);
+            return self.take_submitted();
         }
         let next = self.next.take();
         if next.is_some() {
@@ -80,7 +108,7 @@ impl fmt::Debug for Arrivals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arrivals")
             .field("next", &self.next)
-            .field("submitted", &self.submitted.len())
+            .field("submitted", &(self.submitted.len() + self.in_order.len()))
             .field("error", &self.error)
             .finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ use super::seat::{Admission, Seat, Stay};
 use super::{Endpoint, EngineBusy, EngineId, EngineLoad, EngineSpec, Role};
 use crate::serving::engine::batching::{BatchingEngine, Kind};
 use crate::serving::engine::{AnyEngine, Engine};
+use crate::serving::registry::EngineSite;
 use crate::serving::routing::Event;
 use crate::time::SimTime;
 
@@ -20,6 +21,17 @@ impl Endpoint {
         );
         let engine = AnyEngine::Batching(BatchingEngine::new(kind));
         self.seat(spec.instance, spec.role, engine)
+    }
+
+    /// What an engine made from this works with.
+    #[must_use]
+    pub fn site(&self, spec: &EngineSpec) -> EngineSite {
+        EngineSite {
+            performance: spec.performance.clone(),
+            memory_bytes: spec.memory_bytes,
+            weights_bytes: self.config.weights_bytes,
+            kv_bytes_per_token: self.config.kv_bytes_per_token,
+        }
     }
 
     /// Adds an engine of your own, for an instance of this number and role. As [`Self::add_engine`] else.

@@ -123,7 +123,8 @@ impl AnyEngine {
     pub(crate) fn memory(&self, now: SimTime) -> u64 {
         match self {
             Self::Batching(engine) => engine.memory(),
-            Self::Boxed(engine) => engine.load(now).memory,
+            Self::Boxed(engine) if engine.limits().counts_memory() => engine.load(now).memory,
+            Self::Boxed(_) => u64::MAX,
         }
     }
 

@@ -64,8 +64,8 @@ pub trait Engine: CloneEngine + Debug + Send + Sync {
     }
 
     /// Stops the run under way where it is, as the instance goes; what it did counts as processed.
-    /// Every request is withdrawn next.
-    fn break_off(&mut self, effects: &mut Effects<'_>);
+    /// Every request is withdrawn next. The default counts nothing.
+    fn break_off(&mut self, _effects: &mut Effects<'_>) {}
 
     /// Gives a request up, be it queued or running. A run under way goes on without it. Returns the bytes
     /// of KV cache that it gave back.
@@ -78,20 +78,34 @@ pub trait Engine: CloneEngine + Debug + Send + Sync {
     fn ends(&self) -> Option<SimTime>;
 
     /// Whether it has no request.
-    fn is_empty(&self) -> bool;
+    fn is_empty(&self) -> bool {
+        let load = self.load(SimTime::ZERO);
+        load.queued + load.running == 0
+    }
 
     /// What it holds and did, with the run under way credited up to `at`. The endpoint adds what it
     /// knows: `assigned`, `up_s`, and the pending tokens of requests that are still to come.
     fn load(&self, at: SimTime) -> EngineLoad;
 
-    /// What it can hold and do at most.
-    fn limits(&self) -> EngineLimits;
+    /// What it can hold and do at most. The default has no limits.
+    fn limits(&self) -> EngineLimits {
+        EngineLimits::NONE
+    }
 
-    /// Counts all that it keeps as running totals request by request. For tests.
+    /// Counts all that it keeps as running totals request by request. For tests. The default counts the
+    /// requests and keeps no totals.
     ///
     /// # Errors
     /// What does not agree, in words.
-    fn recount(&self, works: Works<'_>) -> Result<Recount, String>;
+    fn recount(&self, _works: Works<'_>) -> Result<Recount, String> {
+        let mut requests = 0;
+        self.each_request(&mut |_| requests += 1);
+        Ok(Recount {
+            requests,
+            pending_tokens: self.load(SimTime::ZERO).pending_tokens,
+            sent_bytes: 0,
+        })
+    }
 
     /// What it would do now that memory was given back.
     fn urge(&self, _works: Works<'_>) -> Urge {

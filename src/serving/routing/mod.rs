@@ -233,7 +233,8 @@ impl AnyRouter {
             Spec::RoundRobin => Self::RoundRobin(OneInstance::default()),
             Spec::Random => Self::Random(OneInstance::new(InOrder::new(Draw::new(random)))),
             Spec::Jsq => Self::Jsq(OneInstance::default()),
-            Spec::TokenJsq => Self::TokenJsq(OneInstance::default()),
+            // One that is not built in comes as a router of its own.
+            Spec::TokenJsq | Spec::Named(_) => Self::TokenJsq(OneInstance::default()),
             Spec::KvRoundRobin { .. } => Self::KvRoundRobin(TwoInstances::default()),
             Spec::KvJsq { .. } => Self::KvJsq(TwoInstances::default()),
             Spec::KvTokenJsq { .. } => Self::KvTokenJsq(TwoInstances::default()),

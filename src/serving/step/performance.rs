@@ -34,6 +34,9 @@ pub enum PerformanceError {
         /// What is wrong with it.
         error: InvalidCurve,
     },
+    /// A step model that is not built in has none for this combination, or is not known.
+    #[error("{0}")]
+    Named(String),
     /// A coefficient is out of its range.
     #[error("`{0}` of the step time must be finite and {1}")]
     InvalidCoefficient(&'static str, &'static str),
@@ -56,6 +59,10 @@ impl Performance {
                 prompt_time,
                 token_time,
             } => Ok(Self::Constant(ConstantTime::new(prompt_time, token_time))),
+            scenario::Performance::Named(term) => Err(PerformanceError::Named(format!(
+                "the step time `{}` is not built in",
+                term.name()
+            ))),
             scenario::Performance::Linear {
                 base,
                 prefill_token,

@@ -75,7 +75,8 @@ impl Rule {
             scenario::Engine::Orca { max_batch_size } => Self::Orca(Orca {
                 max_batch_size: max_batch_size as usize,
             }),
-            scenario::Engine::Fcfs => Self::Fcfs(Fcfs),
+            // One that is not built in never gets here: it is made by its own kind.
+            scenario::Engine::Fcfs | scenario::Engine::Named(_) => Self::Fcfs(Fcfs),
         }
     }
 }
