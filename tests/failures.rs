@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use fleetsim::autoscale::{Decision, PolicyRegistry};
+use fleetsim::compare::{Comparison, Contest, Figures};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::{RequestRecord, Role};
 use fleetsim::simulation::Simulation;
-use fleetsim::study::{Comparison, Contest, Figures};
 
 /// The head of the table in a scenario's comments; a row for each policy follows.
 const HEAD: &str = "//     SLO met   GPU-hours   turns/h   policy\n";
@@ -162,7 +162,7 @@ fn a_start_up_as_long_as_the_surge_is_a_cliff() {
     let [at_once, in_time, late, cliff, over] = shares[..] else {
         panic!("five delays");
     };
-    assert!(at_once > 0.99);
+    assert!(at_once > 0.98);
     assert!(in_time > none + 0.1);
     assert!(late > none + 0.02);
     assert!((cliff - none).abs() < 0.01 && (over - none).abs() < 0.01);
@@ -220,11 +220,13 @@ fn a_policy_that_ignores_what_starts_up_orders_four_too_many() {
 #[test]
 fn latency_says_nothing_on_a_slow_ramp() {
     let comparison = told("slow_ramp");
+    // As published, a step of 20 % of one or two instances, rounded, is none.
+    assert_eq!(figures(&comparison, 1).scaling_actions, 0);
     for by_latency in [1, 2] {
         assert!(met(&comparison, by_latency) < 0.8);
-        assert!(turns(&comparison, by_latency) >= 10.0);
         assert!(figures(&comparison, by_latency).under_provisioned > Some(0.25));
     }
+    assert!(turns(&comparison, 2) >= 10.0);
     assert!(met(&comparison, 3) > 0.99);
     assert!(turns(&comparison, 3) <= 1.0);
     assert!(figures(&comparison, 3).under_provisioned < Some(0.15));
@@ -269,13 +271,40 @@ fn a_pool_by_memory_in_use_never_shrinks() {
     assert!(of_stuck.iter().all(|it| it.drained + it.cancelled == 0));
     let last = |policy| tokens(policy).last().unwrap().active;
     assert!(of_stuck.last().unwrap().active > 6);
-    assert_eq!(last(by_default), 3);
+    assert_eq!(last(by_default), 1);
     assert_eq!(last(by_tokens), 2);
     let hours = |place| figures(&comparison, place).gpu_hours;
     for by_tokens in [3, 4, 5] {
         assert!(hours(by_tokens) < 0.5 * hours(1), "{by_tokens}");
     }
     assert!(hours(6) > hours(1), "memory in use, under another name");
+}
+
+#[test]
+fn a_mean_of_three_minutes_and_the_lowest_wish_of_five_never_settle() {
+    let comparison = told("aibrix_swing");
+    let scenario = load("aibrix_swing", &[]);
+    let swing = |place: usize| {
+        let (mut decisions, _) = run(&scenario, &comparison.contenders[place].policy);
+        decisions.retain(|it| it.time.seconds() > 900.0);
+        let there = |it: &Decision| it.active + it.scaling_up;
+        let least = decisions.iter().map(there).min().unwrap();
+        (least, decisions.iter().map(there).max().unwrap())
+    };
+    // Twenty would do, all the time.
+    let (least, most) = swing(1);
+    assert!(least <= 8 && most >= 60, "{least} to {most}");
+    for settles in [2, 3] {
+        let (least, most) = swing(settles);
+        assert!(least >= 18 && most <= 22, "{least} to {most}");
+    }
+}
+
+#[test]
+fn a_planner_that_does_not_ask_what_the_rest_would_bear_flaps() {
+    let comparison = told("planner_flapping");
+    assert!(turns(&comparison, 1) >= 20.0);
+    assert!(turns(&comparison, 2) <= 1.0);
 }
 
 #[test]

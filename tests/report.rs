@@ -113,9 +113,9 @@ fn samples_are_rows() {
             output_tokens_per_s: 812.5,
             utilisation: f64::NAN,
             memory_used_bytes: 8,
-            memory_bytes: 687_194_767_360,
+            memory_bytes: Some(687_194_767_360),
             kv_used_bytes: 3,
-            kv_bytes: 687_194_767_355,
+            kv_bytes: Some(687_194_767_355),
         })
         .unwrap();
     assert_eq!(

@@ -30,6 +30,27 @@ pub enum Method {
         #[schemars(extend("exclusiveMinimum" = 0))]
         season: SimDuration,
     },
+    /// A level and a trend, followed by a Kalman filter.
+    Kalman {
+        /// How much the level moves by itself, as a variance. Default 1.
+        #[serde(default = "one")]
+        #[schemars(range(min = 0))]
+        level: f64,
+        /// How much the trend moves by itself, as a variance. Default 0.1.
+        #[serde(default = "tenth")]
+        #[schemars(range(min = 0))]
+        trend: f64,
+        /// How much a value is off, as a variance. Default 10.
+        #[serde(default = "ten")]
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        noise: f64,
+        /// Values before the filter is believed; until then the last value counts. Default 5.
+        #[serde(default = "five")]
+        warm_up: u32,
+        /// Whether the filter follows log(1 + value). Default false.
+        #[serde(default)]
+        log: bool,
+    },
     /// A level and a trend, smoothed exponentially.
     Holt {
         /// Weight of the latest value in the level. Default 0.5.
@@ -66,6 +87,18 @@ fn day() -> SimDuration {
     SimDuration::saturating(86_400.0)
 }
 
+fn one() -> f64 {
+    1.0
+}
+
+fn ten() -> f64 {
+    10.0
+}
+
+fn five() -> u32 {
+    5
+}
+
 fn half() -> f64 {
     0.5
 }
@@ -85,6 +118,13 @@ impl Method {
         match self {
             Self::Last => Box::new(SeasonalNaive::new(1)),
             Self::SeasonalNaive { season } => Box::new(SeasonalNaive::new(steps(season))),
+            Self::Kalman {
+                level,
+                trend,
+                noise,
+                warm_up,
+                log,
+            } => Box::new(Kalman::new([level, trend], noise, warm_up, log)),
             Self::Holt { level, trend } => Box::new(Holt::new(level, trend)),
             Self::HoltWinters {
                 level,
@@ -93,6 +133,109 @@ impl Method {
                 season,
             } => Box::new(HoltWinters::new(level, trend, seasonal, steps(season))),
         }
+    }
+}
+
+/// A Kalman filter of a level and a trend, as that of Dynamo's planner.
+///
+/// The level grows by the trend with each value, and both move by themselves with given variances; a value
+/// is the level with noise. Before the first value that is not 0, zeros are passed over. The forecast is never
+/// negative, and before `warm_up` values it is the last value.
+#[derive(Clone, Debug)]
+pub struct Kalman {
+    drift: [f64; 2],
+    noise: f64,
+    warm_up: u32,
+    log: bool,
+    seen: u32,
+    last: f64,
+    state: Option<Estimate>,
+}
+
+/// A level and a trend, and the covariance of their errors.
+#[derive(Clone, Copy, Debug)]
+struct Estimate {
+    level: f64,
+    trend: f64,
+    covariance: [[f64; 2]; 2],
+}
+
+impl Kalman {
+    /// With the variances by which level and trend move, that of the noise, the values before the filter is
+    /// believed, and whether it follows log(1 + value).
+    #[must_use]
+    pub const fn new(drift: [f64; 2], noise: f64, warm_up: u32, log: bool) -> Self {
+        Self {
+            drift,
+            noise,
+            warm_up,
+            log,
+            seen: 0,
+            last: 0.0,
+            state: None,
+        }
+    }
+
+    /// The estimate one value later, before that is known.
+    fn next(&self, of: Estimate) -> Estimate {
+        let [[a, b], [c, d]] = of.covariance;
+        Estimate {
+            level: of.level + of.trend,
+            trend: of.trend,
+            covariance: [
+                [a + b + c + d + self.drift[0], b + d],
+                [c + d, d + self.drift[1]],
+            ],
+        }
+    }
+}
+
+impl Forecaster for Kalman {
+    fn observe(&mut self, value: f64) {
+        let value = if value.is_nan() { 0.0 } else { value };
+        if value == 0.0 && self.seen == 0 {
+            return;
+        }
+        self.seen = self.seen.saturating_add(1);
+        self.last = value;
+        let value = match self.log {
+            true => libm::log1p(value.max(0.0)),
+            false => value,
+        };
+        self.state = Some(match self.state {
+            None => Estimate {
+                level: value,
+                trend: 0.0,
+                covariance: [[1000.0, 0.0], [0.0, 1000.0]],
+            },
+            Some(before) => {
+                let next = self.next(before);
+                let [[a, b], [c, d]] = next.covariance;
+                let spread = a + self.noise;
+                let (of_level, of_trend) = (a / spread, c / spread);
+                let surprise = value - next.level;
+                Estimate {
+                    level: next.level + of_level * surprise,
+                    trend: next.trend + of_trend * surprise,
+                    covariance: [
+                        [(1.0 - of_level) * a, (1.0 - of_level) * b],
+                        [c - of_trend * a, d - of_trend * b],
+                    ],
+                }
+            }
+        });
+    }
+
+    fn forecast(&self, steps: usize) -> Option<f64> {
+        let Some(state) = self.state.filter(|_| self.seen >= self.warm_up) else {
+            return Some(self.last);
+        };
+        let expected = state.level + steps as f64 * state.trend;
+        let expected = match self.log {
+            true => libm::expm1(expected),
+            false => expected,
+        };
+        Some(expected.max(0.0))
     }
 }
 

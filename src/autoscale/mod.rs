@@ -23,6 +23,7 @@ pub mod capacity;
 mod choice;
 mod decide;
 pub mod forecast;
+mod grid;
 mod log;
 pub mod policies;
 mod policy;
@@ -35,7 +36,9 @@ pub use actuator::Actuator;
 pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, Mix, StartUp};
 pub use decide::Decider;
 pub use log::{Decision, DecisionLog};
-pub use policy::{Desire, DesiredInstances, InvalidParameter, Policy};
+pub use policy::{Desire, DesiredInstances, InvalidParameter, Measure, Policy};
 pub use registry::{Actuated, Decided, PolicyKind, PolicyRegistry, Sensed};
 pub use signals::{Latency, Signals};
-pub use snapshot::{Completion, InstanceSnapshot, Load, RoleSnapshot, SkuSnapshot, Snapshot};
+pub use snapshot::{
+    Completion, InstanceCounts, InstanceSnapshot, Load, RoleSnapshot, SkuSnapshot, Snapshot,
+};

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::Signals;
+use super::policies::Metric;
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -30,8 +31,13 @@ pub trait Policy:
     /// What it does, in one line.
     const SUMMARY: &'static str;
 
-    /// Roles that the application must have a template of. Default: none in particular.
+    /// Roles that the application must have a template of, whatever the parameters. Default: none in
+    /// particular.
     const NEEDS: &'static [Role] = &[];
+
+    /// Whether one instance is wanted while requests wait and a role has no active one, even if the policy
+    /// wants none. Default true: no policy by load can see a load where nothing runs.
+    const WAKES: bool = true;
 
     /// Seconds between decisions, more than zero. The first decision is one interval after the start.
     fn interval(&self) -> SimDuration;
@@ -55,6 +61,17 @@ pub trait Policy:
         Vec::new()
     }
 
+    /// The roles that its parameters name; each must have a template. Default: none in particular.
+    fn names(&self) -> Vec<Role> {
+        Self::NEEDS.to_vec()
+    }
+
+    /// What it measures of a role. None, the default, is not told; nothing at all is an error, for
+    /// the policy can then never decide.
+    fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
+        None
+    }
+
     /// Is told once, before the run, which application of which scenario it is for. Default: nothing is
     /// done about it. A policy that needs more than its signals, such as the workload to come, takes it
     /// from here.
@@ -71,6 +88,26 @@ pub trait Policy:
 
     /// Decides.
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances);
+}
+
+/// A metric that a policy goes by, and the target it is meant to have on each instance, if any.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measure {
+    /// The metric.
+    pub metric: Metric,
+    /// Its target.
+    pub target: Option<f64>,
+}
+
+impl Measure {
+    /// A metric without a target.
+    #[must_use]
+    pub const fn of(metric: Metric) -> Self {
+        Self {
+            metric,
+            target: None,
+        }
+    }
 }
 
 /// A parameter of a policy that does not go with the others.

@@ -1,6 +1,7 @@
 use bevy_ecs::component::Component;
 use bevy_ecs::prelude::{Query, Res, ResMut};
 
+use super::grid::next_on_grid;
 use super::{
     Amount, Completion, InstanceSnapshot, Load, RoleSnapshot, Signals, SkuSnapshot, Snapshot,
 };
@@ -24,7 +25,6 @@ pub(super) struct Scraper {
     interval: SimDuration,
     /// So long before a whole number of intervals.
     lead: SimDuration,
-    taken: u32,
     memory: ModelMemory,
     /// Requests that had ended when it was last asked.
     ended: u64,
@@ -52,23 +52,15 @@ impl Scraper {
         Self {
             interval: if fresh { decisions } else { scrape_interval },
             lead: if fresh { delay } else { SimDuration::ZERO },
-            taken: 0,
             memory,
             ended: 0,
             completed: Amount::default(),
         }
     }
 
-    /// The first look after `now`.
-    fn next(&mut self, now: SimTime) -> SimTime {
-        loop {
-            self.taken += 1;
-            let due = SimTime::ZERO + self.interval * f64::from(self.taken);
-            let due = SimTime::saturating(due.seconds() - self.lead.seconds());
-            if due > now {
-                return due;
-            }
-        }
+    /// The first look after `now`; none if there is no further one.
+    fn next(&self, now: SimTime) -> Option<SimTime> {
+        next_on_grid(self.interval, self.lead, now)
     }
 }
 
@@ -118,7 +110,7 @@ pub(super) fn scrape(
 ) {
     let now = clock.now();
     for entity in agenda.awake_for::<Scraping>().collect::<Vec<_>>() {
-        let Ok((application, service, members, templates, mut signals, mut scraper)) =
+        let Ok((application, service, members, templates, mut signals, scraper)) =
             applications.get_mut(entity)
         else {
             continue;
@@ -163,7 +155,7 @@ pub(super) fn scrape(
             roles,
             skus: skus(&ledger, &stock),
         });
-        let next = scraper.next(now);
+        let next = scraper.next(now).unwrap_or(SimTime::MAX);
         agenda.wake_for::<Scraping>(next, entity);
     }
 }
@@ -209,15 +201,19 @@ fn add(
     of: &EngineLoad,
     weights_bytes: u64,
 ) {
+    let memory = match of.memory {
+        u64::MAX => 0,
+        bytes => bytes,
+    };
     let load = Load {
         assigned: of.assigned,
         queued: of.queued,
         running: of.running,
         pending_tokens: of.pending_tokens,
         memory_used: of.memory_used,
-        memory: of.memory,
+        memory,
         kv_used: of.memory_used.saturating_sub(weights_bytes),
-        kv: of.memory.saturating_sub(weights_bytes),
+        kv: memory.saturating_sub(weights_bytes),
     };
     match status {
         InstanceStatus::Active => role.load += load,

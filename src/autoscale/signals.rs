@@ -4,7 +4,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CapacityModel, Completion, Demand, Mix, RoleSnapshot, Snapshot};
+use super::{CapacityModel, Completion, Demand, InstanceCounts, Mix, RoleSnapshot, Snapshot};
 use crate::scenario::Slo;
 use crate::serving::Role;
 use crate::statistics::{Ascending, mean_of};
@@ -16,7 +16,7 @@ const MOST_COMPLETIONS: usize = 1 << 18;
 
 /// What a policy sees of its application: the latest snapshot that has reached it, those before it as
 /// far back as its window, and the requests completed meanwhile. Nothing here is newer than
-/// [`Self::time`].
+/// [`Self::time`], except how many instances there are: see [`Self::count`].
 ///
 /// It is easily made by hand, to try a policy on:
 ///
@@ -89,8 +89,11 @@ impl Signals {
         Self { capacity, ..self }
     }
 
-    /// Adds a snapshot, not older than the one before.
-    pub fn scrape(&mut self, snapshot: Snapshot) {
+    /// Adds a snapshot, not older than the one before. Its active instances are those measured.
+    pub fn scrape(&mut self, mut snapshot: Snapshot) {
+        for of in &mut snapshot.roles {
+            of.measured = of.active;
+        }
         self.snapshots.push_back(snapshot);
     }
 
@@ -127,6 +130,18 @@ impl Signals {
             self.completions.pop_front();
         }
         true
+    }
+
+    /// Replaces the counts of a role in the latest snapshot known by those of this instant. Without
+    /// it, the counts are as old as the snapshot.
+    pub fn count(&mut self, counts: InstanceCounts) {
+        let latest = self.snapshots.get_mut(self.latest);
+        let mut roles = latest.into_iter().flat_map(|it| &mut it.roles);
+        if let Some(of) = roles.find(|it| it.role == counts.role) {
+            of.starting = counts.starting;
+            of.active = counts.active;
+            of.draining = counts.draining;
+        }
     }
 
     /// When the policy decides.
@@ -171,7 +186,7 @@ impl Signals {
         self.snapshot().role(role)
     }
 
-    /// Instances of a role that start up or are active.
+    /// Instances of a role that start up or are active at the instant of the decision.
     #[must_use]
     pub fn current(&self, role: Role) -> u32 {
         self.role(role).map_or(0, RoleSnapshot::current)
@@ -181,6 +196,12 @@ impl Signals {
     #[must_use]
     pub fn arrivals_per_s(&self, window: SimDuration) -> f64 {
         self.rate(window, |snapshot| snapshot.arrived as f64)
+    }
+
+    /// Prompt tokens a second that arrived within the window.
+    #[must_use]
+    pub fn arrived_prompt_tokens_per_s(&self, window: SimDuration) -> f64 {
+        self.rate(window, |snapshot| snapshot.arrived_prompt_tokens as f64)
     }
 
     /// Mean prompt tokens of the requests that arrived within the window or, if none did, ever; none
@@ -278,6 +299,21 @@ impl Signals {
         } else {
             figure(self.snapshot())
         }
+    }
+
+    /// The sum of a figure over the snapshots within the window, each weighted by its age in seconds.
+    #[must_use]
+    pub fn weighted_over(
+        &self,
+        window: SimDuration,
+        weight: impl Fn(f64) -> f64,
+        figure: impl Fn(&Snapshot) -> f64,
+    ) -> f64 {
+        let (begin, end) = (self.begin(window), self.time());
+        let known = self.snapshots.iter().take(self.latest + 1);
+        let within = known.filter(|it| it.time > begin);
+        let weighted = within.map(|it| figure(it) * weight((end - it.time).seconds()));
+        weighted.sum()
     }
 
     /// Mean prompt tokens and output tokens of the requests completed within the window; none if there

@@ -26,7 +26,11 @@ pub struct Snapshot {
     pub skus: Vec<SkuSnapshot>,
 }
 
-/// The instances of one role at one instant.
+/// The instances of one role: how many there are, and what was measured of them.
+///
+/// In the latest snapshot that a policy sees, `starting`, `active` and `draining` are those of the
+/// instant of its decision. Everything else is as old as the snapshot: metrics are late, but how many
+/// instances there are and how many were asked for is known at once.
 #[derive(Clone, Debug)]
 pub struct RoleSnapshot {
     /// The role.
@@ -37,7 +41,9 @@ pub struct RoleSnapshot {
     pub active: u32,
     /// Instances that finish their work.
     pub draining: u32,
-    /// What the active instances have to do.
+    /// Active instances when the snapshot was taken: those that `load` is of.
+    pub measured: u32,
+    /// What the measured instances have to do.
     pub load: Load,
     /// What the draining instances have to do.
     pub draining_load: Load,
@@ -60,6 +66,19 @@ pub struct RoleSnapshot {
     pub max_batch_tokens: Option<u64>,
     /// Each instance that has joined. Of the latest snapshot only: older ones keep the sums.
     pub instances: Vec<InstanceSnapshot>,
+}
+
+/// How many instances of a role there are at the instant of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceCounts {
+    /// The role.
+    pub role: Role,
+    /// When each instance that starts up will be active, in order.
+    pub starting: Vec<SimTime>,
+    /// Instances that take requests.
+    pub active: u32,
+    /// Instances that finish their work.
+    pub draining: u32,
 }
 
 /// One instance at one instant.
@@ -86,11 +105,11 @@ pub struct Load {
     pub pending_tokens: u64,
     /// Bytes in use, weights included.
     pub memory_used: u64,
-    /// Bytes there are.
+    /// Bytes there are; 0 where there is no limit.
     pub memory: u64,
     /// Bytes of the KV cache in use.
     pub kv_used: u64,
-    /// Bytes there are for the KV cache.
+    /// Bytes there are for the KV cache; 0 where there is no limit.
     pub kv: u64,
 }
 
@@ -145,10 +164,10 @@ impl Snapshot {
     }
 
     /// Requests at the application that wait for an instance of a role: all that wait there, if none
-    /// is active.
+    /// was active then.
     #[must_use]
     pub const fn waiting_for(&self, of: &RoleSnapshot) -> u64 {
-        if of.active == 0 { self.waiting } else { 0 }
+        if of.measured == 0 { self.waiting } else { 0 }
     }
 }
 
@@ -161,6 +180,7 @@ impl RoleSnapshot {
             starting: Vec::new(),
             active: 0,
             draining: 0,
+            measured: 0,
             load: Load::ZERO,
             draining_load: Load::ZERO,
             prompt_tokens: 0,

@@ -263,9 +263,9 @@ impl Sampler {
                 output_tokens_per_s: 0.0,
                 utilisation: 0.0,
                 memory_used_bytes: 0,
-                memory_bytes: 0,
+                memory_bytes: None,
                 kv_used_bytes: 0,
-                kv_bytes: 0,
+                kv_bytes: None,
             };
             let mut now = service.0.departed(role);
             let mut servers = BTreeSet::new();
@@ -303,9 +303,9 @@ impl Sampler {
             row.queued = now.queued;
             row.running = now.running;
             row.memory_used_bytes = now.memory_used;
-            row.memory_bytes = now.memory;
+            row.memory_bytes = (now.memory < u64::MAX).then_some(now.memory);
             row.kv_used_bytes = now.memory_used.saturating_sub(weights);
-            row.kv_bytes = now.memory.saturating_sub(weights);
+            row.kv_bytes = row.memory_bytes.map(|it| it.saturating_sub(weights));
             row.prompt_tokens_per_s = rate(now.prompt_tokens - before.prompt_tokens);
             row.output_tokens_per_s = rate(now.output_tokens - before.output_tokens);
             let busy = |load: &EngineLoad| load.prompt_busy_s + load.token_busy_s;

@@ -49,10 +49,10 @@ pub struct Sample {
     pub utilisation: f64,
     /// Bytes in use on these instances, weights included.
     pub memory_used_bytes: u64,
-    /// Bytes that these instances have.
-    pub memory_bytes: u64,
+    /// Bytes that these instances have; none where there is no limit.
+    pub memory_bytes: Option<u64>,
     /// Bytes of the KV cache in use on these instances: memory in use less the weights.
     pub kv_used_bytes: u64,
-    /// Bytes that these instances have for the KV cache.
-    pub kv_bytes: u64,
+    /// Bytes that these instances have for the KV cache; none where there is no limit.
+    pub kv_bytes: Option<u64>,
 }

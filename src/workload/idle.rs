@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use super::arrival::Arrival;
-use super::error::WorkloadError;
-use super::open::open;
+use super::{Arrival, WorkloadError, open};
 use crate::scenario::{Origin, Workload};
 use crate::time::{SimDuration, SimTime};
 

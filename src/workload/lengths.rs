@@ -1,6 +1,6 @@
 //! Draws lengths of prompts and outputs.
 
-use super::error::WorkloadError;
+use super::WorkloadError;
 use crate::random::Stream;
 use crate::scenario::Lengths;
 

@@ -1,7 +1,6 @@
 //! What a scenario makes of a source, whichever it is: a part of it, faster or slower.
 
-use super::arrival::Arrival;
-use super::error::WorkloadError;
+use super::{Arrival, WorkloadError};
 use crate::interrupt;
 use crate::time::SimTime;
 

@@ -8,7 +8,7 @@
 
 use std::f64::consts::TAU;
 
-use super::error::WorkloadError;
+use super::WorkloadError;
 use crate::scenario::Shape;
 use crate::time::SimTime;
 

@@ -59,6 +59,11 @@ prop_compose! {
         output in prop::sample::select(vec![1, 8, 100]),
     ) -> String {
         let hetero = policy.starts_with("HeteroScale");
+        // The load of token instances is a share of their memory.
+        let engine = match policy.starts_with("Threshold") && engine == "Fcfs" {
+            true => "Orca()",
+            false => engine,
+        };
         let (scheduler, instances) = match split || hetero {
             true => ("MixedPool()", format!(
                 "(role: Prompt, engine: {engine}, start: Servers(1)), (role: Token, engine: {engine}, start: Servers(1))",

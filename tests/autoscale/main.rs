@@ -5,14 +5,21 @@
 )]
 
 mod actuator;
+mod age;
 mod bound;
 mod capacity;
 mod clairvoyant;
+mod conformance;
+mod effect;
 mod errors;
 mod forecast;
+mod from_zero;
+mod idle;
 mod planners;
 mod policies;
 mod random;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod signals;
 mod support;
 mod wakes;

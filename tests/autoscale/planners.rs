@@ -171,8 +171,8 @@ fn dynamo_divides_the_next_intervals_tokens_by_those_of_an_instance() {
 }
 
 #[test]
-fn dynamo_has_an_instance_for_each_time_that_a_prompt_alone_takes_the_objective() {
-    // Of 1,000 tokens, at 400 a second within 0.5 s: five times; with 1,000 tokens a second, twice.
+fn a_prompt_that_takes_longer_than_its_objective_asks_dynamo_for_no_more() {
+    // Of 1,000 tokens, at 400 a second within 0.5 s: no number of instances makes it faster.
     let wanted = |prompt_capacity, role| {
         let mut signals = Signals::new(seconds(180.0), seconds(0.0)).with_capacity(split());
         for (time, arrived) in [(0.0, 1), (180.0, 2)] {
@@ -191,9 +191,7 @@ fn dynamo_has_an_instance_for_each_time_that_a_prompt_alone_takes_the_objective(
         assert!(signals.look(at(180.0)));
         exactly(&decide(&mut DynamoSla::default(), &signals), role)
     };
-    assert_eq!(wanted(400.0, Prompt), 5);
-    assert_eq!(wanted(1000.0, Prompt), 2);
-    assert_eq!(wanted(1001.0, Prompt), 2);
+    assert_eq!(wanted(400.0, Prompt), 1);
     assert_eq!(wanted(2000.0, Prompt), 1);
     assert_eq!(wanted(400.0, Token), 1);
 }

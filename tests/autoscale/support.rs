@@ -71,6 +71,12 @@ pub(crate) fn with_latency(now: f64, roles: Vec<RoleSnapshot>, ttft: f64, tbt: f
     signals
 }
 
+/// A policy with some of its parameters set.
+pub(crate) fn tuned<P>(mut policy: P, set: impl FnOnce(&mut P)) -> P {
+    set(&mut policy);
+    policy
+}
+
 pub(crate) fn decide(policy: &mut impl Policy, signals: &Signals) -> DesiredInstances {
     let mut desired = DesiredInstances::default();
     policy.decide(signals, &mut desired);
@@ -87,6 +93,7 @@ pub(crate) struct Told {
 impl Policy for Told {
     const NAME: &'static str = "Told";
     const SUMMARY: &'static str = "what the test says";
+    const WAKES: bool = false;
 
     fn interval(&self) -> SimDuration {
         seconds(10.0)
@@ -140,6 +147,10 @@ pub(crate) fn scenario_of(
 )"#
     );
     CheckedScenario::from_ron(&text, ".".as_ref())
+}
+
+pub(crate) fn checked(text: &str) -> CheckedScenario {
+    CheckedScenario::from_ron(text, ".".as_ref()).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 /// Runs it, checking every invariant after every tick, and returns what was decided.

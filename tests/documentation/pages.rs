@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) const PAGES: [&str; 7] = [
+pub(crate) const PAGES: [&str; 8] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/LIMITATIONS.md",
     "docs/METRICS.md",
+    "docs/POLICIES.md",
     "docs/SCENARIO.md",
     "docs/SPEED.md",
     "docs/START.md",

@@ -2,6 +2,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::carried_over::Rules;
 use super::check_limits;
 use crate::autoscale::{DesiredInstances, InstanceSnapshot, InvalidParameter, Policy, Signals};
 use crate::fleet::InstanceStatus;
@@ -11,8 +12,9 @@ use crate::time::SimDuration;
 /// autoscaler for interactive requests.
 ///
 /// The interactive backpressure is the share of the active instances that have requests. Above
-/// `backpressure`, one more; where it would not be above it with one fewer, one fewer; while one starts
-/// up, nothing.
+/// `backpressure`, one more; otherwise one fewer, at every decision: it takes one away and adds it again
+/// without end. With `rules: Mended` one fewer only where its removal would not exceed the threshold.
+/// While an instance starts up, nothing changes.
 ///
 /// | | |
 /// |---|---|
@@ -22,10 +24,8 @@ use crate::time::SimDuration;
 /// | rounding | none: steps of one |
 /// | first decision | one interval after the start |
 ///
-/// Source: "Chiron" (arXiv 2501.08090). The threshold, the steps of one and one action at a time were
-/// read from code that follows the paper, `ChironArbiter` in `arbiter.py` of the SageServe simulator.
-/// That code removes one whenever the threshold is not exceeded, which takes it away and adds it again
-/// for ever; here it stays where its removal would exceed the threshold.
+/// Source: "Chiron" (arXiv 2501.08090), in the form of code that follows the paper: `ChironArbiter` in
+/// `arbiter.py` of shashwatj07/SageServe, commit 0b95ca2d of June 2026.
 ///
 /// What is simplified: fleetsim has no batch requests, so all are interactive and there are no batch
 /// instances to add for a deadline. Interactive and mixed instances are those of one role, each role by
@@ -42,7 +42,9 @@ pub struct Chiron {
     /// The share of instances with requests to stay below. Default 0.6, of the code.
     #[schemars(range(min = 0.01, max = 1))]
     pub backpressure: f64,
-    /// At least so many instances of a role. Default 2, below which the code never goes.
+    /// Which form of the rule holds. Default `AsPublished`.
+    pub rules: Rules,
+    /// Minimum number of instances of a role. Default 2, below which the code never goes.
     pub min: u32,
     /// At most so many instances of a role. Default 100.
     pub max: u32,
@@ -53,6 +55,7 @@ impl Default for Chiron {
         Self {
             interval: SimDuration::saturating(5.0),
             backpressure: 0.6,
+            rules: Rules::AsPublished,
             min: 2,
             max: 100,
         }
@@ -77,19 +80,19 @@ impl Policy for Chiron {
                 it.status == InstanceStatus::Active && it.load.assigned > 0
             };
             let busy = of.instances.iter().filter(busy).count() as f64;
-            let waiting = signals.snapshot().waiting_for(of) > 0;
-            let exceeded = |of: u32| busy > self.backpressure * f64::from(of) + 1e-9;
+            let measured = of.measured;
+            let exceeded = |count: u32| busy / f64::from(count) > self.backpressure;
             let by = if of.scaling_up() > 0 {
                 0
-            } else if exceeded(of.active) || waiting {
+            } else if measured > 0 && exceeded(measured) {
                 1
-            } else if of.active > 0 && !exceeded(of.active - 1) {
-                -1
-            } else {
+            } else if measured == 0 || self.rules == Rules::Mended && exceeded(measured - 1) {
                 0
+            } else {
+                -1
             };
             let count = of.current().saturating_add_signed(by);
-            let reason = format!("{busy} of {} have requests", of.active);
+            let reason = format!("{busy} of {measured} have requests");
             desired.exactly(of.role, count.clamp(self.min, self.max), reason);
         }
     }

@@ -2,31 +2,37 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_limits, round_up};
+use super::carried_over::Rules;
+use super::check_limits;
+use super::cooldowns::Cooldowns;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Latency, Policy, Signals};
 use crate::serving::Role;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimDuration;
 
 /// Both roles in proportion to the decode throughput, at a fixed ratio of `Prompt` to `Token`
 /// instances; latency only ever adds.
 ///
-/// Where the mean time between tokens is above 1.2 × its objective, both roles grow to 1.2 times what
-/// they are. Otherwise total = decode tokens a second ÷ target; of it, with the ratio r, a share
-/// r ÷ (1 + r) is for prompts and the rest for tokens. If that total is above 1.1 times (or below 0.9
-/// times) the current one, both roles are set to it. Each way has its cool-down.
+/// Where the mean time between tokens is above `panic_threshold` × its objective, both roles grow to
+/// `panic_factor` times what they are. Otherwise total = decode tokens a second ÷ target; of it, with the
+/// ratio r, a share r ÷ (1 + r) is for prompts and the rest for tokens. If that total is above 1.1 times
+/// (or below 0.9 times) the current one, both roles are set to it. Each way has its cool-down; while
+/// the first rule cools down, the second may act, and may even remove.
+///
+/// As published, × 1.2 is truncated, so that fewer than five instances of a role never grow by it, and `min`
+/// does not hold for `Prompt` instances (the actuator keeps one). With `rules: Mended`, × 1.2 is rounded
+/// up and `min` holds for both.
 ///
 /// | | |
 /// |---|---|
 /// | inputs | output tokens of the `Token` instances; mean TBT of the requests completed |
 /// | window | one interval |
-/// | current | starting up and active |
-/// | rounding | × 1.2 up, otherwise to the nearest |
+/// | current | starting up and active; no `Token` instance counts as one |
+/// | rounding | × 1.2 down, otherwise to the nearest, half to even |
 /// | first decision | one interval after the start |
 ///
-/// Source: ByteDance, "HeteroScale" (arXiv 2508.19559), in the form and with the numbers of the
-/// version that fleetsim carries over. There × 1.2 is truncated, which keeps fewer than five instances
-/// from ever growing; here it is rounded up. A cool-down to remove counts from the last change either
-/// way.
+/// Source: ByteDance, "HeteroScale" (arXiv 2508.19559), in the form and with the numbers of
+/// `autoscaling_policies.py` of Onlytonight/splitwise-DRL, commit f2505269 of 23 December 2025, in the
+/// version that fleetsim carries over.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HeteroScale {
@@ -37,23 +43,35 @@ pub struct HeteroScale {
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub target: f64,
     /// `Prompt` instances for each `Token` instance. Default 0.33.
-    #[schemars(extend("exclusiveMinimum" = 0))]
+    #[schemars(range(min = 0))]
     pub ratio: f64,
     /// The objective of the mean time between tokens, in seconds. Default 0.04.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub tbt: f64,
+    /// Both roles grow above the objective × this; none for never. Default 1.2.
+    #[schemars(range(min = 0))]
+    pub panic_threshold: Option<f64>,
+    /// What they grow by then. Default 1.2.
+    #[schemars(range(min = 1))]
+    pub panic_factor: f64,
+    /// More only where the total is above the current one × (1 + this). Default 0.1.
+    #[schemars(range(min = 0))]
+    pub out_threshold: f64,
+    /// Fewer only where the total is below the current one × (1 − this). Default 0.1.
+    #[schemars(range(min = 0, max = 1))]
+    pub in_threshold: f64,
     /// Seconds from one addition to the next. Default 180.
     pub out_cooldown: SimDuration,
-    /// Seconds from a change to the next removal. Default 600.
+    /// Seconds from one removal to the next. Default 600.
     pub in_cooldown: SimDuration,
-    /// At least so many instances of a role. Default 1.
+    /// Which form of the rule holds. Default `AsPublished`.
+    pub rules: Rules,
+    /// Minimum number of `Token` instances. Default 1.
     pub min: u32,
     /// At most so many instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
-    added: Option<SimTime>,
-    #[serde(skip)]
-    changed: Option<SimTime>,
+    cooldowns: Cooldowns,
 }
 
 impl Default for HeteroScale {
@@ -63,12 +81,16 @@ impl Default for HeteroScale {
             target: 100.0,
             ratio: 0.33,
             tbt: 0.04,
+            panic_threshold: Some(1.2),
+            panic_factor: 1.2,
+            out_threshold: 0.1,
+            in_threshold: 0.1,
+            rules: Rules::AsPublished,
             out_cooldown: SimDuration::saturating(180.0),
             in_cooldown: SimDuration::saturating(600.0),
             min: 1,
             max: 100,
-            added: None,
-            changed: None,
+            cooldowns: Cooldowns::default(),
         }
     }
 }
@@ -90,66 +112,59 @@ impl Policy for HeteroScale {
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let now = signals.now();
         let (prompt, token) = (signals.current(Role::Prompt), signals.current(Role::Token));
-        let current = f64::from(prompt) + f64::from(token);
-        let rests = |since: Option<SimTime>, cooldown| since.is_some_and(|it| now < it + cooldown);
-        let tbt = signals.mean(Latency::Tbt, self.interval);
-
-        if let Some(tbt) = tbt
-            && tbt > 1.2 * self.tbt
-            && !rests(self.added, self.out_cooldown)
+        let token = token.max(1);
+        let tbt = signals.mean(Latency::Tbt, self.interval).unwrap_or(0.0);
+        let panic = self.panic_threshold;
+        if panic.is_some_and(|panic| tbt > 0.0 && tbt > self.tbt * panic)
+            && self.cooldowns.adds(now, self.out_cooldown)
         {
-            let more = |count: u32| round_up(f64::from(count) * 1.2);
+            let more = |count| self.bounded(self.grown(count), self.min);
             let reason = format!("TBT {tbt:.4} s");
-            return self.set(now, signals, desired, [more(prompt), more(token)], &reason);
+            return set(desired, [more(prompt), more(token)], &reason);
         }
 
         let throughput = signals.output_tokens_per_s(Role::Token, self.interval);
-        let wanted = throughput / self.target;
-        let prompts = wanted / (1.0 + 1.0 / self.ratio);
-        let tokens = prompts / self.ratio;
-        let reason = format!("{throughput:.1} decode tokens/s");
-        let cooldown = if wanted > 1.1 * current {
-            rests(self.added, self.out_cooldown)
-        } else if wanted < 0.9 * current {
-            rests(self.changed, self.in_cooldown)
+        let total = throughput / self.target;
+        let (prompts, tokens) = if self.ratio > 0.0 {
+            let prompts = total / (1.0 + 1.0 / self.ratio);
+            (prompts, prompts * (1.0 / self.ratio))
         } else {
-            return keep(desired, &reason);
+            (0.0, total)
         };
-        if cooldown {
-            return keep(desired, &format!("{reason}, cooling down"));
+        let change = (prompts + tokens) / (f64::from(prompt) + f64::from(token));
+        let reason = format!("{throughput:.1} decode tokens/s");
+        let out = change > 1.0 + self.out_threshold;
+        let out = out && self.cooldowns.adds(now, self.out_cooldown);
+        let into = change < 1.0 - self.in_threshold;
+        if out || into && self.cooldowns.removes(now, self.in_cooldown) {
+            let min = match self.rules {
+                Rules::AsPublished => 0,
+                Rules::Mended => self.min,
+            };
+            let prompt = self.bounded(prompts.round_ties_even() as u32, min);
+            let token = self.bounded(tokens.round_ties_even() as u32, self.min);
+            return set(desired, [prompt, token], &reason);
         }
-        let counts = [prompts.round() as u32, tokens.round() as u32];
-        self.set(now, signals, desired, counts, &reason);
+        set(desired, [prompt, token], &reason);
     }
 }
-
-const ROLES: [Role; 2] = [Role::Prompt, Role::Token];
 
 impl HeteroScale {
-    fn set(
-        &mut self,
-        now: SimTime,
-        signals: &Signals,
-        desired: &mut DesiredInstances,
-        counts: [u32; 2],
-        reason: &str,
-    ) {
-        for (role, count) in ROLES.into_iter().zip(counts) {
-            let count = count.clamp(self.min, self.max);
-            let current = signals.current(role);
-            if count > current {
-                self.added = Some(now);
-            }
-            if count != current {
-                self.changed = Some(now);
-            }
-            desired.exactly(role, count, reason.to_owned());
+    fn grown(&self, count: u32) -> u32 {
+        let grown = f64::from(count) * self.panic_factor;
+        match self.rules {
+            Rules::AsPublished => grown as u32,
+            Rules::Mended => grown.ceil() as u32,
         }
+    }
+
+    fn bounded(&self, count: u32, min: u32) -> u32 {
+        count.clamp(min, self.max)
     }
 }
 
-fn keep(desired: &mut DesiredInstances, reason: &str) {
-    for role in ROLES {
-        desired.keep(role, reason.to_owned());
+fn set(desired: &mut DesiredInstances, counts: [u32; 2], reason: &str) {
+    for (role, count) in [Role::Prompt, Role::Token].into_iter().zip(counts) {
+        desired.exactly(role, count, reason.to_owned());
     }
 }

@@ -2,7 +2,9 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_limits, round_up};
+use super::carried_over::{ByRatios, at_least_one};
+use super::check_limits;
+use super::cooldowns::Cooldowns;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -11,20 +13,23 @@ use crate::time::SimDuration;
 /// regard for each other.
 ///
 /// Each role wants its tokens a second ÷ its target instances; `Mixed` instances want the sum of both.
-/// If any role wants more than 1.1 times its current number, those that want more grow; only if all
-/// want less than 0.9 times theirs do they shrink. What fails: the ratio of prompt to token instances
-/// oscillates.
+/// If any role wants more than 1.1 times its current number, or all want less than 0.9 times theirs,
+/// every role is set to what it wants: one may shrink as the other grows. What fails: the ratio of prompt
+/// to token instances oscillates. Each way has a cool-down.
 ///
 /// | | |
 /// |---|---|
 /// | inputs | prompt and output tokens of each role's instances |
 /// | window | one interval |
 /// | current | starting up and active |
-/// | rounding | up |
+/// | rounding | to the nearest, half to even |
 /// | first decision | one interval after the start |
 ///
-/// Source: the version that fleetsim carries over, a comparison in ByteDance, "HeteroScale"
-/// (arXiv 2508.19559). There a role can be cut to zero and its requests stranded; here `min` holds.
+/// Source: `autoscaling_policies.py` of Onlytonight/splitwise-DRL, commit f2505269 of 23 December 2025, in
+/// the version that fleetsim carries over: a comparison in ByteDance, "HeteroScale"
+/// (arXiv 2508.19559). There the prompt rate is requests a second, with a target of 30; here it is
+/// prompt tokens, so that the length of prompts counts. `min` holds for all but `Prompt` instances, as
+/// there; the actuator keeps one.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IndependentTps {
@@ -38,10 +43,22 @@ pub struct IndependentTps {
     /// Output tokens a second for each instance. Default 100.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub token_target: f64,
-    /// At least so many instances of a role. Default 1.
+    /// More only where a role needs more than its number × (1 + this). Default 0.1.
+    #[schemars(range(min = 0))]
+    pub out_threshold: f64,
+    /// Fewer only where all roles need less than their number × (1 − this). Default 0.1.
+    #[schemars(range(min = 0, max = 1))]
+    pub in_threshold: f64,
+    /// Seconds from one addition to the next. Default 180, the source's.
+    pub out_cooldown: SimDuration,
+    /// Seconds from one removal to the next. Default 600, the source's.
+    pub in_cooldown: SimDuration,
+    /// Minimum number of `Token` or `Mixed` instances. Default 1.
     pub min: u32,
     /// At most so many instances of a role. Default 100.
     pub max: u32,
+    #[serde(skip)]
+    cooldowns: Cooldowns,
 }
 
 impl Default for IndependentTps {
@@ -50,8 +67,13 @@ impl Default for IndependentTps {
             interval: SimDuration::saturating(30.0),
             prompt_target: None,
             token_target: 100.0,
+            out_threshold: 0.1,
+            in_threshold: 0.1,
+            out_cooldown: SimDuration::saturating(180.0),
+            in_cooldown: SimDuration::saturating(600.0),
             min: 1,
             max: 100,
+            cooldowns: Cooldowns::default(),
         }
     }
 }
@@ -69,40 +91,38 @@ impl Policy for IndependentTps {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let wanted: Vec<(&RoleSnapshot, f64)> = signals
-            .roles()
-            .map(|of| (of, self.wanted(of, signals)))
-            .collect();
-        let mut each = wanted.iter();
-        let out = each.any(|(of, it)| *it > 1.1 * f64::from(of.current()));
-        let mut each = wanted.iter();
-        let shrink = each.all(|(of, it)| *it < 0.9 * f64::from(of.current()));
-        for (of, instances) in wanted {
-            let (count, current) = (round_up(instances), of.current());
-            let count = match (out, shrink) {
-                (true, _) => count.max(current),
-                (_, true) => count.min(current),
-                _ => current,
-            };
-            let reason = format!("{instances:.2} instances at the target");
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
-        }
+        let needed = |of| (of, self.needed(of, signals));
+        let all = ByRatios {
+            needed: signals.roles().map(needed).collect(),
+            out_threshold: self.out_threshold,
+            in_threshold: self.in_threshold,
+            min: self.min,
+            max: self.max,
+        };
+        let now = signals.now();
+        let change = all.is_short() && self.cooldowns.adds(now, self.out_cooldown)
+            || all.is_ample() && self.cooldowns.removes(now, self.in_cooldown);
+        all.decide(change, desired);
     }
 }
 
 impl IndependentTps {
-    fn wanted(&self, of: &RoleSnapshot, signals: &Signals) -> f64 {
-        let target = self.prompt_target.unwrap_or(0.7 * of.prompt_capacity);
-        let prompts = if target > 0.0 {
-            signals.prompt_tokens_per_s(of.role, self.interval) / target
-        } else {
-            0.0
+    fn needed(&self, of: &RoleSnapshot, signals: &Signals) -> f64 {
+        let current = at_least_one(of);
+        let at = |rate: f64, target: f64| {
+            if target > 0.0 {
+                current * ((rate / current) / target)
+            } else {
+                0.0
+            }
         };
-        let tokens = signals.output_tokens_per_s(of.role, self.interval) / self.token_target;
+        let prompt_target = self.prompt_target.unwrap_or(0.7 * of.prompt_capacity);
+        let prompts = signals.prompt_tokens_per_s(of.role, self.interval);
+        let tokens = signals.output_tokens_per_s(of.role, self.interval);
         match of.role {
-            Role::Prompt => prompts,
-            Role::Token => tokens,
-            Role::Mixed => prompts + tokens,
+            Role::Prompt => at(prompts, prompt_target),
+            Role::Token => at(tokens, self.token_target),
+            Role::Mixed => at(prompts, prompt_target) + at(tokens, self.token_target),
         }
     }
 }

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::metric::check_target;
 use super::wishes::Wishes;
-use super::{Metric, check_limits, round_up};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
+use super::{Metric, check_limits};
+use crate::autoscale::{
+    DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
+};
 use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
 
@@ -19,8 +21,13 @@ use crate::time::{SimDuration, SimTime};
 /// `max_scale_up_rate`), where ready are the active instances, one at least. A panic begins when the
 /// number of the short window, before it is kept within anything, is `panic_threshold` times ready or
 /// more, and ends when that has not been so for more than the stable window. Meanwhile the larger of
-/// the two numbers counts, and it never falls. It also begins in a panic if more than one instance is
-/// active.
+/// the two numbers counts, and it never falls. It also begins in a panic, at the start of the run, if more
+/// than one instance is active.
+///
+/// The last instance goes once none was wanted after a stable window of activity, and the activator has
+/// been in the path of requests for `scale_to_zero_grace`. It is in the path while ready × target −
+/// `target_burst_capacity` − the mean of the short window is below 0: with the defaults, with up to two
+/// instances at any time, so that the last one then goes at the next decision.
 ///
 /// The default target is for web services. Where the memory of an instance holds fewer than 70 requests,
 /// the rest of them queue for good, however many instances there could be: give a `target` that fits.
@@ -28,17 +35,16 @@ use crate::time::{SimDuration, SimTime};
 /// | | |
 /// |---|---|
 /// | inputs | the metric; requests that wait at the application while no instance is active count |
-/// | window | `stable_window`, and a tenth of it; a sample at each decision |
+/// | window | `stable_window`, and a tenth of it; a sample at each look, means of six decimals |
 /// | current | active |
 /// | rounding | up |
 /// | first decision | one interval after the start |
 ///
-/// Source: `pkg/autoscaler/scaling/autoscaler.go` of knative/serving and the defaults of its
-/// `config-autoscaler`. There a collector samples every second, and the last instance goes as soon as
-/// the activator is in the path, `scale_to_zero_grace` later at the latest; here it always waits that
-/// long. The burst capacity decides only where requests are buffered, which fleetsim always does at
-/// the application, so it is not there. Prompt and token instances have no counterpart there; each
-/// role is scaled by its own requests.
+/// Source: `pkg/autoscaler/{scaling,aggregation}` and `pkg/reconciler/autoscaling/kpa` of knative/serving,
+/// commit 98e5ef90 of 21 August 2026, and the defaults of its `config-autoscaler`. There a collector samples
+/// every second: `signals: (scrape_interval: 1)` does so here. The buffer of the activator is the
+/// application's queue. Prompt and token instances have no counterpart there; each role is scaled by its own
+/// requests.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KnativeKpa {
@@ -72,9 +78,20 @@ pub struct KnativeKpa {
     pub max_scale_down_rate: f64,
     /// Seconds for which fewer must be wanted before there are fewer. Default 0.
     pub scale_down_delay: SimDuration,
-    /// Seconds from when none is wanted until the last one goes. Default 30.
+    /// How the samples of a window are averaged. Default `Mean`.
+    pub averaging: Averaging,
+    /// Requests that may come at once and are to be buffered; the activator is in the path while fewer
+    /// could be served. 0 for never, -1 for always. Default 211.
+    #[schemars(range(min = -1))]
+    pub target_burst_capacity: f64,
+    /// Any are this many at least. Default 1, its `activation-scale`.
+    #[schemars(range(min = 1))]
+    pub activation_scale: u32,
+    /// Whether the last one may go. Default true.
+    pub scale_to_zero: bool,
+    /// Seconds for which the activator must have been in the path before the last one goes. Default 30.
     pub scale_to_zero_grace: SimDuration,
-    /// Seconds for which the last one stays at least. Default 0.
+    /// Seconds for which the last one stays without activity. Default 0.
     pub scale_to_zero_retention: SimDuration,
     /// At least so many instances of a role. Default 0, its `min-scale`; the last one only goes if the
     /// actuator's `min` is 0, too.
@@ -85,16 +102,42 @@ pub struct KnativeKpa {
     roles: BTreeMap<Role, State>,
 }
 
+/// How the samples of a window are averaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Averaging {
+    /// Each counts as much.
+    #[default]
+    Mean,
+    /// Each second counts less than the one after it: its `weighted-exponential`.
+    Exponential,
+}
+
 /// What is remembered of a role.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct State {
     /// When it was last over the panic threshold.
     panic: Option<SimTime>,
     /// The most wanted in the panic.
     peak: u32,
     wishes: Wishes,
-    /// Since when none is wanted.
-    idle: Option<SimTime>,
+    revision: Revision,
+}
+
+/// Whether the revision serves requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Activity {
+    Active,
+    Activating,
+    Inactive,
+}
+
+/// What decides when the last instance goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Revision {
+    activity: Activity,
+    since: SimTime,
+    /// Since when the activator is in the path of requests.
+    proxied: Option<SimTime>,
 }
 
 impl Default for KnativeKpa {
@@ -110,6 +153,10 @@ impl Default for KnativeKpa {
             max_scale_up_rate: 1000.0,
             max_scale_down_rate: 2.0,
             scale_down_delay: SimDuration::ZERO,
+            averaging: Averaging::Mean,
+            target_burst_capacity: 211.0,
+            activation_scale: 1,
+            scale_to_zero: true,
             scale_to_zero_grace: SimDuration::saturating(30.0),
             scale_to_zero_retention: SimDuration::ZERO,
             min: 0,
@@ -136,14 +183,17 @@ impl Policy for KnativeKpa {
         check_limits(self.min, self.max)
     }
 
+    fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
+        Some(vec![Measure {
+            metric: self.metric,
+            target: Some(self.target),
+        }])
+    }
+
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let mut roles = std::mem::take(&mut self.roles);
         for of in signals.roles() {
-            let first = || State {
-                panic: (of.active > 1).then(|| signals.now()),
-                peak: of.active,
-                ..State::default()
-            };
+            let first = || self.begin(signals.now(), of);
             let state = roles.entry(of.role).or_insert_with(first);
             match self.wanted(signals, of, state) {
                 Some((count, reason)) => desired.exactly(of.role, count, reason),
@@ -154,7 +204,28 @@ impl Policy for KnativeKpa {
     }
 }
 
+/// The granularity of a delay: its tick.
+const TICK: f64 = 2.0;
+
+/// A target is this much at least.
+const LEAST_TARGET: f64 = 0.01;
+
 impl KnativeKpa {
+    fn begin(&self, now: SimTime, of: &RoleSnapshot) -> State {
+        let created = SimTime::saturating(now.seconds() - self.interval.seconds());
+        let panics = of.active > 1;
+        State {
+            panic: panics.then_some(created),
+            peak: if panics { of.active } else { 0 },
+            wishes: Wishes::default(),
+            revision: Revision {
+                activity: Activity::Active,
+                since: created,
+                proxied: None,
+            },
+        }
+    }
+
     fn wanted(
         &self,
         signals: &Signals,
@@ -163,15 +234,19 @@ impl KnativeKpa {
     ) -> Option<(u32, String)> {
         let now = signals.now();
         let ready = f64::from(of.active.max(1));
-        let target = self.target * self.utilization;
-        let total = |window| self.metric.total(signals, of.role, window);
-        let stable = total(self.stable_window)?;
-        let short = total(self.stable_window * self.panic_window)?;
-        let least = (ready / self.max_scale_down_rate) as u32;
-        let most = round_up(ready * self.max_scale_up_rate);
-        let within = |count: u32| count.max(least).min(most);
+        let target = (self.target * self.utilization).max(LEAST_TARGET);
+        let average = |window| self.average(signals, of, window);
+        let stable = average(self.stable_window)?;
+        let short = average(self.stable_window * self.panic_window)?;
+        let least = (ready / self.max_scale_down_rate).floor() as u32;
+        let most = (ready * self.max_scale_up_rate).ceil() as u32;
+        let within = |count: u32| match count.max(least).min(most) {
+            0 => 0,
+            count => count.max(self.activation_scale),
+        };
 
-        if f64::from(round_up(short / target)) >= self.panic_threshold * ready {
+        let urgent = (short / target).ceil();
+        if urgent / ready >= self.panic_threshold {
             state.panic = Some(now);
         } else if state
             .panic
@@ -179,27 +254,98 @@ impl KnativeKpa {
         {
             (state.panic, state.peak) = (None, 0);
         }
-        let mut count = within(round_up(stable / target));
+        let mut count = within((stable / target).ceil() as u32);
         if state.panic.is_some() {
-            let more = count.max(within(round_up(short / target)));
-            state.peak = state.peak.max(more);
+            state.peak = state.peak.max(count).max(within(urgent as u32));
             count = state.peak;
         }
-        count = state.wishes.delayed(now, count, self.scale_down_delay);
+        let delay = (self.scale_down_delay.seconds() / TICK).ceil() * TICK;
+        count = state
+            .wishes
+            .delayed(now, count, SimDuration::saturating(delay));
         let panic = if state.panic.is_some() { ", panic" } else { "" };
         let reason = format!("{} {stable:.2} and {short:.2}{panic}", self.metric);
-        let count = self.keep_the_last(now, of, count, state);
-        Some((count.clamp(self.min, self.max), reason))
+        let count = count.clamp(self.min, self.max);
+        let count = self.keep_the_last(now, of, count, &mut state.revision);
+        let spare = match self.target_burst_capacity {
+            0.0 => 0.0,
+            always if always < 0.0 => -1.0,
+            burst => (f64::from(of.active) * self.target - burst - short).floor(),
+        };
+        state
+            .revision
+            .pass(now, of.active >= self.min.max(1), spare < 0.0);
+        Some((count, reason))
     }
 
-    /// Wants one instance until none has been wanted for long enough.
-    fn keep_the_last(&self, now: SimTime, of: &RoleSnapshot, count: u32, state: &mut State) -> u32 {
+    /// The metric over a window; a mean of samples has six decimals.
+    fn average(&self, signals: &Signals, of: &RoleSnapshot, window: SimDuration) -> Option<f64> {
+        let average = match self.averaging {
+            Averaging::Mean => self.metric.total(signals, of.role, window)?,
+            Averaging::Exponential => {
+                let buckets = window.seconds().ceil().max(1.0);
+                let weight = (1.0 - libm::pow(1.0 - 0.9999, 1.0 / buckets)).max(0.2);
+                let weight = |age: f64| weight * libm::pow(1.0 - weight, age);
+                self.metric.weighted(signals, of.role, buckets, weight)?
+            }
+        };
+        Some(match self.metric.is_sampled() {
+            true => (average * 1e6).round() / 1e6,
+            false => average,
+        })
+    }
+
+    /// Wants one instance until the last one may go.
+    fn keep_the_last(
+        &self,
+        now: SimTime,
+        of: &RoleSnapshot,
+        count: u32,
+        revision: &mut Revision,
+    ) -> u32 {
+        let since = now - revision.since;
         if count > 0 {
-            state.idle = None;
+            if revision.activity == Activity::Inactive {
+                revision.activity = match of.active {
+                    0 => Activity::Activating,
+                    _ => Activity::Active,
+                };
+                revision.since = now;
+            }
             return count;
         }
-        let since = *state.idle.get_or_insert(now);
-        let wait = self.scale_to_zero_grace.max(self.scale_to_zero_retention);
-        u32::from(of.current() > 0 && now < since + wait)
+        if !self.scale_to_zero {
+            return 1;
+        }
+        match revision.activity {
+            Activity::Active if since < self.stable_window => 1,
+            Activity::Active => {
+                (revision.activity, revision.since) = (Activity::Inactive, now);
+                of.current()
+            }
+            Activity::Activating => of.current(),
+            Activity::Inactive => {
+                let proxied = revision.proxied;
+                let proxied = proxied.is_some_and(|it| now - it >= self.scale_to_zero_grace);
+                match proxied && since >= self.scale_to_zero_retention {
+                    true => 0,
+                    false => of.current(),
+                }
+            }
+        }
+    }
+}
+
+impl Revision {
+    /// Notes whether enough instances are ready, and whether the activator is in the path.
+    fn pass(&mut self, now: SimTime, ready: bool, proxied: bool) {
+        if self.activity == Activity::Activating && ready {
+            (self.activity, self.since) = (Activity::Active, now);
+        }
+        if proxied || self.activity != Activity::Active {
+            self.proxied.get_or_insert(now);
+        } else {
+            self.proxied = None;
+        }
     }
 }

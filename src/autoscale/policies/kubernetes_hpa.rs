@@ -1,4 +1,5 @@
 mod behaviour;
+mod calculator;
 
 use std::collections::BTreeMap;
 
@@ -7,27 +8,32 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::metric::check_target;
-use super::{Metric, MetricTarget, check_limits, round_up};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
+use super::{Metric, MetricKind, MetricTarget, check_limits};
+use crate::autoscale::{
+    DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
+};
 use crate::serving::Role;
 use crate::time::SimDuration;
 
 pub use behaviour::{Behaviour, RateLimit, Select};
 use behaviour::{Past, Way};
+use calculator::{Pods, Tolerances, proposal, thousandths};
 
 /// Each role as the horizontal pod autoscaler of Kubernetes scales pods: current × metric ÷ target.
 ///
 /// For each metric, ratio = its mean over the active instances ÷ its target. Within the tolerance of 1,
 /// nothing changes; otherwise ceil(ratio × active) are wanted, and of several metrics the most. If a
 /// metric is unknown, nothing is removed. What is wanted then goes through `scale_up` and
-/// `scale_down`: first the stabilisation windows, then the limits of the rate.
+/// `scale_down`: first the stabilisation windows, then the limits of the rate. A mean is cut to whole
+/// thousandths, a utilisation to whole per cent, before it is divided by its target. See [`MetricKind`] for
+/// what a metric is a metric of.
 ///
 /// An instance that starts up is a pod that is not ready: where the ratio is above 1 it counts as one
 /// whose metric is 0, and if that turns the ratio round, nothing changes; where it is below 1 it does
 /// not count, so that the number wanted is that of active instances alone. Set `starting` to `Missing`
 /// for pods that run without showing the metric yet: they count as 0 on the way up and as at the
-/// target on the way down. A latency is a metric of the application and not of pods: its ratio times the
-/// active instances, whatever starts up.
+/// target on the way down. So do instances that are active but were not when the metrics were taken. A
+/// `Value` times the instances that are active **or drain**: pods that terminate are ready still.
 ///
 /// | | |
 /// |---|---|
@@ -37,11 +43,11 @@ use behaviour::{Past, Way};
 /// | rounding | up; a percentage up to add, the rest of a percentage down to remove |
 /// | first decision | one interval after the start |
 ///
-/// Source: `pkg/controller/podautoscaler/{horizontal,replica_calculator}.go` of kubernetes/kubernetes
-/// and the defaults of `autoscaling/v2`. These are the rules of an object with `behavior`; one without
-/// adds up to max(2 × current, 4) at a time instead. The tolerance is inclusive at both ends, as since
-/// 1.33. With none there, ceil(total ÷ target) are wanted, as with the gate `HPAScaleToZero`. A change
-/// counts for the limits even where the actuator refuses it.
+/// Source: `pkg/controller/podautoscaler/{horizontal,replica_calculator}.go` of kubernetes/kubernetes, as
+/// at commit a769d588 of omerap12/kubernetes in 2026, and the defaults of `autoscaling/v2`; a
+/// tolerance for each way since 1.33 (KEP-4951). A change counts for the limits even where the
+/// actuator refuses it. With none there and a `min` above 0 the original does nothing at all; the actuator's
+/// own minimum still holds.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KubernetesHpa {
@@ -53,11 +59,15 @@ pub struct KubernetesHpa {
     pub metrics: Vec<MetricTarget>,
     /// Seconds over which the metrics are taken. Default 15, the resolution of metrics-server.
     pub window: SimDuration,
-    /// Nothing changes where a ratio is so near to 1. Default 0.1, the controller's.
+    /// Nothing changes where a ratio is so near to 1, unless `scale_up` or `scale_down` has a tolerance of
+    /// its own. Default 0.1, the controller's.
     #[schemars(range(min = 0, max = 1))]
     pub tolerance: f64,
     /// What an instance that starts up counts as. Default `NotReady`.
     pub starting: Starting,
+    /// Whether `scale_up` and `scale_down` hold. Default true. `false` is an object without `behavior`: at
+    /// most max(2 × current, 4) at a time, and fewer only once they are wanted for 300 s.
+    pub behaviour: bool,
     /// How fast instances may be added.
     pub scale_up: Behaviour,
     /// How fast instances may be removed.
@@ -68,6 +78,15 @@ pub struct KubernetesHpa {
     pub max: u32,
     #[serde(skip)]
     roles: BTreeMap<Role, Past>,
+    #[serde(skip)]
+    given: Vec<Given>,
+}
+
+/// A total of the application that another policy goes by, and what each pod is to have of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Given {
+    pub(super) total: f64,
+    pub(super) target: f64,
 }
 
 /// What an instance that starts up counts as.
@@ -80,6 +99,9 @@ pub enum Starting {
     Missing,
 }
 
+/// The stabilisation of an object without `behavior`: the controller's default.
+const WITHOUT_BEHAVIOUR: SimDuration = SimDuration::saturating(300.0);
+
 impl Default for KubernetesHpa {
     fn default() -> Self {
         Self {
@@ -88,11 +110,13 @@ impl Default for KubernetesHpa {
             window: SimDuration::saturating(15.0),
             tolerance: 0.1,
             starting: Starting::NotReady,
+            behaviour: true,
             scale_up: Behaviour::default(),
             scale_down: Behaviour::default(),
             min: 1,
             max: 100,
             roles: BTreeMap::new(),
+            given: Vec::new(),
         }
     }
 }
@@ -127,38 +151,79 @@ impl Policy for KubernetesHpa {
         check_limits(self.min, self.max)
     }
 
+    fn names(&self) -> Vec<Role> {
+        self.metrics.iter().filter_map(|it| it.role).collect()
+    }
+
+    fn measures(&self, role: Role) -> Option<Vec<Measure>> {
+        let measure = |it: &MetricTarget| Measure {
+            metric: it.metric,
+            target: Some(it.target),
+        };
+        Some(self.metrics_of(role).map(measure).collect())
+    }
+
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         for of in signals.roles() {
-            let current = of.current();
-            let (count, reason) = if current > self.max {
-                (self.max, "above the maximum".to_owned())
-            } else if current < self.min {
-                (self.min, "below the minimum".to_owned())
-            } else {
-                let Some((wanted, reason)) = self.wanted(signals, of) else {
-                    desired.keep(of.role, "a metric is unknown");
-                    continue;
-                };
-                (self.allowed(signals, of, wanted), reason)
-            };
-            if count != current {
-                let longest = self.scale_up.longest(Way::Up);
-                let longest = longest.max(self.scale_down.longest(Way::Down));
-                let by = i64::from(count) - i64::from(current);
-                let past = self.roles.entry(of.role).or_default();
-                past.changed(signals.now(), by, longest);
+            match self.decide_role(signals, of) {
+                (Some(count), reason) => desired.exactly(of.role, count, reason),
+                (None, reason) => desired.keep(of.role, reason),
             }
-            desired.exactly(of.role, count, reason);
         }
     }
 }
 
 impl KubernetesHpa {
+    /// Sets what it goes by besides its metrics.
+    pub(super) fn give(&mut self, given: Vec<Given>) {
+        self.given = given;
+    }
+
+    /// The number that a role is to have, and why; none for no change.
+    pub(super) fn decide_role(
+        &mut self,
+        signals: &Signals,
+        of: &RoleSnapshot,
+    ) -> (Option<u32>, String) {
+        let (now, current) = (signals.now(), of.current());
+        self.roles.entry(of.role).or_default().begin(now, current);
+        let (count, reason) = if current == 0 && self.min > 0 {
+            (0, "scaling is disabled at zero".to_owned())
+        } else if current > self.max {
+            (self.max, "above the maximum".to_owned())
+        } else if current < self.min {
+            (self.min, "below the minimum".to_owned())
+        } else {
+            let Some((wanted, reason)) = self.wanted(signals, of) else {
+                return (None, "a metric is unknown".to_owned());
+            };
+            (self.allowed(signals, of, wanted), reason)
+        };
+        if count != current {
+            let longest = match count > current {
+                true => self.scale_up.longest(Way::Up),
+                false => self.scale_down.longest(Way::Down),
+            };
+            let by = i64::from(count) - i64::from(current);
+            let past = self.roles.entry(of.role).or_default();
+            past.changed(now, by, longest);
+        }
+        (Some(count), reason)
+    }
+
+    fn metrics_of(&self, role: Role) -> impl Iterator<Item = &MetricTarget> {
+        let metrics = self.metrics.iter();
+        metrics.filter(move |it| it.role.is_none_or(|of| of == role))
+    }
+
     /// The most that any metric wants; none if that is not known.
     fn wanted(&self, signals: &Signals, of: &RoleSnapshot) -> Option<(u32, String)> {
-        let metrics = self.metrics.iter();
-        let metrics = metrics.filter(|it| it.role.is_none_or(|role| role == of.role));
-        let proposals: Vec<_> = metrics.map(|it| self.proposal(it, signals, of)).collect();
+        let metrics = self.metrics_of(of.role);
+        let given = self.given.iter().map(|it| self.by_given(*it, of));
+        let proposals = metrics
+            .map(|it| self.proposal(it, signals, of))
+            .chain(given);
+        let proposals: Vec<_> = proposals.collect();
         let known = proposals.iter().flatten();
         let (wanted, reason) = known.max_by_key(|it| it.0)?.clone();
         let complete = proposals.iter().all(Option::is_some);
@@ -171,48 +236,59 @@ impl KubernetesHpa {
         signals: &Signals,
         role: &RoleSnapshot,
     ) -> Option<(u32, String)> {
-        let total = of.metric.total(signals, role.role, self.window)?;
-        let (active, current) = (f64::from(role.active), role.current());
-        if current == 0 {
-            let reason = format!("{} {total:.3} in all", of.metric);
-            return Some((round_up(total / of.target), reason));
-        }
-        if role.active == 0 {
-            return None;
-        }
-        let ratio = total / (of.target * active);
-        let reason = format!("{} {:.3} of {}", of.metric, total / active, of.target);
-        let missing = self.starting == Starting::Missing;
-        let counted = if of.metric.is_latency() || role.scaling_up() == 0 {
-            None
-        } else if ratio > 1.0 {
-            Some(total)
-        } else if missing {
-            Some(total + of.target * f64::from(role.scaling_up()))
-        } else {
-            None
+        let kind = of.kind();
+        let usage = match kind {
+            MetricKind::Value => of.metric.figure(signals, role.role, self.window)?,
+            _ => of.metric.total(signals, role.role, self.window)?,
         };
-        let (ratio, pods) = match counted {
-            None => (ratio, active),
-            Some(total) => {
-                let all = f64::from(current);
-                let counted = total / (of.target * all);
-                if (counted > 1.0) != (ratio > 1.0) {
-                    return Some((current, format!("{reason}, not with those that start up")));
-                }
-                (counted, all)
-            }
+        let pods = self.pods(role);
+        let wanted = proposal(kind, thousandths(usage), of.target, pods, self.tolerances())?;
+        let reason = match kind {
+            MetricKind::Value => format!("{} {usage:.3} of {}", of.metric, of.target),
+            _ => format!("{} {usage:.3} in all, {} each", of.metric, of.target),
         };
-        if (1.0 - self.tolerance..=1.0 + self.tolerance).contains(&ratio) {
-            return Some((current, reason));
+        Some((wanted, reason))
+    }
+
+    fn by_given(&self, given: Given, role: &RoleSnapshot) -> Option<(u32, String)> {
+        let Given { total, target } = given;
+        let (kind, pods) = (MetricKind::AverageValue, self.pods(role));
+        let wanted = proposal(kind, thousandths(total), target, pods, self.tolerances())?;
+        Some((wanted, format!("{total:.3} in all, {target} each")))
+    }
+
+    fn tolerances(&self) -> Tolerances {
+        Tolerances {
+            up: self.scale_up.tolerance.unwrap_or(self.tolerance),
+            down: self.scale_down.tolerance.unwrap_or(self.tolerance),
         }
-        Some((round_up(ratio * pods), reason))
+    }
+
+    fn pods(&self, role: &RoleSnapshot) -> Pods {
+        let missing = role.active.saturating_sub(role.measured);
+        let starting = role.scaling_up();
+        let (missing, unready) = match self.starting {
+            Starting::NotReady => (missing, starting),
+            Starting::Missing => (missing.saturating_add(starting), 0),
+        };
+        Pods {
+            current: role.current(),
+            measured: role.measured,
+            missing,
+            unready,
+            ready: role.active.saturating_add(role.draining),
+        }
     }
 
     /// What is wanted, after the windows, the limits of the rate and those of the number.
     fn allowed(&mut self, signals: &Signals, of: &RoleSnapshot, wanted: u32) -> u32 {
         let (now, current) = (signals.now(), of.current());
         let past = self.roles.entry(of.role).or_default();
+        if !self.behaviour {
+            let highest = past.highest(now, wanted, WITHOUT_BEHAVIOUR);
+            let most = current.saturating_mul(2).max(4).min(self.max);
+            return highest.min(most).max(self.min);
+        }
         let behaviours = (&self.scale_up, &self.scale_down);
         let wanted = past.stabilized(now, (current, wanted), behaviours);
         if wanted > current {

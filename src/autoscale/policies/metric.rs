@@ -58,6 +58,23 @@ pub struct MetricTarget {
     /// The role that it is meant for. Default: each.
     #[serde(default)]
     pub role: Option<Role>,
+    /// What it is a metric of. Default: `Value` for a latency, `Utilization` for `Busy`, else `Pods`.
+    #[serde(default)]
+    pub kind: Option<MetricKind>,
+}
+
+/// What a metric is a metric of, as an autoscaler of Kubernetes tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MetricKind {
+    /// The mean over the pods, in whole thousandths.
+    Pods,
+    /// The mean over the pods as a share of what each has, in whole per cent.
+    Utilization,
+    /// One figure, which grows with the load whatever the number of pods; the number follows its ratio.
+    Value,
+    /// A total of the application, of which each pod is to have its part. It is what KEDA makes of every
+    /// queue.
+    AverageValue,
 }
 
 impl MetricTarget {
@@ -68,43 +85,95 @@ impl MetricTarget {
             metric,
             target,
             role: None,
+            kind: None,
         }
+    }
+
+    /// What it is a metric of.
+    #[must_use]
+    pub fn kind(&self) -> MetricKind {
+        self.kind.unwrap_or(match self.metric {
+            Metric::Latency { .. } => MetricKind::Value,
+            Metric::Busy => MetricKind::Utilization,
+            _ => MetricKind::Pods,
+        })
     }
 }
 
 impl Metric {
-    /// The metric summed over the active instances of a role, so that divided by a target it says how
+    /// The metric summed over the measured instances of a role, so that divided by a target it says how
     /// many are needed: what is counted at an instant as its mean over the window. A share counts as
     /// that many full instances, a latency as if each instance had it.
     pub(super) fn total(self, signals: &Signals, role: Role, window: SimDuration) -> Option<f64> {
-        let mean = |figure: fn(&Snapshot, &RoleSnapshot) -> f64| {
-            signals.mean_over(window, |it| it.role(role).map_or(0.0, |of| figure(it, of)))
-        };
+        if let Some(figure) = self.at_instant() {
+            let of = |it: &Snapshot| it.role(role).map_or(0.0, |of| figure(it, of));
+            return Some(signals.mean_over(window, of));
+        }
         Some(match self {
-            Self::Requests => mean(|it, of| (of.load.assigned + it.waiting_for(of)) as f64),
-            Self::Waiting => mean(|it, of| (of.load.waiting() + it.waiting_for(of)) as f64),
-            Self::Running => mean(|_, of| of.load.running as f64),
-            Self::PendingTokens => mean(|_, of| of.load.pending_tokens as f64),
-            Self::Memory => mean(|_, of| of.load.memory_share() * f64::from(of.active)),
-            Self::Kv => mean(|_, of| of.load.kv_share() * f64::from(of.active)),
-            Self::Busy => signals.busy_share(role, window) * active(signals, role),
+            Self::Busy => signals.busy_share(role, window) * measured(signals, role),
             Self::RequestsPerS => signals.arrivals_per_s(window),
             Self::PromptTokensPerS => signals.prompt_tokens_per_s(role, window),
             Self::OutputTokensPerS => signals.output_tokens_per_s(role, window),
             Self::Latency { of, percentile } => {
-                signals.percentile(of, percentile, window)? * active(signals, role)
+                signals.percentile(of, percentile, window)? * measured(signals, role)
             }
+            _ => return None,
         })
     }
 
-    /// Whether it is one figure of the whole application, and not a sum over instances.
-    pub(super) const fn is_latency(self) -> bool {
-        matches!(self, Self::Latency { .. })
+    /// Whether it is counted at each look, and a window has the mean of these.
+    pub(super) fn is_sampled(self) -> bool {
+        self.at_instant().is_some()
+    }
+
+    /// Whether it is a share of the memory, which an engine without a limit does not have.
+    #[must_use]
+    pub const fn is_share_of_memory(self) -> bool {
+        matches!(self, Self::Memory | Self::Kv)
+    }
+
+    /// What is counted at an instant as a sum over the looks of the last `seconds`, each weighted by its age
+    /// in seconds; the total over that time for what is not counted at an instant.
+    pub(super) fn weighted(
+        self,
+        signals: &Signals,
+        role: Role,
+        seconds: f64,
+        weight: impl Fn(f64) -> f64,
+    ) -> Option<f64> {
+        let window = SimDuration::saturating(seconds);
+        match self.at_instant() {
+            None => self.total(signals, role, window),
+            Some(figure) => Some(signals.weighted_over(window, weight, |it| {
+                it.role(role).map_or(0.0, |of| figure(it, of))
+            })),
+        }
+    }
+
+    /// The figure of a snapshot, for what is counted at an instant.
+    fn at_instant(self) -> Option<fn(&Snapshot, &RoleSnapshot) -> f64> {
+        Some(match self {
+            Self::Requests => |it, of| (of.load.assigned + it.waiting_for(of)) as f64,
+            Self::Waiting => |it, of| (of.load.waiting() + it.waiting_for(of)) as f64,
+            Self::Running => |_, of| of.load.running as f64,
+            Self::PendingTokens => |_, of| of.load.pending_tokens as f64,
+            Self::Memory => |_, of| of.load.memory_share() * f64::from(of.measured),
+            Self::Kv => |_, of| of.load.kv_share() * f64::from(of.measured),
+            _ => return None,
+        })
+    }
+
+    /// The metric as one figure: a latency as it is, else the total.
+    pub(super) fn figure(self, signals: &Signals, role: Role, window: SimDuration) -> Option<f64> {
+        match self {
+            Self::Latency { of, percentile } => signals.percentile(of, percentile, window),
+            other => other.total(signals, role, window),
+        }
     }
 }
 
-fn active(signals: &Signals, role: Role) -> f64 {
-    signals.role(role).map_or(0.0, |of| f64::from(of.active))
+fn measured(signals: &Signals, role: Role) -> f64 {
+    signals.role(role).map_or(0.0, |of| f64::from(of.measured))
 }
 
 /// A name for reasons.

@@ -7,21 +7,28 @@
 //! own limits apply. The first decision is one interval after the start. Policies that let a scenario
 //! choose what they measure share one list, [`Metric`].
 
+mod aibrix;
 mod aibrix_apa;
+mod aibrix_kpa;
+mod carried_over;
 mod chiron;
 mod clairvoyant;
+mod cooldowns;
 mod dynamo_load;
 mod dynamo_sla;
 mod forecast;
 mod hetero_scale;
 mod hpa_gpu;
 mod independent_tps;
+mod keda;
 mod knative_kpa;
 mod kubernetes_hpa;
 mod latency_based;
 mod metric;
 mod periodic;
 mod pure_latency;
+mod ray_serve;
+mod sage_serve;
 mod sage_serve_reactive;
 mod saturation_v1;
 mod saturation_v2;
@@ -30,6 +37,8 @@ mod token_velocity;
 mod wishes;
 
 pub use aibrix_apa::AibrixApa;
+pub use aibrix_kpa::AibrixKpa;
+pub use carried_over::{Idle, Rules};
 pub use chiron::Chiron;
 pub use clairvoyant::Clairvoyant;
 pub use dynamo_load::{Aim, DynamoLoad};
@@ -38,12 +47,15 @@ pub use forecast::Forecast;
 pub use hetero_scale::HeteroScale;
 pub use hpa_gpu::HpaGpu;
 pub use independent_tps::IndependentTps;
-pub use knative_kpa::KnativeKpa;
+pub use keda::{Cron, Fallback, FallbackBehaviour, Keda};
+pub use knative_kpa::{Averaging, KnativeKpa};
 pub use kubernetes_hpa::{Behaviour, KubernetesHpa, RateLimit, Select, Starting};
 pub use latency_based::LatencyBased;
-pub use metric::{Metric, MetricTarget};
+pub use metric::{Metric, MetricKind, MetricTarget};
 pub use periodic::{Counts, Period, Periodic};
 pub use pure_latency::PureLatency;
+pub use ray_serve::RayServe;
+pub use sage_serve::{SageServeLtI, SageServeLtU, SageServeLtUa, planned_change};
 pub use sage_serve_reactive::SageServeReactive;
 pub use saturation_v1::SaturationV1;
 pub use saturation_v2::SaturationV2;
@@ -63,12 +75,18 @@ pub(super) fn register(registry: &mut PolicyRegistry) {
         .register::<LatencyBased>()
         .register::<Periodic>()
         .register::<KubernetesHpa>()
+        .register::<Keda>()
+        .register::<RayServe>()
         .register::<KnativeKpa>()
         .register::<AibrixApa>()
+        .register::<AibrixKpa>()
         .register::<SaturationV1>()
         .register::<SaturationV2>()
         .register::<DynamoLoad>()
         .register::<SageServeReactive>()
+        .register::<SageServeLtI>()
+        .register::<SageServeLtU>()
+        .register::<SageServeLtUa>()
         .register::<Chiron>()
         .register::<DynamoSla>()
         .register::<TokenVelocity>()

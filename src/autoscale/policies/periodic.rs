@@ -16,8 +16,9 @@ use crate::time::SimDuration;
 /// | rounding | none |
 /// | first decision | one interval after the start |
 ///
-/// Source: the version that fleetsim carries over, whose own answer is always "no change"; this one
-/// follows its table.
+/// Source: `autoscaling_policies.py` of Onlytonight/splitwise-DRL, commit f2505269 of 23 December 2025, in
+/// the version that fleetsim carries over. Its own answer is always "no change", beside the same numbers;
+/// this one follows its table.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Periodic {
@@ -96,6 +97,27 @@ impl Policy for Periodic {
             });
         }
         Ok(())
+    }
+
+    fn names(&self) -> Vec<Role> {
+        // A default that stands beside what is given names nobody.
+        let default = Self::default();
+        let (given, otherwise) = (
+            self.periods != default.periods,
+            self.otherwise != default.otherwise,
+        );
+        let periods = self.periods.iter().filter(|_| given || !otherwise);
+        let counts = periods.map(|it| it.instances);
+        let counts = counts.chain((otherwise || !given).then_some(self.otherwise));
+        let named = counts.flat_map(|it| {
+            [
+                (Role::Prompt, it.prompt),
+                (Role::Token, it.token),
+                (Role::Mixed, it.mixed),
+            ]
+        });
+        let named = named.filter(|(_, count)| count.is_some());
+        named.map(|(role, _)| role).collect()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {

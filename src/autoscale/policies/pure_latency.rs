@@ -2,25 +2,31 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check_limits;
+use super::carried_over::{Idle, is_idle};
+use super::cooldowns::Cooldowns;
+use super::{check_band, check_limits};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Latency, Policy, Signals};
+use crate::serving::Role;
 use crate::time::SimDuration;
 
 /// Two more of every role when tokens come too slowly, one fewer when they come fast enough.
 ///
 /// Above 1.1 × the objective of the mean time between tokens, +2; below 0.8 × the objective, −1. It
-/// flaps: latency says nothing of how far away the cliff is.
+/// flaps: latency says nothing of how far away the cliff is. Each way has a cool-down. Without traffic
+/// there is no latency: with `idle: ToMinimum` every role then goes to `min` at once, with `AsPublished` it
+/// stays as it is for the rest of the run.
 ///
 /// | | |
 /// |---|---|
-/// | inputs | mean TBT of the requests completed; with none, nothing changes |
+/// | inputs | mean TBT of the requests completed; with none, see `idle` |
 /// | window | one interval |
 /// | current | starting up and active |
 /// | rounding | none: whole steps |
 /// | first decision | one interval after the start |
 ///
-/// Source: the version that fleetsim carries over, a comparison in ByteDance, "HeteroScale"
-/// (arXiv 2508.19559).
+/// Source: `autoscaling_policies.py` of Onlytonight/splitwise-DRL, commit f2505269 of 23 December 2025, in
+/// the version that fleetsim carries over: a comparison in ByteDance, "HeteroScale"
+/// (arXiv 2508.19559). `min` holds for all but `Prompt` instances, as there; the actuator keeps one.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PureLatency {
@@ -30,10 +36,28 @@ pub struct PureLatency {
     /// The objective of the mean time between tokens, in seconds. Default 0.04.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub tbt: f64,
-    /// At least so many instances of a role. Default 1.
+    /// More above the objective × this. Default 1.1.
+    #[schemars(range(min = 0))]
+    pub out_threshold: f64,
+    /// Fewer below the objective × this. Default 0.8.
+    #[schemars(range(min = 0))]
+    pub in_threshold: f64,
+    /// How many more. Default 2.
+    pub out_step: u32,
+    /// How many fewer. Default 1.
+    pub in_step: u32,
+    /// Seconds from one addition to the next. Default 180, the source's.
+    pub out_cooldown: SimDuration,
+    /// Seconds from one removal to the next. Default 600, the source's.
+    pub in_cooldown: SimDuration,
+    /// What happens without traffic. Default `ToMinimum`.
+    pub idle: Idle,
+    /// Minimum number of `Token` or `Mixed` instances. Default 1.
     pub min: u32,
     /// At most so many instances of a role. Default 100.
     pub max: u32,
+    #[serde(skip)]
+    cooldowns: Cooldowns,
 }
 
 impl Default for PureLatency {
@@ -41,8 +65,16 @@ impl Default for PureLatency {
         Self {
             interval: SimDuration::saturating(30.0),
             tbt: 0.04,
+            out_threshold: 1.1,
+            in_threshold: 0.8,
+            out_step: 2,
+            in_step: 1,
+            out_cooldown: SimDuration::saturating(180.0),
+            in_cooldown: SimDuration::saturating(600.0),
+            idle: Idle::ToMinimum,
             min: 1,
             max: 100,
+            cooldowns: Cooldowns::default(),
         }
     }
 }
@@ -56,20 +88,41 @@ impl Policy for PureLatency {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
+        let (into, out) = (self.in_threshold, self.out_threshold);
+        check_band(("in_threshold", into), ("out_threshold", out))?;
         check_limits(self.min, self.max)
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let tbt = signals.mean(Latency::Tbt, self.interval);
-        let (by, reason) = match tbt {
-            Some(tbt) if tbt > 1.1 * self.tbt => (2, format!("TBT {tbt:.4} s")),
-            Some(tbt) if tbt < 0.8 * self.tbt => (-1, format!("TBT {tbt:.4} s")),
-            Some(tbt) => (0, format!("TBT {tbt:.4} s")),
-            None => (0, "nothing completed".to_owned()),
+        let now = signals.now();
+        if self.idle == Idle::ToMinimum && is_idle(signals, self.interval) {
+            for of in signals.roles() {
+                desired.exactly(of.role, self.min, "no traffic");
+            }
+            return;
+        }
+        let tbt = signals.mean(Latency::Tbt, self.interval).unwrap_or(0.0);
+        let reason = match tbt > 0.0 {
+            true => format!("TBT {tbt:.4} s"),
+            false => "nothing completed".to_owned(),
         };
-        for of in signals.roles() {
-            let count = of.current().saturating_add_signed(by);
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason.clone());
+        let slow = tbt > self.tbt * self.out_threshold;
+        let fast = tbt > 0.0 && tbt < self.tbt * self.in_threshold;
+        if slow && self.cooldowns.adds(now, self.out_cooldown) {
+            for of in signals.roles() {
+                let count = of.current().saturating_add(self.out_step);
+                desired.exactly(of.role, count.min(self.max), reason.clone());
+            }
+        } else if fast && self.cooldowns.removes(now, self.in_cooldown) {
+            for of in signals.roles() {
+                let min = if of.role == Role::Prompt { 0 } else { self.min };
+                let count = of.current().saturating_sub(self.in_step);
+                desired.exactly(of.role, count.max(min), reason.clone());
+            }
+        } else {
+            for of in signals.roles() {
+                desired.keep(of.role, reason.clone());
+            }
         }
     }
 }

@@ -2,8 +2,9 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_band, check_limits};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
+use super::{Metric, check_band, check_limits};
+use crate::autoscale::{DesiredInstances, InvalidParameter, Measure, Policy, Signals};
+use crate::serving::Role;
 use crate::time::SimDuration;
 
 /// One instance more or fewer as the memory in use of a role leaves a band, one action at a time: the
@@ -17,7 +18,7 @@ use crate::time::SimDuration;
 /// | rounding | none: steps of one |
 /// | first decision | one interval after the start |
 ///
-/// Source: `BasicArbiter.scale` in `arbiter.py` of the SageServe simulator. There it runs on every
+/// Source: `arbiter.py` of shashwatj07/SageServe, commit 0b95ca2d of June 2026. There it runs on every
 /// arrival, and an action is in flight for as long as it takes: 155 s to spin up, 65 s to reclaim a
 /// spot instance, 0 to spin down. Here an addition is in flight while it starts up, however long the
 /// scenario makes that, and a removal is over at once. Spot instances are not simulated.
@@ -63,6 +64,10 @@ impl Policy for SageServeReactive {
     fn check(&self) -> Result<(), InvalidParameter> {
         check_band(("down", self.down), ("up", self.up))?;
         check_limits(self.min, self.max)
+    }
+
+    fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
+        Some(vec![Measure::of(Metric::Memory)])
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {

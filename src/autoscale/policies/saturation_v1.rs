@@ -4,9 +4,12 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check_limits;
-use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
+use super::{Metric, check_limits};
+use crate::autoscale::{
+    DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
+};
 use crate::fleet::InstanceStatus;
+use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
 
 /// One instance more while those that are not saturated have too little to spare, one fewer where they
@@ -15,8 +18,10 @@ use crate::time::{SimDuration, SimTime};
 /// An instance is saturated with `kv_threshold` of its KV cache in use or `queue_threshold` requests
 /// waiting. What the others have to spare up to those thresholds is averaged. Below `kv_spare` or
 /// `queue_spare`, or with none left, one more. One fewer if, with the load of n spread over n − 1, both
-/// are still spare, n being those that are not saturated and at least 2. While any instance of the role
-/// starts up, nothing changes: on a rise it adds one for each start-up, however many are missing.
+/// are still spare, n being those that are not saturated and at least 2. While there are not as many as
+/// were asked for last, or not all of them show their metrics, it asks for the same again: on a rise it adds
+/// one for each start-up, however many are missing. A number that cannot be had is asked for again without
+/// end.
 ///
 /// | | |
 /// |---|---|
@@ -26,11 +31,10 @@ use crate::time::{SimDuration, SimTime};
 /// | rounding | none: steps of one |
 /// | first decision | one interval after the start |
 ///
-/// Source: `docs/saturation-analyzer.md` and the sample configuration of
-/// llm-d/llm-d-workload-variant-autoscaler. There the cheapest variant of a model grows and the dearest
+/// Source: `internal/{saturation/analyzer,engines/pipeline}` of
+/// llm-d/llm-d-workload-variant-autoscaler, commit b08b1c77 of 19 February 2026. There the cheapest variant of a model grows and the dearest
 /// shrinks; here that is `actuator: (sku: Cheapest, victim: Costliest)`, and each role is a model of its
-/// own. Where none is there and requests wait, one is wanted at the next decision; the source looks
-/// every 100 ms.
+/// own.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SaturationV1 {
@@ -58,6 +62,9 @@ pub struct SaturationV1 {
     pub max: u32,
     #[serde(skip)]
     looks: BTreeMap<u64, VecDeque<Look>>,
+    /// What was asked for last.
+    #[serde(skip)]
+    asked: BTreeMap<Role, u32>,
 }
 
 /// An instance as it was once seen.
@@ -87,6 +94,7 @@ impl Default for SaturationV1 {
             min: 1,
             max: 100,
             looks: BTreeMap::new(),
+            asked: BTreeMap::new(),
         }
     }
 }
@@ -103,27 +111,33 @@ impl Policy for SaturationV1 {
         check_limits(self.min, self.max)
     }
 
+    fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
+        Some(vec![Measure::of(Metric::Kv)])
+    }
+
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         self.look(signals);
         for of in signals.roles() {
             let spare = self.spare(of);
-            let by = if of.current() == 0 {
-                i32::from(signals.snapshot().waiting > 0)
-            } else if of.scaling_up() > 0 {
-                0
+            let current = of.current();
+            let asked = self.asked.get(&of.role).copied().unwrap_or(current);
+            let settled = asked == current && of.measured == current;
+            let count = if !settled || current == 0 {
+                asked
             } else if self.is_short(&spare) {
-                1
+                current.saturating_add(1)
             } else if self.can_do_with_fewer(&spare) {
-                -1
+                current.saturating_sub(1)
             } else {
-                0
+                current
             };
-            let count = of.current().saturating_add_signed(by);
-            let reason = match of.scaling_up() {
-                0 => format!("spare KV {:.3}, queue {:.2}", spare.kv, spare.queue),
-                starting => format!("{starting} still start up"),
+            let reason = match settled {
+                true => format!("spare KV {:.3}, queue {:.2}", spare.kv, spare.queue),
+                false => format!("{asked} asked for, {} show their metrics", of.measured),
             };
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+            let count = count.clamp(self.min, self.max);
+            self.asked.insert(of.role, count);
+            desired.exactly(of.role, count, reason);
         }
     }
 }
@@ -172,7 +186,7 @@ impl SaturationV1 {
     }
 
     fn is_short(&self, spare: &Spare) -> bool {
-        spare.kv < self.kv_spare - 1e-9 || spare.queue < self.queue_spare - 1e-9
+        spare.kv < self.kv_spare || spare.queue < self.queue_spare
     }
 
     fn can_do_with_fewer(&self, spare: &Spare) -> bool {

@@ -4,8 +4,10 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_band, check_limits, round_up};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Load, Policy, RoleSnapshot, Signals};
+use super::{Metric, check_band, check_limits};
+use crate::autoscale::{
+    DesiredInstances, InvalidParameter, Load, Measure, Policy, RoleSnapshot, Signals,
+};
 use crate::fleet::InstanceStatus;
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -27,7 +29,8 @@ const HISTORY: usize = 10;
 ///
 /// demand ÷ `scale_up` − supply of those active and starting up, if positive, is added, in instances
 /// rounded up; otherwise supply of the active − demand ÷ `scale_down`, in instances rounded down, is
-/// removed.
+/// removed. Thresholds, means and bounds are cut to whole tokens and requests. Where nothing was completed
+/// within the window, the mean lengths seen last count.
 ///
 /// | | |
 /// |---|---|
@@ -37,8 +40,10 @@ const HISTORY: usize = 10;
 /// | rounding | up to add, down to remove |
 /// | first decision | one interval after the start |
 ///
-/// Source: `internal/engines/analyzers/saturation_v2` of llm-d/llm-d-workload-variant-autoscaler. There
-/// the median is that of a variant; here of a role. The mean tokens are those of the whole application,
+/// Source: `internal/engines/{analyzers/saturation_v2,pipeline}` of
+/// llm-d/llm-d-workload-variant-autoscaler, commit b08b1c77 of 19 February 2026. There the median is that of a
+/// variant; here of a role, and which variant grows or shrinks is `actuator: (sku: Cheapest, victim:
+/// Costliest)`. The mean tokens are those of the whole application,
 /// for an instance does not know its own. Which SKU is added or goes is the actuator's to choose.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -53,7 +58,7 @@ pub struct SaturationV2 {
     pub kv_threshold: f64,
     /// With so many requests waiting, what an instance holds is all that it can compute. Default 5.
     #[schemars(range(min = 0))]
-    pub queue_threshold: u64,
+    pub queue_threshold: f64,
     /// More where demand is above this share of the supply. Default 0.85.
     #[schemars(range(min = 0.01, max = 1))]
     pub scale_up: f64,
@@ -66,6 +71,9 @@ pub struct SaturationV2 {
     pub max: u32,
     #[serde(skip)]
     roles: BTreeMap<Role, Known>,
+    /// The mean tokens of requests that were seen last.
+    #[serde(skip)]
+    tokens: Option<Tokens>,
 }
 
 /// What is known of a role's instances.
@@ -86,7 +94,7 @@ enum Outputs {
 }
 
 /// Mean tokens of the requests.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tokens {
     prompt: f64,
     output: f64,
@@ -98,12 +106,13 @@ impl Default for SaturationV2 {
             interval: SimDuration::saturating(30.0),
             window: SimDuration::saturating(300.0),
             kv_threshold: 0.8,
-            queue_threshold: 5,
+            queue_threshold: 5.0,
             scale_up: 0.85,
             scale_down: 0.7,
             min: 1,
             max: 100,
             roles: BTreeMap::new(),
+            tokens: None,
         }
     }
 }
@@ -125,12 +134,15 @@ impl Policy for SaturationV2 {
         check_limits(self.min, self.max)
     }
 
+    fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
+        Some(vec![Measure::of(Metric::Kv)])
+    }
+
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let mean = signals.mean_tokens(self.window).unwrap_or((0.0, 0.0));
-        let tokens = Tokens {
-            prompt: mean.0,
-            output: mean.1,
-        };
+        if let Some((prompt, output)) = signals.mean_tokens(self.window) {
+            self.tokens = Some(Tokens { prompt, output });
+        }
+        let tokens = self.tokens.unwrap_or_default();
         let mut roles = std::mem::take(&mut self.roles);
         for of in signals.roles() {
             let known = roles.entry(of.role).or_default();
@@ -144,7 +156,6 @@ impl Policy for SaturationV2 {
                     let reason = format!("demand {demand:.0}, supply {supply:.0} each");
                     (self.wanted(of, demand, supply), reason)
                 }
-                None if waiting > 0 && of.current() == 0 => (1, format!("{waiting} wait")),
                 None => (of.current(), "no instance is known yet".to_owned()),
             };
             desired.exactly(of.role, count.clamp(self.min, self.max), reason);
@@ -157,11 +168,12 @@ impl SaturationV2 {
     /// How many are wanted where each has such a supply.
     fn wanted(&self, of: &RoleSnapshot, demand: f64, supply: f64) -> u32 {
         let required = demand / self.scale_up - supply * f64::from(of.current());
-        let spare = supply * f64::from(of.active) - demand / self.scale_down;
+        let spare = supply * f64::from(of.measured) - demand / self.scale_down;
         if required > 0.0 {
-            of.current().saturating_add(round_up(required / supply))
+            let more = (required / supply).ceil() as u32;
+            of.current().saturating_add(more)
         } else {
-            let fewer = (spare.max(0.0) / supply + 1e-9) as u32;
+            let fewer = (spare.max(0.0) / supply) as u32;
             of.current().saturating_sub(fewer)
         }
     }
@@ -172,14 +184,14 @@ impl SaturationV2 {
         let active = active.filter(|it| it.status == InstanceStatus::Active);
         let mut supplies: Vec<f64> = active
             .map(|it| {
-                let memory = self.kv_threshold * of.kv_tokens(it.load.kv);
+                let memory = (self.kv_threshold * of.kv_tokens(it.load.kv)).trunc();
                 memory.min(self.compute(of, &it.load, tokens, memory, known))
             })
             .filter(|&supply| supply > 0.0)
             .collect();
         supplies.sort_by(f64::total_cmp);
         let (low, high) = (supplies.len().checked_sub(1)? / 2, supplies.len() / 2);
-        Some(supplies[low].midpoint(supplies[high]))
+        Some(((supplies[low] + supplies[high]) / 2.0).trunc())
     }
 
     /// k2: what an instance can compute, in tokens; its memory bound if nothing is known.
@@ -195,16 +207,18 @@ impl SaturationV2 {
             .observed
             .entry(Outputs::of(tokens.output))
             .or_default();
-        if load.waiting() >= self.queue_threshold && load.kv_used > 0 {
-            let held = of.kv_tokens(load.kv_used);
+        if load.waiting() as f64 >= self.queue_threshold.trunc() && load.kv_used > 0 {
+            let held = of.kv_tokens(load.kv_used).trunc();
             observed.push_back(held);
             observed.drain(..observed.len().saturating_sub(HISTORY));
             return held;
         }
         if !observed.is_empty() {
-            return observed.iter().sum::<f64>() / observed.len() as f64;
+            return (observed.iter().sum::<f64>() / observed.len() as f64).trunc();
         }
-        derived(of, tokens).unwrap_or(memory)
+        derived(of, tokens)
+            .filter(|&bound| bound > 0.0)
+            .unwrap_or(memory)
     }
 }
 
@@ -221,7 +235,7 @@ fn derived(of: &RoleSnapshot, tokens: Tokens) -> Option<f64> {
         (Some(tokens), Some(size)) => tokens.min(size),
         (some, other) => some.or(other)?,
     };
-    Some(requests * (prompt + output / 2.0))
+    Some((requests * (prompt + output / 2.0)).trunc())
 }
 
 /// The tokens in demand of a role.
@@ -230,8 +244,8 @@ fn demand(of: &RoleSnapshot, waiting: u64, tokens: Tokens) -> f64 {
         Role::Prompt => tokens.prompt,
         Role::Token | Role::Mixed => tokens.prompt + tokens.output,
     };
-    let held = of.kv_tokens(of.load.kv_used);
-    held + of.load.waiting() as f64 * tokens.prompt + waiting as f64 * each
+    let held = of.kv_tokens(of.load.kv_used).trunc();
+    held + of.load.waiting() as f64 * tokens.prompt.trunc() + waiting as f64 * each
 }
 
 impl Outputs {

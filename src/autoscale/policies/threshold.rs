@@ -2,10 +2,12 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_band, check_limits};
-use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
+use super::{Metric, check_band, check_limits, keep_all};
+use crate::autoscale::{
+    DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
+};
 use crate::serving::Role;
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 
 /// One instance more when a role is loaded, one fewer when it is not, each role on its own.
 ///
@@ -16,13 +18,14 @@ use crate::time::SimDuration;
 /// |---|---|
 /// | inputs | pending tokens and memory of the active instances |
 /// | window | the instant of the decision |
-/// | current | active for the load and the minimum; with those that start up for the maximum |
+/// | current | active for the load and the minimum; in whatever status for the maximum |
 /// | rounding | none: steps of one |
 /// | first decision | one interval after the start |
 ///
-/// Source: the example auto-scaling scheduler of the simulator that fleetsim carries over. It looks
-/// every 100 requests with a cool-down of 5 s; here the time is the interval. An instance that starts
-/// up takes no load yet, so a long start-up makes it order more than it needs: that is its definition.
+/// Source: `example_autoscaling_scheduler.py` of Onlytonight/splitwise-DRL, commit f2505269 of 23
+/// December 2025. It looks every 100 requests; here, at each interval. An instance that starts up takes no
+/// load yet, so a long start-up makes it order more than it needs: that is its definition. Which
+/// instance goes is the actuator's to choose; by default it is the source's choice, the least loaded.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Threshold {
@@ -38,10 +41,15 @@ pub struct Threshold {
     /// One fewer below this load. Default 0.3.
     #[schemars(range(min = 0))]
     pub down: f64,
-    /// At least so many instances of a role. Default 1.
+    /// Seconds from an action, on either role, to the next. Default 5, the source's.
+    pub cooldown: SimDuration,
+    /// Minimum number of active instances of a role. Default 1.
     pub min: u32,
     /// At most so many instances of a role. Default 100.
     pub max: u32,
+    /// When an instance was last added or removed; the start counts as such a time.
+    #[serde(skip)]
+    acted: SimTime,
 }
 
 impl Default for Threshold {
@@ -51,8 +59,10 @@ impl Default for Threshold {
             tokens_per_instance: 10_000,
             up: 0.8,
             down: 0.3,
+            cooldown: SimDuration::saturating(5.0),
             min: 1,
             max: 100,
+            acted: SimTime::ZERO,
         }
     }
 }
@@ -70,27 +80,42 @@ impl Policy for Threshold {
         check_limits(self.min, self.max)
     }
 
+    fn measures(&self, role: Role) -> Option<Vec<Measure>> {
+        let metric = match role {
+            Role::Prompt | Role::Mixed => Metric::PendingTokens,
+            Role::Token => Metric::Memory,
+        };
+        Some(vec![Measure::of(metric)])
+    }
+
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        let now = signals.now();
+        if now - self.acted < self.cooldown {
+            return keep_all(signals, desired, "cooling down");
+        }
         for of in signals.roles() {
             let load = self.load(of);
             let reason = format!("load {load:.3}");
-            if load > self.up && of.current() < self.max {
+            if load > self.up && of.current().saturating_add(of.draining) < self.max {
                 desired.change(of.role, 1, reason);
             } else if load < self.down && of.active > self.min {
                 desired.change(of.role, -1, reason);
             } else if of.current() < self.min {
                 desired.exactly(of.role, self.min, "below the minimum");
+                continue;
             } else {
                 desired.keep(of.role, reason);
+                continue;
             }
+            self.acted = now;
         }
     }
 }
 
 impl Threshold {
     fn load(&self, of: &RoleSnapshot) -> f64 {
-        let capacity = self.tokens_per_instance as f64 * f64::from(of.active);
-        let tokens = if of.active > 0 {
+        let capacity = self.tokens_per_instance as f64 * f64::from(of.measured);
+        let tokens = if of.measured > 0 {
             of.load.pending_tokens as f64 / capacity
         } else {
             0.0

@@ -34,6 +34,18 @@ impl Wishes {
         self
     }
 
+    /// The highest of the last `window`, one as old as that included.
+    pub(super) fn highest_since(&self, now: SimTime, window: SimDuration) -> Option<u32> {
+        let recent = self.0.iter().filter(|(then, _)| now <= *then + window);
+        recent.map(|&(_, count)| count).max()
+    }
+
+    /// Adds one and forgets those that are older than `keep`.
+    pub(super) fn add_after(&mut self, now: SimTime, count: u32, keep: SimDuration) {
+        self.0.retain(|&(then, _)| now <= then + keep);
+        self.0.push_back((now, count));
+    }
+
     /// The lowest of the last `window`.
     pub(super) fn lowest(&self, now: SimTime, window: SimDuration) -> Option<u32> {
         self.within(now, window).min()

@@ -3,8 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Output;
-use super::reading::Reading;
-use crate::cli::shell::Failure;
+use super::{Failure, Reading};
 use crate::scenario::TraceFormat;
 use crate::time::SimTime;
 use crate::workload::Limits;

@@ -281,7 +281,7 @@ impl Exposed {
         role.last = sample.time;
         let [prompt_tokens, output_tokens, ..] = role.now;
         // Rates are whole numbers of tokens over the time passed.
-        let kv = sample.kv_used_bytes as f64 / (sample.kv_bytes.max(1)) as f64;
+        let kv = sample.kv_used_bytes as f64 / sample.kv_bytes.unwrap_or(0).max(1) as f64;
         role.now = [
             prompt_tokens + (sample.prompt_tokens_per_s * passed).round(),
             output_tokens + (sample.output_tokens_per_s * passed).round(),

@@ -224,8 +224,8 @@ impl Point {
             queued: sample.queued,
             running: sample.running,
             memory: match sample.memory_bytes {
-                0 => 0.0,
-                bytes => sample.memory_used_bytes as f64 / bytes as f64,
+                None | Some(0) => 0.0,
+                Some(bytes) => sample.memory_used_bytes as f64 / bytes as f64,
             },
             utilisation: sample.utilisation,
             samples: 1,

@@ -45,8 +45,8 @@ impl Table for Timeline {
         cells.float(sample.output_tokens_per_s);
         cells.float(sample.utilisation);
         cells.integer(sample.memory_used_bytes);
-        cells.integer(sample.memory_bytes);
+        cells.optional_integer(sample.memory_bytes);
         cells.integer(sample.kv_used_bytes);
-        cells.integer(sample.kv_bytes);
+        cells.optional_integer(sample.kv_bytes);
     }
 }

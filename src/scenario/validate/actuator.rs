@@ -1,5 +1,5 @@
 use super::Check;
-use crate::scenario::{Actuator, Role, SkuChoice, Victim};
+use crate::scenario::{Actuator, Application, Limits, Role, SkuChoice, Victim};
 
 impl Check<'_> {
     pub(super) fn actuators(&mut self) {
@@ -7,6 +7,7 @@ impl Check<'_> {
             let path = format!("applications[{index}].actuator");
             let actuator = &application.actuator;
             self.limits(&path, actuator);
+            self.roles_with_templates(&path, application);
             if let SkuChoice::Named(sku) = &actuator.sku {
                 let path = format!("{path}.sku[0]");
                 if let Some(sku) = self.fleet_sku(path.clone(), Some(sku))
@@ -40,13 +41,22 @@ impl Check<'_> {
         }
     }
 
+    /// Reports limits of a role that has no template.
+    fn roles_with_templates(&mut self, path: &str, application: &Application) {
+        for (role, name, limits) in limits_by_role(&application.actuator) {
+            let has = application.instances.iter().any(|it| it.role == role);
+            if limits != Limits::default() && !has {
+                self.report(
+                    format!("{path}.{name}"),
+                    format!("there is no template of the role `{role:?}`"),
+                    "add one to `instances`, or leave the limits out",
+                );
+            }
+        }
+    }
+
     fn limits(&mut self, path: &str, actuator: &Actuator) {
-        let roles = [
-            ("prompt", actuator.prompt),
-            ("token", actuator.token),
-            ("mixed", actuator.mixed),
-        ];
-        for (role, limits) in roles {
+        for (_, role, limits) in limits_by_role(actuator) {
             if let Some(max) = limits.max
                 && max < limits.min
             {
@@ -100,4 +110,13 @@ impl Check<'_> {
         });
         unpriced.map(|entry| entry.sku.as_str())
     }
+}
+
+/// The limits of each role, with the name of their field.
+const fn limits_by_role(actuator: &Actuator) -> [(Role, &'static str, Limits); 3] {
+    [
+        (Role::Prompt, "prompt", actuator.prompt),
+        (Role::Token, "token", actuator.token),
+        (Role::Mixed, "mixed", actuator.mixed),
+    ]
 }

@@ -1,5 +1,5 @@
 use fleetsim::autoscale::Desire;
-use fleetsim::autoscale::policies::AibrixApa;
+use fleetsim::autoscale::policies::{AibrixApa, Rules};
 use fleetsim::serving::Role::{Mixed, Token};
 
 use super::*;
@@ -39,21 +39,26 @@ fn it_acts_outside_a_tenth_and_at_most_doubles_or_halves() {
 
 #[test]
 fn the_usage_is_that_of_active_instances_and_applies_to_all() {
-    let with = |active, starting| {
+    let with = |active, starting, guard| {
         let of = with_instances(Token, &vec![kv(800); active], starting);
-        decide(&mut AibrixApa::default(), &seen(30.0, vec![of]))
-            .of(Token)
-            .unwrap()
-            .0
+        let mut policy = tuned(AibrixApa::default(), |it| it.pending_guard = guard);
+        let desired = decide(&mut policy, &seen(30.0, vec![of]));
+        desired.of(Token).unwrap().0
     };
-    assert_eq!(with(4, 0), Desire::Exactly(7));
-    assert_eq!(with(2, 2), Desire::Exactly(7));
-    assert_eq!(with(0, 2), Desire::Keep);
+    assert_eq!(with(4, 0, true), Desire::Exactly(7));
+    assert_eq!(with(2, 2, false), Desire::Exactly(7));
+    assert_eq!(with(0, 2, true), Desire::Keep);
+    // While some start up, none is added.
+    assert_eq!(with(2, 2, true), Desire::Exactly(4));
 }
 
 #[test]
-fn fewer_must_be_wanted_for_five_minutes() {
-    let mut run = Run::new(AibrixApa::default(), 10);
+fn mended_fewer_must_be_wanted_for_five_minutes() {
+    let policy = tuned(AibrixApa::default(), |it| {
+        it.window = seconds(0.0);
+        it.rules = Rules::Mended;
+    });
+    let mut run = Run::new(policy, 10);
     assert_eq!(run.steps(1, kv(500)), []);
     assert_eq!(run.steps(30, kv(100)), [(310.0, 5)]);
     assert_eq!(run.steps(28, kv(100)), []);
@@ -61,4 +66,14 @@ fn fewer_must_be_wanted_for_five_minutes() {
     assert_eq!(run.steps(2, kv(100)), [(610.0, 2)]);
     // More are there at once.
     assert_eq!(run.step(kv(900)), 4);
+}
+
+#[test]
+fn as_published_the_lowest_wish_of_five_minutes_counts() {
+    let policy = tuned(AibrixApa::default(), |it| it.window = seconds(0.0));
+    let mut run = Run::new(policy, 10);
+    assert_eq!(run.step(kv(100)), 5);
+    // A third less is asked for, and the lowest wish of before is taken.
+    assert_eq!(run.step(kv(900)), 9);
+    assert_eq!(run.step(kv(400)), 5);
 }

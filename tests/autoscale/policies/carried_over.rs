@@ -1,9 +1,10 @@
 //! The policies of the version that fleetsim carries over.
 
 use fleetsim::autoscale::policies::{
-    HeteroScale, HpaGpu, IndependentTps, LatencyBased, Periodic, PureLatency, Threshold,
+    HeteroScale, HpaGpu, Idle, IndependentTps, LatencyBased, Periodic, PureLatency, Rules,
+    Threshold,
 };
-use fleetsim::autoscale::{Desire, Load, Policy, RoleSnapshot};
+use fleetsim::autoscale::{Desire, Latency, Load, Policy, RoleSnapshot};
 use fleetsim::serving::Role::{Mixed, Prompt, Token};
 
 use super::*;
@@ -62,14 +63,12 @@ fn hetero_scale_follows_decode_throughput_at_its_ratio() {
     assert_eq!(both(&wanted(4000, 20, 40)), (10, 30));
     // Within a tenth of the 36 or 44 that there are: kept.
     for (prompt, token) in [(9, 28), (10, 34)] {
-        assert_eq!(
-            wanted(4000, prompt, token).of(Prompt).unwrap().0,
-            Desire::Keep
-        );
+        assert_eq!(both(&wanted(4000, prompt, token)), (prompt, token));
     }
     assert_eq!(both(&wanted(4000, 9, 27)), (10, 30));
     assert_eq!(both(&wanted(4000, 11, 34)), (10, 30));
-    assert_eq!(both(&wanted(0, 8, 24)), (1, 1));
+    // As published, only token instances have a minimum.
+    assert_eq!(both(&wanted(0, 8, 24)), (0, 1));
     assert_eq!(both(&wanted(90_000, 8, 24)), (100, 100));
 }
 
@@ -82,28 +81,26 @@ fn hetero_scale_grows_by_a_fifth_when_tokens_are_slow() {
         );
         vec![prompt, token]
     };
-    let mut policy = HeteroScale::default();
+    // As published, × 1.2 is truncated, and a single instance never grows.
     let slow = with_latency(30.0, roles(1, 10), 0.1, 0.0481);
+    assert_eq!(both(&decide(&mut HeteroScale::default(), &slow)), (1, 12));
+    let mut policy = tuned(HeteroScale::default(), |it| {
+        it.rules = Rules::Mended;
+    });
     assert_eq!(both(&decide(&mut policy, &slow)), (2, 12));
-    // Cooling down: latency does not add, and throughput may not take away.
+    // Cooling down: latency does not add, and throughput may take away.
     let slow = with_latency(209.0, roles(2, 12), 0.1, 0.0481);
-    assert_eq!(
-        decide(&mut policy, &slow).of(Token).unwrap().0,
-        Desire::Keep
-    );
+    assert_eq!(both(&decide(&mut policy, &slow)), (1, 1));
     let slow = with_latency(210.0, roles(2, 12), 0.1, 0.0481);
     assert_eq!(both(&decide(&mut policy, &slow)), (3, 15));
     // At the threshold it is not slow.
     let mut policy = HeteroScale::default();
     let fine = with_latency(30.0, roles(2, 12), 0.1, 0.048);
-    assert_eq!(both(&decide(&mut policy, &fine)), (1, 1));
+    assert_eq!(both(&decide(&mut policy, &fine)), (0, 1));
     let idle = with_latency(620.0, roles(2, 12), 0.1, 0.04);
-    assert_eq!(
-        decide(&mut policy, &idle).of(Token).unwrap().0,
-        Desire::Keep
-    );
+    assert_eq!(both(&decide(&mut policy, &idle)), (2, 12));
     let idle = with_latency(630.0, roles(2, 12), 0.1, 0.04);
-    assert_eq!(both(&decide(&mut policy, &idle)), (1, 1));
+    assert_eq!(both(&decide(&mut policy, &idle)), (0, 1));
 }
 
 #[test]
@@ -115,12 +112,13 @@ fn hpa_grows_if_any_role_is_above_and_shrinks_only_if_all_are_below() {
         ];
         both(&decide(&mut HpaGpu::default(), &seen(30.0, roles)))
     };
-    assert_eq!(wanted(771, 700), (12, 10));
+    assert_eq!(wanted(771, 700), (11, 10));
     assert_eq!(wanted(769, 700), (10, 10));
-    assert_eq!(wanted(771, 100), (12, 10));
+    // Both are set: one shrinks as the other grows.
+    assert_eq!(wanted(771, 100), (11, 1));
     assert_eq!(wanted(629, 630), (10, 10));
     assert_eq!(wanted(629, 350), (9, 5));
-    assert_eq!(wanted(0, 0), (1, 1));
+    assert_eq!(wanted(0, 0), (0, 1));
     // What starts up counts, with a utilisation of 0.
     let starting = RoleSnapshot {
         starting: vec![at(40.0), at(40.0)],
@@ -149,11 +147,11 @@ fn independent_tps_counts_each_roles_own_tokens() {
     };
     // A prompt instance is worth 70 % of 10,000 tokens/s.
     assert_eq!(wanted(77_000, 1000), (10, 10));
-    assert_eq!(wanted(77_001, 1000), (12, 10));
-    assert_eq!(wanted(0, 1101), (10, 12));
+    assert_eq!(wanted(77_001, 1000), (11, 10));
+    assert_eq!(wanted(0, 1101), (0, 11));
     assert_eq!(wanted(0, 900), (10, 10));
     assert_eq!(wanted(62_999, 899), (9, 9));
-    assert_eq!(wanted(0, 0), (1, 1));
+    assert_eq!(wanted(0, 0), (0, 1));
 }
 
 #[test]
@@ -163,38 +161,87 @@ fn pure_latency_adds_two_or_takes_one() {
             role(Prompt, current, Load::ZERO),
             role(Token, 10, Load::ZERO),
         ];
-        both(&decide(
-            &mut PureLatency::default(),
-            &with_latency(30.0, roles, 0.1, tbt),
-        ))
+        let signals = with_latency(30.0, roles, 0.1, tbt);
+        let desired = decide(&mut PureLatency::default(), &signals);
+        let of = |role, current| match desired.of(role).unwrap().0 {
+            Desire::Keep => current,
+            _ => exactly(&desired, role),
+        };
+        (of(Prompt, current), of(Token, 10))
     };
     assert_eq!(wanted(10, 0.0441), (12, 12));
     assert_eq!(wanted(10, 0.044), (10, 10));
     assert_eq!(wanted(10, 0.032), (10, 10));
     assert_eq!(wanted(10, 0.0319), (9, 9));
-    assert_eq!(wanted(1, 0.0319), (1, 9));
-    let silent = seen(30.0, vec![role(Mixed, 3, Load::ZERO)]);
+    assert_eq!(wanted(1, 0.0319), (0, 9));
+}
+
+#[test]
+fn without_traffic_latency_is_unknown() {
+    let silent = || seen(30.0, vec![role(Mixed, 30, Load::ZERO)]);
+    let busy = || seen(30.0, vec![role(Mixed, 30, requests(1))]);
     assert_eq!(
-        exactly(&decide(&mut PureLatency::default(), &silent), Mixed),
-        3
+        exactly(&decide(&mut PureLatency::default(), &silent()), Mixed),
+        1
     );
+    assert_eq!(
+        exactly(&decide(&mut LatencyBased::default(), &silent()), Mixed),
+        1
+    );
+    // A request that runs may be slow.
+    let kept = decide(&mut PureLatency::default(), &busy());
+    assert_eq!(kept.of(Mixed).unwrap().0, Desire::Keep);
+    let kept = decide(&mut LatencyBased::default(), &busy());
+    assert_eq!(kept.of(Mixed).unwrap().0, Desire::Keep);
+    // As published, one stays as it is, and for the other no request is a fast one.
+    let mut stays = tuned(PureLatency::default(), |it| it.idle = Idle::AsPublished);
+    assert_eq!(
+        decide(&mut stays, &silent()).of(Mixed).unwrap().0,
+        Desire::Keep
+    );
+    let mut fast = tuned(LatencyBased::default(), |it| it.idle = Idle::AsPublished);
+    assert_eq!(exactly(&decide(&mut fast, &silent()), Mixed), 28);
 }
 
 #[test]
 fn latency_based_multiplies() {
-    let wanted = |ttft| {
-        let signals = with_latency(30.0, vec![role(Mixed, 10, Load::ZERO)], ttft, 0.1);
-        exactly(&decide(&mut LatencyBased::default(), &signals), Mixed)
+    let wanted = |policy: &mut LatencyBased, count, ttft| {
+        let signals = with_latency(30.0, vec![role(Mixed, count, Load::ZERO)], ttft, 0.1);
+        let desired = decide(policy, &signals);
+        match desired.of(Mixed).unwrap().0 {
+            Desire::Keep => count,
+            _ => exactly(&desired, Mixed),
+        }
     };
-    for (ttft, count) in [
-        (1.21, 12),
-        (1.2, 11),
-        (1.11, 11),
-        (1.1, 10),
-        (0.9, 10),
-        (0.89, 9),
+    for (ttft, published, mended) in [
+        (1.2, 12, 12),
+        (1.19, 11, 11),
+        (1.1, 11, 11),
+        (1.09, 10, 10),
+        (0.91, 10, 10),
+        // 9.5 is rounded to 10.
+        (0.9, 10, 9),
     ] {
-        assert_eq!(wanted(ttft), count, "{ttft}");
+        let count = wanted(&mut LatencyBased::default(), 10, ttft);
+        assert_eq!(count, published, "{ttft}");
+        let mut policy = tuned(LatencyBased::default(), |it| it.rules = Rules::Mended);
+        assert_eq!(wanted(&mut policy, 10, ttft), mended, "{ttft}");
+    }
+    // As published, one and two never grow.
+    assert_eq!(wanted(&mut LatencyBased::default(), 2, 9.0), 2);
+}
+
+#[test]
+fn latency_based_moves_the_role_that_its_metric_is_of() {
+    let roles = || vec![role(Prompt, 10, Load::ZERO), role(Token, 10, Load::ZERO)];
+    for (metric, moved, kept) in [
+        (Latency::Ttft, Prompt, Token),
+        (Latency::Tbt, Token, Prompt),
+    ] {
+        let mut policy = tuned(LatencyBased::default(), |it| it.metric = metric);
+        let desired = decide(&mut policy, &with_latency(30.0, roles(), 2.0, 2.0));
+        assert_eq!(exactly(&desired, moved), 12);
+        assert_eq!(desired.of(kept).unwrap().0, Desire::Keep);
     }
 }
 

@@ -1,4 +1,4 @@
-use fleetsim::autoscale::policies::Chiron;
+use fleetsim::autoscale::policies::{Chiron, Rules};
 use fleetsim::serving::Role::Mixed;
 
 use super::*;
@@ -8,7 +8,21 @@ fn wanted(busy: usize, idle: usize, starting: usize) -> u32 {
     let mut loads = vec![requests(3); busy];
     loads.resize(busy + idle, Load::ZERO);
     let signals = seen(30.0, vec![with_instances(Mixed, &loads, starting)]);
-    exactly(&decide(&mut Chiron::default(), &signals), Mixed)
+    let mut policy = tuned(Chiron::default(), |it| it.rules = Rules::Mended);
+    exactly(&decide(&mut policy, &signals), Mixed)
+}
+
+/// As published, one goes whenever none is added, and comes back.
+#[test]
+fn as_published_it_flaps() {
+    let wanted = |busy, idle| {
+        let mut loads = vec![requests(3); busy];
+        loads.resize(busy + idle, Load::ZERO);
+        let signals = seen(30.0, vec![with_instances(Mixed, &loads, 0)]);
+        exactly(&decide(&mut Chiron::default(), &signals), Mixed)
+    };
+    assert_eq!(wanted(6, 4), 9);
+    assert_eq!(wanted(6, 3), 10);
 }
 
 #[test]

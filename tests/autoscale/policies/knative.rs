@@ -83,19 +83,19 @@ fn it_begins_in_a_panic_halves_at_most_and_goes_to_zero_after_its_grace() {
     let changes = Run::new(KnativeKpa::default(), 10).steps(60, Load::ZERO);
     assert_eq!(
         changes,
-        [(64.0, 5), (66.0, 2), (68.0, 1), (100.0, 0)],
-        "none is wanted from 70 s on"
+        [(62.0, 5), (64.0, 2), (66.0, 1), (96.0, 0)],
+        "with two instances, from 66 s on, the activator is in the path"
     );
     let kept = tuned(KnativeKpa::default(), |it| {
         it.min = 1;
     });
     let changes = Run::new(kept, 10).steps(60, Load::ZERO);
-    assert_eq!(changes.last(), Some(&(68.0, 1)));
+    assert_eq!(changes.last(), Some(&(66.0, 1)));
     let retained = tuned(KnativeKpa::default(), |it| {
         it.scale_to_zero_retention = seconds(40.0);
     });
     let changes = Run::new(retained, 1).steps(60, Load::ZERO);
-    assert_eq!(changes, [(42.0, 0)]);
+    assert_eq!(changes, [(100.0, 0)], "inactive from 60 s on");
 }
 
 #[test]
@@ -105,7 +105,9 @@ fn a_single_instance_does_not_begin_in_a_panic() {
     assert_eq!(run.step(requests(69)), 1);
     assert_eq!(run.steps(15, Load::ZERO), []);
     // The mean of the stable window is what counts: 139 requests in 30 samples.
-    assert_eq!(run.steps(16, Load::ZERO), []);
+    assert_eq!(run.steps(14, Load::ZERO), []);
+    // At 64 s none is wanted, and the activator has been in the path all the time.
+    assert_eq!(run.steps(2, Load::ZERO), [(66.0, 0)]);
 }
 
 #[test]
@@ -114,7 +116,7 @@ fn a_delay_holds_the_highest_number_wanted() {
         it.scale_down_delay = seconds(20.0);
     });
     let changes = Run::new(policy, 8).steps(60, Load::ZERO);
-    assert_eq!(changes[0], (82.0, 4), "wanted at 64 s; 8 last at 62 s");
+    assert_eq!(changes[0], (80.0, 4), "wanted at 62 s; 8 last at 60 s");
 }
 
 #[test]

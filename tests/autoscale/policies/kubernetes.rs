@@ -2,7 +2,7 @@
 //! Kubernetes, of its sections "Algorithm details", "Scaling policies" and "Default behavior".
 
 use fleetsim::autoscale::policies::{
-    Behaviour, KubernetesHpa, Metric, MetricTarget, RateLimit, Select, Starting,
+    Behaviour, KubernetesHpa, Metric, MetricKind, MetricTarget, RateLimit, Select, Starting,
 };
 use fleetsim::autoscale::{Desire, Latency, Policy, RoleSnapshot};
 use fleetsim::serving::Role::{Mixed, Prompt, Token};
@@ -31,6 +31,7 @@ fn behaviour(policies: &[RateLimit]) -> Behaviour {
         stabilization: Some(seconds(0.0)),
         policies: Some(policies.to_vec()),
         select: Select::Max,
+        tolerance: None,
     }
 }
 
@@ -246,7 +247,12 @@ fn a_number_out_of_its_limits_is_brought_back_first() {
         it.min = 0;
         it.scale_up = Behaviour::default();
     });
-    assert_eq!(wanted(&mut policy, role(Mixed, 0, Load::ZERO)), 0);
+    // No pod answers, so a metric of pods is unknown; a total is not.
+    let none = || seen(30.0, vec![role(Mixed, 0, Load::ZERO)]);
+    let kept = decide(&mut policy, &none());
+    assert_eq!(kept.of(Mixed).unwrap().0, Desire::Keep);
+    policy.metrics[0].kind = Some(MetricKind::AverageValue);
+    assert_eq!(exactly(&decide(&mut policy, &none()), Mixed), 0);
     let waits = waiting(vec![role(Mixed, 0, Load::ZERO)], 150);
     assert_eq!(exactly(&decide(&mut policy, &waits), Mixed), 2);
 }

@@ -58,30 +58,16 @@ fn while_one_starts_up_nothing_changes() {
 #[test]
 fn the_peak_of_a_minute_counts() {
     let mut policy = SaturationV1::default();
-    let mut wanted = |now, tokens| {
-        let signals = seen(now, vec![with_instances(Mixed, &[holds(tokens, 0); 2], 0)]);
+    let mut wanted = |now, count, tokens| {
+        let loads = vec![holds(tokens, 0); count];
+        let signals = seen(now, vec![with_instances(Mixed, &loads, 0)]);
         exactly(&decide(&mut policy, &signals), Mixed)
     };
-    assert_eq!(wanted(30.0, 75_000), 3);
-    assert_eq!(wanted(60.0, 0), 3);
-    assert_eq!(wanted(90.0, 0), 1);
-}
-
-#[test]
-fn the_first_one_comes_when_a_request_waits() {
-    let none = || vec![with_instances(Mixed, &[], 0)];
-    for waits in [0, 1] {
-        let mut policy = tuned(SaturationV1::default(), |it| {
-            it.min = 0;
-        });
-        let desired = decide(&mut policy, &waiting(none(), waits));
-        assert_eq!(exactly(&desired, Mixed), waits as u32);
-        let mut policy = tuned(SaturationV2::default(), |it| {
-            it.min = 0;
-        });
-        let desired = decide(&mut policy, &waiting(none(), waits));
-        assert_eq!(exactly(&desired, Mixed), waits as u32);
-    }
+    assert_eq!(wanted(30.0, 2, 75_000), 3);
+    // Until there are as many as it asked for, it asks for them again.
+    assert_eq!(wanted(40.0, 2, 0), 3);
+    assert_eq!(wanted(60.0, 3, 0), 3);
+    assert_eq!(wanted(90.0, 3, 0), 2);
 }
 
 /// Instances of an engine with batches of 2,048 tokens and 512 requests, one byte a token.

@@ -44,12 +44,6 @@ pub(super) fn memory(memory_used: u64) -> Load {
     }
 }
 
-/// A policy with some of its parameters set.
-pub(super) fn tuned<P>(mut policy: P, set: impl FnOnce(&mut P)) -> P {
-    set(&mut policy);
-    policy
-}
-
 pub(super) fn requests(assigned: u64) -> Load {
     Load {
         assigned,

@@ -25,10 +25,10 @@ impl TokenTimes {
     pub(super) fn observe(&mut self, signals: &Signals, of: &RoleSnapshot, interval: SimDuration) {
         let rate = signals.output_tokens_per_s(of.role, interval);
         let running = of.load.running as f64;
-        if rate <= 0.0 || running <= 0.0 || of.active == 0 {
+        if rate <= 0.0 || running <= 0.0 || of.measured == 0 {
             return;
         }
-        let kv = of.kv_tokens(of.load.kv_used) / f64::from(of.active);
+        let kv = of.kv_tokens(of.load.kv_used) / f64::from(of.measured);
         let seen = self.0.entry(of.role).or_default();
         seen.push_back((kv, running / rate));
         seen.drain(..seen.len().saturating_sub(MOST));

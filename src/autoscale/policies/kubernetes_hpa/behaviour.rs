@@ -1,11 +1,8 @@
 //! How fast an HPA lets a number of pods change: `spec.behavior`.
 
-use std::collections::VecDeque;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::autoscale::policies::round_up;
 use crate::autoscale::policies::wishes::Wishes;
 use crate::time::{SimDuration, SimTime};
 
@@ -20,6 +17,9 @@ pub struct Behaviour {
     pub policies: Option<Vec<RateLimit>>,
     /// Which of the limits holds. Default `Max`.
     pub select: Select,
+    /// Nothing changes this way where a ratio is so near to 1. Default: that of the policy.
+    #[schemars(range(min = 0, max = 1))]
+    pub tolerance: Option<f64>,
 }
 
 /// How much may change in a period of the past, in seconds.
@@ -68,25 +68,53 @@ pub(super) enum Way {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Past {
     wishes: Wishes,
-    changes: VecDeque<(SimTime, i64)>,
+    added: Vec<Change>,
+    removed: Vec<Change>,
+}
+
+/// When a number changed, and by how many.
+type Change = (SimTime, i64);
+
+/// By how many a number changed one way within the last `period`.
+fn recent(changes: &[Change], now: SimTime, period: SimDuration) -> i64 {
+    let recent = changes.iter().filter(|it| now < it.0 + period);
+    recent.map(|it| it.1).sum()
 }
 
 impl Past {
-    /// By how many the number changed within the last `period`.
+    /// By how many the number grew within the last `period`, removals counted as negative.
     fn change(&self, now: SimTime, period: SimDuration) -> i64 {
-        let recent = self.changes.iter().filter(|it| now < it.0 + period);
-        recent.map(|it| it.1).sum()
+        recent(&self.added, now, period) - recent(&self.removed, now, period)
     }
 
-    /// Notes a change, and forgets those that are `keep` old or older.
-    pub(super) fn changed(&mut self, now: SimTime, by: i64, keep: SimDuration) {
-        self.changes.retain(|it| now < it.0 + keep);
-        self.changes.push_back((now, by));
+    /// Notes a change. It takes the place of the last change the same way that is older than `longest`,
+    /// the longest period of the limits of that way.
+    pub(super) fn changed(&mut self, now: SimTime, by: i64, longest: SimDuration) {
+        let changes = match by > 0 {
+            true => &mut self.added,
+            false => &mut self.removed,
+        };
+        let change = (now, by.abs());
+        match changes.iter().rposition(|it| it.0 + longest < now) {
+            Some(old) => changes[old] = change,
+            None => changes.push(change),
+        }
     }
 
-    /// The recommendation that is nearest to the current number and within what was recommended of
-    /// late: not above the lowest of the window of `up`, not below the highest of that of `down`. The
-    /// number that there is at first counts as recommended.
+    /// Counts the number that there is at first as recommended.
+    pub(super) fn begin(&mut self, now: SimTime, current: u32) {
+        self.wishes.begin_with(now, current);
+    }
+
+    /// The highest recommendation of the last `window`, this one included.
+    pub(super) fn highest(&mut self, now: SimTime, wanted: u32, window: SimDuration) -> u32 {
+        let highest = self.wishes.highest_since(now, window);
+        self.wishes.add_after(now, wanted, window);
+        highest.unwrap_or(wanted).max(wanted)
+    }
+
+    /// The recommendation that is nearest to the current number and within the recent ones: not above
+    /// the lowest of the window of `up`, not below the highest of that of `down`.
     pub(super) fn stabilized(
         &mut self,
         now: SimTime,
@@ -94,7 +122,6 @@ impl Past {
         (up, down): (&Behaviour, &Behaviour),
     ) -> u32 {
         let (up, down) = (up.window(Way::Up), down.window(Way::Down));
-        self.wishes.begin_with(now, current);
         let lowest = self.wishes.lowest(now, up).unwrap_or(wanted).min(wanted);
         let highest = self.wishes.highest(now, down).unwrap_or(wanted).max(wanted);
         self.wishes.add(now, wanted, up.max(down));
@@ -143,7 +170,7 @@ impl Behaviour {
     pub(super) fn farthest(&self, way: Way, now: SimTime, current: u32, past: &Past) -> u32 {
         let allowed = self.limits(way).iter().map(|it| {
             let base = i64::from(current) - past.change(now, it.period());
-            it.allows(way, u32::try_from(base).unwrap_or(0))
+            u32::try_from(it.allows(way, base).max(0)).unwrap_or(u32::MAX)
         });
         let farthest = match (self.select, way) {
             (Select::Disabled, _) => None,
@@ -166,15 +193,15 @@ impl RateLimit {
     }
 
     /// What it allows of a number that was `base` when its period began.
-    fn allows(self, way: Way, base: u32) -> u32 {
+    fn allows(self, way: Way, base: i64) -> i64 {
         match (self, way) {
-            (Self::Pods { value, .. }, Way::Up) => base.saturating_add(value),
-            (Self::Pods { value, .. }, Way::Down) => base.saturating_sub(value),
+            (Self::Pods { value, .. }, Way::Up) => base + i64::from(value),
+            (Self::Pods { value, .. }, Way::Down) => base - i64::from(value),
             (Self::Percent { value, .. }, Way::Up) => {
-                round_up(f64::from(base) * (1.0 + value / 100.0))
+                (base as f64 * (1.0 + value / 100.0)).ceil() as i64
             }
             (Self::Percent { value, .. }, Way::Down) => {
-                (f64::from(base) * (1.0 - value / 100.0) + 1e-9) as u32
+                (base as f64 * (1.0 - value / 100.0)) as i64
             }
         }
     }

@@ -1,4 +1,0 @@
-use std::io::Read;
-
-/// Where a reader gets its text from.
-pub(super) type Bytes = Box<dyn Read + Send + Sync>;
