@@ -13,9 +13,9 @@ use std::thread;
 
 use bevy_ecs::component::Component;
 use fleetsim::autoscale::{DesiredInstances, Policy, PolicyRegistry, Signals};
-use fleetsim::compare::Contest;
 use fleetsim::report::comparison_table;
 use fleetsim::scenario::{CheckedScenario, Diagnostics};
+use fleetsim::study::Contest;
 use fleetsim::time::SimDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -83,7 +83,7 @@
 //! | [`calibration`] | coefficients of step times from the user's measurements |
 //! | [`validation`] | measurements of real servers against simulations of them |
 //! | [`report`] | writers: the results directory, the table on the terminal, progress |
-//! | [`compare`] | one scenario under many policies, side by side |
+//! | [`study`] | many runs: one scenario under many policies, side by side |
 //! | [`simulation`] | from a scenario to a world, tick by tick to its end |
 //! | [`autoscale`] | signals, policies, the actuator that carries out what they want |
 //! | [`observe`] | recorders and statistics: requests, samples, usage, the summary |
@@ -113,7 +113,6 @@ pub mod calibration;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod compare;
 pub mod document;
 pub mod fleet;
 mod interrupt;
@@ -126,6 +125,7 @@ pub mod scenario;
 pub mod serving;
 pub mod simulation;
 mod statistics;
+pub mod study;
 pub mod time;
 pub mod validation;
 pub mod warning;

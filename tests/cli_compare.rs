@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use fleetsim::compare::{Basis, Comparison};
+use fleetsim::study::{Basis, Comparison};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -143,7 +143,7 @@ fn json_and_csv_hold_the_same_and_regret_is_relative_to_the_plan() {
             .iter()
             .any(|it| it.frontier == Some(true))
     );
-    let arrived = |of: &fleetsim::compare::Standing| of.figures.as_ref().unwrap().arrived;
+    let arrived = |of: &fleetsim::study::Standing| of.figures.as_ref().unwrap().arrived;
     assert_eq!(
         arrived(none),
         arrived(threshold),

@@ -8,8 +8,8 @@ use std::num::NonZero;
 
 use bevy_ecs::component::Component;
 use fleetsim::autoscale::{DesiredInstances, Policy, PolicyRegistry, Signals};
-use fleetsim::compare::{Contest, Follower, Watch};
 use fleetsim::scenario::CheckedScenario;
+use fleetsim::study::{Contest, Follower, Watch};
 use fleetsim::time::SimDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use fleetsim::autoscale::{Decision, PolicyRegistry};
-use fleetsim::compare::{Comparison, Contest, Figures};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::{RequestRecord, Role};
 use fleetsim::simulation::Simulation;
+use fleetsim::study::{Comparison, Contest, Figures};
 
 /// The head of the table in a scenario's comments; a row for each policy follows.
 const HEAD: &str = "//     SLO met   GPU-hours   turns/h   policy\n";

@@ -5,7 +5,7 @@ use super::Precision;
 
 /// The dimensions of a transformer, from which its parameters and KV cache are computed.
 ///
-/// Depth and width stand beside it, in [`Model`](super::Model).
+/// Depth and width stand beside it, in `Model`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Architecture {

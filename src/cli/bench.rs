@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Failure, print};
+use super::shell::{Failure, print};
 use crate::bench::{FleetBench, Machine, Measurement, SCHEDULERS, TickTime, measure, measure_tick};
 use crate::report::grouped;
 use crate::scenario::Scheduler;

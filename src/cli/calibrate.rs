@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::shell::{Failure, print};
 use super::validate::ServedBy;
-use super::{Failure, print};
 use crate::calibration::{calibrate, catalog_file};
 use crate::catalog::Catalog;
 use crate::validation::Measurements;

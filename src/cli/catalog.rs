@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, print};
+use super::shell::{Failure, print};
 use crate::catalog::{import_model, model_entry};
 
 /// Make entries for catalog files

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::shell::{Failure, print};
 use super::warn::Telling;
-use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::scenario::{CheckedScenario, Diagnostics, Workload};
 use crate::warning::Warnings;

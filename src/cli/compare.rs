@@ -9,15 +9,15 @@ use super::destination::Destination;
 use super::input::{Format, Input, Output, json, quoted};
 use super::interrupt::Interrupt;
 use super::kept::Kept;
+use super::shell::{Failure, print};
 use super::warn::Telling;
-use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
-use crate::compare::{Comparison, Contest, Follower, Watch};
 #[cfg(feature = "html")]
 use crate::report::comparison_page;
 use crate::report::{ComparisonProgress, ReportError, comparison_table};
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News, Simulation};
+use crate::study::{Comparison, Contest, Follower, Watch};
 
 /// Run a scenario under several policies and compare what each costs and what users feel
 #[derive(Debug, Args)]

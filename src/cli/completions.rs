@@ -1,10 +1,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Arguments, Failure, print_bytes};
+use super::shell::{Failure, print_bytes};
 
 /// Print a script that completes the command line in a shell
 #[derive(Debug, Args)]
@@ -15,8 +15,8 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn execute(self) -> Result<(), Failure> {
-        let mut command = Arguments::command();
+    /// Prints the script for a command line.
+    pub(super) fn execute(self, mut command: Command) -> Result<(), Failure> {
         let name = command.get_name().to_owned();
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, name, &mut script);
@@ -33,8 +33,8 @@ pub(super) struct Man {
 }
 
 impl Man {
-    pub(super) fn execute(self) -> Result<(), Failure> {
-        let command = Arguments::command();
+    /// Prints the pages of a command line.
+    pub(super) fn execute(self, command: Command) -> Result<(), Failure> {
         let Some(directory) = self.out else {
             let mut page = Vec::new();
             clap_mangen::Man::new(command)

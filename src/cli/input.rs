@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
 use super::destination::Destination;
+use super::shell::Failure;
 use crate::autoscale::PolicyRegistry;
 use crate::scenario::CheckedScenario;
 

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use schemars::JsonSchema;
 use serde_json::{Value as Json, json};
 
-use super::{Failure, print};
+use super::shell::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::catalog::Catalog;
 use crate::scenario::{Engine, Performance, Scheduler};

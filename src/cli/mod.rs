@@ -13,19 +13,21 @@ mod kept;
 mod list;
 mod run;
 mod schema;
+mod shell;
 mod trace;
 mod validate;
 mod warn;
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::autoscale::PolicyRegistry;
+
+use shell::Failure;
 
 /// What is logged where `RUST_LOG` says nothing: errors, and rows of traces that are left out.
 const DEFAULT_LOG: &str = "error,fleetsim::workload=warn";
@@ -68,24 +70,6 @@ enum Command {
     Completions(completions::Completions),
     /// Print the manual page, or write one for each subcommand
     Man(completions::Man),
-}
-
-/// Why a command failed, and with which exit status: the user's input was wrong (2), or something
-/// failed while running (1).
-#[derive(Debug)]
-enum Failure {
-    Input(String),
-    Running(String),
-}
-
-impl Failure {
-    fn input(error: impl Display) -> Self {
-        Self::Input(error.to_string())
-    }
-
-    fn running(error: impl Display) -> Self {
-        Self::Running(error.to_string())
-    }
 }
 
 /// Runs the command line with the built-in policies: [`main_with`].
@@ -136,8 +120,8 @@ pub fn main_with(
         Command::Validate(validate) => validate.execute(),
         Command::Catalog(catalog) => catalog.execute(),
         Command::Schema(schema) => schema.execute(policies),
-        Command::Completions(completions) => completions.execute(),
-        Command::Man(man) => man.execute(),
+        Command::Completions(completions) => completions.execute(Arguments::command()),
+        Command::Man(man) => man.execute(Arguments::command()),
     };
     let (message, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -152,19 +136,4 @@ pub fn main_with(
     };
     let _ = writeln!(io::stderr().lock(), "{prefix}{message}");
     ExitCode::from(status)
-}
-
-/// Writes to standard output. A reader that went away, as in `fleetsim … | head`, is not an error.
-fn print(text: &str) -> Result<(), Failure> {
-    print_bytes(text.as_bytes())
-}
-
-fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Running(format!(
-            "cannot write to standard output: {error}"
-        ))),
-        _ => Ok(()),
-    }
 }

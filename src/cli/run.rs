@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 use super::input::{Format, Input, Output, json};
 use super::interrupt::Interrupt;
 use super::kept::Kept;
+use super::shell::{Failure, print};
 use super::warn::Telling;
-use super::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::fleet::RunWarnings;
 use crate::report::{

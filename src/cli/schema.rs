@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
 
-use super::{Failure, print};
+use super::shell::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::scenario::{json_schema, own_definitions};
 

@@ -5,7 +5,7 @@ use std::thread;
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, print};
+use super::shell::{Failure, print};
 use crate::catalog::{Catalog, Layer};
 use crate::measured::import::Served;
 use crate::report::ResultsDirectory;

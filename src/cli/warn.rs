@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use super::Failure;
+use super::shell::Failure;
 use crate::warning::Warnings;
 
 /// Which warnings are told, and whether they are errors.

@@ -1,7 +1,7 @@
-use super::Document;
 use super::diagnostics::Problem;
 use super::parser::parse;
 use super::path::{Path, Step};
+use super::reading::Document;
 use super::source::{Insert, Place, Source};
 use super::tree::{Body, Node, Term, Value};
 

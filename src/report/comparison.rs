@@ -2,7 +2,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::{Contender, Contenders, CsvWriter, ReportError};
-use crate::compare::Comparison;
+use crate::study::Comparison;
 
 /// Writes `comparison.csv` to `out`: a row a contender, in the order in which they were named, then
 /// one for each policy that was skipped. Errors will name `path`.

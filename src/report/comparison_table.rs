@@ -2,7 +2,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 
 use super::table::WIDTH;
 use super::words::{grouped, number};
-use crate::compare::{Basis, Comparison, Figures, Standing};
+use crate::study::{Basis, Comparison, Figures, Standing};
 
 /// Columns of the terminal that a policy's term may take.
 const NAME_WIDTH: u16 = 26;

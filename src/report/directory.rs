@@ -10,9 +10,9 @@ use super::{
     Claim, CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table,
     TraceExcerpts, write_comparison_csv, write_summary,
 };
-use crate::compare::Comparison;
 use crate::observe::Summary;
 use crate::simulation::Finished;
+use crate::study::Comparison;
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";

@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 
+use super::arrival::Arrival;
+use super::error::WorkloadError;
 use super::lines::Lines;
+use super::reader::TraceReader;
 use super::row::{Row, Stamp};
 use super::table::Table;
 use super::timestamp::{self, nanoseconds};
-use super::trace::TraceReader;
-use super::{Arrival, WorkloadError};
 
 pub(super) const COLUMNS: &[&str] = &["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 pub(super) const HEADER: &str = "TIMESTAMP,ContextTokens,GeneratedTokens";

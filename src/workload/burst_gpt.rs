@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use super::arrival::Arrival;
+use super::error::WorkloadError;
 use super::lines::Lines;
+use super::reader::TraceReader;
 use super::row::{Row, Stamp};
 use super::table::Table;
-use super::trace::TraceReader;
-use super::{Arrival, WorkloadError};
 use crate::scenario::TimeUnit;
 
 pub(super) const COLUMNS: &[&str] = &["Timestamp", "Request tokens", "Response tokens"];

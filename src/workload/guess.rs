@@ -3,8 +3,9 @@
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
-use super::source::Bytes;
-use super::{WorkloadError, azure, burst_gpt, requests, splitwise};
+use super::bytes::Bytes;
+use super::error::WorkloadError;
+use super::{azure, burst_gpt, requests, splitwise};
 use crate::scenario::TraceFormat;
 
 /// The longest first line that is looked at.

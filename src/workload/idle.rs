@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Arrival, WorkloadError, open};
+use super::arrival::Arrival;
+use super::error::WorkloadError;
+use super::open::open;
 use crate::scenario::{Origin, Workload};
 use crate::time::{SimDuration, SimTime};
 

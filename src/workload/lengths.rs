@@ -1,6 +1,6 @@
 //! Draws lengths of prompts and outputs.
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 use crate::random::Stream;
 use crate::scenario::Lengths;
 

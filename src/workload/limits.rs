@@ -1,6 +1,7 @@
 //! What a scenario makes of a source, whichever it is: a part of it, faster or slower.
 
-use super::{Arrival, WorkloadError};
+use super::arrival::Arrival;
+use super::error::WorkloadError;
 use crate::interrupt;
 use crate::time::SimTime;
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
-use super::WorkloadError;
-use super::source::Bytes;
+use super::bytes::Bytes;
+use super::error::WorkloadError;
 
 /// Bounds the memory of a row, for instance of a file that is not text at all.
 const LONGEST_ROW: usize = 1 << 20;

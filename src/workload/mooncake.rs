@@ -6,12 +6,13 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::arrival::Arrival;
 use super::details::Details;
+use super::error::WorkloadError;
 use super::lines::{Lines, shown};
 use super::numbers::{self, decimal, whole};
+use super::reader::TraceReader;
 use super::row::{self, Stamp};
-use super::trace::TraceReader;
-use super::{Arrival, WorkloadError};
 use crate::scenario::TimeUnit;
 
 /// Tokens that an id of `hash_ids` stands for.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::Arrival;
+use super::arrival::Arrival;
 
 /// What a prefix cache that never forgets could serve of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

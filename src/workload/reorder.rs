@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use super::arrival::Arrival;
+use super::error::WorkloadError;
+use super::reader::TraceReader;
 use super::row::{Row, Stamp};
-use super::trace::TraceReader;
-use super::{Arrival, WorkloadError};
 use crate::scenario::Origin;
 use crate::time::SimTime;
 

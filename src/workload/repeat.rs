@@ -1,7 +1,8 @@
 //! Plays a trace several times, end to end.
 
+use super::arrival::Arrival;
+use super::error::WorkloadError;
 use super::trace::{Trace, TraceStream};
-use super::{Arrival, WorkloadError};
 use crate::time::{SimDuration, SimTime};
 
 /// Passes over a trace, each a span later than the one before.

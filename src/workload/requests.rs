@@ -3,13 +3,14 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use super::arrival::Arrival;
 use super::details::Details;
+use super::error::WorkloadError;
 use super::lines::Lines;
 use super::numbers::whole;
+use super::reader::TraceReader;
 use super::row::{Row, Stamp};
 use super::table::Table;
-use super::trace::TraceReader;
-use super::{Arrival, WorkloadError};
 use crate::scenario::TimeUnit;
 
 /// Those that there must be.

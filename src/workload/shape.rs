@@ -8,7 +8,7 @@
 
 use std::f64::consts::TAU;
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 use crate::scenario::Shape;
 use crate::time::SimTime;
 

@@ -4,12 +4,10 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use super::WorkloadError;
+use super::bytes::Bytes;
+use super::error::WorkloadError;
 #[cfg(feature = "compression")]
 use super::unpack::decompressed;
-
-/// Where a reader gets its text from.
-pub(super) type Bytes = Box<dyn Read + Send + Sync>;
 
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::arrival::Arrival;
+use super::error::WorkloadError;
 use super::prefixes::{PrefixStatistics, Seen};
-use super::{Arrival, WorkloadError};
 
 /// Figures of a workload. Absent ones need more requests than there are.
 ///

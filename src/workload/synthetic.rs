@@ -1,8 +1,9 @@
 //! Makes requests up.
 
+use super::arrival::Arrival;
+use super::error::WorkloadError;
 use super::lengths::Sampler;
 use super::shape::Inverse;
-use super::{Arrival, WorkloadError};
 use crate::random::Stream;
 use crate::scenario::{Arrivals, Lengths, Shape};
 use crate::time::SimTime;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::WorkloadError;
+use super::error::WorkloadError;
 use super::lines::{self, Lines};
 use super::numbers::{self, whole};
 use crate::scenario::TimeUnit;

@@ -4,36 +4,20 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::arrival::Arrival;
 use super::azure::Azure;
 use super::burst_gpt::BurstGpt;
+use super::bytes::Bytes;
+use super::error::WorkloadError;
+use super::guess;
 use super::lines::Lines;
 use super::mooncake::Mooncake;
+use super::reader::TraceReader;
 use super::reorder::Reorder;
 use super::requests::Requests;
-use super::row::{Row, Stamp};
-use super::source::{self, Bytes};
+use super::source;
 use super::splitwise::Splitwise;
-use super::{Arrival, WorkloadError, guess};
 use crate::scenario::{Origin, TimeUnit, TraceFormat};
-
-/// Reads one format, row by row in the order of the file.
-pub(super) trait TraceReader: Send + Sync {
-    /// The next row; `None` at the end of the file.
-    fn next_row(&mut self) -> Result<Option<Row>, WorkloadError>;
-
-    /// The zero of the format's own times.
-    fn zero(&self) -> Stamp {
-        Stamp::Seconds(0.0)
-    }
-
-    /// Rows read so far that are no requests to be served.
-    fn left_out(&self) -> u64 {
-        0
-    }
-
-    /// An error at the time of the row that was read last.
-    fn error_at_time(&self, message: String) -> WorkloadError;
-}
 
 /// How a trace is read. Everything has a default.
 ///

@@ -6,7 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::source::Bytes;
+use super::bytes::Bytes;
 
 /// What is in a gzip stream, or else in a zstd stream.
 pub(super) fn decompressed(input: Bytes, gzip: bool) -> io::Result<Bytes> {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 
-use super::{Arrival, WorkloadError, azure, burst_gpt, mooncake, requests, splitwise};
+use super::arrival::Arrival;
+use super::error::WorkloadError;
+use super::{azure, burst_gpt, mooncake, requests, splitwise};
 use crate::scenario::TraceFormat;
 
 /// Writes one trace, row by row.

@@ -4,10 +4,10 @@ use std::num::NonZero;
 
 use fleetsim::autoscale::PolicyRegistry;
 use fleetsim::catalog::Catalog;
-use fleetsim::compare::Contest;
 use fleetsim::report::{comparison_table, summary_table};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::Simulation;
+use fleetsim::study::Contest;
 
 use crate::pages::{self, PAGES, blocks};
 use crate::quickstart;

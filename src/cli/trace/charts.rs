@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::stats::figure;
 use crate::workload::{LengthBin, RateBin};
 
 /// Lines of the chart over time.
@@ -100,6 +99,21 @@ fn eighths(part: f64) -> usize {
         return 0;
     }
     ((part * 8.0).round() as usize).clamp(1, 8)
+}
+
+/// Four figures or, of a larger number, all before the point.
+pub(super) fn figure(value: Option<f64>) -> String {
+    let Some(value) = value else {
+        return "-".to_owned();
+    };
+    let places = match value {
+        v if v == v.trunc() || v >= 1000.0 => 0,
+        v if v >= 100.0 => 1,
+        v if v >= 10.0 => 2,
+        v if v >= 0.1 => 3,
+        _ => 5,
+    };
+    format!("{value:.places$}")
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Output;
-use super::{Failure, Reading};
+use super::reading::Reading;
+use crate::cli::shell::Failure;
 use crate::scenario::TraceFormat;
 use crate::time::SimTime;
 use crate::workload::Limits;

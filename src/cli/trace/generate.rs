@@ -2,9 +2,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Failure;
 use super::convert::Selection;
 use super::output::Output;
+use crate::cli::shell::Failure;
 use crate::document;
 use crate::scenario::{CheckedScenario, TraceFormat, Workload};
 use crate::time::SimTime;

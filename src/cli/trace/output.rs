@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Failure;
+use crate::cli::shell::Failure;
 use crate::scenario::{Origin, TraceFormat};
 use crate::workload::{Arrival, Packing, TraceWriter, WorkloadError};
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::charts::{lengths_chart, rate_chart};
-use super::{Failure, Reading, print};
+use super::charts::{figure, lengths_chart, rate_chart};
+use super::reading::Reading;
 use crate::cli::input::json;
+use crate::cli::shell::{Failure, print};
 use crate::workload::{LengthStatistics, TraceStatistics};
 
 /// Show what traces are like: rates, burstiness, lengths
@@ -142,19 +143,4 @@ fn lengths_line(what: &str, lengths: &LengthStatistics) -> String {
     }
     let _ = writeln!(line, "{total:>14}");
     line
-}
-
-/// Four figures or, of a larger number, all before the point.
-pub(super) fn figure(value: Option<f64>) -> String {
-    let Some(value) = value else {
-        return "-".to_owned();
-    };
-    let places = match value {
-        v if v == v.trunc() || v >= 1000.0 => 0,
-        v if v >= 100.0 => 1,
-        v if v >= 10.0 => 2,
-        v if v >= 0.1 => 3,
-        _ => 5,
-    };
-    format!("{value:.places$}")
 }

@@ -9,8 +9,8 @@ use super::definitions;
 use super::labels::{Frame, Labels};
 use super::page::{Cell, Page};
 use super::text::escape;
-use crate::compare::{Basis, Comparison, Figures, Standing};
 use crate::report::words::{grouped, number};
+use crate::study::{Basis, Comparison, Figures, Standing};
 
 /// Share of requests, in percent, below which the chart of misses does not tell contenders apart.
 const LEAST_MISSED: f64 = 0.001;

@@ -1,5 +1,5 @@
 use super::{Cells, Column, Table, float, integer, text};
-use crate::compare::{Figures, Skipped, Standing};
+use crate::study::{Figures, Skipped, Standing};
 
 /// `comparison.csv`: a row a contender, and one for each policy that was skipped, with the reason in
 /// `error`.

@@ -1,4 +1,4 @@
-//! One scenario under many policies, side by side.
+//! Studies: many runs. One scenario under many policies, side by side.
 //!
 //! A [`Contest`] runs a scenario once for each contender, on as many threads as asked for. A contender is
 //! a policy as a scenario would name it, such as `HeteroScale(max: 50)`, or `None`. All of them get the
@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use fleetsim::autoscale::PolicyRegistry;
-//! use fleetsim::compare::Contest;
+//! use fleetsim::study::Contest;
 //! use fleetsim::scenario::CheckedScenario;
 //!
 //! let scenario = CheckedScenario::from_ron(

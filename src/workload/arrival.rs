@@ -1,0 +1,23 @@
+use std::sync::Arc;
+
+use super::details::Details;
+use super::error::WorkloadError;
+use crate::time::SimTime;
+
+/// One request as it arrives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    /// The trace's own number for it, or its position in the workload.
+    pub id: u64,
+    /// When it arrives.
+    pub time: SimTime,
+    /// Tokens of its prompt, at least 1.
+    pub prompt_tokens: u32,
+    /// Tokens that it asks for, at least 1.
+    pub output_tokens: u32,
+    /// What only few workloads say: session, priority, what its tokens are.
+    pub details: Option<Arc<Details>>,
+}
+
+/// A source of requests in order of arrival; the first error ends it.
+pub type ArrivalStream = Box<dyn Iterator<Item = Result<Arrival, WorkloadError>> + Send + Sync>;

@@ -1,0 +1,90 @@
+use std::path::Path;
+
+use super::arrival::ArrivalStream;
+use super::error::WorkloadError;
+use super::limits::Limits;
+use super::repeat::Passes;
+use super::synthetic::Synthetic;
+use super::trace::{Trace, TraceReading};
+use crate::random::Stream;
+use crate::scenario::Workload;
+
+/// Opens an application's workload. Paths are relative to `directory`.
+///
+/// A generator draws from the random streams `workload/<application>/arrivals`,
+/// `…/prompt_tokens` and `…/output_tokens` under `seed`; a trace draws nothing.
+///
+/// ```
+/// use fleetsim::scenario::{Arrivals, Lengths, Shape, Workload};
+/// let spec = Workload::Synthetic {
+///     arrivals: Arrivals::Constant { rate: 4.0 },
+///     shape: Shape::Constant,
+///     prompt_tokens: Lengths::Constant(100),
+///     output_tokens: Lengths::Geometric { mean: 20.0 },
+///     rate_scale: 1.0,
+///     window: None,
+///     requests: Some(3),
+/// };
+/// let arrivals = fleetsim::workload::open(&spec, ".".as_ref(), 42, "chat")?;
+/// let times: Result<Vec<_>, _> = arrivals.map(|a| a.map(|a| a.time.seconds())).collect();
+/// assert_eq!(times?, [0.25, 0.5, 0.75]);
+/// # Ok::<(), fleetsim::workload::WorkloadError>(())
+/// ```
+///
+/// # Errors
+/// The trace cannot be opened or lacks a column, or a parameter is out of its range. A bad row
+/// further down comes as an item of the stream, after the rows above it, and ends it.
+pub fn open(
+    spec: &Workload,
+    directory: &Path,
+    seed: u64,
+    application: &str,
+) -> Result<ArrivalStream, WorkloadError> {
+    match spec {
+        Workload::Trace {
+            path,
+            format,
+            origin,
+            unit,
+            reorder_window,
+            repeat,
+            rate_scale,
+            window,
+            requests,
+        } => {
+            let path = directory.join(path);
+            let reading = TraceReading {
+                format: Some(*format),
+                origin: *origin,
+                unit: *unit,
+                reorder_window: *reorder_window,
+                application: Some(application.to_owned()),
+            };
+            let limits = Limits {
+                window: *window,
+                rate_scale: *rate_scale,
+                requests: *requests,
+            };
+            let trace = Trace { path, reading };
+            Ok(Box::new(limits.apply(Passes::new(trace, *repeat)?)?))
+        }
+        Workload::Synthetic {
+            arrivals,
+            shape,
+            prompt_tokens,
+            output_tokens,
+            rate_scale,
+            window,
+            requests,
+        } => {
+            let stream = |what: &str| Stream::new(seed, &format!("workload/{application}/{what}"));
+            let limits = Limits {
+                window: *window,
+                rate_scale: *rate_scale,
+                requests: *requests,
+            };
+            let generator = Synthetic::new(*arrivals, shape, prompt_tokens, output_tokens, stream)?;
+            Ok(Box::new(limits.apply(generator)?))
+        }
+    }
+}
