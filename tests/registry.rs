@@ -197,3 +197,66 @@ fn a_name_is_unknown_where_it_is_not_registered() {
     let told = CheckedScenario::from_ron(&text, ".".as_ref()).unwrap_err();
     assert!(told.to_string().contains("unknown variant `LateChoice`"));
 }
+
+/// Each session keeps the instance that its first request drew.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Sticky {
+    #[serde(skip)]
+    open: Vec<EngineId>,
+    #[serde(skip)]
+    sessions: std::collections::BTreeMap<String, EngineId>,
+}
+
+impl RouterKind for Sticky {
+    const NAME: &'static str = "Sticky";
+    const SUMMARY: &'static str = "Each session keeps its instance.";
+
+    fn build(&self, _: Stream) -> Box<dyn Router> {
+        Box::new(self.clone())
+    }
+}
+
+impl Router for Sticky {
+    fn route(&mut self, request: &RequestView, _: &Engines<'_>) -> Route {
+        let next = self.open[self.sessions.len() % self.open.len()];
+        let session = request.session().expect("a session").to_owned();
+        assert_eq!(request.priority(), 3);
+        // Of the four blocks, two are of the prompt.
+        assert_eq!(request.prefix_blocks(), (&[7, 8][..], 50));
+        Route::Engine(*self.sessions.entry(session).or_insert(next))
+    }
+
+    fn on(&mut self, event: &Event) {
+        if let Event::Opened { engine, .. } = event {
+            self.open.push(*engine);
+        }
+    }
+}
+
+#[test]
+fn a_router_sees_sessions_priorities_and_what_prompts_begin_with() {
+    let mut registry = Registry::built_in();
+    registry.register_router::<Sticky>();
+    let directory = tempfile::tempdir().unwrap();
+    let mut trace =
+        String::from("arrival_s,prompt_tokens,output_tokens,priority,session,prefix_blocks\n");
+    for request in 0..60 {
+        trace += &format!("{request},100,100,3,s{},7 8 9 10\n", request % 5);
+    }
+    std::fs::write(directory.path().join("trace.csv"), trace).unwrap();
+    let text = r#"(name: "sticky", fleet: [(sku: "dgx-h100", count: 3)], applications: [(
+        name: "chat", model: "llama2-70b", scheduler: Sticky,
+        instances: [(role: Mixed, start: AllServers)],
+        workload: Trace(path: "trace.csv", format: Requests(block_tokens: 50)),
+    )])"#;
+    let checked = registry.from_ron(text, directory.path()).unwrap();
+    let mut simulation = Simulation::with_policies(&checked, &registry).unwrap();
+    while simulation.tick().unwrap() {}
+    let rows = simulation.take_rows().requests;
+    assert_eq!(rows.len(), 60);
+    for (_, row) in rows {
+        let instance = row.id % 5 % 3;
+        assert_eq!(row.prompt_instance, Some(instance), "{row:?}");
+    }
+}

@@ -218,6 +218,9 @@ impl Requests {
 
     /// What its workload says of it beside its lengths.
     pub(crate) fn details(&self, id: RequestId) -> Option<&Arc<Details>> {
+        if self.details.is_empty() {
+            return None;
+        }
         self.details.get(&id)
     }
 

@@ -31,6 +31,18 @@ impl Arrivals {
         arrivals
     }
 
+    /// The same requests to come, with another stream behind the next.
+    pub(crate) fn fork(of: &Self, stream: ArrivalStream) -> Self {
+        Self {
+            stream,
+            next: of.next.clone(),
+            submitted: of.submitted.clone(),
+            in_order: of.in_order.clone(),
+            handed_over: of.handed_over,
+            error: of.error.clone(),
+        }
+    }
+
     fn advance(&mut self) {
         self.next = match self.stream.next() {
             Some(Ok(arrival)) => Some(arrival),

@@ -6,6 +6,7 @@ mod counts;
 mod deadlock;
 mod error;
 mod events;
+mod fork;
 mod membership;
 mod prefetch;
 mod questions;
@@ -30,7 +31,7 @@ use recorder::Recorder;
 use seat::Stay;
 
 use super::engine::{RequestId, Told};
-use super::requests::{Request, Requests};
+use super::requests::Requests;
 use super::routing::{AnyRouter, Engines, RequestView, Route, Router};
 use super::{EngineId, EngineLoad, Role};
 
@@ -254,7 +255,7 @@ impl Endpoint {
         self.counts.arrived += 1;
         self.counts.arrived_prompt_tokens += u64::from(arrival.prompt_tokens);
         let id = self.requests.insert(&arrival);
-        let view = self.view(&self.requests[id]);
+        let view = self.view(id);
         if !self.could_ever_hold(&view) {
             self.counts.rejected += 1;
             let outcome = Outcome::Rejected(Rejection::TooLarge);
@@ -277,11 +278,13 @@ impl Endpoint {
                     && request.tokens() <= token.tokens)
     }
 
-    pub(crate) fn view(&self, request: &Request) -> RequestView {
+    pub(crate) fn view(&self, id: RequestId) -> RequestView {
+        let request = &self.requests[id];
         let bytes = |tokens: u64| self.config.kv_bytes_per_token.saturating_mul(tokens);
         RequestView {
             id: request.id,
             prompt_tokens: request.prompt_tokens,
+            details: self.requests.details(id).cloned(),
             output_tokens: request.output_tokens,
             prompt_bytes: bytes(u64::from(request.prompt_tokens) + 1),
             token_bytes: bytes(request.decode_tokens().into()),
@@ -301,7 +304,7 @@ impl Endpoint {
 
     /// Asks the router where a request goes, and hands it over. False when it must wait.
     pub(crate) fn dispatch(&mut self, id: RequestId) -> bool {
-        let view = self.view(&self.requests[id]);
+        let view = self.view(id);
         let (router, engines) = self.router_and_engines();
         let (prompt, token) = match router.route(&view, &engines) {
             Route::Wait => return false,

@@ -167,7 +167,7 @@ impl Endpoint {
     fn choose_destination(&mut self, id: RequestId) {
         let request = &self.requests[id];
         let (routed, decode_tokens) = (request.token_engine, request.decode_tokens());
-        let view = self.view(request);
+        let view = self.view(id);
         let (router, engines) = self.router_and_engines();
         let chosen = router.hand_over(&view, routed, &engines);
         if chosen == routed || !self.is_open(chosen) {

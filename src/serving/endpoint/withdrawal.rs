@@ -59,7 +59,7 @@ impl Endpoint {
     /// Takes a request back from its engines, with all that it holds there.
     pub(crate) fn take_back(&mut self, id: RequestId) {
         let request = &self.requests[id];
-        let view = self.view(request);
+        let view = self.view(id);
         let (prompt, token) = (request.prompt_engine, request.token_engine);
         let (stage, place, pair) = (request.stage, request.place, request.is_split());
         let work = self.requests.work(id);

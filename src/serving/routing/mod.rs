@@ -92,7 +92,7 @@ pub enum Route {
 }
 
 /// What routers are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// An engine has joined. It may not be chosen yet.
     Joined {
@@ -152,7 +152,7 @@ pub enum Event {
 }
 
 /// A request taken back from its engines, and how far it had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Withdrawn {
     /// What it looked like.
     pub request: RequestView,
@@ -263,6 +263,7 @@ impl AnyRouter {
         each!(self, _rule => routed, own => own.hand_over(request, routed, engines))
     }
 
+    #[inline]
     pub(super) fn on(&mut self, event: &Event) {
         each!(self, rule => rule.on(event), own => own.on(event));
     }

@@ -1,15 +1,20 @@
+use std::sync::Arc;
+
 use crate::serving::endpoint::{Seat, Split};
 use crate::serving::engine::{AnyEngine, Phases};
 use crate::serving::{EngineId, EngineLimits};
 use crate::time::SimTime;
+use crate::workload::Details;
 
 /// What a router sees of a request: what a real one could know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestView {
     /// The workload's number for it.
     pub id: u64,
     /// Tokens of its prompt.
     pub prompt_tokens: u32,
+    /// What only few workloads say. It has the blocks of the output, too.
+    pub(crate) details: Option<Arc<Details>>,
     pub(crate) output_tokens: u32,
     /// Bytes of KV cache of its prompt phase.
     pub(crate) prompt_bytes: u64,
@@ -18,6 +23,30 @@ pub struct RequestView {
 }
 
 impl RequestView {
+    /// The conversation that it belongs to, if the workload says so.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.details.as_ref()?.session.as_deref()
+    }
+
+    /// The smaller the more urgent; 0 where the workload says nothing.
+    #[must_use]
+    pub fn priority(&self) -> i64 {
+        self.details.as_ref().map_or(0, |it| it.priority)
+    }
+
+    /// Ids of the blocks of tokens that the prompt begins with, none where the workload says nothing, and the
+    /// tokens that each stands for. Blocks beyond the prompt are what it will generate, and not shown.
+    #[must_use]
+    pub fn prefix_blocks(&self) -> (&[u64], u32) {
+        let Some(details) = &self.details else {
+            return (&[], 0);
+        };
+        let blocks = self.prompt_tokens.div_ceil(details.block_tokens.max(1)) as usize;
+        let known = details.prefix_blocks.len().min(blocks);
+        (&details.prefix_blocks[..known], details.block_tokens)
+    }
+
     /// Tokens that it will generate. No real router knows: a rule that asks is an oracle.
     #[must_use]
     pub const fn oracle_output_tokens(&self) -> u32 {
