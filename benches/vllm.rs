@@ -14,7 +14,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fleetsim::random::Stream;
 use fleetsim::serving::Linear;
-use fleetsim::serving::vllm::{Prefix, Vllm, VllmConfig, Work};
+use fleetsim::serving::vllm::{News, Prefix, Vllm, VllmConfig, Work};
 use fleetsim::time::SimTime;
 
 /// Requests of one iteration.
@@ -57,7 +57,7 @@ fn requests(rate: f64, shared: u64) -> Vec<Work> {
 
 fn serve(config: VllmConfig, requests: Vec<Work>) -> u64 {
     let mut engine = Vllm::new(config);
-    let mut ended = Vec::new();
+    let mut news = News::default();
     let mut done = 0;
     let mut arrivals = requests.into_iter().peekable();
     loop {
@@ -69,16 +69,17 @@ fn serve(config: VllmConfig, requests: Vec<Work>) -> u64 {
                     engine.enqueue(work, now);
                 }
                 if event.is_none() {
-                    engine.start(now, &MODEL);
+                    engine.start(now, &MODEL, &mut news);
                 }
             }
             (Some(now), _) => {
-                engine.finish(&mut ended);
-                done += ended.drain(..).len() as u64;
-                engine.start(now, &MODEL);
+                engine.finish(&mut news);
+                engine.start(now, &MODEL, &mut news);
             }
             (None, _) => return done,
         }
+        done += news.ended.len() as u64;
+        news.clear();
     }
 }
 

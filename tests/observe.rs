@@ -9,7 +9,7 @@ use fleetsim::observe::{
     ScalingCounts, ServerUsage,
 };
 use fleetsim::scenario::{Role, Slo};
-use fleetsim::serving::{Outcome, Rejection, RequestRecord};
+use fleetsim::serving::{Outcome, Rejection, RequestRecord, Served};
 use fleetsim::time::{SimDuration, SimTime};
 
 #[test]
@@ -368,6 +368,7 @@ fn unserved() -> RequestRecord {
         prompt_instance: None,
         token_instance: None,
         restarts: 0,
+        served: Served::default(),
         outcome: Outcome::Waiting,
         details: None,
     }

@@ -35,7 +35,30 @@ fn engine() -> impl Strategy<Value = String> {
         (1u32..40, 100u32..4000, 0u32..5).prop_map(|(size, tokens, preemptions)| format!(
             "Splitwise(max_batch_size: {size}, max_batch_tokens: {tokens}, max_preemptions: {preemptions})"
         )),
+        vllm(),
+        vllm(),
     ]
+}
+
+/// An engine of vLLM, often with too few blocks.
+fn vllm() -> impl Strategy<Value = String> {
+    let limits = (1u32..64, 64u32..4000, prop::option::of(200u32..4000));
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let rare = (0u32..3, 0u32..200, 1u32..4);
+    (limits, flags, rare).prop_map(|(limits, flags, rare)| {
+        let (seqs, tokens, blocks) = limits;
+        let (caching, pipelined, reserve, priority) = flags;
+        let (watermark, threshold, interval) = rare;
+        let blocks = blocks.map_or(String::new(), |blocks| format!("num_gpu_blocks: {blocks},"));
+        let policy = if priority { "Priority" } else { "Fcfs" };
+        let watermark = f64::from(watermark) / 20.0;
+        format!(
+            "Vllm(max_num_seqs: {seqs}, max_num_batched_tokens: {tokens}, {blocks}
+              enable_prefix_caching: {caching}, async_scheduling: {pipelined},
+              scheduler_reserve_full_isl: {reserve}, scheduling_policy: {policy}, watermark: {watermark:?},
+              long_prefill_token_threshold: {threshold}, prefill_schedule_interval: {interval})"
+        )
+    })
 }
 
 fn delay() -> impl Strategy<Value = String> {

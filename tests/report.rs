@@ -15,7 +15,7 @@ use fleetsim::report::{
     CsvWriter, Requests, ResultsDirectory, Scaling, Timeline, summary_table, write_summary,
 };
 use fleetsim::scenario::{Role, Slo};
-use fleetsim::serving::{Outcome, Rejection, RequestRecord};
+use fleetsim::serving::{Outcome, Rejection, RequestRecord, Served};
 use fleetsim::time::{SimDuration, SimTime};
 use serde_json::Value;
 
@@ -48,10 +48,11 @@ fn requests_are_rows_with_empty_cells_for_what_is_absent() {
     assert_eq!(
         text(writer.finish().unwrap()),
         "request_id,application,arrival_s,prompt_tokens,output_tokens,queue_s,ttft_s,tbt_s,e2e_s,\
-         second_token_s,prompt_instance,token_instance,outcome,restarts\n\
-         7,chat,1,100,5,0.0000020000000000575113,0.25,0.1,0.75,0.125,3,4,completed,0\n\
-         8,\"say \"\"hi\"\", twice\",1,100,1,0.0000020000000000575113,0.25,0,0.25,,3,3,completed,0\n\
-         7,chat,1,100,5,0.0000020000000000575113,0.25,,,,3,,in_flight,2\n\
+         second_token_s,prompt_instance,token_instance,outcome,restarts,preemptions,cached_tokens,max_tbt_s,\
+         priority,session\n\
+         7,chat,1,100,5,0.0000020000000000575113,0.25,0.1,0.75,0.125,3,4,completed,0,,,,,\n\
+         8,\"say \"\"hi\"\", twice\",1,100,1,0.0000020000000000575113,0.25,0,0.25,,3,3,completed,0,,,,,\n\
+         7,chat,1,100,5,0.0000020000000000575113,0.25,,,,3,,in_flight,2,,,,,\n\
          9,chat,0.1,100,5,,,,,,,,waiting,0\n\
          9,chat,0.1,100,5,,,,,,,,rejected:too_large,0\n"
     );
@@ -116,14 +117,18 @@ fn samples_are_rows() {
             memory_bytes: Some(687_194_767_360),
             kv_used_bytes: 3,
             kv_bytes: Some(687_194_767_355),
+            prefix_queries: 8,
+            prefix_hits: 6,
+            prefix_hit_rate: Some(0.75),
+            preemptions: 9,
         })
         .unwrap();
     assert_eq!(
         text(writer.finish().unwrap()),
         "time,application,role,scaling_up,active,draining,servers,waiting,queued,running,\
          prompt_tokens_per_s,output_tokens_per_s,utilisation,memory_used_bytes,memory_bytes,\
-         kv_used_bytes,kv_bytes\n\
-         30,chat,Token,1,2,3,4,5,6,7,0,812.5,,8,687194767360,3,687194767355\n"
+         kv_used_bytes,kv_bytes,kv_usage,prefix_hit_rate,preemptions\n\
+         30,chat,Token,1,2,3,4,5,6,7,0,812.5,,8,687194767360,3,687194767355,0.0000000000043655745685418194,0.75,9\n"
     );
 }
 
@@ -467,6 +472,7 @@ fn unserved(outcome: Outcome) -> RequestRecord {
         prompt_instance: None,
         token_instance: None,
         restarts: 0,
+        served: Served::default(),
         outcome,
         details: None,
     }

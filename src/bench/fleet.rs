@@ -149,6 +149,7 @@ impl FleetBench {
                 min: 1,
                 max: 1000,
             },
+            system_prompts: None,
             rate_scale: 1.0,
             window: None,
             requests: Some(self.requests),

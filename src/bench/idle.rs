@@ -109,6 +109,7 @@ fn arrival_after(seconds: f64) -> Workload {
         shape: Shape::Constant,
         prompt_tokens: Lengths::Constant(1),
         output_tokens: Lengths::Constant(1),
+        system_prompts: None,
         rate_scale: 1.0,
         window: None,
         requests: Some(1),

@@ -33,6 +33,11 @@ impl<'a> Kept<'a> {
         })
     }
 
+    /// Starts `steps.csv`, too.
+    pub(super) fn write_steps(&mut self) -> Result<(), ReportError> {
+        self.outputs.write_steps()
+    }
+
     /// Takes in what is new after a tick.
     #[cfg_attr(
         not(feature = "html"),

@@ -26,6 +26,15 @@ pub(super) struct Run {
     /// Formats to write beside CSV
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMATS")]
     also: Vec<Also>,
+    /// Write steps.csv, a row for each step of the engines `Vllm`; with INSTANCES, of these alone
+    #[arg(
+        long,
+        value_name = "INSTANCES",
+        num_args = 0..,
+        require_equals = true,
+        value_delimiter = ','
+    )]
+    steps: Option<Vec<u64>>,
     #[command(flatten)]
     trace: Trace,
 }
@@ -98,6 +107,10 @@ impl Run {
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
         let kept = Kept::new(results, &checked, &formats, &command);
         let mut kept = kept.map_err(Failure::running)?;
+        if let Some(instances) = self.steps {
+            simulation.record_steps((!instances.is_empty()).then_some(instances));
+            kept.write_steps().map_err(Failure::running)?;
+        }
         let mut trace = self.trace.options().map(|options| {
             simulation.record_runs();
             PerfettoTrace::new(options)

@@ -92,7 +92,7 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
     let spec = EngineSpec {
         instance: number,
         role,
-        batching: template.engine,
+        batching: fit.engine,
         memory_bytes: fit.memory_bytes,
         performance: fit.performance.clone(),
     };

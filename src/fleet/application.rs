@@ -8,8 +8,9 @@ use bevy_ecs::entity::Entity;
 
 use crate::catalog::Catalog;
 use crate::random::{Delay, Stream};
-use crate::scenario::{self, Drain, Engine, Template};
+use crate::scenario::{self, Drain, Engine, EngineHardware, Template};
 use crate::serving::registry::{NamedEngine, NamedKinds, StepSite};
+use crate::serving::vllm::VllmConfig;
 use crate::serving::{Endpoint, EngineLimits, Performance, PerformanceError, PossibleEngine, Role};
 use crate::time::SimDuration;
 
@@ -103,6 +104,7 @@ pub(super) struct InstanceTemplate {
 /// An instance of some template on some SKU.
 #[derive(Clone, Debug)]
 pub(super) struct Fit {
+    pub(super) engine: Engine,
     pub(super) memory_bytes: u64,
     pub(super) performance: Performance,
 }
@@ -190,7 +192,9 @@ impl Templates {
     /// What an instance of a role can hold and do at most, of the first template of the role.
     #[must_use]
     pub fn limits(&self, role: Role) -> Option<EngineLimits> {
-        Some(self.get(self.first_of(role)?).limits())
+        let template = self.get(self.first_of(role)?);
+        let fit = template.fits.iter().flatten().next();
+        Some(fit.map_or_else(|| template.limits(), |fit| template.limits_of(fit)))
     }
 
     /// The performance of an instance that scale-up makes of a role on the SKU at this position of the
@@ -212,7 +216,7 @@ impl Templates {
             .flat_map(|template| {
                 template.fits.iter().flatten().map(|fit| PossibleEngine {
                     role: template.role,
-                    limits: template.limits(),
+                    limits: template.limits_of(fit),
                     memory_bytes: fit.memory_bytes,
                 })
             })
@@ -228,6 +232,11 @@ fn limits(engine: Engine, named: Option<&NamedEngine>) -> EngineLimits {
 impl InstanceTemplate {
     pub(super) fn limits(&self) -> EngineLimits {
         limits(self.engine, self.named.as_ref())
+    }
+
+    /// The same on hardware that is known.
+    pub(super) fn limits_of(&self, fit: &Fit) -> EngineLimits {
+        limits(fit.engine, self.named.as_ref())
     }
 
     /// What it comes to on the SKU at this position of the fleet.
@@ -271,7 +280,22 @@ impl Fit {
             )?,
         };
         let memory_bytes = u64::from(needed).saturating_mul(kind.processor().memory_bytes);
+        let weights_bytes = catalog
+            .models
+            .get(site.model)
+            .map_or(0, |it| it.weights_bytes);
+        let engine = template.engine.on(&EngineHardware {
+            gpu: &sku.processor,
+            gpu_memory_bytes: kind.processor().memory_bytes,
+            processors: needed,
+            weights_bytes,
+            kv_bytes_per_token: catalog
+                .models
+                .get(site.model)
+                .map_or(1, |it| it.kv_bytes_per_token()),
+        });
         Ok(Self {
+            engine,
             memory_bytes,
             performance,
         })
@@ -291,6 +315,9 @@ impl Fit {
                 weights_bytes,
                 memory_bytes,
             });
+        }
+        if let Some(Err(wrong)) = VllmConfig::of(&self.engine).map(|config| config.check()) {
+            return Err(ScalingError::InvalidEngine(wrong.to_string()));
         }
         Ok(self)
     }

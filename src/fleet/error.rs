@@ -95,6 +95,9 @@ pub enum ScalingError {
     /// There is no performance model of the template on the SKU.
     #[error(transparent)]
     NoPerformance(#[from] PerformanceError),
+    /// The options of the engine do not go together.
+    #[error("the engine cannot run: {0}")]
+    InvalidEngine(String),
     /// The server has too few free processors.
     #[error(
         "an instance needs {needed} processors and server {server} has {free} free: use another server"
@@ -209,6 +212,7 @@ impl ScalingError {
             | Self::ProcessorNamedTwice { .. } => "wrong_processors",
             Self::SkuTooSmall { .. } | Self::TooLittleMemory { .. } => "does_not_fit",
             Self::NoPerformance(_) => "no_profile",
+            Self::InvalidEngine(_) => "invalid_engine",
             Self::NoTemplate { .. } => "no_template",
             Self::UnknownSku { .. } | Self::NoSku => "no_sku",
             Self::UnknownApplication { .. } | Self::NotAnApplication(_) => "no_application",

@@ -12,6 +12,7 @@ use crate::fleet::{
     Instances, Retention, Service, Templates, Tick, TickSet,
 };
 use crate::scenario::Slo;
+use crate::serving::vllm::StepRow;
 use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
 use crate::time::{SimDuration, SimTime};
 
@@ -27,6 +28,8 @@ pub struct Rows {
     /// What each instance that had joined held at each sample, in the order of (time, application, role,
     /// instance); only where it is recorded.
     pub instances: Vec<InstanceSample>,
+    /// Steps that ended, with the numbers of their instances; only where they are recorded.
+    pub steps: Vec<(u64, StepRow)>,
 }
 
 /// The statistics of an application's requests.
@@ -124,6 +127,9 @@ fn collect(
     let runs_before = rows.runs.len();
     let mut contributors = 0;
     for (application, mut service, mut statistics) in &mut applications {
+        if service.0.records_steps() {
+            rows.steps.extend(service.0.take_steps());
+        }
         if service.0.has_runs() {
             rows.runs.extend(service.0.take_runs());
         }
@@ -266,6 +272,10 @@ impl Sampler {
                 memory_bytes: None,
                 kv_used_bytes: 0,
                 kv_bytes: None,
+                prefix_queries: 0,
+                prefix_hits: 0,
+                prefix_hit_rate: None,
+                preemptions: 0,
             };
             let mut now = service.0.departed(role);
             let mut servers = BTreeSet::new();
@@ -306,6 +316,12 @@ impl Sampler {
             row.memory_bytes = (now.memory < u64::MAX).then_some(now.memory);
             row.kv_used_bytes = now.memory_used.saturating_sub(weights);
             row.kv_bytes = row.memory_bytes.map(|it| it.saturating_sub(weights));
+            row.prefix_queries = now.queried_tokens;
+            row.prefix_hits = now.hit_tokens;
+            row.preemptions = now.preemptions;
+            let queries = now.queried_tokens - before.queried_tokens;
+            let hits = now.hit_tokens - before.hit_tokens;
+            row.prefix_hit_rate = (queries > 0).then(|| hits as f64 / queries as f64);
             row.prompt_tokens_per_s = rate(now.prompt_tokens - before.prompt_tokens);
             row.output_tokens_per_s = rate(now.output_tokens - before.output_tokens);
             let busy = |load: &EngineLoad| load.prompt_busy_s + load.token_busy_s;

@@ -11,7 +11,9 @@ mod usage;
 
 pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, sample_end};
-pub use requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
+pub use requests::{
+    ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput, VllmSummary,
+};
 pub use sample::{InstanceSample, Sample};
 pub use scaling::ScalingCounts;
 pub use statistics::{Distribution, Statistics};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::statistics::{Distribution, Statistics};
 use crate::scenario::Slo;
 use crate::serving::{Outcome, RequestRecord};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 /// Collects what became of one application's requests.
 ///
@@ -17,6 +17,7 @@ pub struct ApplicationStatistics {
     met_slo: u64,
     prompt_tokens: u64,
     output_tokens: u64,
+    vllm: VllmSummary,
     queue: Distribution,
     ttft: Distribution,
     tbt: Distribution,
@@ -57,6 +58,7 @@ impl ApplicationStatistics {
         self.met_slo += u64::from(meets(&self.slo, request));
         self.prompt_tokens += u64::from(request.prompt_tokens);
         self.output_tokens += u64::from(request.output_tokens);
+        self.vllm.complete(request);
         for (distribution, metric) in [
             (&mut self.queue, request.queue()),
             (&mut self.ttft, request.ttft()),
@@ -76,6 +78,7 @@ impl ApplicationStatistics {
         self.met_slo += other.met_slo;
         self.prompt_tokens += other.prompt_tokens;
         self.output_tokens += other.output_tokens;
+        self.vllm.merge(&other.vllm);
         for (ours, theirs) in [
             (&mut self.queue, &other.queue),
             (&mut self.ttft, &other.ttft),
@@ -116,6 +119,15 @@ impl ApplicationStatistics {
         &self.tbt
     }
 
+    /// How engines `Vllm` served the completed requests; none if no such engine did.
+    #[must_use]
+    pub fn vllm(&self) -> Option<VllmSummary> {
+        (self.vllm.prompt_tokens > 0).then(|| VllmSummary {
+            prefix_hit_rate: self.vllm.cached_tokens as f64 / self.vllm.prompt_tokens as f64,
+            ..self.vllm
+        })
+    }
+
     /// What was completed over a run of this length.
     #[must_use]
     pub fn throughput(&self, end: SimTime) -> Throughput {
@@ -145,6 +157,41 @@ impl ApplicationStatistics {
             limits: self.slo,
             ..SloSummary::of_all([self], end)
         }
+    }
+}
+
+/// How engines `Vllm` served the completed requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VllmSummary {
+    /// Tokens of their prompts.
+    pub prompt_tokens: u64,
+    /// Of these, those found in the prefix cache when the requests were first admitted.
+    pub cached_tokens: u64,
+    /// The share found.
+    pub prefix_hit_rate: f64,
+    /// How often they were preempted.
+    pub preemptions: u64,
+    /// Seconds of the longest time between two tokens of a request.
+    pub max_tbt_s: f64,
+}
+
+impl VllmSummary {
+    fn complete(&mut self, request: &RequestRecord) {
+        let Some(cached) = request.served.cached_tokens else {
+            return;
+        };
+        self.prompt_tokens += u64::from(request.prompt_tokens);
+        self.cached_tokens += u64::from(cached);
+        self.preemptions += u64::from(request.served.preemptions);
+        let longest = request.served.max_tbt.map_or(0.0, SimDuration::seconds);
+        self.max_tbt_s = self.max_tbt_s.max(longest);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.preemptions += other.preemptions;
+        self.max_tbt_s = self.max_tbt_s.max(other.max_tbt_s);
     }
 }
 

@@ -55,4 +55,21 @@ pub struct Sample {
     pub kv_used_bytes: u64,
     /// Bytes that these instances have for the KV cache; none where there is no limit.
     pub kv_bytes: Option<u64>,
+    /// Tokens of requests that looked for their blocks in a prefix cache so far.
+    pub prefix_queries: u64,
+    /// Of these, those that were found.
+    pub prefix_hits: u64,
+    /// The share that was found since the sample before; none where nobody looked.
+    pub prefix_hit_rate: Option<f64>,
+    /// Requests that lost their blocks and began again, so far.
+    pub preemptions: u64,
+}
+
+impl Sample {
+    /// The share of the KV cache that is in use, 0 to 1; none where there is no limit.
+    #[must_use]
+    pub fn kv_usage(&self) -> Option<f64> {
+        let all = self.kv_bytes?.max(1);
+        Some(self.kv_used_bytes as f64 / all as f64)
+    }
 }

@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::requests::{ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput};
+use super::requests::{
+    ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput, VllmSummary,
+};
 use super::scaling::ScalingCounts;
 use super::usage::{InstanceUsage, ServerUsage};
 use crate::scenario::Role;
@@ -125,6 +127,7 @@ impl ApplicationRecord {
             throughput: self.statistics.throughput(end),
             slo: self.statistics.slo(end),
             metrics: self.statistics.metrics(),
+            vllm: self.statistics.vllm(),
             instances: self
                 .instances
                 .iter()
@@ -257,6 +260,9 @@ pub struct ApplicationSummary {
     pub slo: SloSummary,
     /// What users felt.
     pub metrics: Metrics,
+    /// How engines `Vllm` served the completed requests; only where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vllm: Option<VllmSummary>,
     /// The time of its instances by role, SKU and size.
     pub instances: Vec<InstanceSummary>,
 }

@@ -43,17 +43,19 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 18] = [
+    pub const FILES: [&str; 20] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
         "timeline.csv",
         "decisions.csv",
+        "steps.csv",
         "requests.jsonl",
         "requests.parquet",
         "scaling.parquet",
         "timeline.parquet",
         "decisions.parquet",
+        "steps.parquet",
         METRICS,
         COMPARISON_JSON,
         COMPARISON_CSV,

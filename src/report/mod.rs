@@ -48,7 +48,7 @@ pub use table::summary_table;
 pub use tables::ParquetWriter;
 pub use tables::{
     Cells, Column, Contender, Contenders, CsvWriter, Decisions, JsonLinesWriter, Kind, Requests,
-    Scaling, Table, Timeline,
+    Scaling, Steps, Table, Timeline,
 };
 #[cfg(feature = "cli")]
 pub(crate) use words::grouped;

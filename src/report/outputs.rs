@@ -2,7 +2,7 @@
 use super::ParquetWriter;
 use super::{
     CsvWriter, Decisions, Exposition, JsonLinesWriter, ReportError, Requests, ResultsDirectory,
-    Scaling, Table, Timeline,
+    Scaling, Steps, Table, Timeline,
 };
 use crate::fleet::ScalingEvent;
 use crate::observe::Rows;
@@ -22,6 +22,9 @@ pub struct Outputs<'a> {
     /// Only where an application has a policy.
     decisions: Option<Sheet<Decisions>>,
     metrics: Option<Exposition>,
+    /// Only where steps are recorded.
+    steps: Option<Sheet<Steps>>,
+    formats: Vec<Format>,
 }
 
 /// A format beside CSV.
@@ -61,7 +64,18 @@ impl<'a> Outputs<'a> {
             timeline: Sheet::new(results, formats)?,
             decisions: decides.then(|| Sheet::new(results, formats)).transpose()?,
             metrics: metrics.then(|| Exposition::new(scenario)),
+            steps: None,
+            formats: formats.to_vec(),
         })
+    }
+
+    /// Starts `steps.csv`, too.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created.
+    pub fn write_steps(&mut self) -> Result<(), ReportError> {
+        self.steps = Some(Sheet::new(self.results, &self.formats)?);
+        Ok(())
     }
 
     /// Writes what is new.
@@ -93,6 +107,9 @@ impl<'a> Outputs<'a> {
         if let Some(sheet) = self.decisions {
             sheet.finish()?;
         }
+        if let Some(sheet) = self.steps {
+            sheet.finish()?;
+        }
         match &self.metrics {
             Some(metrics) => self.results.write_metrics(metrics),
             None => Ok(()),
@@ -105,6 +122,11 @@ impl<'a> Outputs<'a> {
             self.requests.write((name, request))?;
             if let Some(writer) = &mut self.json_lines {
                 writer.write((name, request))?;
+            }
+        }
+        if let Some(sheet) = &mut self.steps {
+            for (instance, step) in &rows.steps {
+                sheet.write((*instance, step))?;
             }
         }
         for event in scaling {

@@ -16,7 +16,7 @@ mod step;
 pub use crate::scenario::{EngineLimits, KvMemory, Role};
 pub use endpoint::{
     BatchRun, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Outcome, PossibleEngine,
-    Rejection, RequestRecord, SubmitError,
+    Rejection, RequestRecord, Served, SubmitError,
 };
 pub use engine::EngineLoad;
 pub use engine::vllm;

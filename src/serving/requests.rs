@@ -5,11 +5,13 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 use crate::workload::{Arrival, Details};
 
 use super::EngineId;
-use super::engine::{Phases, Place, RequestId, Work};
+use super::endpoint::Served;
+use super::engine::vllm::Progress;
+use super::engine::{Description, Phases, Place, RequestId, Work};
 use super::queue::fetch;
 
 /// How far a request has come.
@@ -125,6 +127,8 @@ pub(crate) struct Requests {
     details: BTreeMap<RequestId, Arc<Details>>,
     /// How often those few began again that did.
     restarts: BTreeMap<RequestId, u32>,
+    /// How engines of vLLM served those that have come to an end there.
+    served: BTreeMap<RequestId, Served>,
     free: Vec<RequestId>,
     arrived: u64,
     /// The numbers of those that are to come or have not ended, once a host hands one over.
@@ -201,6 +205,30 @@ impl Requests {
         }
     }
 
+    /// What more there is to say of a request.
+    pub(crate) fn describe(&self, id: RequestId) -> Description<'_> {
+        let request = &self[id];
+        Description {
+            number: request.id,
+            details: self.details.get(&id).map(|details| &**details),
+            first_token: request.first_token,
+        }
+    }
+
+    /// An engine of vLLM has served a request, or a part of it.
+    pub(crate) fn served(&mut self, id: RequestId, progress: &Progress) {
+        let served = self.served.entry(id).or_default();
+        served.preemptions += progress.preemptions;
+        served.cached_tokens.get_or_insert(progress.cached_tokens);
+        let longest = progress.max_gap.map(SimDuration::saturating);
+        served.max_tbt = served.max_tbt.max(longest);
+    }
+
+    /// How engines of vLLM served a request.
+    pub(crate) fn how_served(&self, id: RequestId) -> Served {
+        self.served.get(&id).copied().unwrap_or_default()
+    }
+
     /// Frees the place of a request that has ended. What it was stays readable until it is used again.
     pub(crate) fn remove(&mut self, id: RequestId) {
         debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
@@ -208,6 +236,9 @@ impl Requests {
         self.restarts.remove(&id);
         if !self.details.is_empty() {
             self.details.remove(&id);
+        }
+        if !self.served.is_empty() {
+            self.served.remove(&id);
         }
         if let Some(numbers) = &mut self.numbers {
             numbers.remove(&self.slots[id.index()].id);

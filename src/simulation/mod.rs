@@ -310,6 +310,16 @@ impl Simulation {
         }
     }
 
+    /// Records each step of the engines that can tell (`Vllm`) from now on, for [`Rows::steps`]: those of
+    /// these instances, or of all.
+    pub fn record_steps(&mut self, instances: Option<Vec<u64>>) {
+        for entity in self.world.resource::<Roster>().applications().to_vec() {
+            if let Some(mut service) = self.world.get_mut::<Service>(entity) {
+                service.0.record_steps(instances.clone());
+            }
+        }
+    }
+
     /// Takes what the policies decided since the last call.
     pub fn take_decisions(&mut self) -> Vec<Decision> {
         let log = self.world.get_resource_mut::<DecisionLog>();

@@ -1,6 +1,6 @@
 use super::case::{Case, Planned};
 use crate::measured::{Figures, Spread};
-use crate::serving::vllm::{Ended, Prefix, Vllm, VllmConfig, Work};
+use crate::serving::vllm::{News, Prefix, Vllm, VllmConfig, Work};
 use crate::time::SimTime;
 
 /// Tokens of a KV block.
@@ -41,11 +41,11 @@ pub(super) fn serve(case: &Case) -> Result<Vec<Felt>, String> {
         arrivals: vec![0.0; case.requests.len()],
     };
     let mut felt = vec![Felt::default(); case.requests.len()];
-    let mut ended: Vec<Ended> = Vec::new();
+    let mut news = News::default();
     for _ in 0..case.users {
         source.enqueue(&mut engine, SimTime::ZERO);
     }
-    engine.start(SimTime::ZERO, &case.step);
+    engine.start(SimTime::ZERO, &case.step, &mut news);
     loop {
         let event = engine.next_event();
         if let Some(arrival) = source.next_arrival(case.users)
@@ -54,16 +54,16 @@ pub(super) fn serve(case: &Case) -> Result<Vec<Felt>, String> {
             source.enqueue(&mut engine, arrival);
             let more = source.next_arrival(case.users) == Some(arrival);
             if event.is_none() && !more {
-                engine.start(arrival, &case.step);
+                engine.start(arrival, &case.step, &mut news);
             }
             continue;
         }
         let Some(now) = event else {
             break;
         };
-        engine.finish(&mut ended);
-        for done in ended.drain(..) {
-            let number = done.id as usize;
+        engine.finish(&mut news);
+        for done in news.ended.drain(..) {
+            let number = done.owner as usize;
             let at = |instant: Option<SimTime>| instant.unwrap_or(now).seconds();
             felt[number] = Felt {
                 arrival: source.arrivals[number],
@@ -75,7 +75,8 @@ pub(super) fn serve(case: &Case) -> Result<Vec<Felt>, String> {
                 source.enqueue(&mut engine, now);
             }
         }
-        engine.start(now, &case.step);
+        news.clear();
+        engine.start(now, &case.step, &mut news);
     }
     match felt.iter().position(|it| it.output == 0) {
         Some(number) => Err(format!("request {number} never ends")),
@@ -106,6 +107,7 @@ impl Source<'_> {
         let blocks = request.cached / BLOCK;
         engine.enqueue(
             Work {
+                owner: self.next as u32,
                 id: self.next as u64,
                 arrival: now,
                 prompt_tokens: request.prompt,

@@ -21,6 +21,7 @@ use crate::scenario::Workload;
 ///     shape: Shape::Constant,
 ///     prompt_tokens: Lengths::Constant(100),
 ///     output_tokens: Lengths::Geometric { mean: 20.0 },
+///     system_prompts: None,
 ///     rate_scale: 1.0,
 ///     window: None,
 ///     requests: Some(3),
@@ -73,6 +74,7 @@ pub fn open(
             shape,
             prompt_tokens,
             output_tokens,
+            system_prompts,
             rate_scale,
             window,
             requests,
@@ -83,7 +85,14 @@ pub fn open(
                 rate_scale: *rate_scale,
                 requests: *requests,
             };
-            let generator = Synthetic::new(*arrivals, shape, prompt_tokens, output_tokens, stream)?;
+            let generator = Synthetic::new(
+                *arrivals,
+                shape,
+                prompt_tokens,
+                output_tokens,
+                *system_prompts,
+                stream,
+            )?;
             Ok(Box::new(limits.apply(generator)?))
         }
     }

@@ -1,11 +1,14 @@
 //! Makes requests up.
 
+use std::sync::Arc;
+
 use super::arrival::Arrival;
+use super::details::Details;
 use super::error::WorkloadError;
 use super::lengths::Sampler;
 use super::shape::Inverse;
 use crate::random::Stream;
-use crate::scenario::{Arrivals, Lengths, Shape};
+use crate::scenario::{Arrivals, Lengths, Shape, SystemPrompts};
 use crate::time::SimTime;
 
 /// A generator without an end, save where the shape's factor stays zero.
@@ -19,6 +22,8 @@ pub(super) struct Synthetic {
     inverse: Inverse,
     prompt_tokens: (Sampler, Stream),
     output_tokens: (Sampler, Stream),
+    /// Tokens of a system prompt, and what they are for each.
+    system_prompts: Option<(u32, Vec<Arc<Details>>, Stream)>,
     stream: Stream,
     /// The sum of the gaps so far, in expected arrivals.
     expected: f64,
@@ -39,6 +44,7 @@ impl Synthetic {
         shape: &Shape,
         prompt_tokens: &Lengths,
         output_tokens: &Lengths,
+        system_prompts: Option<SystemPrompts>,
         stream: impl Fn(&str) -> Stream,
     ) -> Result<Self, WorkloadError> {
         let (rate, gaps) = match arrivals {
@@ -56,7 +62,19 @@ impl Synthetic {
         let lengths = |lengths, field: &str| -> Result<_, WorkloadError> {
             Ok((Sampler::new(lengths, field)?, stream(field)))
         };
+        let system_prompts = system_prompts.map(|SystemPrompts { count, tokens }| {
+            let details = |number| {
+                Arc::new(Details {
+                    prefix_blocks: [number].into(),
+                    block_tokens: tokens,
+                    ..Details::default()
+                })
+            };
+            let all = (0..u64::from(count.max(1))).map(details).collect();
+            (tokens, all, stream("system_prompts"))
+        });
         Ok(Self {
+            system_prompts,
             rate,
             gaps,
             inverse: Inverse::new(shape)?,
@@ -90,12 +108,23 @@ impl Iterator for Synthetic {
         let draw = |(sampler, stream): &mut (Sampler, Stream)| sampler.draw(stream);
         let id = self.next_id;
         self.next_id += 1;
+        let mut prompt_tokens = draw(&mut self.prompt_tokens);
+        let mut details = None;
+        if let Some((tokens, all, stream)) = &mut self.system_prompts {
+            prompt_tokens = prompt_tokens.saturating_add(*tokens);
+            let number = if all.len() > 1 {
+                stream.below(all.len())
+            } else {
+                0
+            };
+            details = Some(Arc::clone(&all[number]));
+        }
         Some(Ok(Arrival {
+            details,
             id,
             time,
-            prompt_tokens: draw(&mut self.prompt_tokens),
+            prompt_tokens,
             output_tokens: draw(&mut self.output_tokens),
-            details: None,
         }))
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fleetsim::serving::Linear;
 use fleetsim::serving::vllm::{
-    Ended, Prefix, Progress, SchedulingPolicy, StepRow, Ticket, Vllm, VllmConfig, Work,
+    News, Part, Prefix, Progress, SchedulingPolicy, StepRow, Ticket, Vllm, VllmConfig, Work,
 };
 use fleetsim::time::SimTime;
 use serde_json::Value;
@@ -68,15 +68,17 @@ pub(crate) fn read(directory: &Path) -> Case {
     config.check().expect("options that vLLM takes");
     let tokens = number("content_block_tokens", 512) as u32;
     let mut reader = csv::Reader::from_path(directory.join("trace.csv")).expect("trace.csv");
-    let requests = reader.records().zip(0..).map(|(row, id)| {
+    let requests = reader.records().zip(0..).map(|(row, owner)| {
         let row = row.expect("a row");
         Work {
-            id,
+            owner,
+            id: owner.into(),
             name: Some(row[0].into()),
             arrival: SimTime::new(row[1].parse().expect("seconds")).expect("a time"),
             prompt_tokens: row[2].parse().expect("tokens"),
             output_tokens: row[3].parse().expect("tokens"),
             priority: row[4].parse().unwrap_or(0),
+            part: Part::Whole,
             prefix: Prefix {
                 ids: row[5]
                     .split_whitespace()
@@ -123,7 +125,7 @@ impl Case {
         }
         let mut fates: Vec<_> = self.requests.iter().map(|_| Fate::default()).collect();
         let mut tickets: BTreeMap<u64, Ticket> = BTreeMap::new();
-        let mut ended: Vec<Ended> = Vec::new();
+        let mut news = News::default();
         let mut arrivals = self.requests.iter().zip(0_usize..).peekable();
         let mut withdrawals = withdrawals.iter().copied().peekable();
         loop {
@@ -145,7 +147,7 @@ impl Case {
                     }
                 }
                 if engine.next_event().is_none() {
-                    engine.start(now, &self.model);
+                    engine.start(now, &self.model, &mut news);
                 }
             } else if withdrawal == now {
                 let (place, _) = withdrawals.next().expect("it was peeked");
@@ -158,19 +160,19 @@ impl Case {
                     };
                 }
                 if engine.next_event().is_none() {
-                    engine.start(now, &self.model);
+                    engine.start(now, &self.model, &mut news);
                 }
             } else {
-                engine.finish(&mut ended);
-                for ended in ended.drain(..) {
-                    tickets.remove(&ended.id);
+                engine.finish(&mut news);
+                for ended in news.ended.drain(..) {
+                    tickets.remove(&ended.owner.into());
                     let progress = ended.progress;
-                    fates[ended.id as usize] = Fate {
+                    fates[ended.owner as usize] = Fate {
                         end: "finished",
                         progress,
                     };
                 }
-                engine.start(now, &self.model);
+                engine.start(now, &self.model, &mut news);
             }
             if cfg!(debug_assertions) && !record {
                 engine.recount().expect("all counts agree");
@@ -185,11 +187,6 @@ impl Case {
         engine.recount().expect("all counts agree");
         assert_eq!(engine.load(SimTime::MAX).used_blocks, 0, "blocks leak");
         (engine.take_rows(), fates)
-    }
-
-    fn name(&self, id: u64) -> &str {
-        let work = &self.requests[id as usize];
-        work.name.as_deref().unwrap_or_default()
     }
 
     /// Compares with `steps.csv` and `expected.csv` of `directory`; times may differ by `tolerance`.
@@ -209,14 +206,10 @@ impl Case {
             let place = told("steps.csv", line);
             near(&row[1], Some(step.start_s), &place);
             near(&row[2], Some(step.duration_s), &place);
-            let names = |ids: &[u64]| {
-                let names: Vec<_> = ids.iter().map(|&id| self.name(id)).collect();
-                names.join(" ")
-            };
             let scheduled: Vec<_> = step
                 .scheduled
                 .iter()
-                .map(|&(id, tokens)| format!("{}:{tokens}", self.name(id)))
+                .map(|(name, tokens)| format!("{name}:{tokens}"))
                 .collect();
             let cells = [
                 step.step.to_string(),
@@ -229,8 +222,8 @@ impl Case {
                 step.decode_seqs.to_string(),
                 step.context_tokens.to_string(),
                 step.used_blocks.to_string(),
-                names(&step.preempted),
-                names(&step.finished),
+                step.preempted.join(" "),
+                step.finished.join(" "),
                 scheduled.join(" "),
             ];
             assert_eq!(row.iter().collect::<Vec<_>>(), cells, "{place}");

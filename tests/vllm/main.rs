@@ -7,4 +7,5 @@ mod shared;
 mod blocks;
 mod case;
 mod cases;
+mod scenario;
 mod twins;

@@ -1,7 +1,7 @@
 //! Runs of steps in one event against steps one by one, on random cases.
 
 use fleetsim::serving::Linear;
-use fleetsim::serving::vllm::{Prefix, Progress, SchedulingPolicy, VllmConfig, Work};
+use fleetsim::serving::vllm::{Part, Prefix, Progress, SchedulingPolicy, VllmConfig, Work};
 use fleetsim::time::SimTime;
 use proptest::prelude::*;
 
@@ -98,12 +98,14 @@ fn case() -> impl Strategy<Value = Case> {
     )
         .prop_map(|(config, draws, time, tokens)| {
             let mut now = 0.0;
-            let requests = draws.into_iter().zip(0..).map(|(draw, id)| {
+            let requests = draws.into_iter().zip(0..).map(|(draw, owner)| {
                 let (gap, prompt, outputs, priority, prefix, ids) = draw;
                 now += gap;
                 Work {
-                    id,
+                    owner,
+                    id: owner.into(),
                     name: None,
+                    part: Part::Whole,
                     arrival: SimTime::saturating(now),
                     priority,
                     prompt_tokens: prompt,

@@ -84,7 +84,7 @@ const fn counter(name: &'static str, help: &'static str) -> Family {
     Family { name, kind, help }
 }
 
-const FAMILIES: [Family; 8] = [
+const FAMILIES: [Family; 11] = [
     counter("vllm:prompt_tokens", "Prompt tokens processed"),
     counter("vllm:generation_tokens", "Output tokens generated"),
     gauge("vllm:num_requests_running", "Requests in batches"),
@@ -96,6 +96,12 @@ const FAMILIES: [Family; 8] = [
         "vllm:kv_cache_usage_perc",
         "KV cache in use, 1 for all of it",
     ),
+    counter(
+        "vllm:prefix_cache_queries",
+        "Tokens looked for in the prefix cache",
+    ),
+    counter("vllm:prefix_cache_hits", "Tokens found in the prefix cache"),
+    counter("vllm:num_preemptions", "Preemptions"),
     gauge("fleetsim:instances_scaling_up", "Instances that start up"),
     gauge("fleetsim:instances_active", "Instances that take requests"),
     gauge(
@@ -281,13 +287,15 @@ impl Exposed {
         role.last = sample.time;
         let [prompt_tokens, output_tokens, ..] = role.now;
         // Rates are whole numbers of tokens over the time passed.
-        let kv = sample.kv_used_bytes as f64 / sample.kv_bytes.unwrap_or(0).max(1) as f64;
         role.now = [
             prompt_tokens + (sample.prompt_tokens_per_s * passed).round(),
             output_tokens + (sample.output_tokens_per_s * passed).round(),
             sample.running as f64,
             sample.queued as f64,
-            kv,
+            sample.kv_usage().unwrap_or(0.0),
+            sample.prefix_queries as f64,
+            sample.prefix_hits as f64,
+            sample.preemptions as f64,
             sample.scaling_up.into(),
             sample.active.into(),
             sample.draining.into(),

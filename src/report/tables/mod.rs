@@ -8,6 +8,7 @@ mod json_lines;
 mod parquet;
 mod requests;
 mod scaling;
+mod steps;
 mod timeline;
 
 pub use contenders::{Contender, Contenders};
@@ -18,6 +19,7 @@ pub use json_lines::JsonLinesWriter;
 pub use parquet::ParquetWriter;
 pub use requests::Requests;
 pub use scaling::Scaling;
+pub use steps::Steps;
 pub use timeline::Timeline;
 
 use crate::scenario::Role;

@@ -8,7 +8,10 @@ use crate::serving::{Outcome, RequestRecord};
 /// `second_token_s` the start of the token phase − the end of the prompt phase. A cell is empty
 /// where a request did not get that far; a request of one output token has a `tbt_s` of 0, no
 /// `second_token_s`, and its prompt instance as its token instance. `outcome` is `completed`,
-/// `in_flight`, `waiting` or `rejected:<reason>`.
+/// `in_flight`, `waiting` or `rejected:<reason>`. Requests that an engine `Vllm` has served have
+/// `preemptions`, the `cached_tokens` found at their first admission, and in `max_tbt_s` the longest time
+/// between two of their tokens. `priority` and `session` are the workload's; an id that is no number is
+/// written as it is in the trace, in Parquet as the place in the trace.
 #[derive(Debug)]
 pub struct Requests;
 
@@ -32,6 +35,11 @@ impl Table for Requests {
         integer("token_instance"),
         text("outcome"),
         integer("restarts"),
+        integer("preemptions"),
+        integer("cached_tokens"),
+        float("max_tbt_s"),
+        text("priority"),
+        text("session"),
     ];
 
     fn cells((application, request): Self::Row<'_>, cells: &mut impl Cells) {
@@ -61,5 +69,23 @@ impl Table for Requests {
             }
         }
         cells.integer(request.restarts.into());
+        let served = &request.served;
+        let cached = served.cached_tokens.map(u64::from);
+        cells.optional_integer(cached.map(|_| served.preemptions.into()));
+        cells.optional_integer(cached);
+        cells.optional_float(served.max_tbt);
+        match details {
+            Some(details) => {
+                cells.text(itoa::Buffer::new().format(details.priority));
+                match details.session.as_deref() {
+                    Some(session) => cells.text(session),
+                    None => cells.empty(),
+                }
+            }
+            None => {
+                cells.empty();
+                cells.empty();
+            }
+        }
     }
 }

@@ -28,6 +28,9 @@ impl Table for Timeline {
         integer("memory_bytes"),
         integer("kv_used_bytes"),
         integer("kv_bytes"),
+        float("kv_usage"),
+        float("prefix_hit_rate"),
+        integer("preemptions"),
     ];
 
     fn cells(sample: Self::Row<'_>, cells: &mut impl Cells) {
@@ -48,5 +51,8 @@ impl Table for Timeline {
         cells.optional_integer(sample.memory_bytes);
         cells.integer(sample.kv_used_bytes);
         cells.optional_integer(sample.kv_bytes);
+        cells.optional_float(sample.kv_usage());
+        cells.optional_float(sample.prefix_hit_rate);
+        cells.integer(sample.preemptions);
     }
 }

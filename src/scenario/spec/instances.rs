@@ -87,13 +87,91 @@ pub enum Engine {
     },
     /// One task at a time, first come first served, without a memory limit.
     Fcfs,
+    /// vLLM 0.33.0: chunked prefill, paged KV blocks, prefix cache, preemption by recomputation. All options
+    /// have the names and meanings of vLLM's.
+    Vllm {
+        /// The most requests that run at once. Default as in vLLM: 1024, and 256 on an A100 or with less than
+        /// 70 GiB a GPU.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_num_seqs: Option<u32>,
+        /// The most tokens of a step. Default as in vLLM: 8192; 16384 with 160 GiB or more a GPU; 2048 on an
+        /// A100 or with less than 70 GiB.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_num_batched_tokens: Option<u32>,
+        /// The most tokens of a request, prompt and outputs; a prompt of as many is rejected. Default: as many
+        /// as all KV blocks hold.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_model_len: Option<u32>,
+        /// Tokens of a KV block. Default 16.
+        #[serde(default = "default_block_size")]
+        #[schemars(range(min = 1))]
+        block_size: u32,
+        /// KV blocks, the null block included, which is never used. Default: what fits into
+        /// `gpu_memory_utilization` beside the weights and 2 GB a GPU for activations.
+        #[serde(default)]
+        #[schemars(range(min = 2))]
+        num_gpu_blocks: Option<u32>,
+        /// The share of the memory for weights, activations and KV cache. Default 0.9.
+        #[serde(default = "default_utilization")]
+        #[schemars(range(min = 0, max = 1))]
+        gpu_memory_utilization: f64,
+        /// Whether computed blocks serve later requests with equal tokens. Default true.
+        #[serde(default = "yes")]
+        enable_prefix_caching: bool,
+        /// Whether a prompt may take several steps. Default true.
+        #[serde(default = "yes")]
+        enable_chunked_prefill: bool,
+        /// The most tokens of one request in a step, unless it is alone; 0 for no limit. Default 0.
+        #[serde(default)]
+        long_prefill_token_threshold: u32,
+        /// Whether that limit is at least an equal share of the step. Default false.
+        #[serde(default)]
+        long_prefill_token_threshold_adaptive: bool,
+        /// Who is admitted first, and preempted. Default `Fcfs`.
+        #[serde(default)]
+        scheduling_policy: SchedulingPolicy,
+        /// The share of all blocks that stays free when a request is admitted beside others. Default 0.
+        #[serde(default)]
+        #[schemars(range(min = 0, max = 1))]
+        watermark: f64,
+        /// Whether a request is admitted only if all its tokens fit now. Default true.
+        #[serde(default = "yes")]
+        scheduler_reserve_full_isl: bool,
+        /// The most requests that run at once, where that is fewer than `max_num_seqs`. Default: no such limit.
+        #[serde(default)]
+        max_num_active_seqs: Option<u32>,
+        /// Steps from one with prompts to the next, at least. Default 1.
+        #[serde(default = "default_interval")]
+        #[schemars(range(min = 1))]
+        prefill_schedule_interval: u32,
+        /// Whether a step is scheduled while the one before runs. Default true, as in a server.
+        #[serde(default = "yes")]
+        async_scheduling: bool,
+        /// Whether a request that can never fit is rejected. False lets it wait without end, as vLLM
+        /// does. Default true.
+        #[serde(default = "yes")]
+        reject_oversized: bool,
+    },
     /// One that is not built in, by its name in a registry.
     #[serde(skip)]
     #[schemars(skip)]
     Named(Term),
 }
 
-open_enum!(Engine: "Splitwise", "Orca", "Fcfs");
+/// Which request a `Vllm` engine admits first, and which it preempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum SchedulingPolicy {
+    /// By arrival; the last admitted is preempted.
+    #[default]
+    Fcfs,
+    /// The smallest priority first, then by arrival; the largest priority is preempted.
+    Priority,
+}
+
+open_enum!(Engine: "Splitwise", "Orca", "Fcfs", "Vllm");
 
 impl Default for Engine {
     fn default() -> Self {
@@ -103,6 +181,22 @@ impl Default for Engine {
             max_preemptions: default_max_preemptions(),
         }
     }
+}
+
+fn default_block_size() -> u32 {
+    16
+}
+
+fn default_utilization() -> f64 {
+    0.9
+}
+
+fn default_interval() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_max_batch_size() -> u32 {

@@ -9,6 +9,10 @@ pub struct EngineLimits {
     pub requests: Option<u32>,
     /// The most tokens in a step. None: any number.
     pub step_tokens: Option<u64>,
+    /// The most tokens of a prompt. None: as memory allows.
+    pub prompt_tokens: Option<u64>,
+    /// Requests that can never fit into memory are taken in all the same, and wait.
+    pub takes_oversized: bool,
     /// The most tokens of a request, prompt and output together. None: as memory allows.
     pub request_tokens: Option<u64>,
     /// How it uses memory.
@@ -37,6 +41,8 @@ pub enum KvMemory {
 impl EngineLimits {
     /// Any batch, any step, any request, and no count of memory.
     pub const NONE: Self = Self {
+        prompt_tokens: None,
+        takes_oversized: false,
         requests: None,
         step_tokens: None,
         request_tokens: None,
@@ -85,6 +91,38 @@ impl Engine {
     #[must_use]
     pub const fn limits(&self) -> EngineLimits {
         let (requests, step_tokens, memory) = match *self {
+            Self::Vllm {
+                max_num_seqs,
+                max_num_batched_tokens,
+                max_model_len,
+                block_size,
+                num_gpu_blocks,
+                gpu_memory_utilization,
+                reject_oversized,
+                ..
+            } => {
+                return EngineLimits {
+                    requests: max_num_seqs,
+                    step_tokens: match max_num_batched_tokens {
+                        Some(tokens) => Some(tokens as u64),
+                        None => None,
+                    },
+                    prompt_tokens: match max_model_len {
+                        Some(length) => Some(length.saturating_sub(1) as u64),
+                        None => None,
+                    },
+                    takes_oversized: !reject_oversized,
+                    request_tokens: None,
+                    memory: KvMemory::Paged {
+                        utilization: gpu_memory_utilization,
+                        block_tokens: block_size,
+                        blocks: match num_gpu_blocks {
+                            Some(blocks) => Some(blocks.saturating_sub(1) as u64),
+                            None => None,
+                        },
+                    },
+                };
+            }
             Self::Splitwise {
                 max_batch_size,
                 max_batch_tokens,
@@ -97,6 +135,8 @@ impl Engine {
         EngineLimits {
             requests: Some(requests),
             step_tokens,
+            prompt_tokens: None,
+            takes_oversized: false,
             request_tokens: None,
             memory,
         }

@@ -6,6 +6,8 @@ mod limits;
 mod open;
 mod scheduler;
 mod script;
+mod vllm;
+mod vllm_config;
 mod workload;
 
 use std::path::PathBuf;
@@ -17,14 +19,18 @@ use crate::random::Delay;
 use crate::time::{SimDuration, SimTime};
 
 pub use application::{Application, Performance, RawPolicy, Slo};
-pub use instances::{Drain, Engine, Role, Scaling, Start, Template};
+pub use instances::{Drain, Engine, Role, Scaling, SchedulingPolicy, Start, Template};
 pub use limits::{EngineLimits, KvMemory};
 #[cfg(feature = "cli")]
 pub(crate) use open::own_definitions;
 pub use open::{OpenTerms, Term};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
-pub use workload::{Arrivals, Lengths, Origin, Shape, TimeUnit, TraceFormat, Workload};
+pub use vllm::{EngineHardware, vllm_defaults};
+pub use vllm_config::{InvalidConfig, Misfit, VllmConfig};
+pub use workload::{
+    Arrivals, Lengths, Origin, Shape, SystemPrompts, TimeUnit, TraceFormat, Workload,
+};
 
 /// A whole scenario: hardware, applications, what happens to them.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

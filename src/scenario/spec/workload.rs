@@ -56,6 +56,9 @@ pub enum Workload {
         prompt_tokens: Lengths,
         /// Lengths of outputs, in tokens. Required.
         output_tokens: Lengths,
+        /// System prompts, which come before the prompts. Default none.
+        #[serde(default)]
+        system_prompts: Option<SystemPrompts>,
         /// Arrivals come this many times as fast. Default 1.
         #[serde(default = "unit_scale")]
         #[schemars(range(min = 1e-9))]
@@ -68,6 +71,19 @@ pub enum Workload {
         #[serde(default)]
         requests: Option<u64>,
     },
+}
+
+/// System prompts that generated requests begin with, for engines with a prefix cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SystemPrompts {
+    /// How many there are; each request begins with one of them, chosen at random. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub count: u32,
+    /// Tokens of each, on top of `prompt_tokens`. Required.
+    #[schemars(range(min = 1))]
+    pub tokens: u32,
 }
 
 fn default_reorder_window() -> usize {

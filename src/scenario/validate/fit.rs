@@ -1,6 +1,6 @@
 use super::Check;
 use crate::catalog::{Catalog, ProfileKey};
-use crate::scenario::{Application, Performance, Template};
+use crate::scenario::{Application, EngineHardware, Performance, Template, VllmConfig};
 
 /// Why no instance of a template can run on a server of a SKU, the nearest miss last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -8,6 +8,7 @@ enum Misfit {
     Processors { needed: u32, there: u32 },
     Memory { weights: u64, memory: u64 },
     Profile(ProfileKey),
+    Engine(String),
 }
 
 impl Check<'_> {
@@ -92,6 +93,10 @@ impl Check<'_> {
                 ),
                 "raise tensor_parallelism, or choose a smaller model".to_owned(),
             ),
+            Misfit::Engine(wrong) => (
+                format!("the engine cannot run: {wrong}"),
+                "the options of `Vllm` have the meanings of vLLM's".to_owned(),
+            ),
             Misfit::Profile(key) => (
                 format!(
                     "there is no measured profile of `{model}` on `{}` with tensor_parallelism {}",
@@ -125,6 +130,16 @@ fn misfit(
     // No processors at all are for the schema to complain about.
     if needed > 0 && one_token > memory && template.engine.limits().counts_memory() {
         return Some(Misfit::Memory { weights, memory });
+    }
+    let engine = template.engine.on(&EngineHardware {
+        gpu: &sku.processor,
+        gpu_memory_bytes: processor.memory_bytes,
+        processors: needed,
+        weights_bytes: weights,
+        kv_bytes_per_token: model.kv_bytes_per_token(),
+    });
+    if let Some(Err(wrong)) = VllmConfig::of(&engine).map(|config| config.check()) {
+        return Some(Misfit::Engine(wrong.to_string()));
     }
     let key = ProfileKey {
         model: application.model.clone(),

@@ -27,6 +27,7 @@ impl Check<'_> {
                 shape,
                 prompt_tokens,
                 output_tokens,
+                system_prompts: _,
                 window,
                 requests,
                 arrivals,

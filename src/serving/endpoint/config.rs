@@ -1,5 +1,5 @@
 use crate::random::Stream;
-use crate::scenario::{Engine, EngineLimits, Scheduler};
+use crate::scenario::{Engine, EngineLimits, KvMemory, Scheduler};
 use crate::serving::{Performance, Role};
 
 /// What an engine is made from.
@@ -53,5 +53,36 @@ impl PossibleEngine {
             limits: engine.limits(),
             memory_bytes,
         }
+    }
+
+    /// Whether its KV cache is in blocks.
+    pub(crate) const fn is_paged(&self) -> bool {
+        matches!(self.limits.memory, KvMemory::Paged { .. })
+    }
+
+    /// Whether a prompt of so many tokens is not too long.
+    pub(crate) fn takes_prompt(&self, tokens: u64) -> bool {
+        self.limits.prompt_tokens.is_none_or(|most| tokens <= most)
+    }
+
+    /// Whether it could hold a request of so many tokens, prompt and outputs, if it had nothing else.
+    pub(crate) fn could_hold(&self, tokens: u64, config: &EndpointConfig) -> bool {
+        if self.limits.takes_oversized {
+            return true;
+        }
+        if let KvMemory::Paged {
+            blocks: Some(blocks),
+            block_tokens,
+            ..
+        } = self.limits.memory
+        {
+            // It ends at the longest context; the last token is sampled, never computed.
+            let longest = self.limits.prompt_tokens.unwrap_or(u64::MAX - 1) + 1;
+            let computed = tokens.min(longest).saturating_sub(1);
+            return computed.div_ceil(block_tokens.max(1).into()) <= blocks;
+        }
+        let (weights, token) = (config.weights_bytes, config.kv_bytes_per_token);
+        let usable = self.limits.usable_bytes(self.memory_bytes, weights, token);
+        weights.saturating_add(token.saturating_mul(tokens)) <= usable
     }
 }

@@ -28,6 +28,7 @@ impl Endpoint {
             split: self.split.clone(),
             departed: self.departed,
             recorder: self.recorder.clone(),
+            steps: self.steps.clone(),
             idle: self.idle.clone(),
             likely: self.likely,
             largest: self.largest,

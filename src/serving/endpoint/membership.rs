@@ -3,6 +3,7 @@
 use super::seat::{Admission, Seat, Stay};
 use super::{Endpoint, EngineBusy, EngineId, EngineLoad, EngineSpec, Role};
 use crate::serving::engine::batching::{BatchingEngine, Kind};
+use crate::serving::engine::vllm::VllmEngine;
 use crate::serving::engine::{AnyEngine, Engine};
 use crate::serving::registry::EngineSite;
 use crate::serving::routing::Event;
@@ -13,13 +14,14 @@ impl Endpoint {
     pub fn add_engine(&mut self, spec: EngineSpec) -> EngineId {
         let config = &self.config;
         let last = self.engines.last().and_then(|last| last.engine.ahead());
-        let kind = Kind::of(
-            &spec,
-            config.kv_bytes_per_token,
-            config.weights_bytes,
-            last.map(BatchingEngine::kind),
-        );
-        let engine = AnyEngine::Batching(BatchingEngine::new(kind));
+        let (token, weights) = (config.kv_bytes_per_token, config.weights_bytes);
+        let like = self.engines.last().and_then(|last| last.engine.vllm());
+        let engine = if let Some(engine) = VllmEngine::of(&spec, token, weights, like) {
+            AnyEngine::Vllm(Box::new(engine))
+        } else {
+            let kind = Kind::of(&spec, token, weights, last.map(BatchingEngine::kind));
+            AnyEngine::Batching(BatchingEngine::new(kind))
+        };
         self.seat(spec.instance, spec.role, engine)
     }
 
@@ -46,6 +48,7 @@ impl Endpoint {
         self.engines.push(Seat::new(engine, role));
         self.instances.push(instance);
         self.stays.push(Stay::new(self.now));
+        self.record_steps_of(id);
         id
     }
 
@@ -120,10 +123,14 @@ impl Endpoint {
         }
         self.events.cancel_run(engine);
         let did = self.load(engine, self.now);
+        self.keep_steps_of(engine);
         let state = &mut self.engines[engine.index()];
         self.departed[state.role as usize] += EngineLoad {
             prompt_tokens: did.prompt_tokens,
             output_tokens: did.output_tokens,
+            queried_tokens: did.queried_tokens,
+            hit_tokens: did.hit_tokens,
+            preemptions: did.preemptions,
             prompt_busy_s: did.prompt_busy_s,
             token_busy_s: did.token_busy_s,
             up_s: did.up_s,

@@ -27,7 +27,7 @@ use crate::workload::{Arrival, ArrivalStream, WorkloadError};
 
 use arrivals::Arrivals;
 use events::{Event, Events};
-use recorder::Recorder;
+use recorder::{Recorder, StepRecorder};
 use seat::Stay;
 
 use super::engine::{RequestId, Told};
@@ -41,7 +41,7 @@ pub use error::{EngineBusy, SubmitError};
 pub(crate) use seat::Seat;
 pub(crate) use split::Split;
 
-pub use record::{Outcome, Rejection, RequestRecord};
+pub use record::{Outcome, Rejection, RequestRecord, Served};
 pub use recorder::BatchRun;
 
 /// The data plane of one application: its requests, engines, router and events, in dense
@@ -110,6 +110,8 @@ pub struct Endpoint {
     pub(crate) departed: [EngineLoad; 3],
     /// Only where runs are recorded.
     pub(crate) recorder: Option<Box<Recorder>>,
+    /// Only where steps are recorded.
+    pub(crate) steps: Option<Box<StepRecorder>>,
     /// Watched engines that have become idle.
     pub(crate) idle: Vec<EngineId>,
     /// The choice that memory was asked for last.
@@ -176,6 +178,7 @@ impl Endpoint {
             split: Split::default(),
             departed: [EngineLoad::default(); 3],
             recorder: None,
+            steps: None,
             idle: Vec::new(),
             likely: None,
         }
@@ -256,9 +259,9 @@ impl Endpoint {
         self.counts.arrived_prompt_tokens += u64::from(arrival.prompt_tokens);
         let id = self.requests.insert(&arrival);
         let view = self.view(id);
-        if !self.could_ever_hold(&view) {
+        if let Some(reason) = self.misfit(&view) {
             self.counts.rejected += 1;
-            let outcome = Outcome::Rejected(Rejection::TooLarge);
+            let outcome = Outcome::Rejected(reason);
             let record = self.record(id, outcome, None);
             self.ended.push(record);
             self.requests.remove(id);
@@ -268,14 +271,45 @@ impl Endpoint {
         }
     }
 
-    fn could_ever_hold(&self, request: &RequestView) -> bool {
+    /// Why no instance could ever serve a request, if none could.
+    fn misfit(&self, request: &RequestView) -> Option<Rejection> {
+        let possible = &self.config.possible;
+        if possible.iter().any(PossibleEngine::is_paged) {
+            return self.misfit_of_blocks(request);
+        }
         let weights = self.config.weights_bytes;
         let (prompt, token) = &self.largest;
-        weights.saturating_add(request.prompt_bytes) <= prompt.bytes
+        let holds = weights.saturating_add(request.prompt_bytes) <= prompt.bytes
             && request.tokens() <= prompt.tokens
             && (request.output_tokens == 1
                 || weights.saturating_add(request.bytes()) <= token.bytes
-                    && request.tokens() <= token.tokens)
+                    && request.tokens() <= token.tokens);
+        (!holds).then_some(Rejection::TooLarge)
+    }
+
+    /// The same where engines have KV blocks.
+    fn misfit_of_blocks(&self, request: &RequestView) -> Option<Rejection> {
+        let pairs = self.config.scheduler.pairs_prompt_and_token();
+        let prompt = u64::from(request.prompt_tokens);
+        let served = |output: u32, role: Role| {
+            let tokens = prompt + u64::from(output);
+            let mut reason = Some(Rejection::PromptTooLong);
+            for engine in &self.config.possible {
+                if pairs && engine.role != role || !engine.takes_prompt(prompt) {
+                    continue;
+                }
+                if engine.could_hold(tokens, &self.config) {
+                    return None;
+                }
+                reason = Some(Rejection::TooLarge);
+            }
+            reason
+        };
+        if pairs && request.output_tokens > 1 {
+            served(1, Role::Prompt).or_else(|| served(request.output_tokens, Role::Token))
+        } else {
+            served(request.output_tokens, Role::Prompt)
+        }
     }
 
     pub(crate) fn view(&self, id: RequestId) -> RequestView {

@@ -22,6 +22,7 @@ impl Endpoint {
             ),
         };
         RequestRecord {
+            served: self.requests.how_served(id),
             id: request.id,
             arrival: request.arrival,
             prompt_tokens: request.prompt_tokens,

@@ -21,6 +21,8 @@ pub enum Outcome {
 pub enum Rejection {
     /// No instance that the fleet could ever have holds its KV cache.
     TooLarge,
+    /// Its prompt has `max_model_len` tokens or more on each instance that the fleet could ever have.
+    PromptTooLong,
 }
 
 impl Rejection {
@@ -29,6 +31,7 @@ impl Rejection {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::TooLarge => "too_large",
+            Self::PromptTooLong => "prompt_too_long",
         }
     }
 }
@@ -62,8 +65,21 @@ pub struct RequestRecord {
     pub restarts: u32,
     /// How it stands.
     pub outcome: Outcome,
+    /// How an engine of vLLM served it, if one did.
+    pub served: Served,
     /// What its workload says of it beside its lengths.
     pub details: Option<Arc<Details>>,
+}
+
+/// How an engine of vLLM served a request that has ended there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Served {
+    /// How often it was preempted.
+    pub preemptions: u32,
+    /// Tokens found in the prefix cache when it was first admitted.
+    pub cached_tokens: Option<u32>,
+    /// The longest time between two of its tokens.
+    pub max_tbt: Option<SimDuration>,
 }
 
 impl RequestRecord {

@@ -3,6 +3,7 @@
 use crate::time::SimTime;
 
 use super::{Endpoint, EngineId};
+use crate::serving::engine::StepRow;
 
 /// Contiguous iterations of one batch on one instance: from its start to its end, or to where it was
 /// cut short.
@@ -54,7 +55,68 @@ impl Recorder {
     }
 }
 
+/// Whose steps are recorded, and those that are over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StepRecorder {
+    /// The numbers of the instances. None: all.
+    instances: Option<Vec<u64>>,
+    done: Vec<(u64, StepRow)>,
+}
+
+impl StepRecorder {
+    fn wants(&self, instance: u64) -> bool {
+        let instances = self.instances.as_ref();
+        instances.is_none_or(|instances| instances.contains(&instance))
+    }
+}
+
 impl Endpoint {
+    /// Records every step from now on of the engines that can tell, of these instances or of all.
+    pub fn record_steps(&mut self, instances: Option<Vec<u64>>) {
+        self.steps = Some(Box::new(StepRecorder {
+            instances,
+            done: Vec::new(),
+        }));
+        for index in 0..self.engines.len() {
+            self.record_steps_of(EngineId(index as u32));
+        }
+    }
+
+    /// Lets an engine record its steps, where they are asked for.
+    pub(crate) fn record_steps_of(&mut self, id: EngineId) {
+        let instance = self.instances[id.index()];
+        if self.steps.as_ref().is_some_and(|it| it.wants(instance)) {
+            self.engines[id.index()].engine.record_steps();
+        }
+    }
+
+    /// Keeps the steps of an engine that goes.
+    pub(crate) fn keep_steps_of(&mut self, id: EngineId) {
+        let instance = self.instances[id.index()];
+        if let Some(steps) = &mut self.steps {
+            let rows = self.engines[id.index()].engine.take_steps().into_iter();
+            steps.done.extend(rows.map(|row| (instance, row)));
+        }
+    }
+
+    /// Whether steps are recorded.
+    #[must_use]
+    pub const fn records_steps(&self) -> bool {
+        self.steps.is_some()
+    }
+
+    /// Takes the steps that ended since the last call, with the numbers of their instances; those of an
+    /// instance in order.
+    pub fn take_steps(&mut self) -> Vec<(u64, StepRow)> {
+        if self.steps.is_some() {
+            for index in 0..self.engines.len() {
+                self.keep_steps_of(EngineId(index as u32));
+            }
+        }
+        let steps = self.steps.as_mut();
+        steps.map_or_else(Vec::new, |it| std::mem::take(&mut it.done))
+    }
+
     /// Records that the run of an engine starts, where runs are recorded.
     pub(crate) fn record_start(&mut self, id: EngineId) {
         let Some(recorder) = &mut self.recorder else {

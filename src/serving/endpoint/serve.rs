@@ -25,6 +25,9 @@ impl Endpoint {
         let work = self.requests.work(id);
         let seat = &mut self.engines[engine.index()];
         let (place, urge) = seat.engine.enqueue(&work, self.now);
+        if seat.engine.wants_description() {
+            seat.engine.describe(place, &self.requests.describe(id));
+        }
         let request = &mut self.requests[id];
         request.place = place;
         request.stage = match work.phases {

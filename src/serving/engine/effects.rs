@@ -1,5 +1,6 @@
 use super::batching::Selection;
-use super::{RequestId, Work};
+use super::vllm::Progress;
+use super::{Phases, RequestId, Work};
 use crate::serving::requests::Requests;
 use crate::time::SimTime;
 
@@ -46,6 +47,22 @@ impl Effects<'_> {
     pub fn prompt_started(&mut self, request: RequestId) {
         let start = &mut self.requests[request].prompt_start;
         start.get_or_insert(self.now);
+    }
+
+    /// A request runs from this instant on, which may be later than now: its prompt or, where that was
+    /// served elsewhere, its tokens. Only the first time counts.
+    pub(crate) fn started_at(&mut self, request: RequestId, start: SimTime) {
+        let request = &mut self.requests[request];
+        let started = match request.phases() {
+            Phases::Both | Phases::Prompt => &mut request.prompt_start,
+            Phases::Tokens => &mut request.token_start,
+        };
+        started.get_or_insert(start);
+    }
+
+    /// How an engine of vLLM served a request.
+    pub(crate) fn served(&mut self, request: RequestId, progress: &Progress) {
+        self.requests.served(request, progress);
     }
 
     /// A request whose prompt is done runs on now; only the first time counts.

@@ -1,7 +1,8 @@
 use super::batching::BatchingEngine;
+use super::vllm::VllmEngine;
 use super::{
-    Effects, Engine, EngineLimits, EngineLoad, Interrupted, Place, Recount, RequestId, Start,
-    UnderWay, Urge, Work, Works,
+    Description, Effects, Engine, EngineLimits, EngineLoad, Interrupted, Place, Recount, RequestId,
+    Start, StepRow, UnderWay, Urge, Work, Works,
 };
 use crate::time::SimTime;
 
@@ -9,6 +10,7 @@ use crate::time::SimTime;
 #[derive(Clone, Debug)]
 pub(crate) enum AnyEngine {
     Batching(BatchingEngine),
+    Vllm(Box<VllmEngine>),
     Boxed(Box<dyn Engine>),
 }
 
@@ -21,6 +23,7 @@ macro_rules! each {
     ($self:ident, $engine:ident => $call:expr) => {
         match $self {
             AnyEngine::Batching($engine) => $call,
+            AnyEngine::Vllm($engine) => $call,
             AnyEngine::Boxed($engine) => $call,
         }
     };
@@ -29,6 +32,13 @@ macro_rules! each {
 impl AnyEngine {
     pub(crate) fn enqueue(&mut self, work: &Work, now: SimTime) -> (Place, Urge) {
         each!(self, it => it.enqueue(work, now))
+    }
+    #[inline]
+    pub(crate) const fn wants_description(&self) -> bool {
+        !matches!(self, Self::Batching(_))
+    }
+    pub(crate) fn describe(&mut self, place: Place, more: &Description<'_>) {
+        each!(self, it => it.describe(place, more));
     }
     pub(crate) fn enqueue_tokens(&mut self, work: &Work, place: Place, now: SimTime) -> Urge {
         each!(self, it => it.enqueue_tokens(work, place, now))
@@ -88,6 +98,12 @@ impl AnyEngine {
     pub(crate) fn under_way(&self, at: SimTime) -> Option<UnderWay> {
         each!(self, it => it.under_way(at))
     }
+    pub(crate) fn record_steps(&mut self) {
+        each!(self, it => it.record_steps());
+    }
+    pub(crate) fn take_steps(&mut self) -> Vec<StepRow> {
+        each!(self, it => it.take_steps())
+    }
     pub(crate) fn clear(&mut self) {
         each!(self, it => it.clear());
     }
@@ -95,7 +111,7 @@ impl AnyEngine {
     /// Whether a request of these many tokens, prompt and output together, is not too long.
     pub(crate) fn takes(&self, tokens: u64) -> bool {
         match self {
-            Self::Batching(_) => true,
+            Self::Batching(_) | Self::Vllm(_) => true,
             Self::Boxed(engine) => engine.limits().takes(tokens),
         }
     }
@@ -104,6 +120,7 @@ impl AnyEngine {
     pub(crate) fn queued_and_running(&self, now: SimTime) -> (usize, usize) {
         match self {
             Self::Batching(engine) => engine.queued_and_running(),
+            Self::Vllm(engine) => engine.queued_and_running(),
             Self::Boxed(engine) => {
                 let load = engine.load(now);
                 (load.queued as usize, load.running as usize)
@@ -115,6 +132,7 @@ impl AnyEngine {
     pub(crate) fn pending_tokens(&self, now: SimTime) -> u64 {
         match self {
             Self::Batching(engine) => engine.pending_tokens(),
+            Self::Vllm(engine) => engine.pending_tokens(),
             Self::Boxed(engine) => engine.load(now).pending_tokens,
         }
     }
@@ -123,8 +141,25 @@ impl AnyEngine {
     pub(crate) fn memory(&self, now: SimTime) -> u64 {
         match self {
             Self::Batching(engine) => engine.memory(),
+            Self::Vllm(engine) => engine.memory(),
             Self::Boxed(engine) if engine.limits().counts_memory() => engine.load(now).memory,
             Self::Boxed(_) => u64::MAX,
+        }
+    }
+
+    /// Whether so many bytes of KV cache, weights aside, fit into it when it has nothing else.
+    pub(crate) fn holds(&self, weights: u64, kv_bytes: u64, now: SimTime) -> bool {
+        match self {
+            Self::Vllm(engine) => engine.holds(kv_bytes),
+            _ => weights.saturating_add(kv_bytes) <= self.memory(now),
+        }
+    }
+
+    /// The engine of vLLM, if it is one.
+    pub(crate) fn vllm(&self) -> Option<&VllmEngine> {
+        match self {
+            Self::Vllm(engine) => Some(engine),
+            _ => None,
         }
     }
 
@@ -132,7 +167,7 @@ impl AnyEngine {
     pub(crate) const fn ahead(&self) -> Option<&BatchingEngine> {
         match self {
             Self::Batching(engine) => Some(engine),
-            Self::Boxed(_) => None,
+            Self::Vllm(_) | Self::Boxed(_) => None,
         }
     }
 }

@@ -19,6 +19,12 @@ pub struct EngineLoad {
     pub prompt_tokens: u64,
     /// Output tokens generated here so far.
     pub output_tokens: u64,
+    /// Tokens of requests that looked for their blocks in the prefix cache so far.
+    pub queried_tokens: u64,
+    /// Of these, those that were found.
+    pub hit_tokens: u64,
+    /// Requests that lost their blocks and began again, so far.
+    pub preemptions: u64,
     /// Seconds in which a batch with a prompt ran so far.
     pub prompt_busy_s: f64,
     /// Seconds in which a batch of tokens alone ran so far.
@@ -37,6 +43,9 @@ impl AddAssign for EngineLoad {
         self.memory = self.memory.saturating_add(other.memory);
         self.prompt_tokens += other.prompt_tokens;
         self.output_tokens += other.output_tokens;
+        self.queried_tokens += other.queried_tokens;
+        self.hit_tokens += other.hit_tokens;
+        self.preemptions += other.preemptions;
         self.prompt_busy_s += other.prompt_busy_s;
         self.token_busy_s += other.token_busy_s;
         self.up_s += other.up_s;

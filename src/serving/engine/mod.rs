@@ -34,10 +34,13 @@ pub use effects::Effects;
 pub(crate) use effects::{Progressed, Told};
 pub(crate) use either::AnyEngine;
 pub use load::EngineLoad;
-pub use work::{Interrupted, Phases, Place, Recount, RequestId, Start, UnderWay, Urge, Work};
+pub use work::{
+    Description, Interrupted, Phases, Place, Recount, RequestId, Start, UnderWay, Urge, Work,
+};
 
 pub use super::requests::Works;
 pub use crate::scenario::{EngineLimits, KvMemory};
+pub use vllm::StepRow;
 
 /// The batch engine of one instance: its queue, its batch and its KV memory.
 ///
@@ -45,6 +48,9 @@ pub use crate::scenario::{EngineLimits, KvMemory};
 pub trait Engine: CloneEngine + Debug + Send + Sync {
     /// Takes work in. The place is handed back wherever the endpoint speaks of the request again.
     fn enqueue(&mut self, work: &Work, now: SimTime) -> (Place, Urge);
+
+    /// Tells more of a request that [`enqueue`](Self::enqueue) has just taken in.
+    fn describe(&mut self, _place: Place, _more: &Description<'_>) {}
 
     /// Queues the tokens of a request behind its prompt, for engines that keep the phases apart. Called
     /// for a request of both phases, once the urge of [`enqueue`](Self::enqueue) was followed.
@@ -141,6 +147,14 @@ pub trait Engine: CloneEngine + Debug + Send + Sync {
     /// The run under way, for those who record runs.
     fn under_way(&self, _at: SimTime) -> Option<UnderWay> {
         None
+    }
+
+    /// Keeps what each step does from now on, for [`take_steps`](Self::take_steps).
+    fn record_steps(&mut self) {}
+
+    /// Takes the steps recorded that are over.
+    fn take_steps(&mut self) -> Vec<StepRow> {
+        Vec::new()
     }
 
     /// Lets go of all storage: the engine is empty and nothing comes any more. What it did stays.

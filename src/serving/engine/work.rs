@@ -1,5 +1,6 @@
 use crate::serving::queue::Id;
 use crate::time::SimTime;
+use crate::workload::Details;
 
 /// A request that has not ended, by its place in the endpoint's table. The place is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +34,17 @@ pub struct Work {
     pub output_tokens: u32,
     /// The part that this engine serves.
     pub phases: Phases,
+}
+
+/// What more there is to say of a request that an engine takes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Description<'a> {
+    /// Its number in the workload.
+    pub number: u64,
+    /// What the workload says of it, if anything.
+    pub details: Option<&'a Details>,
+    /// When it had its first token, if it had.
+    pub first_token: Option<SimTime>,
 }
 
 impl Work {

@@ -107,8 +107,8 @@ impl Engines<'_> {
             Phases::Prompt => request.prompt_bytes,
             Phases::Both | Phases::Tokens => request.bytes(),
         };
-        self.weights_bytes.saturating_add(bytes) <= self.memory(engine)
-            && self.engine(engine).takes(request.tokens())
+        let engine = self.engine(engine);
+        engine.holds(self.weights_bytes, bytes, self.now) && engine.takes(request.tokens())
     }
 
     /// Whether anything is queued or preempted on an engine.

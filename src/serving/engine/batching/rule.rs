@@ -75,8 +75,10 @@ impl Rule {
             scenario::Engine::Orca { max_batch_size } => Self::Orca(Orca {
                 max_batch_size: max_batch_size as usize,
             }),
-            // One that is not built in never gets here: it is made by its own kind.
-            scenario::Engine::Fcfs | scenario::Engine::Named(_) => Self::Fcfs(Fcfs),
+            // One that is not built in, and a `Vllm`, never get here: they are made by their own kinds.
+            scenario::Engine::Fcfs | scenario::Engine::Named(_) | scenario::Engine::Vllm { .. } => {
+                Self::Fcfs(Fcfs)
+            }
         }
     }
 }

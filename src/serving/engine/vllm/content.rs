@@ -19,7 +19,8 @@ pub struct Prefix {
 
 impl Prefix {
     /// Whole blocks of `size` tokens that the ids describe.
-    pub(super) fn blocks(&self, size: u32) -> u32 {
+    #[must_use]
+    pub fn blocks(&self, size: u32) -> u32 {
         let tokens = self.ids.len() as u64 * u64::from(self.tokens);
         u32::try_from(tokens / u64::from(size)).unwrap_or(u32::MAX)
     }

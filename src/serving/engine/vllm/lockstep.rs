@@ -3,8 +3,8 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::VllmConfig;
 use super::blocks::Blocks;
-use super::config::VllmConfig;
 use super::request::{Request, Ticket};
 
 /// The requests that decode one token in every step, as sums over them.

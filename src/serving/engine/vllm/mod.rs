@@ -6,21 +6,25 @@
 //! [`Vllm::stepwise`] never makes sums of them, which tests compare with.
 
 mod blocks;
-mod config;
 mod content;
 mod engine;
 mod gaps;
 mod lockstep;
+mod news;
 mod process;
 mod request;
 mod run;
 mod schedule;
+mod serve;
 mod step;
 mod waiting;
 
+pub use crate::scenario::{InvalidConfig, Misfit, SchedulingPolicy, VllmConfig};
 pub use blocks::{BlockId, Blocks};
-pub use config::{InvalidConfig, Misfit, SchedulingPolicy, VllmConfig};
 pub use content::Prefix;
-pub use engine::{Ended, Load, Totals, Vllm};
-pub use request::{Progress, Ticket, Work};
+pub use engine::{Load, Totals, Vllm};
+pub use news::{Ended, News};
+pub use request::{Part, Progress, Ticket, Work};
 pub use step::StepRow;
+
+pub(crate) use serve::VllmEngine;

@@ -2,8 +2,9 @@
 
 use crate::time::SimTime;
 
-use super::engine::{Ended, Vllm};
-use super::request::{Standing, Ticket};
+use super::engine::Vllm;
+use super::news::{Ended, News};
+use super::request::{Part, Standing, Ticket};
 use super::step::Item;
 
 /// Gaps that are kept before those that no member needs are looked for.
@@ -11,7 +12,7 @@ const MANY_GAPS: usize = 1_024;
 
 impl Vllm {
     /// Processes the oldest step under way.
-    pub(super) fn process(&mut self, ended: &mut Vec<Ended>) {
+    pub(super) fn process(&mut self, news: &mut News) {
         let Some(mut step) = self.under_way.pop_front() else {
             return;
         };
@@ -20,20 +21,18 @@ impl Vllm {
         let now = SimTime::saturating(step.end);
         self.note_gap(number, step.end);
         self.totals.output_tokens += u64::from(step.locked);
+        self.tokens_left -= u64::from(step.locked);
         self.lockstep.retire(number, &self.requests, &self.config);
-        let before = ended.len();
+        let before = news.ended.len();
         for item in &step.items {
-            self.end_locked(number, item.admission, ended);
-            self.end_item(*item, now, ended);
+            self.end_locked(number, item.admission, news);
+            self.end_item(*item, now, news);
         }
-        self.end_locked(number, u64::MAX, ended);
-        if ended.len() > before {
+        self.end_locked(number, u64::MAX, news);
+        if news.ended.len() > before {
             let requests = &self.requests;
             self.loose
                 .retain(|ticket| requests[ticket.index()].standing == Standing::Loose);
-            if let Some(row) = self.row(number) {
-                row.finished = ended[before..].iter().map(|ended| ended.id).collect();
-            }
         }
         if self.running == 0 {
             self.gaps.clear();
@@ -62,7 +61,7 @@ impl Vllm {
 
     /// Ends the members of the lockstep that have their last token in step `number` and were admitted
     /// before `admission`.
-    fn end_locked(&mut self, number: u64, admission: u64, ended: &mut Vec<Ended>) {
+    fn end_locked(&mut self, number: u64, admission: u64, news: &mut News) {
         while let Some(member) = self.lockstep.ending.front().copied() {
             if member.step > number || member.admission >= admission {
                 return;
@@ -72,11 +71,11 @@ impl Vllm {
             self.settle(member.ticket);
             let request = &mut self.requests[member.ticket.index()];
             request.register(request.computed, &mut self.blocks, &self.config);
-            self.end(member.ticket, ended);
+            self.end(member.ticket, news);
         }
     }
 
-    fn end_item(&mut self, item: Item, now: SimTime, ended: &mut Vec<Ended>) {
+    fn end_item(&mut self, item: Item, now: SimTime, news: &mut News) {
         let request = &mut self.requests[item.ticket.index()];
         request.under_way -= item.tokens;
         let stale = request.stale > 0;
@@ -86,8 +85,13 @@ impl Vllm {
         if !item.samples {
             return;
         }
+        if request.progress.outputs == 0 {
+            news.first_tokens.push(request.work.owner);
+        }
+        self.tokens_left -= request.tokens_left();
         request.progress.sampled(now);
         request.tokens += 1;
+        self.tokens_left += request.tokens_left();
         self.totals.output_tokens += 1;
         if request.coming > 0 && !stale {
             request.coming -= 1;
@@ -97,23 +101,35 @@ impl Vllm {
             }
         }
         if request.tokens >= request.last_token(&self.config) {
-            self.end(item.ticket, ended);
+            self.end(item.ticket, news);
         }
     }
 
     /// A request has all its tokens.
-    fn end(&mut self, ticket: Ticket, ended: &mut Vec<Ended>) {
+    fn end(&mut self, ticket: Ticket, news: &mut News) {
+        if self.rows.is_some() {
+            let label = self.requests[ticket.index()].work.label();
+            if let Some(row) = self.row(self.processed) {
+                row.finished.push(label);
+            }
+        }
         let request = &mut self.requests[ticket.index()];
-        request.release(&mut self.blocks);
+        self.tokens_left -= request.tokens_left();
         if request.standing == Standing::Waiting {
             self.waiting.remove(ticket, &request.work);
         } else {
             self.running -= 1;
         }
-        let (work, progress) = self.vacate(ticket);
-        ended.push(Ended {
+        let (owner, progress) = (request.work.owner, request.progress);
+        if request.work.part == Part::Prompt {
+            request.standing = Standing::Kept;
+        } else {
+            request.release(&mut self.blocks);
+            self.vacate(ticket);
+        }
+        news.ended.push(Ended {
             ticket,
-            id: work.id,
+            owner,
             progress,
         });
     }

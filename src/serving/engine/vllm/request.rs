@@ -2,14 +2,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
+use super::VllmConfig;
 use super::blocks::{BlockId, Blocks};
-use super::config::VllmConfig;
-use super::content::{Contents, Prefix};
+use super::content::Contents;
+use super::content::Prefix;
+
+/// The part of a request that an engine serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// All of it.
+    #[default]
+    Whole,
+    /// The prompt and the first token; the blocks are then kept until they have been sent.
+    Prompt,
+    /// The tokens after the first, with the KV of the prompt in blocks that were reserved.
+    Tokens {
+        /// When the first token was sampled.
+        first_token: SimTime,
+    },
+}
 
 /// A request as it comes to an engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Work {
-    /// Its number; no other request of the application has the same.
+    /// A number of its owner's choice, by which the engine speaks of it.
+    pub owner: u32,
+    /// The part that is served here.
+    pub part: Part,
+    /// Its number.
     pub id: u64,
     /// Its id as text where that is not the number: what breaks ties under
     /// [`Priority`](super::SchedulingPolicy::Priority).
@@ -24,6 +44,24 @@ pub struct Work {
     pub output_tokens: u32,
     /// What its tokens are.
     pub prefix: Prefix,
+}
+
+impl Work {
+    /// Its id as text.
+    pub(super) fn label(&self) -> Box<str> {
+        match &self.name {
+            Some(name) => name.clone(),
+            None => itoa::Buffer::new().format(self.id).into(),
+        }
+    }
+
+    /// Tokens that it has when the engine is done with it, unless a context ends first.
+    pub(super) const fn last_output(&self) -> u32 {
+        match self.part {
+            Part::Prompt => 1,
+            Part::Whole | Part::Tokens { .. } => self.output_tokens,
+        }
+    }
 }
 
 /// The place of a request in an engine, from when it comes until it has ended.
@@ -47,6 +85,8 @@ pub(super) enum Standing {
     Loose,
     /// It decodes one token in every step; its counts are those of when it joined.
     Locked,
+    /// It has its first token, and its blocks are kept to be sent.
+    Kept,
 }
 
 /// What a request had from this engine.
@@ -90,6 +130,8 @@ impl Progress {
 pub(super) struct Request {
     pub(super) work: Work,
     pub(super) standing: Standing,
+    /// The how many-th request of the engine it is; its own content is known by this.
+    pub(super) serial: u64,
     /// The how many-th admission of the engine let it in.
     pub(super) admission: u64,
     /// Tokens it has: prompt and outputs.
@@ -120,13 +162,37 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(work: Work) -> Self {
-        Self {
+    pub(super) fn new(work: Work, serial: u64, config: &VllmConfig) -> Self {
+        let mut request = Self {
             tokens: work.prompt_tokens,
             standing: Standing::Waiting,
+            serial,
             work,
             ..Self::default()
+        };
+        if let Part::Tokens { first_token } = request.work.part {
+            request.computed = request.tokens;
+            request.tokens += 1;
+            request.blocks = config.blocks_of(request.tokens);
+            request.progress.outputs = 1;
+            request.progress.last_token = Some(first_token);
         }
+        request
+    }
+
+    /// Tokens with KV that came with it.
+    pub(super) const fn brought(&self) -> u32 {
+        match self.standing {
+            Standing::Waiting => self.computed,
+            _ => 0,
+        }
+    }
+
+    /// Tokens still to be computed or sampled, preemptions to come aside.
+    pub(super) fn tokens_left(&self) -> u64 {
+        let prompt = self.work.prompt_tokens;
+        let outputs = self.work.last_output() - self.progress.outputs;
+        u64::from(prompt - prompt.min(self.computed)) + u64::from(outputs)
     }
 
     /// Tokens at which it ends.
@@ -134,7 +200,7 @@ impl Request {
         let asked = self
             .work
             .prompt_tokens
-            .saturating_add(self.work.output_tokens);
+            .saturating_add(self.work.last_output());
         asked.min(config.max_model_len)
     }
 
@@ -155,7 +221,7 @@ impl Request {
 
     pub(super) fn content(&mut self, block: u32, size: u32) -> u128 {
         self.contents
-            .get(block, size, &self.work.prefix, self.work.id)
+            .get(block, size, &self.work.prefix, self.serial)
     }
 
     /// Registers the full blocks among the first `computed` tokens.

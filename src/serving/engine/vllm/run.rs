@@ -73,6 +73,7 @@ impl Vllm {
                     admission,
                     tokens,
                     samples: true,
+                    prefill: false,
                 }));
             step.items.sort_unstable_by_key(|item| item.admission);
             step.locked = 0;
@@ -182,7 +183,9 @@ impl Vllm {
             }
             self.blocks
                 .take(self.lockstep.blocks_in(run.after, run.count) as u32);
-            self.totals.output_tokens += u64::from(locked) * run.count;
+            let sampled = u64::from(locked) * run.count;
+            self.totals.output_tokens += sampled;
+            self.tokens_left -= sampled;
             self.totals.decode_s += busy_until - run.from;
             self.steps_done += run.count;
             self.scheduled = scheduled;
@@ -220,7 +223,7 @@ impl Vllm {
         }
         let members = self.lockstep.members().into_iter();
         let scheduled: Vec<_> = members
-            .map(|member| (self.requests[member.ticket.index()].work.id, 1))
+            .map(|member| (self.requests[member.ticket.index()].work.label(), 1))
             .collect();
         let rows: Vec<_> = (1..=run.count)
             .map(|step| {

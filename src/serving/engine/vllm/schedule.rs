@@ -3,8 +3,9 @@
 use crate::serving::{BatchShape, StepModel};
 use crate::time::SimTime;
 
-use super::config::SchedulingPolicy;
+use super::SchedulingPolicy;
 use super::engine::Vllm;
+use super::news::News;
 use super::request::{Request, Standing, Ticket};
 use super::step::{Item, Step, StepRow};
 
@@ -30,7 +31,7 @@ struct Draft {
 
 impl Vllm {
     /// Schedules the next step. False if there is nothing to schedule and nobody to preempt.
-    pub(super) fn schedule(&mut self, now: f64, model: &dyn StepModel) -> bool {
+    pub(super) fn schedule(&mut self, now: f64, model: &dyn StepModel, news: &mut News) -> bool {
         let number = self.scheduled + 1;
         if number > self.step_limit {
             return false;
@@ -55,7 +56,7 @@ impl Vllm {
         self.visit_running(&mut draft);
         self.blocks.take(self.lockstep.lacking(number));
         if draft.preempted.is_empty() {
-            self.admit(&mut draft, SimTime::saturating(start));
+            self.admit(&mut draft, SimTime::saturating(start), news);
         } else {
             self.may_admit = true;
         }
@@ -96,7 +97,7 @@ impl Vllm {
         let last = request
             .work
             .prompt_tokens
-            .saturating_add(request.work.output_tokens);
+            .saturating_add(request.work.last_output());
         if request.coming > 0 && request.computed + 2 - request.coming >= last {
             // A step under way samples its last token.
             return 0;
@@ -188,7 +189,9 @@ impl Vllm {
             draft.budget += draft.items.remove(place).tokens;
         }
         let request = &mut self.requests[victim.index()];
+        self.tokens_left -= request.tokens_left();
         request.preempt(&mut self.blocks, &self.config);
+        self.tokens_left += request.tokens_left();
         self.waiting.put_back(victim, &request.work);
         self.running -= 1;
         self.totals.preemptions += 1;
@@ -207,6 +210,7 @@ impl Vllm {
             admission: request.admission,
             tokens,
             samples: false,
+            prefill: false,
         });
     }
 
@@ -222,15 +226,15 @@ impl Vllm {
     }
 
     /// Admits waiting requests as long as the first of them can be.
-    fn admit(&mut self, draft: &mut Draft, start: SimTime) {
+    fn admit(&mut self, draft: &mut Draft, start: SimTime, news: &mut News) {
         self.may_admit = false;
         while draft.budget > 0 && self.running < self.config.most_running() {
             let Some(ticket) = self.waiting.first() else {
                 break;
             };
             self.register_lockstep(draft.turn.number, u64::MAX);
-            let hit = self.look_up(ticket);
-            if !self.admit_first(ticket, hit, draft, start) {
+            let found = self.look_up(ticket);
+            if !self.admit_first(ticket, found, draft, start, news) {
                 break;
             }
         }
@@ -243,7 +247,7 @@ impl Vllm {
     fn look_up(&mut self, ticket: Ticket) -> u32 {
         self.hits.clear();
         let request = &mut self.requests[ticket.index()];
-        if !request.is_findable(&self.config) {
+        if request.brought() > 0 || !request.is_findable(&self.config) {
             return 0;
         }
         let size = self.config.block_size;
@@ -256,9 +260,17 @@ impl Vllm {
         self.hits.len() as u32 * size
     }
 
-    fn admit_first(&mut self, ticket: Ticket, hit: u32, draft: &mut Draft, start: SimTime) -> bool {
+    fn admit_first(
+        &mut self,
+        ticket: Ticket,
+        found: u32,
+        draft: &mut Draft,
+        start: SimTime,
+        news: &mut News,
+    ) -> bool {
         let config = &self.config;
         let request = &self.requests[ticket.index()];
+        let hit = found + request.brought();
         debug_assert_eq!(
             request.stale, 0,
             "its step ended before it is admitted again"
@@ -273,7 +285,8 @@ impl Vllm {
         }
         let tokens = wanted.min(draft.budget);
         let unused = self.hits.iter().filter(|&&hit| self.blocks.is_unused(hit));
-        let mut besides = unused.count() as i64 - self.hits.len() as i64;
+        let held = self.hits.len() as u32 + request.blocks;
+        let mut besides = unused.count() as i64 - i64::from(held);
         if self.running > 0 {
             besides += i64::from(config.watermark_blocks());
         }
@@ -285,30 +298,34 @@ impl Vllm {
         for &block in &self.hits {
             self.blocks.share(block);
         }
-        let hits = self.hits.len() as u32;
-        let blocks = config.blocks_of(hit + tokens);
-        self.blocks.take(blocks - hits);
+        let blocks = config.blocks_of(hit + tokens).saturating_sub(held);
+        self.blocks.take(blocks);
         self.waiting.take_first();
         self.running += 1;
         self.admissions += 1;
-        self.totals.queried_tokens += u64::from(self.requests[ticket.index()].tokens);
-        self.totals.hit_tokens += u64::from(hit);
         let request = &mut self.requests[ticket.index()];
+        if config.enable_prefix_caching {
+            self.totals.queried_tokens += u64::from(request.tokens);
+        }
+        self.totals.hit_tokens += u64::from(found);
+        self.tokens_left -= request.tokens_left();
         request.standing = Standing::Loose;
         request.admission = self.admissions;
         request.found.extend_from_slice(&self.hits);
-        request.registered = hits;
-        request.blocks = hits;
+        request.registered = self.hits.len() as u32;
+        request.blocks = held;
         request.computed = hit;
+        self.tokens_left += request.tokens_left();
         request.short = hit < request.tokens - 1;
         if request.progress.first_scheduled.is_none() {
             request.progress.first_scheduled = Some(start);
-            request.progress.cached_tokens = hit;
+            request.progress.cached_tokens = found;
+            news.started.push((request.work.owner, start));
         } else {
-            request.progress.resumed_cached_tokens += u64::from(hit);
+            request.progress.resumed_cached_tokens += u64::from(found);
         }
         self.loose.push(ticket);
-        self.grant(ticket, tokens, blocks - hits, draft);
+        self.grant(ticket, tokens, blocks, draft);
         true
     }
 
@@ -334,8 +351,10 @@ impl Vllm {
         for item in &mut draft.items {
             let request = &mut self.requests[item.ticket.index()];
             let before = request.computed;
+            self.tokens_left -= request.tokens_left();
             let sampled = request.progress.outputs + request.coming;
             request.computed += item.tokens;
+            self.tokens_left += request.tokens_left();
             request.under_way += item.tokens;
             request.short = request.computed < request.tokens + request.coming;
             item.samples = !request.short;
@@ -346,6 +365,7 @@ impl Vllm {
             if item.tokens == 1 && item.samples && sampled > 0 {
                 shape.add_decode(u64::from(request.computed));
             } else {
+                item.prefill = true;
                 shape.add_chunk(u64::from(before), u64::from(item.tokens), model.window());
             }
         }
@@ -370,13 +390,14 @@ impl Vllm {
             end: self.busy_until,
             items: draft.items,
             locked,
+            prefills: shape.prefill_tokens > 0,
         });
         true
     }
 
     fn record(&mut self, draft: &Draft, shape: &BatchShape, start: f64, duration: f64) {
         let number = draft.turn.number;
-        let id = |ticket: Ticket| self.requests[ticket.index()].work.id;
+        let label = |ticket: Ticket| self.requests[ticket.index()].work.label();
         let mut scheduled = self.locked_in(number);
         let items = draft.items.iter();
         scheduled.extend(items.map(|item| (item.admission, item.ticket, item.tokens)));
@@ -391,11 +412,11 @@ impl Vllm {
             decode_seqs: shape.decodes,
             context_tokens: shape.context(),
             used_blocks: self.blocks.used(),
-            preempted: draft.preempted.iter().copied().map(id).collect(),
+            preempted: draft.preempted.iter().copied().map(label).collect(),
             finished: Vec::new(),
             scheduled: scheduled
                 .into_iter()
-                .map(|(_, ticket, tokens)| (id(ticket), tokens))
+                .map(|(_, ticket, tokens)| (label(ticket), tokens))
                 .collect(),
         };
         self.rows.get_or_insert_default().push(row);

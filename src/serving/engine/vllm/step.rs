@@ -14,6 +14,8 @@ pub(super) struct Step {
     pub(super) items: Vec<Item>,
     /// Members of the lockstep in it.
     pub(super) locked: u32,
+    /// It computes prompt tokens.
+    pub(super) prefills: bool,
 }
 
 /// The tokens of a request in a step.
@@ -25,6 +27,8 @@ pub(super) struct Item {
     pub(super) tokens: u32,
     /// It samples a token at the end.
     pub(super) samples: bool,
+    /// They count as tokens of a prompt.
+    pub(super) prefill: bool,
 }
 
 /// Decode steps in which nothing else happens, scheduled and processed in one event.
@@ -63,9 +67,9 @@ pub struct StepRow {
     /// Blocks with a user after scheduling.
     pub used_blocks: u32,
     /// The requests preempted, in this order.
-    pub preempted: Vec<u64>,
+    pub preempted: Vec<Box<str>>,
     /// The requests that end with it, in this order.
-    pub finished: Vec<u64>,
+    pub finished: Vec<Box<str>>,
     /// The requests scheduled, in this order, with their tokens.
-    pub scheduled: Vec<(u64, u32)>,
+    pub scheduled: Vec<(Box<str>, u32)>,
 }

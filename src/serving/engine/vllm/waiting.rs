@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
-use super::config::SchedulingPolicy;
+use super::SchedulingPolicy;
 use super::request::{Ticket, Work};
 
 /// The requests that wait to be admitted.
@@ -38,6 +38,14 @@ impl Waiting {
         match self {
             Self::Fcfs(queue) => queue.front().copied(),
             Self::Priority(queue) => queue.first().map(|urgency| urgency.ticket),
+        }
+    }
+
+    /// Each, from the last to the first.
+    pub(super) fn backwards(&self) -> Box<dyn Iterator<Item = Ticket> + '_> {
+        match self {
+            Self::Fcfs(queue) => Box::new(queue.iter().rev().copied()),
+            Self::Priority(queue) => Box::new(queue.iter().rev().map(|urgency| urgency.ticket)),
         }
     }
 

@@ -1,16 +1,8 @@
+//! The options of an engine of vLLM, with nothing left open.
+
 use serde::{Deserialize, Serialize};
 
-/// The order in which requests are admitted, and who is preempted.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
-pub enum SchedulingPolicy {
-    /// By arrival; the last admitted is preempted.
-    #[default]
-    Fcfs,
-    /// The smallest priority first, then by arrival; the largest is preempted.
-    Priority,
-}
+use super::{Engine, SchedulingPolicy, vllm_defaults};
 
 /// How an engine schedules: the options of vLLM, named as vLLM names them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,10 +40,7 @@ pub struct VllmConfig {
 }
 
 impl VllmConfig {
-    /// The defaults of vLLM 0.33.0 for a server, by the name of its GPU and the memory of each.
-    ///
-    /// 16,384 tokens a step and 1,024 requests with 160 GiB or more; 8,192 tokens and 1,024 requests with
-    /// 70 GiB or more, unless the name says A100; else 2,048 tokens and 256 requests.
+    /// The defaults of a server with GPUs of this name and memory.
     #[must_use]
     pub fn of_server(
         gpu: &str,
@@ -59,15 +48,7 @@ impl VllmConfig {
         max_model_len: u32,
         num_gpu_blocks: u32,
     ) -> Self {
-        const GIB: u64 = 1 << 30;
-        let is_a100 = gpu.to_ascii_lowercase().contains("a100");
-        let (tokens, seqs) = if memory_bytes >= 160 * GIB {
-            (16_384, 1_024)
-        } else if memory_bytes >= 70 * GIB && !is_a100 {
-            (8_192, 1_024)
-        } else {
-            (2_048, 256)
-        };
+        let (tokens, seqs) = vllm_defaults(gpu, memory_bytes);
         Self {
             max_num_seqs: seqs,
             max_num_batched_tokens: tokens,
@@ -85,6 +66,51 @@ impl VllmConfig {
             prefill_schedule_interval: 1,
             async_scheduling: true,
         }
+    }
+
+    /// The options of a scenario's engine, if it is a `Vllm`. What it leaves open is as on an H100 without
+    /// any KV blocks: see [`Engine::on`].
+    #[must_use]
+    pub fn of(engine: &Engine) -> Option<Self> {
+        let Engine::Vllm {
+            max_num_seqs,
+            max_num_batched_tokens,
+            max_model_len,
+            block_size,
+            num_gpu_blocks,
+            gpu_memory_utilization: _,
+            enable_prefix_caching,
+            enable_chunked_prefill,
+            long_prefill_token_threshold,
+            long_prefill_token_threshold_adaptive,
+            scheduling_policy,
+            watermark,
+            scheduler_reserve_full_isl,
+            max_num_active_seqs,
+            prefill_schedule_interval,
+            async_scheduling,
+            reject_oversized: _,
+        } = *engine
+        else {
+            return None;
+        };
+        Some(Self {
+            max_num_seqs: max_num_seqs.unwrap_or(1_024),
+            max_num_batched_tokens: max_num_batched_tokens.unwrap_or(8_192),
+            max_model_len: max_model_len.unwrap_or(1),
+            block_size,
+            num_gpu_blocks: num_gpu_blocks.unwrap_or(0),
+            enable_prefix_caching,
+            enable_chunked_prefill,
+            long_prefill_token_threshold,
+            long_prefill_token_threshold_adaptive,
+            scheduling_policy,
+            watermark,
+            scheduler_reserve_full_isl,
+            max_num_active_seqs,
+            prefill_schedule_interval,
+            async_scheduling,
+        })
     }
 
     /// Why these options cannot work together, if they cannot.
@@ -146,16 +172,20 @@ impl VllmConfig {
         if prompt_tokens >= self.max_model_len {
             return Some(Misfit::PromptTooLong);
         }
-        // The last token is sampled, never computed.
-        let computed = prompt_tokens
-            .saturating_add(output_tokens)
-            .min(self.max_model_len)
-            .saturating_sub(1);
-        (self.blocks_of(computed) > self.num_gpu_blocks.saturating_sub(1))
-            .then_some(Misfit::TooFewBlocks)
+        let tokens = u64::from(prompt_tokens) + u64::from(output_tokens);
+        (!self.holds(tokens)).then_some(Misfit::TooFewBlocks)
     }
 
-    pub(super) fn watermark_blocks(&self) -> u32 {
+    /// Whether the blocks hold a request with so many tokens, prompt and outputs.
+    #[must_use]
+    pub fn holds(&self, tokens: u64) -> bool {
+        // The last token is sampled, never computed.
+        let computed = tokens.min(self.max_model_len.into()).saturating_sub(1);
+        let blocks = computed.div_ceil(self.block_size.into());
+        blocks < u64::from(self.num_gpu_blocks)
+    }
+
+    pub(crate) fn watermark_blocks(&self) -> u32 {
         (self.watermark * f64::from(self.num_gpu_blocks)) as u32
     }
 }
