@@ -265,7 +265,7 @@ impl Endpoint {
             let record = self.record(id, outcome, None);
             self.ended.push(record);
             self.requests.remove(id);
-        } else if !self.dispatch(id) {
+        } else if !self.dispatch_as(id, &view) {
             self.counts.waiting += 1;
             self.waiting.push_back(id);
         }
@@ -339,8 +339,12 @@ impl Endpoint {
     /// Asks the router where a request goes, and hands it over. False when it must wait.
     pub(crate) fn dispatch(&mut self, id: RequestId) -> bool {
         let view = self.view(id);
+        self.dispatch_as(id, &view)
+    }
+
+    fn dispatch_as(&mut self, id: RequestId, view: &RequestView) -> bool {
         let (router, engines) = self.router_and_engines();
-        let (prompt, token) = match router.route(&view, &engines) {
+        let (prompt, token) = match router.route(view, &engines) {
             Route::Wait => return false,
             Route::Engine(engine) => (engine, engine),
             Route::Pair { prompt, token } => (prompt, token),

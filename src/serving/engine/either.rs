@@ -30,25 +30,29 @@ macro_rules! each {
 }
 
 impl AnyEngine {
+    #[inline]
     pub(crate) fn enqueue(&mut self, work: &Work, now: SimTime) -> (Place, Urge) {
         each!(self, it => it.enqueue(work, now))
     }
-    #[inline]
     pub(crate) const fn wants_description(&self) -> bool {
         !matches!(self, Self::Batching(_))
     }
     pub(crate) fn describe(&mut self, place: Place, more: &Description<'_>) {
         each!(self, it => it.describe(place, more));
     }
+    #[inline]
     pub(crate) fn enqueue_tokens(&mut self, work: &Work, place: Place, now: SimTime) -> Urge {
         each!(self, it => it.enqueue_tokens(work, place, now))
     }
+    #[inline]
     pub(crate) fn start(&mut self, effects: &mut Effects<'_>) -> Start {
         each!(self, it => it.start(effects))
     }
+    #[inline]
     pub(crate) fn finish(&mut self, effects: &mut Effects<'_>) {
         each!(self, it => it.finish(effects));
     }
+    #[inline]
     pub(crate) fn interrupt(&mut self, now: SimTime) -> Interrupted {
         each!(self, it => it.interrupt(now))
     }
@@ -80,9 +84,11 @@ impl AnyEngine {
     pub(crate) fn urge(&self, works: Works<'_>) -> Urge {
         each!(self, it => it.urge(works))
     }
+    #[inline]
     pub(crate) fn take_kv(&mut self, work: &Work) -> bool {
         each!(self, it => it.take_kv(work))
     }
+    #[inline]
     pub(crate) fn give_up_kv(&mut self, work: &Work) -> u64 {
         each!(self, it => it.give_up_kv(work))
     }
@@ -92,6 +98,7 @@ impl AnyEngine {
     pub(crate) fn victim(&self) -> Option<RequestId> {
         each!(self, it => it.victim())
     }
+    #[inline]
     pub(crate) fn has_queue(&self) -> bool {
         each!(self, it => it.has_queue())
     }
@@ -109,6 +116,7 @@ impl AnyEngine {
     }
 
     /// Whether a request of these many tokens, prompt and output together, is not too long.
+    #[inline]
     pub(crate) fn takes(&self, tokens: u64) -> bool {
         match self {
             Self::Batching(_) | Self::Vllm(_) => true,
@@ -129,6 +137,7 @@ impl AnyEngine {
     }
 
     /// Tokens still to be processed; the run under way need not be credited.
+    #[inline]
     pub(crate) fn pending_tokens(&self, now: SimTime) -> u64 {
         match self {
             Self::Batching(engine) => engine.pending_tokens(),
@@ -138,6 +147,7 @@ impl AnyEngine {
     }
 
     /// Bytes of memory, weights included, that requests can use.
+    #[inline]
     pub(crate) fn memory(&self, now: SimTime) -> u64 {
         match self {
             Self::Batching(engine) => engine.memory(),

@@ -262,7 +262,7 @@ impl Router for MixedPool {
         Route::Pair { prompt, token }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, event: &Event) {
         match *event {
             Event::Joined { engine, role } => self.join(engine, role),

@@ -263,7 +263,8 @@ impl AnyRouter {
         each!(self, _rule => routed, own => own.hand_over(request, routed, engines))
     }
 
-    #[inline]
+    /// Inlined, so that of each rule what it does at this event alone is left.
+    #[inline(always)]
     pub(super) fn on(&mut self, event: &Event) {
         each!(self, rule => rule.on(event), own => own.on(event));
     }

@@ -27,7 +27,7 @@ impl<L: List> Router for OneInstance<L> {
         Route::Engine(engine)
     }
 
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, event: &Event) {
         match *event {
             Event::Opened { engine, .. } => self.list.open(engine),

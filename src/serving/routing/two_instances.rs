@@ -55,7 +55,7 @@ impl<L: List> Router for TwoInstances<L> {
         self.pick(request, engines).unwrap_or(Route::Wait)
     }
 
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, event: &Event) {
         match *event {
             Event::Joined { engine, role } => self.join(engine, role),

@@ -116,6 +116,9 @@ impl Performance {
     /// matter or is not known.
     #[must_use]
     pub fn iteration(&self, prompt_tokens: u64, token_tasks: u64) -> f64 {
+        if let Self::Profile(curves) = self {
+            return curves.iteration(prompt_tokens, token_tasks);
+        }
         self.seconds(&BatchShape {
             prefill_tokens: prompt_tokens,
             decodes: token_tasks,

@@ -41,13 +41,20 @@ impl Curves {
     }
 }
 
-impl StepModel for Curves {
-    fn seconds(&self, shape: &BatchShape) -> f64 {
-        match (shape.prefill_tokens, shape.decodes) {
+impl Curves {
+    /// Seconds of a step with these prompt tokens and decodes.
+    pub(super) fn iteration(&self, prompt_tokens: u64, decodes: u64) -> f64 {
+        match (prompt_tokens, decodes) {
             (0, decodes) => self.token.at(decodes as f64),
             (tokens, 0) => self.prompt.at(tokens as f64),
             (tokens, decodes) => self.prompt.at((tokens + decodes) as f64) * MIXED_FACTOR,
         }
+    }
+}
+
+impl StepModel for Curves {
+    fn seconds(&self, shape: &BatchShape) -> f64 {
+        self.iteration(shape.prefill_tokens, shape.decodes)
     }
 
     fn decode_run(&self, first: &BatchShape, most: u64) -> (u64, Steps) {
