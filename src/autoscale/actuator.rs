@@ -8,8 +8,8 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
-use super::choice::{best_sku, places, room, victims};
 use super::decide::Deciding;
+use super::placement::{best_sku, places, room, victims};
 use super::{Decider, Decision, DecisionLog, Desire, DesiredInstances};
 use crate::fleet::{
     Agenda, Application, Clock, HostedOn, Hosts, Instance, InstanceStatus, Ledger,

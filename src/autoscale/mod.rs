@@ -20,11 +20,11 @@
 
 mod actuator;
 pub mod capacity;
-mod choice;
 mod decide;
 pub mod forecast;
 mod grid;
 mod log;
+mod placement;
 pub mod policies;
 mod policy;
 mod registry;

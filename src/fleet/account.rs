@@ -123,6 +123,18 @@ impl InstanceAccount {
 }
 
 impl ServerAccount {
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> ServerStatus {
+        if self.gone.is_some() {
+            ServerStatus::ScalingDown
+        } else if self.active.is_some() {
+            ServerStatus::Active
+        } else {
+            ServerStatus::ScalingUp
+        }
+    }
+
     /// From when to when it was in a status, or existed for `None`. What has not ended, ends at `now`.
     #[must_use]
     pub fn span(&self, status: Option<ServerStatus>, now: SimTime) -> Option<Range<SimTime>> {

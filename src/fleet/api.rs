@@ -1,7 +1,6 @@
 //! The scaling API: what policies, scripts and hosts do to a fleet, and the questions they ask.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
@@ -10,118 +9,11 @@ use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
 
 use super::log::refuse;
+use super::request::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingRequest};
 use super::{
-    Clock, InstanceFilter, InstanceStatus, Ledger, Roster, ScalingAction, ScalingError,
-    ScalingEvent, StatusSummary, Target, drain, instances, questions, script, servers, status,
+    Clock, InstanceFilter, InstanceStatus, Ledger, OutcomeLog, Roster, ScalingAction, ScalingError,
+    ScalingEvent, StatusSummary, Target, Ticket, drain, instances, queries, servers, status,
 };
-
-/// A new server with one new instance on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScaleUpFull {
-    /// Whose instance.
-    pub application: Entity,
-    /// Which template: the application's first of this role that fits the SKU; one that starts on another
-    /// SKU by name comes last.
-    pub role: Role,
-    /// The SKU's name; the first SKU of the fleet for none.
-    pub sku: Option<String>,
-    /// A label kept on the instance and in its account.
-    pub tag: Option<Arc<str>>,
-}
-
-impl ScaleUpFull {
-    /// On the first SKU of the fleet, without a label.
-    #[must_use]
-    pub const fn new(application: Entity, role: Role) -> Self {
-        Self {
-            application,
-            role,
-            sku: None,
-            tag: None,
-        }
-    }
-}
-
-/// A new instance on a server that exists, be it still provisioned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScaleUpInstance {
-    /// Whose instance.
-    pub application: Entity,
-    /// Which template: the application's first of this role that fits the SKU; one that starts on another
-    /// SKU by name comes last.
-    pub role: Role,
-    /// The server.
-    pub server: Entity,
-    /// Positions of the processors on the server; the first free ones for none.
-    pub processors: Option<Vec<u32>>,
-    /// A label kept on the instance and in its account.
-    pub tag: Option<Arc<str>>,
-}
-
-impl ScaleUpInstance {
-    /// On the server's first free processors, without a label.
-    #[must_use]
-    pub const fn new(application: Entity, role: Role, server: Entity) -> Self {
-        Self {
-            application,
-            role,
-            server,
-            processors: None,
-            tag: None,
-        }
-    }
-}
-
-/// What [`ScalingExt::scale_up_full`] created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScaledUp {
-    /// The server.
-    pub server: Entity,
-    /// The instance on it.
-    pub instance: Entity,
-}
-
-/// A scaling verb with its arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ScalingRequest {
-    /// [`ScalingExt::scale_up_full`].
-    ScaleUpFull(ScaleUpFull),
-    /// [`ScalingExt::scale_down_full`].
-    ScaleDownFull(Entity),
-    /// [`ScalingExt::scale_up_server`].
-    ScaleUpServer {
-        /// The SKU's name; the first SKU of the fleet for none.
-        sku: Option<String>,
-    },
-    /// [`ScalingExt::scale_down_server`].
-    ScaleDownServer(Entity),
-    /// [`ScalingExt::scale_up_instance`].
-    ScaleUpInstance(ScaleUpInstance),
-    /// [`ScalingExt::start_spin_up_instance`].
-    StartSpinUpInstance {
-        /// What to create.
-        instance: ScaleUpInstance,
-        /// Whether it is active at once.
-        pre_start: bool,
-    },
-    /// [`ScalingExt::scale_down_instance`].
-    ScaleDownInstance(Entity),
-    /// [`ScalingExt::cancel_scale_up`].
-    CancelScaleUp(Entity),
-}
-
-/// What a verb created, if anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Granted {
-    /// A server with an instance on it.
-    Both(ScaledUp),
-    /// A server.
-    Server(Entity),
-    /// An instance.
-    Instance(Entity),
-    /// Nothing: something was taken away.
-    Nothing,
-}
 
 /// The scaling verbs and questions, on a world with a fleet.
 ///
@@ -195,6 +87,10 @@ pub trait ScalingExt {
     /// # Errors
     /// Those of the verb.
     fn scale(&mut self, request: &ScalingRequest) -> Result<Granted, ScalingError>;
+
+    /// Takes what became of a verb that was asked for through [`Commands`](super::ScalingCommandsExt): none
+    /// where it was not carried out yet, was taken before, or is too long ago.
+    fn outcome(&mut self, ticket: Ticket) -> Option<Result<Granted, ScalingError>>;
 
     /// Whether requests may be given to the instance: it is `Active`.
     fn can_schedule(&self, instance: Entity) -> bool;
@@ -307,6 +203,11 @@ impl ScalingExt for World {
         }
     }
 
+    fn outcome(&mut self, ticket: Ticket) -> Option<Result<Granted, ScalingError>> {
+        let outcome = self.resource_mut::<OutcomeLog>().take(ticket);
+        outcome.map(|outcome| outcome.result)
+    }
+
     fn can_schedule(&self, instance: Entity) -> bool {
         self.get(instance) == Some(&InstanceStatus::Active)
     }
@@ -316,7 +217,7 @@ impl ScalingExt for World {
     }
 
     fn instances_in(&self, application: Entity, role: Role, status: InstanceStatus) -> Vec<Entity> {
-        questions::instances_in(self, application, role, status)
+        queries::instances_in(self, application, role, status)
     }
 
     fn pending_server_removals(&mut self) -> Vec<Entity> {
@@ -334,7 +235,7 @@ impl ScalingExt for World {
     }
 
     fn application(&self, name: &str) -> Result<Entity, ScalingError> {
-        script::find_application(self, name)
+        queries::find_application(self, name)
     }
 
     fn instance(&self, number: u64) -> Option<Entity> {

@@ -14,12 +14,17 @@ use crate::serving::vllm::VllmConfig;
 use crate::serving::{Endpoint, EngineLimits, Performance, PerformanceError, PossibleEngine, Role};
 use crate::time::SimDuration;
 
-use super::stock::Kind;
-use super::{ScalingError, departure};
+use super::skus::Kind;
+use super::{ScalingError, guard, removal};
 
 /// An application. Despawning it takes its instances with it.
 #[derive(Component, Clone, Debug)]
-#[component(immutable, on_remove = departure::application_removed)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>,
+    on_despawn = removal::application_removed
+)]
 pub struct Application {
     pub(super) index: usize,
     pub(super) name: Arc<str>,
@@ -40,11 +45,16 @@ impl Application {
 }
 
 /// The data plane of an application. Reading it is for everyone; engines are the lifecycle's.
+///
+/// Its records of requests that ended are kept until they are taken, or as
+/// [`Retention`](super::Retention) says. Removing or replacing it takes the application's instances away.
 #[derive(Component, Debug)]
+#[component(on_discard = removal::service_removed)]
 pub struct Service(pub Endpoint);
 
 /// The instances of an application that there are, by number.
 #[derive(Component, Clone, Debug, Default)]
+#[component(on_insert = guard::inserted::<Self>, on_discard = guard::discarded::<Self>)]
 pub struct Instances(pub(super) BTreeMap<u64, Entity>);
 
 impl Instances {
@@ -55,7 +65,8 @@ impl Instances {
 }
 
 /// How an application's instances come and go.
-#[derive(Component, Debug)]
+#[derive(Component, Clone, Debug)]
+#[component(on_insert = guard::inserted::<Self>, on_discard = guard::discarded::<Self>)]
 pub struct ScalingRules {
     pub(super) spin_up: Delay,
     pub(super) spin_up_stream: Stream,
@@ -83,7 +94,11 @@ impl ScalingRules {
 
 /// What instances of an application can be made of.
 #[derive(Component, Clone, Debug)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>
+)]
 pub struct Templates {
     templates: Vec<InstanceTemplate>,
     /// By role and SKU, in the order in which scale-up tries them.

@@ -11,16 +11,17 @@ use crate::serving::{Endpoint, EndpointConfig, ServingRegistry};
 use crate::time::SimTime;
 use crate::workload::{self, WorkloadError};
 
-use super::activation::WaitingRequests;
 use super::drain::IdleDrains;
-use super::free::FreeProcessors;
+use super::free_processors::FreeProcessors;
+use super::guard::Guard;
 use super::instances::{Entry, Plan};
 use super::script::Script;
-use super::stock::Kind;
+use super::skus::Kind;
+use super::start_up::WaitingRequests;
 use super::{
-    Agenda, Application, Clock, Instances, Ledger, Refusals, Retention, Roster, RunWarnings,
-    ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates, TickLimits,
-    VerbOutcome, instances, servers, tick,
+    Agenda, Application, Clock, Instances, Ledger, OutcomeLog, Refusals, Retention, Roster,
+    RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates,
+    TickLimits, VerbOutcome, guard, instances, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -98,6 +99,9 @@ pub fn install_with(
     world.init_resource::<ScalingLog>();
     world.init_resource::<RunWarnings>();
     world.init_resource::<Refusals>();
+    world.init_resource::<OutcomeLog>();
+    world.init_resource::<Guard>();
+    guard::add_observers(world);
     world.init_resource::<FreeProcessors>();
     world.init_resource::<Retention>();
     world.init_resource::<Messages<ScalingEvent>>();
@@ -184,19 +188,18 @@ fn add_application(
         Some((router, gib_per_s)) => Endpoint::with_router(config, router, gib_per_s, arrivals),
         None => Endpoint::new(config, arrivals),
     };
-    let entity = world
-        .spawn((
-            Application {
-                index,
-                name: name.as_str().into(),
-            },
-            Service(endpoint),
-            Instances::default(),
-            IdleDrains::default(),
-            ScalingRules::new(&application.scaling, seed, name),
-            templates,
-        ))
-        .id();
+    let bundle = (
+        Application {
+            index,
+            name: name.as_str().into(),
+        },
+        Service(endpoint),
+        Instances::default(),
+        IdleDrains::default(),
+        ScalingRules::new(&application.scaling, seed, name),
+        templates,
+    );
+    let entity = guard::work(world, |world| world.spawn(bundle).id());
     world.resource_mut::<Roster>().applications.push(entity);
     Ok(())
 }

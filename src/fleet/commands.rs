@@ -1,10 +1,14 @@
+use std::collections::VecDeque;
+
 use bevy_ecs::entity::Entity;
 use bevy_ecs::message::{Message, Messages};
+use bevy_ecs::resource::Resource;
 use bevy_ecs::system::Commands;
 use bevy_ecs::world::World;
 
-use super::api::{Granted, ScalingExt, ScalingRequest};
-use super::{ScaleUpFull, ScaleUpInstance, ScalingError};
+use super::ScalingError;
+use super::api::ScalingExt;
+use super::request::{Granted, ScaleUpFull, ScaleUpInstance, ScalingRequest};
 
 /// Stands for a scaling verb that was asked for through [`Commands`]. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,8 +23,43 @@ pub struct VerbOutcome {
     pub result: Result<Granted, ScalingError>,
 }
 
+/// What became of verbs that were asked for through [`Commands`], until somebody takes it: the latest
+/// [`Self::MOST`]. For a host that looks less often than every second tick, when the messages are gone.
+///
+/// Read it by [`ScalingExt::outcome`].
+#[derive(Resource, Clone, Debug, Default)]
+pub struct OutcomeLog {
+    outcomes: VecDeque<VerbOutcome>,
+}
+
+impl OutcomeLog {
+    /// Outcomes that are kept at most; the oldest go first.
+    pub const MOST: usize = 65_536;
+
+    /// Takes what there is, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = VerbOutcome> + '_ {
+        self.outcomes.drain(..)
+    }
+
+    pub(super) fn take(&mut self, ticket: Ticket) -> Option<VerbOutcome> {
+        let at = self.outcomes.iter().position(|it| it.ticket == ticket)?;
+        self.outcomes.remove(at)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.outcomes.clear();
+    }
+
+    fn push(&mut self, outcome: VerbOutcome) {
+        if self.outcomes.len() == Self::MOST {
+            self.outcomes.pop_front();
+        }
+        self.outcomes.push_back(outcome);
+    }
+}
+
 /// The scaling verbs of [`ScalingExt`] on [`Commands`]: carried out when the commands are applied,
-/// with a [`VerbOutcome`] message for each ticket.
+/// with a [`VerbOutcome`] message for each ticket, and the same in the [`OutcomeLog`].
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
@@ -91,6 +130,7 @@ impl ScalingCommandsExt for Commands<'_, '_> {
                 ticket: Ticket(ticket),
                 result: world.scale(&request),
             };
+            world.resource_mut::<OutcomeLog>().push(outcome.clone());
             world.resource_mut::<Messages<VerbOutcome>>().write(outcome);
         });
         Ticket(ticket)

@@ -1,5 +1,6 @@
 //! What servers, processors and instances are made of. Their numbers and statuses are immutable
-//! components: only the lifecycle replaces a status.
+//! components that only the lifecycle changes: what a host inserts, replaces or removes by hand is undone.
+//! A host may despawn an entity, which is a crash, and may replace a [`StartUp`] or a [`DrainTimer`].
 
 use std::sync::Arc;
 
@@ -10,14 +11,19 @@ use crate::catalog;
 use crate::serving::{EngineId, Role};
 use crate::time::SimTime;
 
-use super::{departure, due, free};
+use super::{due, free_processors, guard, removal};
 
 /// A server, by its number: counted over the whole fleet from 0 in order of creation, never reused.
 ///
 /// Despawning a server takes its processors and instances with it; unless the scaling API did it,
 /// that is a crash.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable, on_remove = departure::server_removed)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>,
+    on_despawn = removal::server_removed
+)]
 pub struct Server {
     pub(super) number: u64,
 }
@@ -32,7 +38,11 @@ impl Server {
 
 /// What a server is: one of the fleet's SKUs.
 #[derive(Component, Clone, Debug)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>
+)]
 pub struct ServerSku {
     pub(super) position: usize,
     pub(super) sku: Arc<catalog::Sku>,
@@ -54,7 +64,11 @@ impl ServerSku {
 
 /// Where a server is in its life.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[component(immutable, on_insert = free::server_changed, on_remove = free::server_changed)]
+#[component(
+    immutable,
+    on_insert = free_processors::server_status_changed,
+    on_remove = free_processors::server_status_changed
+)]
 pub enum ServerStatus {
     /// Being provisioned.
     ScalingUp,
@@ -98,9 +112,14 @@ impl Provisioning {
     }
 }
 
-/// A processor, by its position on its server, from 0.
+/// A processor, by its position on its server, from 0. A server that loses one crashes.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>,
+    on_despawn = removal::processor_removed
+)]
 pub struct Processor {
     pub(super) index: u32,
 }
@@ -115,6 +134,7 @@ impl Processor {
 
 /// The server of a processor.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(on_discard = guard::unlinked::<Self>)]
 #[relationship(relationship_target = Processors)]
 pub struct OnServer(pub(super) Entity);
 
@@ -135,8 +155,8 @@ pub struct Processors(Vec<Entity>);
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
 #[component(
     storage = "SparseSet",
-    on_insert = free::use_changed,
-    on_discard = free::use_changed
+    on_insert = free_processors::use_begins,
+    on_discard = free_processors::use_ends
 )]
 #[relationship(relationship_target = Uses)]
 pub struct UsedBy(pub(super) Entity);
@@ -160,7 +180,12 @@ pub struct Uses(Vec<Entity>);
 /// Despawning an instance frees its processors and puts its work back; unless the scaling API did
 /// it, that is a crash.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable, on_remove = departure::instance_removed)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>,
+    on_despawn = removal::instance_removed
+)]
 pub struct Instance {
     pub(super) number: u64,
 }
@@ -176,7 +201,11 @@ impl Instance {
 /// Where an instance is in its life. `ScalingUp → Active → Draining → ScalingDown`; a start-up that
 /// is given up goes straight to the end, a crash ends it anywhere, `pre_start` enters at `Active`.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::instance_status_changed,
+    on_remove = guard::instance_status_changed
+)]
 pub enum InstanceStatus {
     /// Starting up: takes no requests.
     ScalingUp,
@@ -213,6 +242,7 @@ impl InstanceStatus {
 
 /// The server that carries an instance.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(on_discard = guard::unlinked::<Self>)]
 #[relationship(relationship_target = Hosts)]
 pub struct HostedOn(pub(super) Entity);
 
@@ -231,7 +261,11 @@ pub struct Hosts(Vec<Entity>);
 
 /// The application of an instance.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>
+)]
 pub struct OfApplication(pub(super) Entity);
 
 impl OfApplication {
@@ -244,7 +278,11 @@ impl OfApplication {
 
 /// What an instance serves.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>
+)]
 pub struct InstanceRole(pub(super) Role);
 
 impl InstanceRole {
@@ -257,7 +295,11 @@ impl InstanceRole {
 
 /// The position of an instance's template in its application.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>
+)]
 pub(super) struct FromTemplate(pub(super) usize);
 
 /// The label that an instance was created with, if any.
@@ -267,7 +309,11 @@ pub struct Tag(pub Arc<str>);
 
 /// The batch engine of an instance that has joined its application.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(immutable)]
+#[component(
+    immutable,
+    on_insert = guard::inserted::<Self>,
+    on_discard = guard::discarded::<Self>
+)]
 pub struct EngineHandle(pub(super) EngineId);
 
 impl EngineHandle {

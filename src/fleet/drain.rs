@@ -12,7 +12,7 @@ use crate::scenario::Drain;
 use crate::serving::EngineId;
 use crate::time::SimTime;
 
-use super::departure::detach;
+use super::removal::detach;
 use super::status::{log_instance, set_status};
 use super::{
     Clock, DrainTimer, EngineHandle, HostedOn, Instance, InstanceStatus, MadeWithServer,

@@ -13,6 +13,7 @@ use crate::time::SimTime;
 use super::{
     Agenda, Clock, DrainTimer, InstanceStatus, OfApplication, Provisioning, ScalingRules, StartUp,
     drain,
+    guard::{self, Kept},
 };
 
 /// The entities whose timer `C` runs out in this tick, in the order of (time, order of arming).
@@ -54,21 +55,26 @@ pub(super) struct DrainCheck;
 
 /// The hook on the insertion of [`Provisioning`].
 pub(super) fn provisioning_begins(mut world: DeferredWorld<'_>, context: HookContext) {
-    if let Some(&Provisioning { ready }) = world.get(context.entity) {
-        arm::<Provisioning>(&mut world, ready, context.entity);
+    let entity = context.entity;
+    if let Some(&Provisioning { ready }) = world.get(entity) {
+        arm::<Provisioning>(&mut world, ready, entity);
+        undo_if_idle::<Provisioning>(&mut world, entity);
     }
 }
 
 /// The hook on the removal of [`Provisioning`].
 pub(super) fn provisioning_ends(mut world: DeferredWorld<'_>, context: HookContext) {
     disarm::<Provisioning>(&mut world, context.entity);
+    guard::removed::<Provisioning>(world, context);
 }
 
 /// The hook on the insertion of a [`StartUp`].
 pub(super) fn start_up_begins(mut world: DeferredWorld<'_>, context: HookContext) {
-    if let Some(&StartUp { joins, activates }) = world.get(context.entity) {
-        arm::<Joining>(&mut world, joins, context.entity);
-        arm::<StartUp>(&mut world, activates, context.entity);
+    let entity = context.entity;
+    if let Some(&StartUp { joins, activates }) = world.get(entity) {
+        arm::<Joining>(&mut world, joins, entity);
+        arm::<StartUp>(&mut world, activates.max(joins), entity);
+        undo_if_idle::<StartUp>(&mut world, entity);
     }
 }
 
@@ -76,6 +82,7 @@ pub(super) fn start_up_begins(mut world: DeferredWorld<'_>, context: HookContext
 pub(super) fn start_up_ends(mut world: DeferredWorld<'_>, context: HookContext) {
     disarm::<Joining>(&mut world, context.entity);
     disarm::<StartUp>(&mut world, context.entity);
+    guard::removed::<StartUp>(world, context);
 }
 
 /// The hook on the insertion of a [`DrainTimer`]. On an instance that does not drain yet it asks for the
@@ -105,6 +112,16 @@ pub(super) fn drain_begins(mut world: DeferredWorld<'_>, context: HookContext) {
 pub(super) fn drain_ends(mut world: DeferredWorld<'_>, context: HookContext) {
     disarm::<DrainCheck>(&mut world, context.entity);
     disarm::<DrainTimer>(&mut world, context.entity);
+    guard::removed::<DrainTimer>(world, context);
+}
+
+/// Takes a timer back that has nothing to wait for, such as the start-up of an instance that is up.
+fn undo_if_idle<C: Kept>(world: &mut DeferredWorld<'_>, entity: Entity) {
+    let timer = world.get::<C>(entity);
+    if timer.is_some_and(|timer| timer.may_go(world, entity)) {
+        let undo = move |world: &mut World| guard::undo_idle_timer::<C>(world, entity);
+        world.commands().queue(undo);
+    }
 }
 
 /// A world without a fleet has no timers to set.

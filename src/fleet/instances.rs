@@ -10,13 +10,13 @@ use crate::serving::Role;
 use crate::time::SimTime;
 
 use super::account::InstanceAccount;
-use super::api::{ScaleUpFull, ScaleUpInstance, ScaledUp};
+use super::request::{ScaleUpFull, ScaleUpInstance, ScaledUp};
 use super::status::log_instance;
 use super::{
     Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus, Instances,
     Ledger, MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors, Provisioning,
     Roster, ScalingAction, ScalingError, ScalingRules, Server, ServerSku, ServerStatus, StartUp,
-    Stock, Tag, Templates, UsedBy, activation, servers,
+    Stock, Tag, Templates, UsedBy, guard, servers, start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -60,8 +60,12 @@ pub(super) fn create_full(
         tag: request.tag.clone(),
     };
     let instance = create(world, &plan, Entry::ScalingUp { ready });
-    world.entity_mut(instance).insert(MadeWithServer);
-    world.entity_mut(server).insert(MadeWithInstance);
+    if let Ok(mut instance) = world.get_entity_mut(instance) {
+        instance.insert(MadeWithServer);
+    }
+    if let Ok(mut server) = world.get_entity_mut(server) {
+        server.insert(MadeWithInstance);
+    }
     Ok(ScaledUp { server, instance })
 }
 
@@ -124,45 +128,52 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         .get::<Templates>(plan.application)
         .map(|templates| templates.get(plan.template).role)
         .expect("a plan is about an application");
-    let instance = world
-        .spawn((
+    let instance = world.spawn_empty().id();
+    enlist(world, instance, number, role, status, plan);
+    guard::work(world, |world| {
+        let mut entity = world.entity_mut(instance);
+        entity.insert((
             Instance { number },
             status,
             InstanceRole(role),
             FromTemplate(plan.template),
             OfApplication(plan.application),
             HostedOn(plan.server),
-        ))
-        .id();
-    if let Some(tag) = &plan.tag {
-        world.entity_mut(instance).insert(Tag(Arc::clone(tag)));
-    }
-    for &processor in &plan.processors {
-        world.entity_mut(processor).insert(UsedBy(instance));
-    }
-    enlist(world, instance, number, role, status, plan);
-    match entry {
-        Entry::AtStart => {
-            activation::add_engine(world, instance);
-            activation::open_engine(world, instance);
-        }
-        Entry::PreStarted => {
-            activation::add_engine(world, instance);
-            activation::open(world, instance, now);
-        }
-        Entry::ScalingUp { ready } => {
-            log_instance(world, instance, ScalingAction::ScaleUpStart, now);
-            if let Some(start_up) = start_up(world, plan.application, ready) {
-                world.entity_mut(instance).insert(start_up);
+        ));
+        for &processor in &plan.processors {
+            // An observer may have taken the server away.
+            if let Ok(mut processor) = world.get_entity_mut(processor) {
+                processor.insert(UsedBy(instance));
             }
         }
+        if let (Some(tag), Ok(mut entity)) = (&plan.tag, world.get_entity_mut(instance)) {
+            entity.insert(Tag(Arc::clone(tag)));
+        }
+    });
+    match entry {
+        Entry::AtStart => {
+            start_up::add_engine(world, instance);
+            start_up::open_engine(world, instance);
+        }
+        Entry::PreStarted => {
+            start_up::add_engine(world, instance);
+            start_up::open(world, instance, now);
+        }
+        Entry::ScalingUp { ready } if world.get_entity(instance).is_ok() => {
+            log_instance(world, instance, ScalingAction::ScaleUpStart, now);
+            let start_up = next_start_up(world, plan.application, ready);
+            if let (Some(start_up), Ok(mut entity)) = (start_up, world.get_entity_mut(instance)) {
+                entity.insert(start_up);
+            }
+        }
+        Entry::ScalingUp { .. } => {}
     }
     instance
 }
 
 /// The next start-up of an application: it spins up once its server is ready, and is active when that and
 /// the scale-up delay have both passed.
-fn start_up(world: &mut World, application: Entity, ready: SimTime) -> Option<StartUp> {
+fn next_start_up(world: &mut World, application: Entity, ready: SimTime) -> Option<StartUp> {
     let mut rules = world.get_mut::<ScalingRules>(application)?;
     let joins = ready + rules.draw_spin_up();
     let activates = joins.max(ready + rules.scale_up_delay);

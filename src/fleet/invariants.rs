@@ -207,7 +207,7 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
         let joined = start.is_none_or(|start| start.joins <= now);
         let pending = world.resource::<Agenda>().is_due(now);
         require!(
-            engine.is_some() == joined || pending,
+            engine.is_some() || !joined || pending,
             "instance {number} is {name} and its engine is not as it should be"
         );
         counts

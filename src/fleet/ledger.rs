@@ -146,6 +146,14 @@ impl Ledger {
         }
     }
 
+    /// Forgets the engine of an instance whose endpoint is gone.
+    pub(super) fn forget_engine(&mut self, instance: u64) {
+        let index = usize::try_from(instance).ok();
+        if let Some(account) = index.and_then(|index| self.instances.get_mut(index)) {
+            account.engine = None;
+        }
+    }
+
     /// Records a status change of an instance; ignored for a removed one. Returns when it was: `at`, or
     /// the removal.
     pub(super) fn enter(&mut self, instance: u64, status: InstanceStatus, at: SimTime) -> SimTime {

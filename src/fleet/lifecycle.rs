@@ -3,9 +3,9 @@
 use bevy_ecs::prelude::{Commands, Query, Res, ResMut, SystemSet, World};
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule};
 
-use super::activation::{self, WaitingRequests};
 use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
+use super::start_up::{self, WaitingRequests};
 use super::{
     Agenda, Clock, DrainTimer, Ledger, Provisioning, Roster, Service, StartUp, TickSet, servers,
 };
@@ -90,13 +90,13 @@ fn make_servers_ready(due: Due<'_, Provisioning>, mut commands: Commands<'_, '_>
 
 fn join_instances(due: Due<'_, Joining>, mut commands: Commands<'_, '_>) {
     for (_, instance) in due.iter() {
-        commands.queue(move |world: &mut World| activation::join(world, instance));
+        commands.queue(move |world: &mut World| start_up::join(world, instance));
     }
 }
 
 fn activate_instances(due: Due<'_, StartUp>, mut commands: Commands<'_, '_>) {
     for (at, instance) in due.iter() {
-        commands.queue(move |world: &mut World| activation::activate(world, instance, at));
+        commands.queue(move |world: &mut World| start_up::activate(world, instance, at));
     }
 }
 

@@ -69,7 +69,6 @@
 //! ```
 
 mod account;
-mod activation;
 mod agenda;
 mod api;
 mod application;
@@ -77,34 +76,37 @@ mod build;
 mod clock;
 mod commands;
 mod components;
-mod departure;
 mod drain;
 mod due;
 mod error;
-pub(crate) mod free;
+pub(crate) mod free_processors;
+mod guard;
 mod instances;
 mod invariants;
 mod ledger;
 mod lifecycle;
 mod log;
-mod questions;
+mod numbers;
+mod queries;
+mod removal;
+mod request;
 mod retention;
-mod roster;
 mod script;
 mod servers;
+mod skus;
+mod start_up;
 mod status;
-mod stock;
 mod tick;
 mod timers;
 mod warnings;
 
 pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
 pub use agenda::Agenda;
-pub use api::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingExt, ScalingRequest};
+pub use api::ScalingExt;
 pub use application::{Application, Instances, ScalingRules, Service, Templates};
 pub use build::{InstallError, install, install_with};
 pub use clock::{Clock, Rest, TickLimits};
-pub use commands::{ScalingCommandsExt, Ticket, VerbOutcome};
+pub use commands::{OutcomeLog, ScalingCommandsExt, Ticket, VerbOutcome};
 pub(crate) use components::MadeWithInstance;
 pub use components::{
     DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole, InstanceStatus,
@@ -118,9 +120,10 @@ pub use invariants::{Violation, check_invariants};
 pub use ledger::Ledger;
 pub use lifecycle::LifecycleSet;
 pub use log::{Refusals, ScalingAction, ScalingEvent, ScalingLog, Target};
-pub use questions::StatusSummary;
+pub use numbers::Roster;
+pub use queries::StatusSummary;
+pub use request::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingRequest};
 pub use retention::Retention;
-pub use roster::Roster;
-pub use stock::{Kind, Stock};
+pub use skus::{Kind, Stock};
 pub use tick::{FleetWorldExt, ScriptedActions, Tick, TickError, TickSet};
 pub use warnings::RunWarnings;

@@ -1,6 +1,6 @@
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
 
-use super::{ScalingLog, Service};
+use super::{OutcomeLog, ScalingLog, Service};
 
 /// How long records are kept that nobody takes: of requests that ended, of runs of batches, lines of the
 /// [`ScalingLog`], decisions and samples.
@@ -28,6 +28,7 @@ pub(super) fn forget(
     retention: Res<'_, Retention>,
     mut services: Query<'_, '_, &mut Service>,
     mut log: ResMut<'_, ScalingLog>,
+    mut outcomes: ResMut<'_, OutcomeLog>,
 ) {
     if *retention == Retention::UntilTaken {
         return;
@@ -41,4 +42,5 @@ pub(super) fn forget(
         }
     }
     log.drain();
+    outcomes.clear();
 }

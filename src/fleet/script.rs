@@ -7,12 +7,12 @@ use bevy_ecs::world::World;
 use crate::scenario::{Action, Fault, FaultKind, Verb};
 use crate::warning::Warning;
 
-use super::api::{ScaleUpFull, ScaleUpInstance, ScalingExt, ScalingRequest};
-use super::error::nearest;
+use super::api::ScalingExt;
 use super::log::refuse;
+use super::queries::find_application;
+use super::request::{ScaleUpFull, ScaleUpInstance, ScalingRequest};
 use super::{
-    Agenda, Application, Clock, Roster, RunWarnings, ScalingAction, ScalingError, ScalingEvent,
-    Stock, Target,
+    Agenda, Clock, Roster, RunWarnings, ScalingAction, ScalingError, ScalingEvent, Stock, Target,
 };
 
 /// The script, in the order of the scenario. The agenda has the positions.
@@ -186,24 +186,6 @@ fn refusal(verb: &Verb) -> (ScalingAction, Target, &'static str) {
             (ScaleDownServerInvalid, Target::Server(server), "gone")
         }
     }
-}
-
-/// The application of this name.
-pub(super) fn find_application(world: &World, name: &str) -> Result<Entity, ScalingError> {
-    let known = || {
-        world
-            .resource::<Roster>()
-            .applications()
-            .iter()
-            .filter_map(|&entity| Some((entity, &**world.get::<Application>(entity)?.name())))
-    };
-    known()
-        .find(|&(_, known)| known == name)
-        .map(|(entity, _)| entity)
-        .ok_or_else(|| ScalingError::UnknownApplication {
-            name: name.to_owned(),
-            nearest: nearest(name, known().map(|(_, known)| known)),
-        })
 }
 
 fn find_instance(world: &World, number: u64) -> Result<Entity, ScalingError> {

@@ -13,7 +13,7 @@ use super::account::ServerAccount;
 use super::log::record;
 use super::{
     Clock, Hosts, Ledger, OnServer, Processor, Provisioning, Roster, ScalingAction, ScalingError,
-    ScalingEvent, Server, ServerSku, ServerStatus, Stock, Target,
+    ScalingEvent, Server, ServerSku, ServerStatus, Stock, Target, guard,
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
@@ -42,14 +42,16 @@ pub(super) fn create(
     } else {
         ServerStatus::Active
     };
-    let server = world
-        .spawn((Server { number }, ServerSku { position, sku }, status))
-        .id();
-    spawn_processors(world, server);
-    enlist(world, server, position, (ready <= now).then_some(now));
-    if ready > now {
-        world.entity_mut(server).insert(Provisioning { ready });
-    }
+    let server = guard::work(world, |world| {
+        let bundle = (Server { number }, ServerSku { position, sku }, status);
+        let server = world.spawn(bundle).id();
+        spawn_processors(world, server);
+        enlist(world, server, position, (ready <= now).then_some(now));
+        if ready > now {
+            world.entity_mut(server).insert(Provisioning { ready });
+        }
+        server
+    });
     record(
         &mut world.into(),
         ScalingEvent {
@@ -97,12 +99,14 @@ pub(super) fn create_at_start(
             ServerStatus::Active,
         )
     };
-    let servers: Vec<Entity> = world.spawn_batch((0..count).map(bundle)).collect();
-    for &server in &servers {
-        spawn_processors(world, server);
-        enlist(world, server, position, Some(SimTime::ZERO));
-    }
-    servers
+    guard::work(world, |world| {
+        let servers: Vec<Entity> = world.spawn_batch((0..count).map(bundle)).collect();
+        for &server in &servers {
+            spawn_processors(world, server);
+            enlist(world, server, position, Some(SimTime::ZERO));
+        }
+        servers
+    })
 }
 
 fn spawn_processors(world: &mut World, server: Entity) {
@@ -138,9 +142,12 @@ pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(
             instances,
         });
     }
-    world.entity_mut(server).insert(ServerStatus::ScalingDown);
     let mut ledger = world.resource_mut::<Ledger>();
     ledger.enter_server(number, ServerStatus::ScalingDown, at);
+    world.entity_mut(server).insert(ServerStatus::ScalingDown);
+    if world.get_entity(server).is_err() {
+        return Ok(());
+    }
     record(
         &mut world.into(),
         ScalingEvent {

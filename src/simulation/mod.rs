@@ -1,7 +1,7 @@
 //! From a scenario to a world, tick by tick to its end, to what the run leaves behind.
 
-mod pace;
 mod run;
+mod tick_length;
 mod usage;
 
 use bevy_ecs::world::World;
@@ -16,8 +16,8 @@ use crate::scenario::{CheckedScenario, Diagnostics, Slo};
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 
-use pace::Pace;
 pub use run::News;
+use tick_length::Pace;
 
 /// A run in which requests wait, and nothing is on its way to serve them, goes on for so many seconds
 /// if there is a policy that may yet add something: longer than any usual cool-down. So does one whose

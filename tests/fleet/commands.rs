@@ -69,3 +69,26 @@ fn tickets_are_answered_in_the_same_tick() {
     assert_eq!(seen.events, world.resource::<ScalingLog>().events());
     assert_eq!(seen.events.len(), 4);
 }
+
+#[test]
+fn an_outcome_is_kept_until_a_host_asks_for_it() {
+    let mut world = Setup::default().world();
+    let app = world.app();
+    let mut tickets = Vec::new();
+    for _ in 0..3 {
+        let ticket = world
+            .commands()
+            .scale_up_full(ScaleUpFull::new(app, Role::Mixed));
+        world.flush();
+        tickets.push(ticket);
+        // Many ticks, so that the messages are gone.
+        for step in 1..=10 {
+            let until = world.now().seconds() + f64::from(step);
+            world.until(until);
+        }
+    }
+    for ticket in tickets {
+        assert!(matches!(world.outcome(ticket), Some(Ok(Granted::Both(_)))));
+        assert_eq!(world.outcome(ticket), None);
+    }
+}

@@ -10,6 +10,7 @@ mod departures;
 mod drains;
 mod faults;
 mod lifecycle;
+mod meddling;
 mod random_scripts;
 mod refusals;
 mod retention;

@@ -152,6 +152,43 @@ fn observers_see_each_transition_once() {
     assert_eq!(world.resource::<Seen>().statuses, expected);
 }
 
+#[test]
+fn an_observer_may_take_away_what_it_is_told_of() {
+    for status in [
+        InstanceStatus::ScalingUp,
+        InstanceStatus::Active,
+        InstanceStatus::Draining,
+        InstanceStatus::ScalingDown,
+    ] {
+        let mut world = Setup::default().world();
+        world.add_observer(
+            move |on: On<'_, '_, Insert<InstanceStatus>>,
+                  statuses: Query<'_, '_, &InstanceStatus>,
+                  mut commands: Commands<'_, '_>| {
+                if statuses.get(on.entity) == Ok(&status) {
+                    commands.entity(on.entity).try_despawn();
+                }
+            },
+        );
+        (0..3).for_each(|_| world.submit(5));
+        world.until(1.0);
+        let up = world.scale_up_full(&world.up());
+        check_invariants(&mut world).unwrap();
+        world.until(2.0);
+        if let Some(first) = world.instance(0) {
+            world.scale_down_full(first).unwrap();
+        }
+        check_invariants(&mut world).unwrap();
+        if let Ok(up) = up {
+            let _ = world.cancel_scale_up(up.instance);
+        }
+        let last = world.scale_up_full(&world.up()).map(|up| up.instance);
+        let _ = last.map(|it| world.cancel_scale_up(it));
+        check_invariants(&mut world).unwrap();
+        world.until(50.0);
+    }
+}
+
 fn announce(due: Due<'_, StartUp>, mut seen: ResMut<'_, Seen>) {
     let all = due.iter().map(|(at, entity)| (at.seconds(), entity));
     seen.due.extend(all);

@@ -8,7 +8,7 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::{DeferredWorld, World};
 
-use super::{OnServer, Processors, Server, ServerSku, ServerStatus, UsedBy};
+use super::{OnServer, Processors, Server, ServerSku, ServerStatus, UsedBy, guard};
 
 /// Servers by how many of their processors are free. Brought up to date when it is asked, in time
 /// proportional to the servers that changed since.
@@ -115,15 +115,26 @@ pub(crate) fn free_processors(world: &World, server: Entity) -> u32 {
     u32::try_from(free.count()).unwrap_or(u32::MAX)
 }
 
-/// The hook on the insertion of a [`ServerStatus`], and on its removal.
-pub(super) fn server_changed(mut world: DeferredWorld<'_>, context: HookContext) {
+/// The hook on the insertion and the removal of a [`ServerStatus`].
+pub(super) fn server_status_changed(mut world: DeferredWorld<'_>, context: HookContext) {
     note(&mut world, context.entity);
+    guard::server_status_changed(world, context);
 }
 
-/// The hook on the insertion and the removal of a [`UsedBy`].
-pub(super) fn use_changed(mut world: DeferredWorld<'_>, context: HookContext) {
+/// The hook on the insertion of a [`UsedBy`].
+pub(super) fn use_begins(mut world: DeferredWorld<'_>, context: HookContext) {
+    use_changed(&mut world, context);
+}
+
+/// The hook on the removal or the replacement of a [`UsedBy`].
+pub(super) fn use_ends(mut world: DeferredWorld<'_>, context: HookContext) {
+    use_changed(&mut world, context);
+    guard::unlinked::<UsedBy>(world, context);
+}
+
+fn use_changed(world: &mut DeferredWorld<'_>, context: HookContext) {
     if let Some(&OnServer(server)) = world.get(context.entity) {
-        note(&mut world, server);
+        note(world, server);
     }
 }
 

@@ -10,15 +10,15 @@ use bevy_ecs::world::{DeferredWorld, World};
 use crate::serving::EngineId;
 use crate::time::SimTime;
 
-use super::activation::request_flush;
 use super::log::record;
+use super::start_up::request_flush;
 use super::{
     Clock, EngineHandle, HostedOn, Instance, InstanceStatus, Instances, Ledger, OfApplication,
-    Roster, ScalingAction, ScalingEvent, Server, ServerStatus, Service, TakesServerAlong, Target,
-    servers,
+    OnServer, Roster, ScalingAction, ScalingEvent, Server, ServerStatus, Service, TakesServerAlong,
+    Target, guard, servers,
 };
 
-/// The hook on the removal of an [`Instance`].
+/// The hook on the despawning of an [`Instance`].
 pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContext) {
     let entity = world.entity(context.entity);
     let (Some(&Instance { number }), Some(&OfApplication(application))) =
@@ -26,6 +26,9 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     else {
         return;
     };
+    if world.resource::<Roster>().instance(number) != Some(context.entity) {
+        return;
+    }
     let engine = entity.get::<EngineHandle>().map(EngineHandle::engine);
     let server = entity.get::<HostedOn>().map(HostedOn::server);
     let along = entity.contains::<TakesServerAlong>();
@@ -72,12 +75,15 @@ fn record_crash(
     );
 }
 
-/// The hook on the removal of a [`Server`]. Its relationships despawn its processors and instances.
+/// The hook on the despawning of a [`Server`]. Its relationships despawn its processors and instances.
 pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext) {
     let entity = world.entity(context.entity);
     let Some(&Server { number }) = entity.get() else {
         return;
     };
+    if world.resource::<Roster>().server(number) != Some(context.entity) {
+        return;
+    }
     let crashed = entity.get() != Some(&ServerStatus::ScalingDown);
     let time = world.resource::<Clock>().now();
     if crashed {
@@ -89,7 +95,41 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     world.resource_mut::<Roster>().remove_server(number);
 }
 
-/// The hook on the removal of an [`Application`](super::Application).
+/// The hook on the despawning of a [`Processor`](super::Processor): its server is lost with it, unless
+/// that goes anyway.
+pub(super) fn processor_removed(mut world: DeferredWorld<'_>, context: HookContext) {
+    let Some(&OnServer(server)) = world.get(context.entity) else {
+        return;
+    };
+    world.commands().queue(move |world: &mut World| {
+        if world.get::<Server>(server).is_some() {
+            world.despawn(server);
+        }
+    });
+}
+
+/// The hook on the removal of a [`Service`]: without it there is nothing that the instances serve.
+pub(super) fn service_removed(mut world: DeferredWorld<'_>, context: HookContext) {
+    let instances: Vec<Entity> = world
+        .get::<Instances>(context.entity)
+        .into_iter()
+        .flat_map(Instances::iter)
+        .collect();
+    world.commands().queue(move |world: &mut World| {
+        for instance in instances {
+            let Some(&Instance { number }) = world.get(instance) else {
+                continue;
+            };
+            world.resource_mut::<Ledger>().forget_engine(number);
+            guard::work(world, |world| {
+                world.entity_mut(instance).remove::<EngineHandle>();
+            });
+            world.despawn(instance);
+        }
+    });
+}
+
+/// The hook on the despawning of an [`Application`](super::Application).
 pub(super) fn application_removed(mut world: DeferredWorld<'_>, context: HookContext) {
     let orphans: Vec<Entity> = world
         .get::<Instances>(context.entity)

@@ -10,7 +10,7 @@ use crate::time::SimTime;
 use super::status::{log_instance, set_status};
 use super::{
     Agenda, Clock, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates,
+    Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates, guard,
 };
 
 /// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
@@ -26,7 +26,8 @@ impl WaitingRequests {
 
 /// An instance has spun up: it joins its application, closed to requests as yet.
 pub(super) fn join(world: &mut World, instance: Entity) {
-    if world.get::<StartUp>(instance).is_some() {
+    let joined = world.get::<EngineHandle>(instance).is_some();
+    if !joined && world.get::<StartUp>(instance).is_some() {
         add_engine(world, instance);
     }
 }
@@ -35,13 +36,18 @@ pub(super) fn join(world: &mut World, instance: Entity) {
 pub(super) fn activate(world: &mut World, instance: Entity, at: SimTime) {
     let starting = world.get::<StartUp>(instance).is_some();
     if starting && set_status(world, instance, InstanceStatus::Active, at) {
-        world.entity_mut(instance).remove::<StartUp>();
+        if let Ok(mut entity) = world.get_entity_mut(instance) {
+            entity.remove::<StartUp>();
+        }
         open(world, instance, at);
     }
 }
 
 /// Lets an active instance take requests, and says so in the log.
 pub(super) fn open(world: &mut World, instance: Entity, at: SimTime) {
+    if world.get_entity(instance).is_err() {
+        return;
+    }
     open_engine(world, instance);
     log_instance(world, instance, ScalingAction::ScaleUpComplete, at);
     if let Some(&OfApplication(application)) = world.get(instance) {
@@ -51,9 +57,8 @@ pub(super) fn open(world: &mut World, instance: Entity, at: SimTime) {
 
 /// Lets the scheduler choose an instance.
 pub(super) fn open_engine(world: &mut World, instance: Entity) {
-    let entity = world.entity(instance);
     if let (Some(&EngineHandle(engine)), Some(&OfApplication(application))) =
-        (entity.get(), entity.get())
+        (world.get(instance), world.get(instance))
         && let Some(mut service) = world.get_mut::<Service>(application)
     {
         service.0.open(engine);
@@ -62,7 +67,9 @@ pub(super) fn open_engine(world: &mut World, instance: Entity) {
 
 /// Gives an instance its engine in its application's endpoint.
 pub(super) fn add_engine(world: &mut World, instance: Entity) {
-    let entity = world.entity(instance);
+    let Ok(entity) = world.get_entity(instance) else {
+        return;
+    };
     let (
         Some(&Instance { number }),
         Some(&InstanceRole(role)),
@@ -107,7 +114,9 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
         }
         None => service.0.add_engine(spec),
     };
-    world.entity_mut(instance).insert(EngineHandle(engine));
+    guard::work(world, |world| {
+        world.entity_mut(instance).insert(EngineHandle(engine));
+    });
     world.resource_mut::<Ledger>().join(number, engine);
 }
 

@@ -1,3 +1,5 @@
+//! What a scheduler, a report or a script asks of a fleet.
+
 use std::sync::Arc;
 
 use bevy_ecs::entity::Entity;
@@ -5,9 +7,10 @@ use bevy_ecs::world::World;
 
 use crate::serving::Role;
 
+use super::error::nearest;
 use super::{
-    Application, InstanceRole, InstanceStatus, Instances, Ledger, Roster, ServerCounts,
-    StatusCounts, Stock, Templates,
+    Application, InstanceRole, InstanceStatus, Instances, Ledger, Roster, ScalingError,
+    ServerCounts, StatusCounts, Stock, Templates,
 };
 
 /// How many instances and servers there are, in which status.
@@ -59,4 +62,22 @@ pub(super) fn instances_in(
         .filter(|&instance| world.get(instance) == Some(&status))
         .filter(|&instance| world.get(instance) == Some(&InstanceRole(role)))
         .collect()
+}
+
+/// The application of this name.
+pub(super) fn find_application(world: &World, name: &str) -> Result<Entity, ScalingError> {
+    let known = || {
+        world
+            .resource::<Roster>()
+            .applications()
+            .iter()
+            .filter_map(|&entity| Some((entity, &**world.get::<Application>(entity)?.name())))
+    };
+    known()
+        .find(|&(_, known)| known == name)
+        .map(|(entity, _)| entity)
+        .ok_or_else(|| ScalingError::UnknownApplication {
+            name: name.to_owned(),
+            nearest: nearest(name, known().map(|(_, known)| known)),
+        })
 }

@@ -5,7 +5,7 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use super::Signals;
-use crate::fleet::free::{self, FreeProcessors};
+use crate::fleet::free_processors::{self, FreeProcessors};
 use crate::fleet::{
     EngineHandle, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock, Templates,
     Uses,
@@ -46,7 +46,7 @@ pub(super) fn places(
     choice: &SkuChoice,
     count: usize,
 ) -> Vec<Entity> {
-    free::refresh(world);
+    free_processors::refresh(world);
     let (Some(capacity), Some(templates)) = (
         world.get::<Signals>(application).map(Signals::capacity),
         world.get::<Templates>(application),
@@ -81,7 +81,9 @@ pub(super) fn room(world: &World, application: Entity, role: Role, server: Entit
     let templates = world.get::<Templates>(application);
     let sku = world.get::<ServerSku>(server).map(ServerSku::position);
     match templates.and_then(|templates| templates.processors(role, sku?)) {
-        Some(needed) if needed > 0 => (free::free_processors(world, server) / needed) as usize,
+        Some(needed) if needed > 0 => {
+            (free_processors::free_processors(world, server) / needed) as usize
+        }
         _ => 0,
     }
 }
