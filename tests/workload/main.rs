@@ -8,6 +8,8 @@ mod formats;
 mod limits;
 mod order;
 mod requests;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod synthetic;
 mod time;
 mod traces;

@@ -10,19 +10,8 @@ use proptest::prelude::*;
 use super::{HEADER, all, drain_text, ids, seconds, trace};
 
 /// The folder of published traces, which are not part of this repository.
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 pub(crate) fn shared_traces() -> Option<PathBuf> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = std::env::var_os("FLEETSIM_SHARED").map_or_else(beside, PathBuf::from);
-    let traces = shared.join("traces");
-    if !traces.is_dir() {
-        eprintln!(
-            "skipped: no traces in {}; set FLEETSIM_SHARED",
-            traces.display()
-        );
-        return None;
-    }
-    Some(traces)
+    super::shared::directory().map(|shared| shared.join("traces"))
 }
 
 #[test]
