@@ -111,22 +111,7 @@ const RESTLESS: &str = r#"(
                 tensor_parallelism: 4, start: Servers(1)),
         ],
         scaling: (spin_up: Constant(9.0), scale_up_delay: 2.0, drain: OnIdle, drain_timeout: 14.0),
-        autoscaler: Periodic(interval: 6.7, otherwise: (token: 1), periods: [
-            (from: 0.00, to: 0.05, instances: (token: 2)),
-            (from: 0.10, to: 0.15, instances: (token: 2)),
-            (from: 0.20, to: 0.25, instances: (token: 2)),
-            (from: 0.30, to: 0.35, instances: (token: 2)),
-            (from: 0.40, to: 0.45, instances: (token: 2)),
-            (from: 0.50, to: 0.55, instances: (token: 2)),
-            (from: 0.60, to: 0.65, instances: (token: 2)),
-            (from: 0.70, to: 0.75, instances: (token: 2)),
-            (from: 0.80, to: 0.85, instances: (token: 2)),
-            (from: 0.90, to: 0.95, instances: (token: 2)),
-            (from: 1.00, to: 1.05, instances: (token: 2)),
-            (from: 1.10, to: 1.15, instances: (token: 2)),
-            (from: 1.20, to: 1.25, instances: (token: 2)),
-            (from: 1.30, to: 1.35, instances: (token: 2)),
-        ]),
+        autoscaler: POLICY,
         signals: (scrape_interval: 6.7, scrape_delay: 4.6),
         workload: Synthetic(
             arrivals: Gamma(rate: 6.0, cv: 1.5),
@@ -146,7 +131,20 @@ const RESTLESS: &str = r#"(
 
 #[test]
 fn a_policy_that_never_rests_does_not_keep_a_run_from_ending() {
-    let summary = summary(&Bench::new(RESTLESS).results("out", &["--quiet"]));
+    // Every six seconds one role is to grow and the other to shrink, so that some instance always starts up.
+    let hours = |seconds: i32| f64::from(seconds) / 3600.0;
+    let periods: Vec<String> = (0..330)
+        .map(|number| {
+            let (from, to) = (hours(12 * number), hours(12 * number + 6));
+            format!("(from: {from}, to: {to}, instances: (prompt: 2, token: 1))")
+        })
+        .collect();
+    let policy = format!(
+        "Periodic(interval: 6, otherwise: (prompt: 1, token: 2), periods: [{}])",
+        periods.join(", ")
+    );
+    let scenario = RESTLESS.replace("POLICY", &policy);
+    let summary = summary(&Bench::new(&scenario).results("out", &["--quiet"]));
     let end = summary["end_s"].as_f64().unwrap();
     assert!((3600.0..4000.0).contains(&end), "{end}");
 }

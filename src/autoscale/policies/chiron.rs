@@ -46,7 +46,7 @@ pub struct Chiron {
     pub rules: Rules,
     /// Minimum number of instances of a role. Default 2, below which the code never goes.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
 }
 

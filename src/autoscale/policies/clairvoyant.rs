@@ -53,9 +53,9 @@ pub struct Clairvoyant {
     /// and with 0.7 it is 99.2 %, for 14 % more.
     #[schemars(range(min = 0.01, max = 1))]
     pub utilisation: f64,
-    /// At least so many instances of a role. Default 1.
+    /// Minimum number of instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100,000: as many as it takes.
+    /// Maximum number of instances of a role. Default 100,000: as many as it takes.
     pub max: u32,
     /// What the window that begins with a bin needs, for bins in which anything arrives.
     #[serde(skip)]

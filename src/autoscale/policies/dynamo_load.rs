@@ -91,9 +91,9 @@ pub struct DynamoLoad {
     /// of 80.
     #[schemars(range(min = 0, max = 1))]
     pub sensitivity: f64,
-    /// At least so many instances of a role. Default 1, its `min_endpoint`.
+    /// Minimum number of instances of a role. Default 1, its `min_endpoint`.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     #[schemars(skip)]
@@ -396,7 +396,7 @@ const fn towards(up: bool, down: bool) -> i32 {
     }
 }
 
-/// What the load of each is multiplied by if one of so many goes; none if it is the last.
+/// What the load of each is multiplied by if one of `count` goes; none if it is the last.
 fn consolidated(count: usize) -> Option<f64> {
     (count > 1).then(|| count as f64 / (count as f64 - 1.0))
 }

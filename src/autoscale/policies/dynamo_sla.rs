@@ -59,7 +59,7 @@ pub struct DynamoSla {
     pub max_change: u32,
     /// Minimum number of instances of a role. Default 1, the source's.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     #[schemars(skip)]

@@ -50,9 +50,9 @@ pub struct Forecast {
     /// Seconds for which fewer must be wanted before there are fewer. Default 300, that of a Kubernetes
     /// pod autoscaler: a forecast follows chance, too.
     pub scale_down_delay: SimDuration,
-    /// At least so many instances of a role. Default 1.
+    /// Minimum number of instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     #[schemars(skip)]

@@ -68,7 +68,7 @@ pub struct HeteroScale {
     pub rules: Rules,
     /// Minimum number of `Token` instances. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     cooldowns: Cooldowns,

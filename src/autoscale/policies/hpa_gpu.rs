@@ -53,7 +53,7 @@ pub struct HpaGpu {
     pub in_cooldown: SimDuration,
     /// Minimum number of `Token` or `Mixed` instances. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     cooldowns: Cooldowns,

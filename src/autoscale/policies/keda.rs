@@ -83,7 +83,7 @@ pub struct Fallback {
 /// How the number to fall back to goes with the number that there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum FallbackBehaviour {
-    /// It counts, whatever there is.
+    /// It counts alone.
     #[default]
     Static,
     /// The number that there is counts.
@@ -118,7 +118,7 @@ impl Fallback {
     }
 }
 
-/// Hours of the day in which there are at least so many instances.
+/// Hours of the day with a minimum number of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cron {
@@ -285,7 +285,7 @@ impl Keda {
     }
 }
 
-/// A role as if it had so many instances.
+/// A role as if it had `count` instances.
 fn resized(of: &RoleSnapshot, count: u32) -> RoleSnapshot {
     let mut of = of.clone();
     of.instances = Vec::new();

@@ -70,10 +70,10 @@ pub struct KnativeKpa {
     /// 200 %.
     #[schemars(range(min = 1))]
     pub panic_threshold: f64,
-    /// At most so many times the active instances are wanted. Default 1000.
+    /// The active instances × this are the most that are wanted. Default 1000.
     #[schemars(range(min = 1))]
     pub max_scale_up_rate: f64,
-    /// At least the active instances ÷ so many are wanted. Default 2.
+    /// The active instances ÷ this are the fewest that are wanted. Default 2.
     #[schemars(range(min = 1))]
     pub max_scale_down_rate: f64,
     /// Seconds for which fewer must be wanted before there are fewer. Default 0.
@@ -93,10 +93,10 @@ pub struct KnativeKpa {
     pub scale_to_zero_grace: SimDuration,
     /// Seconds for which the last one stays without activity. Default 0.
     pub scale_to_zero_retention: SimDuration,
-    /// At least so many instances of a role. Default 0, its `min-scale`; the last one only goes if the
+    /// Minimum number of instances of a role. Default 0, its `min-scale`; the last one only goes if the
     /// actuator's `min` is 0, too.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     roles: BTreeMap<Role, State>,

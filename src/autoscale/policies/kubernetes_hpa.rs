@@ -72,9 +72,9 @@ pub struct KubernetesHpa {
     pub scale_up: Behaviour,
     /// How fast instances may be removed.
     pub scale_down: Behaviour,
-    /// At least so many instances of a role. Default 1.
+    /// Minimum number of instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     roles: BTreeMap<Role, Past>,

@@ -50,7 +50,7 @@ pub struct LatencyBased {
     pub idle: Idle,
     /// Minimum number of instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     cooldowns: Cooldowns,

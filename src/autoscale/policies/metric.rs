@@ -70,7 +70,7 @@ pub enum MetricKind {
     Pods,
     /// The mean over the pods as a share of what each has, in whole per cent.
     Utilization,
-    /// One figure, which grows with the load whatever the number of pods; the number follows its ratio.
+    /// One figure of the application, such as a latency; the number follows its ratio.
     Value,
     /// A total of the application, of which each pod is to have its part. It is what KEDA makes of every
     /// queue.

@@ -6,7 +6,7 @@ use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
 
-/// So many instances by the time of day, whatever the load.
+/// A number of instances by the time of day, without regard to the load.
 ///
 /// | | |
 /// |---|---|

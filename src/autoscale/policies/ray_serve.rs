@@ -177,7 +177,7 @@ impl RayServe {
         }
     }
 
-    /// How many so many ongoing requests want of those that run.
+    /// How many instances `total` ongoing requests want, where `running` run.
     fn wanted(&self, running: u32, total: f64) -> u32 {
         let count = f64::from(running);
         let exact = count * (total / (self.target_ongoing_requests * count));

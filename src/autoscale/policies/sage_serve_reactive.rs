@@ -35,9 +35,9 @@ pub struct SageServeReactive {
     /// One fewer below this share of the memory. Default 0.25.
     #[schemars(range(min = 0, max = 1))]
     pub down: f64,
-    /// At least so many instances of a role. Default 2, below which the source never goes.
+    /// Minimum number of instances of a role. Default 2, below which the source never goes.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
 }
 

@@ -45,7 +45,7 @@ pub struct SaturationV1 {
     /// An instance with this share of its KV cache in use is saturated. Default 0.8.
     #[schemars(range(min = 0.01, max = 1))]
     pub kv_threshold: f64,
-    /// An instance with so many requests waiting is saturated. Default 5.
+    /// An instance with this many requests waiting is saturated. Default 5.
     #[schemars(range(min = 0))]
     pub queue_threshold: f64,
     /// The share of the KV cache to have to spare. Default 0.1.
@@ -56,9 +56,9 @@ pub struct SaturationV1 {
     pub queue_spare: f64,
     /// Seconds over which the highest value counts. Default 60, its `max_over_time[1m]`.
     pub peak_window: SimDuration,
-    /// At least so many instances of a role. Default 1.
+    /// Minimum number of instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     looks: BTreeMap<u64, VecDeque<Look>>,

@@ -56,7 +56,7 @@ pub struct SaturationV2 {
     /// The share of the KV cache that counts as supply. Default 0.8.
     #[schemars(range(min = 0.01, max = 1))]
     pub kv_threshold: f64,
-    /// With so many requests waiting, what an instance holds is all that it can compute. Default 5.
+    /// With this many requests waiting, what an instance holds is all that it can compute. Default 5.
     #[schemars(range(min = 0))]
     pub queue_threshold: f64,
     /// More where demand is above this share of the supply. Default 0.85.
@@ -65,9 +65,9 @@ pub struct SaturationV2 {
     /// Fewer where demand is below this share of the supply. Default 0.7.
     #[schemars(range(min = 0.01, max = 1))]
     pub scale_down: f64,
-    /// At least so many instances of a role. Default 1.
+    /// Minimum number of instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     roles: BTreeMap<Role, Known>,

@@ -45,7 +45,7 @@ pub struct Threshold {
     pub cooldown: SimDuration,
     /// Minimum number of active instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     /// When an instance was last added or removed; the start counts as such a time.
     #[serde(skip)]

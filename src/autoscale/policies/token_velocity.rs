@@ -53,9 +53,9 @@ pub struct TokenVelocity {
     /// Kubernetes pod autoscaler: half a minute of arrivals is often few by chance, and an instance given
     /// up takes a start-up to come back.
     pub scale_down_delay: SimDuration,
-    /// At least so many instances of a role. Default 1.
+    /// Minimum number of instances of a role. Default 1.
     pub min: u32,
-    /// At most so many instances of a role. Default 100.
+    /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
     wishes: BTreeMap<Role, Wishes>,
