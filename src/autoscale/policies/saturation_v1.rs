@@ -20,8 +20,8 @@ use crate::time::{SimDuration, SimTime};
 /// `queue_spare`, or with none left, one more. One fewer if, with the load of n spread over n − 1, both
 /// are still spare, n being those that are not saturated and at least 2. While there are not as many as
 /// were asked for last, or not all of them show their metrics, it asks for the same again: on a rise it adds
-/// one for each start-up, however many are missing. A number that cannot be had is asked for again without
-/// end.
+/// one for each start-up, however many are missing. A number that the actuator refused is asked for once
+/// more, and then what there is counts.
 ///
 /// | | |
 /// |---|---|
@@ -62,9 +62,9 @@ pub struct SaturationV1 {
     pub max: u32,
     #[serde(skip)]
     looks: BTreeMap<u64, VecDeque<Look>>,
-    /// What was asked for last.
+    /// What was asked for last, and whether it was asked for again though nothing was under way.
     #[serde(skip)]
-    asked: BTreeMap<Role, u32>,
+    asked: BTreeMap<Role, (u32, bool)>,
 }
 
 /// An instance as it was once seen.
@@ -120,7 +120,11 @@ impl Policy for SaturationV1 {
         for of in signals.roles() {
             let spare = self.spare(of);
             let current = of.current();
-            let asked = self.asked.get(&of.role).copied().unwrap_or(current);
+            let last = self.asked.get(&of.role).copied();
+            let (asked, repeated) = last.unwrap_or((current, false));
+            let under_way = of.measured != current || of.draining > 0;
+            let refused = repeated && !under_way;
+            let asked = if refused { current } else { asked };
             let settled = asked == current && of.measured == current;
             let count = if !settled || current == 0 {
                 asked
@@ -136,7 +140,8 @@ impl Policy for SaturationV1 {
                 false => format!("{asked} asked for, {} show their metrics", of.measured),
             };
             let count = count.clamp(self.min, self.max);
-            self.asked.insert(of.role, count);
+            let repeated = asked != current && !under_way;
+            self.asked.insert(of.role, (count, repeated));
             desired.exactly(of.role, count, reason);
         }
     }
