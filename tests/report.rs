@@ -290,6 +290,7 @@ fn a_run_of_nothing_has_null_for_what_is_not_known() {
             name: "idle".into(),
             statistics: ApplicationStatistics::default(),
             instances: Vec::new(),
+            step_times: Vec::new(),
         }],
         ..RunRecord::default()
     };
@@ -419,6 +420,7 @@ fn run(application: &str) -> RunRecord {
                 token_busy_s: 0.0,
                 peak: 2,
             }],
+            step_times: Vec::new(),
         }],
         servers: vec![ServerUsage {
             sku: Arc::new(Sku {

@@ -400,8 +400,7 @@ fn install<P: Policy>(
     decider.pass(now);
     let first = decider.next();
     let delay = of.signals.scrape_delay;
-    let models = &checked.catalog().models;
-    let memory = models.get(&of.model).map(|model| ModelMemory {
+    let memory = of.model_in(checked.catalog()).map(|model| ModelMemory {
         weights: model.weights_bytes,
         token: model.kv_bytes_per_token(),
     });

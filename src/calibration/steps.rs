@@ -72,7 +72,7 @@ fn of_group(target: &Target, rows: &[&StepRow], catalog: &Catalog) -> Result<Fit
             let model = places[&(row.tp, row.dp)];
             Point {
                 model,
-                shape: row.shape(models[model].window()),
+                shape: BatchShape::measured(row, models[model].window()),
                 seconds: row.ms / 1e3,
                 held_out: row.held_out,
             }

@@ -1,9 +1,11 @@
 use std::fmt;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, Model, Precision};
+use super::{Catalog, Model, Precision, ProfileKey, Speeds};
+use crate::measured::StepRow;
 
 /// What a processor and an engine reach of the data sheet's speeds, and what they take beside.
 ///
@@ -222,6 +224,39 @@ impl Catalog {
         }
         let set = self.set(Basis::Everything, "*", "*", "*", precision)?;
         Some(set.chosen(LayerUsed::Global))
+    }
+
+    /// The rows of a table of step times for a model on a processor under a server.
+    #[must_use]
+    pub fn step_rows(
+        &self,
+        path: &Path,
+        of: &ProfileKey,
+        server: &str,
+        precision: Precision,
+    ) -> Vec<&StepRow> {
+        let rows = self.step_tables.get(path).map(|it| it.as_slice());
+        let entry = self.processors.get(&of.processor);
+        let same = entry.and_then(|it| it.same_as.as_deref());
+        let here = |row: &&StepRow| {
+            row.model == of.model
+                && (row.gpu == of.processor || Some(row.gpu.as_str()) == same)
+                && row.engine == server
+                && row.precision.parse() == Ok(precision)
+                && row.tp == of.tensor_parallelism
+                && row.dp == 1
+        };
+        rows.unwrap_or_default().iter().filter(here).collect()
+    }
+
+    /// The speeds of a processor, or of the entry that is the same GPU.
+    #[must_use]
+    pub fn speeds(&self, processor: &str) -> Option<&Speeds> {
+        let entry = self.processors.get(processor)?;
+        match (&entry.speeds, &entry.same_as) {
+            (None, Some(other)) => self.processors.get(other)?.speeds.as_ref(),
+            (speeds, _) => speeds.as_ref(),
+        }
     }
 
     fn set(

@@ -9,10 +9,13 @@ mod model;
 mod precision;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::measured::StepRow;
 
 pub use architecture::{Architecture, Attention, LinearAttention, Mlp, Parameters, Window};
 pub use coefficients::{Basis, Chosen, CoefficientSet, Coefficients, Layer, LayerUsed};
@@ -34,6 +37,8 @@ pub struct Catalog {
     pub profiles: BTreeMap<ProfileKey, Arc<Profile>>,
     /// Fitted coefficients of the step model `Roofline`.
     pub coefficients: Vec<CoefficientSet>,
+    /// Measured step times of the step model `Table`, by the path that a scenario names.
+    pub step_tables: BTreeMap<PathBuf, Arc<Vec<StepRow>>>,
 }
 
 /// What a profile was measured on.

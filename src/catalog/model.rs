@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, Parameters, Precision};
+use super::{Architecture, KvPrecision, Parameters, Precision};
 
 /// A model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -121,6 +121,21 @@ impl Model {
             self.weights_bytes = bytes;
         }
         self
+    }
+
+    /// The model with its weights and its KV cache in these precisions; without an architecture, as it is.
+    #[must_use]
+    pub fn stored(&self, weights: Option<Precision>, kv: KvPrecision) -> Self {
+        let mut stored = self.clone();
+        if let Some(precision) = weights.and_then(|it| self.precision(Some(it)))
+            && let Some(bytes) = self.weights_in(precision)
+        {
+            stored.weights_bytes = bytes;
+        }
+        if self.architecture.is_some() {
+            stored.bytes_per_value = kv.bytes();
+        }
+        stored
     }
 
     /// Parameters, computed from the dimensions; `None` without an architecture.

@@ -6,7 +6,8 @@ use clap::Args;
 use super::shell::{Failure, print};
 use super::warn::Telling;
 use crate::autoscale::PolicyRegistry;
-use crate::scenario::{CheckedScenario, Diagnostics, Workload};
+use crate::scenario::{Application, CheckedScenario, Diagnostics, Template, Workload};
+use crate::serving::Priced;
 use crate::warning::Warnings;
 use crate::workload::{self, IdleStretch};
 
@@ -93,6 +94,26 @@ fn traces(checked: &CheckedScenario, warnings: &mut Warnings) -> Result<(), Diag
     }
 }
 
+/// What the step times of a template rest on, on each SKU that can carry it.
+fn step_times(checked: &CheckedScenario, of: &Application, template: &Template) -> String {
+    let catalog = checked.catalog();
+    let mut text = String::new();
+    if of.performance.precisions().is_none() {
+        return text;
+    }
+    for entry in &checked.scenario().fleet {
+        let Some(sku) = catalog.skus.get(&entry.sku) else {
+            continue;
+        };
+        let tensor = template.tensor_parallelism;
+        let priced = Priced::new(&of.performance, catalog, &of.model, &sku.processor, tensor);
+        if let Ok(priced) = priced {
+            let _ = writeln!(text, "      on {}: {priced}", entry.sku);
+        }
+    }
+    text
+}
+
 /// What a scenario would build.
 fn describe(file: &str, checked: &CheckedScenario) -> String {
     let scenario = checked.scenario();
@@ -124,6 +145,7 @@ fn describe(file: &str, checked: &CheckedScenario) -> String {
             let instances = counted(count, &format!("{:?} instance", template.role));
             let processors = counted(template.processors() as usize, "processor");
             let _ = writeln!(text, "    {instances} at the start, {processors} each");
+            text += &step_times(checked, application, template);
         }
     }
     let (actions, faults) = (scenario.actions.len(), scenario.faults.len());

@@ -9,7 +9,7 @@ use super::shell::{Failure, print};
 use crate::catalog::{Catalog, Layer};
 use crate::measured::import::Served;
 use crate::report::ResultsDirectory;
-use crate::validation::{Measurements, Options, tables, validate, write_csv};
+use crate::validation::{Measurements, Options, markdown, tables, validate, write_csv};
 
 /// Compare measurements of real servers with simulations of them, row by row
 #[derive(Debug, Args)]
@@ -34,6 +34,9 @@ pub(super) struct Validate {
     /// Replace results that are there already
     #[arg(long)]
     overwrite: bool,
+    /// Print the tables in Markdown, for a page
+    #[arg(long)]
+    markdown: bool,
 }
 
 /// The layers of coefficients by the names on the command line.
@@ -116,6 +119,9 @@ impl Validate {
             let page = crate::report::validation_page(&validated);
             let path = results.path().join("validation.html");
             std::fs::write(path, page).map_err(Failure::running)?;
+        }
+        if self.markdown {
+            return print(&markdown(&validated));
         }
         let mut text = tables(&validated);
         for file in &measurements.others {

@@ -295,19 +295,14 @@ impl Fit {
             )?,
         };
         let memory_bytes = u64::from(needed).saturating_mul(kind.processor().memory_bytes);
-        let weights_bytes = catalog
-            .models
-            .get(site.model)
-            .map_or(0, |it| it.weights_bytes);
+        let model = application.model_in(catalog);
+        let weights_bytes = model.as_ref().map_or(0, |it| it.weights_bytes);
         let engine = template.engine.on(&EngineHardware {
             gpu: &sku.processor,
             gpu_memory_bytes: kind.processor().memory_bytes,
             processors: needed,
             weights_bytes,
-            kv_bytes_per_token: catalog
-                .models
-                .get(site.model)
-                .map_or(1, |it| it.kv_bytes_per_token()),
+            kv_bytes_per_token: model.map_or(1, |it| it.kv_bytes_per_token()),
         });
         Ok(Self {
             engine,

@@ -154,14 +154,12 @@ fn add_application(
     named: &NamedKinds,
 ) -> Result<(), InstallError> {
     let (catalog, seed) = (checked.catalog(), checked.scenario().seed);
-    let model =
-        catalog
-            .models
-            .get(&application.model)
-            .ok_or_else(|| InstallError::NotInCatalog {
-                what: "model",
-                name: application.model.clone(),
-            })?;
+    let model = application
+        .model_in(catalog)
+        .ok_or_else(|| InstallError::NotInCatalog {
+            what: "model",
+            name: application.model.clone(),
+        })?;
     let name = &application.name;
     let templates = Templates::new(
         application,
@@ -177,6 +175,15 @@ fn add_application(
             application: name.clone(),
             error,
         })?;
+    let users = workload::Users::new(spec, seed, name).map_err(|error| InstallError::Workload {
+        application: name.clone(),
+        error,
+    })?;
+    // Users send their first requests themselves.
+    let arrivals = match users {
+        Some(_) => Box::new(std::iter::empty()),
+        None => arrivals,
+    };
     let config = EndpointConfig {
         weights_bytes: model.weights_bytes,
         kv_bytes_per_token: model.kv_bytes_per_token(),
@@ -187,6 +194,10 @@ fn add_application(
     let endpoint = match named.router(config.random.clone()) {
         Some((router, gib_per_s)) => Endpoint::with_router(config, router, gib_per_s, arrivals),
         None => Endpoint::new(config, arrivals),
+    };
+    let endpoint = match users {
+        Some(users) => endpoint.with_users(users),
+        None => endpoint,
     };
     let bundle = (
         Application {

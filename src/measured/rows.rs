@@ -44,6 +44,8 @@ pub struct Row {
     pub output_tokens: f64,
     /// How lengths spread: `fixed`, `uniform 0.8-1.0 ..`, `sharegpt`.
     pub lengths: String,
+    /// Tokens at the start of each prompt that others of its group have, too.
+    pub shared_prefix_tokens: Option<u32>,
     /// Tokens of each prompt that are in the prefix cache.
     pub cached_tokens: Option<u32>,
     /// The engine's token budget of a step.
@@ -243,6 +245,7 @@ impl Row {
             prompt_tokens: tokens("prompt_tokens")?,
             output_tokens: tokens("output_tokens")?,
             lengths: text("lengths"),
+            shared_prefix_tokens: line.count("shared_prefix_tokens")?,
             cached_tokens: line.count("cached_tokens")?,
             max_batch_tokens: line.count("max_batch_tokens")?.filter(|&it| it > 0),
             max_seqs: line.count("max_seqs")?.filter(|&it| it > 0),

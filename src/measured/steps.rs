@@ -2,7 +2,6 @@ use std::path::Path;
 
 use super::MeasuredError;
 use super::table::{Line, Table};
-use crate::serving::BatchShape;
 
 /// The measured time of one step, or the median of many.
 ///
@@ -156,39 +155,5 @@ impl StepRow {
             kind,
             held_out,
         })
-    }
-
-    /// Its batch, for a model with windows of so many tokens.
-    #[must_use]
-    pub fn shape(&self, window: Option<u64>) -> BatchShape {
-        let mut shape = BatchShape::default();
-        if self.kind == StepKind::PrefillBatch {
-            for _ in 0..self.decode_seqs {
-                shape.add_chunk(0, self.context as u64, window);
-            }
-            return shape;
-        }
-        if matches!(self.kind, StepKind::Decode | StepKind::Mixed) {
-            shape.decodes = self.decode_seqs.into();
-            // A request finds its context, and adds a token.
-            let found = f64::from(self.decode_seqs) * self.context;
-            shape.decode_context = found.round() as u64 + shape.decodes;
-        }
-        let tokens = u64::from(self.prefill_tokens);
-        if self.kind != StepKind::Decode && tokens > 0 {
-            let chunks = match self.kind {
-                StepKind::Mixed if self.context > 0.0 => {
-                    let count = (f64::from(self.prefill_tokens) / self.context).round();
-                    (count as u64).clamp(1, tokens)
-                }
-                _ => 1,
-            };
-            for chunk in 0..chunks {
-                let part = |n: u64| n * tokens / chunks;
-                let new = part(chunk + 1) - part(chunk);
-                shape.add_chunk(self.prefill_context.into(), new, window);
-            }
-        }
-        shape
     }
 }

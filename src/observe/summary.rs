@@ -9,6 +9,7 @@ use super::requests::{
 use super::scaling::ScalingCounts;
 use super::usage::{InstanceUsage, ServerUsage};
 use crate::scenario::Role;
+use crate::serving::StepTimes;
 use crate::time::SimTime;
 use crate::warning::Warnings;
 
@@ -46,6 +47,8 @@ pub struct ApplicationRecord {
     pub statistics: ApplicationStatistics,
     /// The time of its instances; one row for each role, SKU and size that there was.
     pub instances: Vec<InstanceUsage>,
+    /// What its step times rest on, where that is a roofline.
+    pub step_times: Vec<StepTimes>,
 }
 
 impl RunRecord {
@@ -145,6 +148,7 @@ impl ApplicationRecord {
                     mean: mean(usage.seconds(), end),
                 })
                 .collect(),
+            step_times: self.step_times.clone(),
         }
     }
 }
@@ -265,6 +269,9 @@ pub struct ApplicationSummary {
     pub vllm: Option<VllmSummary>,
     /// The time of its instances by role, SKU and size.
     pub instances: Vec<InstanceSummary>,
+    /// What its step times rest on, by template and SKU; only where that is a roofline or a table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub step_times: Vec<StepTimes>,
 }
 
 /// Instances of one role, on one SKU, of one size.

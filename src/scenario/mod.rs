@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 use crate::catalog::Catalog;
 use crate::document::{self, Document, Source};
+use crate::measured::StepRow;
 use crate::warning::{Warning, Warnings};
 
 pub use crate::document::{Diagnostics, Position, Problem};
@@ -374,6 +375,25 @@ impl Unfinished {
                     let message = format!("cannot read {}: {error}", file.display());
                     let problem = Problem::new(format!("catalog[{index}]"), message)
                         .help("paths are relative to the scenario file");
+                    place(problems, vec![problem]);
+                }
+            }
+        }
+        for (index, application) in self.scenario.applications.iter().enumerate() {
+            let Performance::Table { path, .. } = &application.performance else {
+                continue;
+            };
+            let file = self.directory.join(path);
+            match StepRow::read(&file) {
+                Ok(rows) => {
+                    self.hash
+                        .text(&std::fs::read_to_string(&file).unwrap_or_default());
+                    let tables = &mut self.catalog.step_tables;
+                    tables.insert(path.clone(), Arc::new(rows));
+                }
+                Err(error) => {
+                    let path = format!("applications[{index}].performance.path");
+                    let problem = Problem::new(path, error.to_string());
                     place(problems, vec![problem]);
                 }
             }

@@ -25,5 +25,5 @@ pub use queue::{Entry, Id, Key, LeastIndex};
 pub use registry::ServingRegistry;
 pub use step::{
     BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Performance,
-    PerformanceError, Roofline, StepModel, Steps, Table, Terms,
+    PerformanceError, Priced, Roofline, StepModel, StepTimes, Steps, Table, Terms,
 };

@@ -13,6 +13,7 @@ use crate::fleet::{
 };
 use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, Sampler, ScalingCounts};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
+use crate::serving::StepTimes;
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 
@@ -88,6 +89,8 @@ pub struct Simulation {
     scaling: ScalingCounts,
     /// Those of the scenario.
     warnings: Warnings,
+    /// What step times rest on, by application.
+    step_times: Vec<Vec<StepTimes>>,
     pace: Pace,
 }
 
@@ -137,6 +140,10 @@ impl Simulation {
             stopped: None,
             scaling: ScalingCounts::default(),
             warnings,
+            step_times: {
+                let of = |it| StepTimes::of(it, checked);
+                scenario.applications.iter().map(of).collect()
+            },
             pace: Pace::default(),
         })
     }
@@ -378,6 +385,11 @@ impl Simulation {
                 name,
                 statistics,
                 instances,
+                step_times: self
+                    .step_times
+                    .get_mut(application.index())
+                    .map(std::mem::take)
+                    .unwrap_or_default(),
             });
         }
         let warnings = self.warnings();

@@ -31,8 +31,12 @@ pub(super) struct Planned {
     pub(super) arrival_s: f64,
     /// Tokens of its prompt.
     pub(super) prompt: u32,
-    /// Of these, those that stand in the prefix cache.
+    /// Of these, those that stand in the prefix cache once an equal prompt was computed.
     pub(super) cached: u32,
+    /// Of these, those that prompts of the same group have in common.
+    pub(super) shared: u32,
+    /// Which of the prompts that are sent over and over it is.
+    pub(super) text: u32,
     /// Tokens of its answer.
     pub(super) output: u32,
 }
@@ -254,16 +258,29 @@ fn is_impossible(row: &Row, of: &Setup<'_>) -> bool {
 }
 
 /// A rate for a hundred seconds, at most 2,000 requests; the first quarter is not counted.
+///
+/// A run that begins with an empty prefix cache is simulated from its first request on: the load
+/// generator sends a hundred prompts over and over, and the first of each is computed in full.
 fn open(row: &Row, case: &mut Case) -> Result<(), String> {
     const SECONDS: f64 = 100.0;
     const MOST: f64 = 2000.0;
+    const LONGEST: f64 = 20_000.0;
+    const TEXTS: usize = 100;
     let rate = row
         .request_rate
         .ok_or_else(|| "rate or parallelism not stated".to_owned())?;
-    let count = (rate * SECONDS).clamp(1.0, MOST) as usize;
+    let begins = ["stage 0", "whole"].iter().any(|it| row.notes.contains(it));
+    let cold = row
+        .requests
+        .filter(|&count| begins && row.cached_tokens.is_some() && f64::from(count) <= LONGEST);
+    let count = match cold {
+        Some(count) => count as usize,
+        None => (rate * SECONDS).clamp(1.0, MOST) as usize,
+    };
     let prompt = whole(row.prompt_tokens);
     let output = (row.output_tokens as u32).max(1);
     let cached = row.cached_tokens.unwrap_or(0).min(prompt - 1);
+    let shared = row.shared_prefix_tokens.unwrap_or(0).min(cached);
     let mut random = Stream::new(0, &format!("validation/{}", row.id));
     let mut now = 0.0;
     case.requests = (0..count)
@@ -277,11 +294,19 @@ fn open(row: &Row, case: &mut Case) -> Result<(), String> {
                 arrival_s,
                 prompt,
                 cached,
+                shared,
+                text: match cold {
+                    Some(_) => (number % TEXTS) as u32,
+                    None => 0,
+                },
                 output,
             }
         })
         .collect();
-    case.uncounted = count / 4;
+    case.uncounted = match cold {
+        Some(_) => 0,
+        None => count / 4,
+    };
     Ok(())
 }
 
@@ -314,6 +339,8 @@ fn closed(row: &Row, case: &mut Case, chats: &Chats) -> Result<(), String> {
             arrival_s: 0.0,
             prompt,
             cached: 0,
+            shared: 0,
+            text: 0,
             output,
         })
         .collect();

@@ -22,7 +22,7 @@ use crate::measured::{Arrivals, Figures, MeasuredError, Replay, Row, StepRow, Ta
 pub use errors::Errors;
 pub use frontend::Frontend;
 pub(crate) use replays::Rerun;
-pub use summary::{ErrorSpread, Figure, Grouping, skipped, tables, worst, write_csv};
+pub use summary::{ErrorSpread, Figure, Grouping, markdown, skipped, tables, worst, write_csv};
 
 /// A measured row and what its simulation shows, or why there is none.
 #[derive(Clone, Debug)]

@@ -111,6 +111,8 @@ fn case_of(
                 arrival_s: it.arrival_s,
                 prompt: it.prompt_tokens,
                 cached: 0,
+                shared: 0,
+                text: 0,
                 output: it.output_tokens,
             })
             .collect(),

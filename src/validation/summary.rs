@@ -293,3 +293,38 @@ pub fn write_csv(validated: &[Validated], to: impl std::io::Write) -> Result<(),
     writer.flush()?;
     Ok(())
 }
+
+/// The same tables in Markdown, for a page that says how far simulations are off.
+#[must_use]
+pub fn markdown(validated: &[Validated]) -> String {
+    let mut text = String::new();
+    for grouping in Grouping::ALL {
+        let _ = writeln!(
+            text,
+            "### {}\n\nAbsolute error in %: mean (median; 90th percentile; bias).\n",
+            grouping.title()
+        );
+        text += "| rows | |";
+        for figure in Figure::ALL {
+            let _ = write!(text, " {} |", figure.name());
+        }
+        text += "\n|---|---|";
+        text += &"---|".repeat(Figure::ALL.len());
+        text.push('\n');
+        for (name, rows) in grouping.groups(validated) {
+            let _ = write!(text, "| {name} | {} |", rows.len());
+            for figure in Figure::ALL {
+                let cell = ErrorSpread::of(rows.iter().copied(), figure)
+                    .map_or_else(String::new, |it| self::cell(&it));
+                let _ = write!(text, " {cell} |");
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text += "### Left out\n\n| why | rows |\n|---|---|\n";
+    for (reason, count) in skipped(validated) {
+        let _ = writeln!(text, "| {reason} | {count} |");
+    }
+    text
+}

@@ -5,6 +5,7 @@ use crate::random::Stream;
 use crate::scenario::Lengths;
 
 /// A distribution of lengths, ready to draw from.
+#[derive(Clone, Debug)]
 pub(super) enum Sampler {
     Constant(u32),
     LogNormal {

@@ -37,6 +37,7 @@ mod timestamp;
 mod trace;
 #[cfg(feature = "compression")]
 mod unpack;
+mod users;
 mod write;
 
 pub use arrival::{Arrival, ArrivalStream};
@@ -52,4 +53,5 @@ pub use statistics::{
     GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,
 };
 pub use trace::{TraceReading, TraceStream};
+pub use users::Users;
 pub use write::{TraceWriter, write_splitwise};

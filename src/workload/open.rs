@@ -6,13 +6,15 @@ use super::limits::Limits;
 use super::repeat::Passes;
 use super::synthetic::Synthetic;
 use super::trace::{Trace, TraceReading};
+use super::users::Users;
 use crate::random::Stream;
 use crate::scenario::Workload;
 
 /// Opens an application's workload. Paths are relative to `directory`.
 ///
 /// A generator draws from the random streams `workload/<application>/arrivals`,
-/// `…/prompt_tokens` and `…/output_tokens` under `seed`; a trace draws nothing.
+/// `…/prompt_tokens` and `…/output_tokens` under `seed`; a trace draws nothing. Of a closed loop the
+/// stream has the first request of each user: the others come as requests end ([`Users`]).
 ///
 /// ```
 /// use fleetsim::scenario::{Arrivals, Lengths, Shape, Workload};
@@ -95,5 +97,10 @@ pub fn open(
             )?;
             Ok(Box::new(limits.apply(generator)?))
         }
+        // What comes later depends on when these end: `Users` says it to the endpoint.
+        Workload::Users { .. } => match Users::new(spec, seed, application)? {
+            Some(users) => Ok(users.known()),
+            None => Ok(Box::new(std::iter::empty())),
+        },
     }
 }

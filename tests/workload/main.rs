@@ -13,6 +13,7 @@ mod shared;
 mod synthetic;
 mod time;
 mod traces;
+mod users;
 
 use std::path::{Path, PathBuf};
 

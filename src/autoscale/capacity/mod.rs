@@ -184,10 +184,10 @@ impl CapacityModel {
             }
             Some(model)
         });
-        let model = checked.catalog().models.get(&of.model);
+        let model = of.model_in(checked.catalog());
         let bandwidth = of.scheduler.transfer_gib_per_s();
         let transfer = |gib_per_s: f64| {
-            let bytes = model?.kv_bytes_per_token();
+            let bytes = model.as_ref()?.kv_bytes_per_token();
             (bytes > 0).then(|| gib_per_s * GIB / bytes as f64)
         };
         Self {
@@ -340,7 +340,7 @@ impl Fit {
         let catalog = checked.catalog();
         let sku = catalog.skus.get(sku)?;
         let processor = catalog.processors.get(&sku.processor)?;
-        let model = catalog.models.get(&of.model)?;
+        let model = of.model_in(catalog)?;
         let processors = template.processors().max(1);
         let performance = Performance::new(
             &of.performance,

@@ -1,11 +1,15 @@
 //! An application: what it serves, and what its users were promised.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use ron::value::RawValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::open::{Term, open_enum};
 use super::{Role, Scaling, Scheduler, Start, Template, Workload};
+use crate::catalog::{Catalog, KvPrecision, Layer, Model, Precision};
 use crate::scenario::{Actuator, Signals};
 use crate::time::SimDuration;
 
@@ -49,6 +53,17 @@ pub struct Application {
 }
 
 impl Application {
+    /// Its model with the weights and the KV cache as its performance has them; nothing, if the catalog
+    /// does not have it.
+    #[must_use]
+    pub fn model_in(&self, catalog: &Catalog) -> Option<Arc<Model>> {
+        let model = catalog.models.get(&self.model)?;
+        let Some((weights, kv)) = self.performance.precisions() else {
+            return Some(Arc::clone(model));
+        };
+        Some(Arc::new(model.stored(weights, kv)))
+    }
+
     /// The positions of the templates of a role, in the order in which scale-up tries them on a SKU: as
     /// written, but those that start on another SKU by name last.
     #[must_use]
@@ -90,7 +105,7 @@ impl JsonSchema for RawPolicy {
 }
 
 /// How long an iteration takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, remote = "Self")]
 #[schemars(remote = "Performance")]
 pub enum Performance {
@@ -124,13 +139,97 @@ pub enum Performance {
         #[schemars(range(min = 0))]
         context_token: f64,
     },
+    /// From the model's dimensions and the processor's data sheet, with fitted coefficients.
+    Roofline {
+        /// The server whose coefficients are used. Default `Vllm`.
+        #[serde(default)]
+        server: ServerKind,
+        /// The coefficients that may be used. Default `Auto`, the best that there are.
+        #[serde(default)]
+        layer: Layer,
+        /// How the weights are stored. Default: as they are published.
+        #[serde(default)]
+        precision: Option<Precision>,
+        /// How the KV cache is stored: the memory that it takes. Default `Bf16`.
+        #[serde(default)]
+        kv_precision: KvPrecision,
+        /// No step is shorter, in seconds: the host's share. Default 0.
+        #[serde(default)]
+        minimum: SimDuration,
+    },
+    /// Step times of your own, interpolated; beyond them, with the slope of the roofline.
+    Table {
+        /// A CSV file of step times, relative to the scenario file.
+        path: PathBuf,
+        /// The server whose rows, and whose coefficients, are used. Default `Vllm`.
+        #[serde(default)]
+        server: ServerKind,
+        /// How the weights are stored. Default: as they are published.
+        #[serde(default)]
+        precision: Option<Precision>,
+        /// How the KV cache is stored: the memory that it takes. Default `Bf16`.
+        #[serde(default)]
+        kv_precision: KvPrecision,
+    },
     /// One that is not built in, by its name in a registry.
     #[serde(skip)]
     #[schemars(skip)]
     Named(Term),
 }
 
-open_enum!(Performance: "Profile", "Constant", "Linear");
+/// A program that serves models, as measurements name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum ServerKind {
+    /// vLLM.
+    #[default]
+    Vllm,
+    /// SGLang.
+    Sglang,
+    /// TensorRT-LLM.
+    Trtllm,
+}
+
+impl ServerKind {
+    /// The name in tables of measurements and coefficients.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::Trtllm => "trtllm",
+        }
+    }
+}
+
+impl Performance {
+    /// The precision of the weights of a model: the one asked for, or the published one.
+    #[must_use]
+    pub fn precision_of(&self, model: &Model) -> Precision {
+        let asked = self.precisions().and_then(|(weights, _)| weights);
+        model.precision(asked).unwrap_or_default()
+    }
+
+    /// The precisions of weights and KV cache that it is for; nothing where it has none of its own.
+    #[must_use]
+    pub const fn precisions(&self) -> Option<(Option<Precision>, KvPrecision)> {
+        match *self {
+            Self::Roofline {
+                precision,
+                kv_precision,
+                ..
+            }
+            | Self::Table {
+                precision,
+                kv_precision,
+                ..
+            } => Some((precision, kv_precision)),
+            Self::Profile | Self::Constant { .. } | Self::Linear { .. } | Self::Named(_) => None,
+        }
+    }
+}
+
+open_enum!(Performance: "Profile", "Constant", "Linear", "Roofline", "Table");
 
 /// What users were promised. A request meets the objective when it meets every limit given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::random::Delay;
 use crate::time::{SimDuration, SimTime};
 
-pub use application::{Application, Performance, RawPolicy, Slo};
+pub use application::{Application, Performance, RawPolicy, ServerKind, Slo};
 pub use instances::{Drain, Engine, Role, Scaling, SchedulingPolicy, Start, Template};
 pub use limits::{EngineLimits, KvMemory};
 #[cfg(feature = "cli")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::random::Delay;
 use crate::time::SimTime;
 
 /// Where requests come from.
@@ -70,6 +71,22 @@ pub enum Workload {
         /// At most so many requests. Default: no limit; then `window` or `end` must give one.
         #[serde(default)]
         requests: Option<u64>,
+    },
+    /// A closed loop: users that send the next request when the last has ended, all from time zero on.
+    Users {
+        /// How many they are. Required.
+        #[schemars(range(min = 1))]
+        users: u32,
+        /// At most so many requests of all users together. Default: no limit; then `end` must give one.
+        #[serde(default)]
+        requests: Option<u64>,
+        /// The pause between an answer and the next request. Default `Constant(0.0)`.
+        #[serde(default)]
+        think: Delay,
+        /// Lengths of prompts, in tokens. Required.
+        prompt_tokens: Lengths,
+        /// Lengths of outputs, in tokens. Required.
+        output_tokens: Lengths,
     },
 }
 

@@ -7,6 +7,8 @@ use crate::scenario::{Application, EngineHardware, Performance, Template, VllmCo
 enum Misfit {
     Processors { needed: u32, there: u32 },
     Memory { weights: u64, memory: u64 },
+    Speeds(String),
+    Rows(ProfileKey),
     Profile(ProfileKey),
     Engine(String),
 }
@@ -97,6 +99,18 @@ impl Check<'_> {
                 format!("the engine cannot run: {wrong}"),
                 "the options of `Vllm` have the meanings of vLLM's".to_owned(),
             ),
+            Misfit::Speeds(processor) => (
+                format!("the processor `{processor}` has no speeds in the catalog"),
+                "give it `speeds`, or the entry that is `same_as` it, in a catalog file".to_owned(),
+            ),
+            Misfit::Rows(key) => (
+                format!(
+                    "the table has no step of `{model}` on `{}` with tensor_parallelism {} in this \
+                     precision",
+                    key.processor, key.tensor_parallelism
+                ),
+                "add rows of it, or use performance: Roofline()".to_owned(),
+            ),
             Misfit::Profile(key) => (
                 format!(
                     "there is no measured profile of `{model}` on `{}` with tensor_parallelism {}",
@@ -118,7 +132,7 @@ fn misfit(
 ) -> Option<Misfit> {
     let sku = catalog.skus.get(sku)?;
     let processor = catalog.processors.get(&sku.processor)?;
-    let model = catalog.models.get(&application.model)?;
+    let model = application.model_in(catalog)?;
     let needed = template.processors();
     if needed > sku.processors {
         let there = sku.processors;
@@ -146,8 +160,21 @@ fn misfit(
         processor: sku.processor.clone(),
         tensor_parallelism: template.tensor_parallelism,
     };
-    let profiled = needed > 0 && application.performance == Performance::Profile;
-    (profiled && !catalog.profiles.contains_key(&key)).then_some(Misfit::Profile(key))
+    if needed > 0 && application.performance == Performance::Profile {
+        let there = catalog.profiles.contains_key(&key);
+        return (!there).then_some(Misfit::Profile(key));
+    }
+    if let Performance::Table { path, server, .. } = &application.performance
+        && needed > 0
+        && catalog.speeds(&key.processor).is_some()
+    {
+        let precision = application.performance.precision_of(&model);
+        let rows = catalog.step_rows(path, &key, server.name(), precision);
+        return rows.is_empty().then_some(Misfit::Rows(key));
+    }
+    let priced = application.performance.precisions().is_some();
+    (priced && catalog.speeds(&key.processor).is_none())
+        .then(|| Misfit::Speeds(key.processor.clone()))
 }
 
 fn profiles_of(catalog: &Catalog, model: &str) -> String {

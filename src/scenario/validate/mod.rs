@@ -150,7 +150,22 @@ impl<'a> Check<'a> {
                 );
             }
             let models = self.catalog.models.keys().map(String::as_str);
-            self.known(format!("{path}.model"), "model", &application.model, models);
+            let known = self.known(format!("{path}.model"), "model", &application.model, models);
+            let model = self.catalog.models.get(&application.model);
+            if known
+                && application.performance.precisions().is_some()
+                && model.is_some_and(|it| it.architecture.is_none())
+            {
+                let message = format!(
+                    "`{}` has no architecture in the catalog, and the roofline needs its dimensions",
+                    application.model
+                );
+                self.report(
+                    format!("{path}.performance"),
+                    message,
+                    "take a model of `fleetsim list models` with its parameters, or add an architecture",
+                );
+            }
             self.delay(
                 &format!("{path}.scaling.spin_up"),
                 &application.scaling.spin_up,

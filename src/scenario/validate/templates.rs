@@ -13,11 +13,19 @@ impl Check<'_> {
                 if let Start::Sku(sku) = &template.start {
                     self.fleet_sku(format!("{path}.start[0]"), Some(sku));
                 }
-                let profiled = application.performance == Performance::Profile;
-                if profiled && template.pipeline_parallelism > 1 {
+                let reason = match application.performance {
+                    Performance::Profile => Some("there are no measured profiles of pipelines"),
+                    Performance::Roofline { .. } | Performance::Table { .. } => {
+                        Some("the roofline knows no pipelines")
+                    }
+                    Performance::Constant { .. } | Performance::Linear { .. } => None,
+                };
+                if let Some(reason) = reason
+                    && template.pipeline_parallelism > 1
+                {
                     self.report(
                         format!("{path}.pipeline_parallelism"),
-                        "there are no measured profiles of pipelines",
+                        reason,
                         "use pipeline_parallelism: 1, or performance: Constant(..)",
                     );
                     self.hopeless.insert((index, number));

@@ -47,6 +47,25 @@ impl Check<'_> {
                     );
                 }
             }
+            Workload::Users {
+                requests,
+                think,
+                prompt_tokens,
+                output_tokens,
+                ..
+            } => {
+                self.delay(&format!("{path}.think"), think);
+                self.lengths(&format!("{path}.prompt_tokens"), prompt_tokens);
+                self.lengths(&format!("{path}.output_tokens"), output_tokens);
+                if requests.is_none() && self.scenario.end.is_none() {
+                    let message = "these users never stop";
+                    self.report(
+                        path,
+                        message,
+                        "give it `requests`, or the scenario an `end`",
+                    );
+                }
+            }
         }
     }
 

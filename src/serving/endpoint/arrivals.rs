@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use crate::time::SimTime;
-use crate::workload::{Arrival, ArrivalStream, WorkloadError};
+use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
 /// What is to come: a workload, and what a host hands over.
 pub(crate) struct Arrivals {
@@ -15,6 +15,8 @@ pub(crate) struct Arrivals {
     /// Requests handed over so far.
     handed_over: u64,
     pub(crate) error: Option<WorkloadError>,
+    /// Who sends a request when another ends.
+    users: Option<Users>,
 }
 
 impl Arrivals {
@@ -26,6 +28,7 @@ impl Arrivals {
             in_order: VecDeque::new(),
             handed_over: 0,
             error: None,
+            users: None,
         };
         arrivals.advance();
         arrivals
@@ -40,6 +43,23 @@ impl Arrivals {
             in_order: of.in_order.clone(),
             handed_over: of.handed_over,
             error: of.error.clone(),
+            users: of.users.clone(),
+        }
+    }
+
+    /// Lets users send requests, the first of each at time zero.
+    pub(crate) fn add_users(&mut self, mut users: Users) {
+        for arrival in users.first() {
+            self.submit(arrival);
+        }
+        self.users = Some(users);
+    }
+
+    /// A request ended, or was refused: its user may send another.
+    pub(crate) fn ended(&mut self, now: SimTime, refused: bool) {
+        let users = self.users.as_mut();
+        if let Some(next) = users.and_then(|it| it.after(now, refused)) {
+            self.submit(next);
         }
     }
 

@@ -23,7 +23,7 @@ mod withdrawal;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::time::SimTime;
-use crate::workload::{Arrival, ArrivalStream, WorkloadError};
+use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
 use arrivals::Arrivals;
 use events::{Event, Events};
@@ -184,6 +184,14 @@ impl Endpoint {
         }
     }
 
+    /// The endpoint with users that send a request each, and the next when it has ended. A host
+    /// hands over requests with numbers that they do not use: theirs count from 0.
+    #[must_use]
+    pub fn with_users(mut self, users: Users) -> Self {
+        self.arrivals.add_users(users);
+        self
+    }
+
     /// Hands over a request, from a host that makes its own. The order of handing over is free.
     ///
     /// # Errors
@@ -265,6 +273,7 @@ impl Endpoint {
             let record = self.record(id, outcome, None);
             self.ended.push(record);
             self.requests.remove(id);
+            self.arrivals.ended(self.now, true);
         } else if !self.dispatch_as(id, &view) {
             self.counts.waiting += 1;
             self.waiting.push_back(id);

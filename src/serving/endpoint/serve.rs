@@ -201,6 +201,7 @@ impl Endpoint {
         self.router.on(&Event::Left { engine });
         let record = self.record(id, Outcome::Completed, Some(self.now));
         self.ended.push(record);
+        self.arrivals.ended(self.now, false);
         self.requests.remove(id);
         self.router.on(&Event::MemoryReleased {
             engine,

@@ -2,6 +2,7 @@
 
 mod constant;
 mod linear;
+mod measured;
 mod performance;
 mod profile;
 mod roofline;
@@ -12,7 +13,7 @@ use std::fmt::Debug;
 
 pub use constant::ConstantTime;
 pub use linear::Linear;
-pub use performance::{Performance, PerformanceError};
+pub use performance::{Performance, PerformanceError, Priced, StepTimes};
 pub use profile::{Curves, InvalidCurve};
 pub use roofline::{NoRoofline, Roofline, Terms};
 pub use steps::Steps;

@@ -1,8 +1,14 @@
+use std::fmt;
 use std::sync::Arc;
 
-use super::{BatchShape, ConstantTime, Curves, InvalidCurve, Linear, StepModel, Steps};
-use crate::catalog::{Catalog, ProfileKey};
-use crate::scenario;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Roofline,
+    StepModel, Steps, Table,
+};
+use crate::catalog::{Catalog, Layer, Parallelism, ProfileKey};
+use crate::scenario::{self, CheckedScenario, ServerKind};
 
 /// The step model of an engine. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -37,9 +43,153 @@ pub enum PerformanceError {
     /// A step model that is not built in has none for this combination, or is not known.
     #[error("{0}")]
     Named(String),
+    /// The catalog lacks what a roofline needs.
+    #[error(transparent)]
+    NoRoofline(#[from] NoRoofline),
+    /// The measured steps cannot be interpolated.
+    #[error(transparent)]
+    NoTable(#[from] NoTable),
     /// A coefficient is out of its range.
     #[error("`{0}` of the step time must be finite and {1}")]
     InvalidCoefficient(&'static str, &'static str),
+}
+
+/// A step model that is made of a roofline, and what it rests on.
+#[derive(Clone, Debug)]
+pub enum Priced {
+    /// The roofline alone.
+    Roofline(Roofline),
+    /// Measured steps, and how many they are.
+    Table(Table, usize),
+}
+
+impl Priced {
+    /// The model that a scenario asks for with `Roofline` or `Table`.
+    ///
+    /// # Errors
+    /// Where the catalog lacks dimensions, speeds or rows for it; or it asks for another model.
+    pub fn new(
+        spec: &scenario::Performance,
+        catalog: &Catalog,
+        model: &str,
+        processor: &str,
+        tensor_parallelism: u32,
+    ) -> Result<Self, PerformanceError> {
+        let known = catalog
+            .models
+            .get(model)
+            .ok_or_else(|| NoRoofline::Unknown {
+                kind: "model",
+                name: model.to_owned(),
+            })?;
+        let precision = spec.precision_of(known);
+        let roofline = |server: ServerKind, layer: Layer| {
+            Roofline::new(
+                catalog,
+                known,
+                processor,
+                server.name(),
+                precision,
+                Parallelism::tensor(tensor_parallelism),
+                layer,
+            )
+        };
+        let key = || ProfileKey {
+            model: model.to_owned(),
+            processor: processor.to_owned(),
+            tensor_parallelism,
+        };
+        match spec {
+            scenario::Performance::Roofline {
+                server,
+                layer,
+                minimum,
+                ..
+            } => {
+                let roofline = roofline(*server, *layer)?.with_minimum(minimum.seconds());
+                Ok(Self::Roofline(roofline))
+            }
+            scenario::Performance::Table { path, server, .. } => {
+                let roofline = roofline(*server, Layer::Auto)?;
+                let rows = catalog.step_rows(path, &key(), server.name(), precision);
+                let window = roofline.window();
+                let steps = rows
+                    .iter()
+                    .map(|row| (BatchShape::measured(row, window), row.ms / 1e3));
+                let count = rows.len();
+                Ok(Self::Table(Table::new(roofline, steps)?, count))
+            }
+            _ => Err(PerformanceError::NoProfile(key())),
+        }
+    }
+}
+
+/// What the step times of a template's instances rest on, on one SKU.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepTimes {
+    /// The position of the template.
+    pub template: usize,
+    /// The SKU.
+    pub sku: String,
+    /// The layer of coefficients: `own:serving`, `generic:h100-sxm/vllm` and the like; `table` of own steps.
+    pub layer: String,
+    /// The mean error of the coefficients on points that they were not fitted on, in per cent, where known.
+    pub error_percent: Option<f64>,
+}
+
+impl StepTimes {
+    /// Those of an application's templates on every SKU of the fleet that can carry them; none for step
+    /// times that do not rest on a roofline.
+    #[must_use]
+    pub fn of(application: &scenario::Application, checked: &CheckedScenario) -> Vec<Self> {
+        let catalog = checked.catalog();
+        let mut all = Vec::new();
+        if application.performance.precisions().is_none() {
+            return all;
+        }
+        for (position, template) in application.instances.iter().enumerate() {
+            for entry in &checked.scenario().fleet {
+                let Some(sku) = catalog.skus.get(&entry.sku) else {
+                    continue;
+                };
+                let priced = Priced::new(
+                    &application.performance,
+                    catalog,
+                    &application.model,
+                    &sku.processor,
+                    template.tensor_parallelism,
+                );
+                let (layer, error_percent) = match priced {
+                    Ok(Priced::Roofline(it)) => (it.layer().to_string(), it.error_percent()),
+                    Ok(Priced::Table(..)) => ("table".to_owned(), None),
+                    Err(_) => continue,
+                };
+                all.push(Self {
+                    template: position,
+                    sku: entry.sku.clone(),
+                    layer,
+                    error_percent,
+                });
+            }
+        }
+        all
+    }
+}
+
+impl fmt::Display for Priced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Roofline(roofline) => write!(f, "{roofline}"),
+            Self::Table(table, rows) => {
+                write!(f, "table of {rows} steps, beyond them {}", table.roofline())?;
+                // So few leave wide gaps, and a fitted roofline has none.
+                if *rows < 12 {
+                    f.write_str("; few steps: `fleetsim calibrate` fits the roofline to them")?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Performance {
@@ -91,6 +241,13 @@ impl Performance {
                     Ok(curves) => Ok(Self::Profile(Arc::new(curves))),
                     Err(error) => Err(PerformanceError::InvalidCurve { key, error }),
                 }
+            }
+            scenario::Performance::Roofline { .. } | scenario::Performance::Table { .. } => {
+                let priced = Priced::new(spec, catalog, model, processor, tensor_parallelism)?;
+                Ok(Self::Model(match priced {
+                    Priced::Roofline(roofline) => Arc::new(roofline),
+                    Priced::Table(table, _) => Arc::new(table),
+                }))
             }
         }
     }

@@ -10,7 +10,7 @@ pub use terms::Terms;
 
 use super::{BatchShape, StepModel, Steps};
 use crate::catalog::{
-    Catalog, Coefficients, Layer, LayerUsed, Model, Parallelism, Precision, Processor, Speeds,
+    Catalog, Coefficients, Layer, LayerUsed, Model, Parallelism, Precision, Speeds,
 };
 
 /// A step time from a model's dimensions and a processor's data sheet.
@@ -158,7 +158,15 @@ impl Roofline {
         parallelism: Parallelism,
         layer: Layer,
     ) -> Result<Self, NoRoofline> {
-        let speeds = speeds(catalog, processor)?;
+        if !catalog.processors.contains_key(processor) {
+            return Err(NoRoofline::Unknown {
+                kind: "processor",
+                name: processor.to_owned(),
+            });
+        }
+        let speeds = catalog
+            .speeds(processor)
+            .ok_or_else(|| NoRoofline::NoSpeeds(processor.to_owned()))?;
         let no_architecture = || NoRoofline::NoArchitecture(model.name.clone());
         let precision = model
             .precision(Some(precision))
@@ -286,23 +294,6 @@ impl StepModel for Roofline {
     fn window(&self) -> Option<u64> {
         (self.constants.windowed_layers > 0.0).then_some(self.constants.window as u64)
     }
-}
-
-/// The speeds of a processor, or of the entry that is the same GPU.
-fn speeds<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Speeds, NoRoofline> {
-    let entry = |name: &str| -> Result<&'a Processor, NoRoofline> {
-        let found = catalog.processors.get(name);
-        found.map(AsRef::as_ref).ok_or_else(|| NoRoofline::Unknown {
-            kind: "processor",
-            name: name.to_owned(),
-        })
-    };
-    let mut processor = entry(name)?;
-    if let (None, Some(other)) = (&processor.speeds, &processor.same_as) {
-        processor = entry(other)?;
-    }
-    let speeds = processor.speeds.as_ref();
-    speeds.ok_or_else(|| NoRoofline::NoSpeeds(name.to_owned()))
 }
 
 impl Constants {
