@@ -267,6 +267,7 @@ fn hours_cost_and_energy_follow_from_the_catalog() {
         applications: vec![ApplicationRecord {
             name: "chat".into(),
             statistics: ApplicationStatistics::default(),
+            step_times: Vec::new(),
             instances: vec![InstanceUsage {
                 role: Role::Prompt,
                 sku: "dgx".into(),

@@ -87,6 +87,7 @@ impl Users {
             time,
             prompt_tokens: draw(&mut self.prompt_tokens),
             output_tokens: draw(&mut self.output_tokens),
+            details: None,
         })
     }
 

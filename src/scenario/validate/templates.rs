@@ -18,7 +18,9 @@ impl Check<'_> {
                     Performance::Roofline { .. } | Performance::Table { .. } => {
                         Some("the roofline knows no pipelines")
                     }
-                    Performance::Constant { .. } | Performance::Linear { .. } => None,
+                    Performance::Constant { .. }
+                    | Performance::Linear { .. }
+                    | Performance::Named(_) => None,
                 };
                 if let Some(reason) = reason
                     && template.pipeline_parallelism > 1
