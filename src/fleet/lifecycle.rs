@@ -59,10 +59,6 @@ pub(super) fn add_systems(schedule: &mut Schedule) {
     ));
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a system takes its parameters by value"
-)]
 fn retire_idle_instances(
     (ledger, roster): (Res<'_, Ledger>, Res<'_, Roster>),
     mut applications: Query<'_, '_, (&mut Service, &mut IdleDrains)>,
