@@ -62,7 +62,7 @@ impl Check<'_> {
             Delay::Constant(length) => self.length(&format!("{path}[0]"), *length),
             Delay::Uniform { max, .. } => self.length(&format!("{path}.max"), *max),
             Delay::Normal { mean, .. } | Delay::Exponential { mean } => {
-                self.length(&format!("{path}.mean"), *mean)
+                self.length(&format!("{path}.mean"), *mean);
             }
         }
     }

@@ -7,6 +7,10 @@ use super::{
 use crate::time::SimTime;
 
 /// An engine of an endpoint: those of the hot path stand in place, all others behind a pointer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the engines of the hot path are read without a pointer between"
+)]
 #[derive(Clone, Debug)]
 pub(crate) enum AnyEngine {
     Batching(BatchingEngine),
