@@ -1,5 +1,7 @@
 //! The built-in catalog, and the user's files on top of it.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use fleetsim::catalog::{Attention, Catalog, MemoryUse, Parallelism, Precision, ProfileKey};
 use fleetsim::scenario::CheckedScenario;
 

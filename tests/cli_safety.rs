@@ -1,5 +1,7 @@
 //! What users give by mistake, and what happens to results when something comes in between.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

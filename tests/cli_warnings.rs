@@ -1,6 +1,8 @@
 //! What is likely a mistake: told on standard error with its place, kept in the summary, an error with
 //! `--strict`.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -1,6 +1,8 @@
 //! Engines, routers and step models of one's own: scenarios name them, and what is wrong with them is told
 //! at its place.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::sync::Arc;
 
 use fleetsim::Registry;

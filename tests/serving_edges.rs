@@ -226,7 +226,11 @@ fn a_request_that_can_never_fit_is_turned_away() {
                 (None, None)
             );
         }
-        let fitting: Vec<Arrival> = arrivals.iter().cloned().filter(fits).collect();
+        let fitting: Vec<Arrival> = arrivals
+            .iter()
+            .filter(|&arrival| fits(arrival))
+            .cloned()
+            .collect();
         let alone = fleet.serve(&fitting);
         assert_eq!(served, alone.iter().collect::<Vec<_>>(), "{fleet:?}");
     }

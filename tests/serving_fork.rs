@@ -1,5 +1,7 @@
 //! Copies of an endpoint that go on by themselves.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod serving_support;
 
 use fleetsim::serving::{Endpoint, RequestRecord};

@@ -290,7 +290,8 @@ proptest! {
         let mut handed: Vec<_> = order.into_iter().zip(case.arrivals.iter().cloned()).collect();
         let streamed: Vec<Arrival> = handed
             .iter()
-            .filter_map(|((_, streamed), arrival)| streamed.then(|| arrival.clone()))
+            .filter(|((_, streamed), _)| *streamed)
+            .map(|(_, arrival)| arrival.clone())
             .collect();
         handed.sort_by_key(|&(key, _)| key);
 

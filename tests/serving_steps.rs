@@ -1,6 +1,8 @@
 //! Steps whose time depends on what is in the KV cache: timelines worked out by hand, and runs of steps
 //! beside the same steps one by one.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod serving_support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The step model `Roofline` against cases computed elsewhere, and runs of it against single steps.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -153,9 +155,11 @@ proptest! {
         let roofline = Roofline::of(&catalog, model, processor, "vllm", parallelism)
             .unwrap()
             .with_minimum(minimum);
-        let mut first = BatchShape::default();
-        first.decodes = decodes;
-        first.decode_context = decodes * mean + decodes / 2;
+        let first = BatchShape {
+            decodes,
+            decode_context: decodes * mean + decodes / 2,
+            ..BatchShape::default()
+        };
         let (mut done, mut pieces) = (0, 0);
         while done < count {
             let start = first.after_decodes(done);

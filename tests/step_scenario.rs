@@ -1,5 +1,7 @@
 //! Scenarios whose step times come from the roofline, or from a table of the user's own.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::fs;
 
 use fleetsim::scenario::CheckedScenario;

@@ -1,5 +1,7 @@
 //! The step model `Table`: at its knots, between them, beyond them, and in runs.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use fleetsim::catalog::{Catalog, Parallelism};
 use fleetsim::serving::{BatchShape, NoTable, Roofline, StepModel, Table};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Measurements of real servers, read, simulated and compared; coefficients fitted to them.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -84,7 +84,7 @@ fn rows_of_other_applications_are_passed_over() {
     assert_eq!(all.count(), 3);
 
     let (arrivals, error) = drain_text(
-        &text[..text.len() - 7].replace("chat", "talk"),
+        text[..text.len() - 7].replace("chat", "talk"),
         TraceFormat::REQUESTS,
     );
     let error = error.expect("none is left").to_string();
