@@ -64,11 +64,11 @@
 //! The order within a tick is a public contract, [`fleet::TickSet`]:
 //!
 //! 1. `Serve`: the clock moves; every endpoint serves up to the new instant.
-//! 2. `Faults`: what goes wrong goes wrong.
+//! 2. `Faults`: faults happen.
 //! 3. `Lifecycle`: servers get ready; instances join, become active, retire.
 //! 4. `Sense`: signals are read.
 //! 5. `Decide`: policies say how many instances they want.
-//! 6. `Act`: scripted actions, and whoever turns decisions into scaling verbs.
+//! 6. `Act`: scripted actions, and the actuator that turns decisions into scaling verbs.
 //! 7. `Observe`: recorders write down how things stand.
 //!
 //! A host may put systems of its own into any of them, and have ticks end where it needs one by way of

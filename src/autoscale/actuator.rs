@@ -44,7 +44,7 @@ impl Actuator {
     }
 }
 
-/// What is to be done with a role: so many more, or fewer, after every rule has had its say.
+/// The change of a role's instances, after every rule was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Plan {
     up: u32,

@@ -248,7 +248,7 @@ pub struct SeasonalNaive {
 }
 
 impl SeasonalNaive {
-    /// With a season of so many values, at least 1.
+    /// With a season of `season` values, at least 1.
     #[must_use]
     pub fn new(season: usize) -> Self {
         Self {
@@ -332,7 +332,7 @@ pub struct HoltWinters {
 
 impl HoltWinters {
     /// With the weights of the latest value in the level, of the latest change in the trend and of the
-    /// latest value in the season, which has so many values, at least 1.
+    /// latest value in the season of at least 1 value.
     #[must_use]
     pub fn new(alpha: f64, beta: f64, gamma: f64, season: usize) -> Self {
         Self {

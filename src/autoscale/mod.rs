@@ -8,7 +8,7 @@
 //!
 //! The actuator
 //! - keeps a role within its limits, and waits out its cool-downs;
-//! - restores what is missing from a role's minimum, whatever the policy says;
+//! - restores what is missing from a role's minimum, regardless of the policy;
 //! - gives up start-ups, the newest first, before it drains what is active;
 //! - drains the least loaded first, unless told otherwise;
 //! - starts instances on free processors of servers that are there, then of those being provisioned,

@@ -125,9 +125,9 @@ pub struct InvalidParameter {
 pub enum Desire {
     /// As many as there are.
     Keep,
-    /// So many that start up or are active.
+    /// A number of instances that start up or are active.
     Exactly(u32),
-    /// So many more, or fewer, than start up or are active at that instant.
+    /// A change from those that start up or are active at that instant.
     Change(i32),
 }
 
@@ -143,12 +143,12 @@ impl DesiredInstances {
         self.want(role, Desire::Keep, reason);
     }
 
-    /// Wants so many that start up or are active.
+    /// Wants a number of instances that start up or are active.
     pub fn exactly(&mut self, role: Role, count: u32, reason: impl Into<Cow<'static, str>>) {
         self.want(role, Desire::Exactly(count), reason);
     }
 
-    /// Wants so many more, or fewer, whatever starts up already.
+    /// Wants more or fewer instances than start up or are active.
     pub fn change(&mut self, role: Role, by: i32, reason: impl Into<Cow<'static, str>>) {
         self.want(role, Desire::Change(by), reason);
     }

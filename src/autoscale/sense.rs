@@ -64,7 +64,7 @@ impl Scraper {
     }
 }
 
-/// Notes the requests that ended in this tick: whoever drains them comes later.
+/// Notes the requests that ended in this tick, before a recorder drains them.
 pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &mut Scraper)>) {
     for (service, mut signals, mut scraper) in &mut applications {
         let counts = service.0.counts();

@@ -49,7 +49,7 @@ pub(super) const FEW: [Parameter; 4] = [
 pub(super) const REPLAY: [Parameter; 3] =
     [Parameter::Flops, Parameter::Bandwidths, Parameter::Step];
 
-/// All that this model has on so many processors a layer.
+/// The counts of this model on these processors.
 pub(super) fn all(model: &Model, tensor: u32) -> Vec<Parameter> {
     let mut all = vec![
         Parameter::Flops,

@@ -1,6 +1,6 @@
 //! The method of Nelder and Mead, for functions without slopes.
 
-/// The best numbers found in about so many evaluations, from a simplex of one more point than numbers.
+/// The best numbers found in about `evaluations`, by the simplex of Nelder and Mead.
 pub(super) fn minimise(
     function: impl Fn(&[f64]) -> f64,
     start: Vec<Vec<f64>>,

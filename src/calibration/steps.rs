@@ -9,7 +9,7 @@ use crate::serving::{BatchShape, Roofline, StepModel};
 
 /// With fewer points than this, four numbers are fitted.
 const ENOUGH: usize = 12;
-/// Up to so many points, each is left out in turn; beyond, a third of them at once.
+/// Up to this number of points each is left out in turn; beyond it, a third at once.
 const LEAVE_ONE_OUT: usize = 30;
 /// How much a number away from where it was costs, beside squared relative errors.
 const RIDGE: f64 = 0.03;

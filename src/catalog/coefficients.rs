@@ -160,7 +160,7 @@ impl fmt::Display for LayerUsed {
 pub struct Chosen {
     /// The coefficients.
     pub values: Coefficients,
-    /// Whose they are.
+    /// What they were fitted on.
     pub layer: LayerUsed,
     /// Their mean error on points that they were not fitted on, in per cent, where known.
     pub error_percent: Option<f64>,

@@ -101,7 +101,7 @@ fn short_name(name: Option<&str>) -> String {
         .to_owned()
 }
 
-/// How requests came: at a rate, or in a loop of so many users; else all at once.
+/// How requests came: at a rate, or in a loop of users; else all at once.
 fn arrivals(row: &mut Row, rate: Option<f64>, users: Option<f64>, poisson: bool) {
     let users = users.filter(|&it| it >= 1.0).map(|it| it as u32);
     match (rate.filter(|&it| it > 0.0), users) {

@@ -27,7 +27,7 @@ pub struct Replay {
     pub precision: String,
     /// Tensor parallelism.
     pub tp: u32,
-    /// Data parallelism: every so many requests go to one rank.
+    /// Data parallelism: the number of ranks that share the requests.
     pub dp: u32,
     /// The engine's limit of requests that run at once, in a rank.
     pub max_seqs: u32,

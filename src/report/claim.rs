@@ -39,7 +39,7 @@ impl Claim {
                     path: directory.to_owned(),
                 });
             }
-            // Whoever held it before may have removed it in between; a file system without locks has
+            // The holder before may have removed it in between; a file system without locks has
             // none to wait for.
             if file.exists() {
                 return Ok(Self { file, _lock: lock });
@@ -50,7 +50,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // What is left behind keeps nobody away.
+        // A file left behind locks nobody out.
         _ = fs::remove_file(&self.file);
     }
 }

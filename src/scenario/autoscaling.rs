@@ -62,10 +62,10 @@ impl Actuator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// At least so many. Default 1: with 0, requests wait for a whole start-up after each pause. A role
+    /// Minimum number of instances. Default 1: with 0, requests wait for a whole start-up after each pause. A role
     /// that is only kept in reserve needs 0.
     pub min: u32,
-    /// At most so many. Default: no limit but that of the SKUs.
+    /// Maximum number of instances. Default: no limit but that of the SKUs.
     pub max: Option<u32>,
 }
 

@@ -6,7 +6,7 @@ use super::queue::Id;
 pub struct EngineId(pub(crate) u32);
 
 impl EngineId {
-    /// So many there may ever be at one endpoint.
+    /// The largest number of engines ever at one endpoint.
     pub(crate) const MOST: u32 = super::queue::MOST;
 
     pub(crate) const fn index(self) -> usize {

@@ -20,13 +20,15 @@ use crate::warning::{Warning, Warnings};
 pub use run::News;
 use tick_length::Pace;
 
-/// A run in which requests wait, and nothing is on its way to serve them, goes on for so many seconds
-/// if there is a policy that may yet add something: longer than any usual cool-down. So does one whose
-/// requests have all ended, if a policy does not let the fleet come to rest.
+/// Seconds for which a run goes on while requests wait, nothing starts up and a policy may yet add something.
+///
+/// It is longer than any usual cool-down. The same holds for a run whose requests have all ended while a
+/// policy still scales.
 const PATIENCE: SimDuration = SimDuration::saturating(3600.0);
 
-/// A policy that scales without end while requests wait is given so many seconds in which none of them
-/// is served: longer than any server takes to come.
+/// Seconds that a policy may scale while requests wait and none of them is served.
+///
+/// It is longer than any server takes to start.
 const LONG_PATIENCE: SimDuration = SimDuration::saturating(86_400.0);
 
 /// Why a scenario cannot be run.
@@ -178,7 +180,7 @@ impl Simulation {
 
     /// Runs one tick, then clears the world's trackers of removed components. False when the run is over: at the scenario's `end` or, without one, when
     /// nothing is left to do, or nothing that waits can ever be served: at once, or after an hour in
-    /// which a policy did nothing about it. A policy that scales for ever is stopped an hour after the
+    /// which a policy did nothing about it. A policy that never stops scaling is stopped an hour after the
     /// last request has ended, or after a day in which it scaled and none that waits was served.
     ///
     /// Some ten thousand requests end in a tick at most, so that taking rows after each holds few,

@@ -31,7 +31,7 @@ pub struct Contest<'a> {
 
 /// Why a contender has no figures.
 enum Missed {
-    /// The contest came to an end before.
+    /// The contest ended before.
     Stopped,
     Failed(String),
 }

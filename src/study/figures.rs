@@ -40,7 +40,7 @@ pub struct Figures {
     /// by the [`CapacityModel`](crate::autoscale::CapacityModel), instances used to the full. `None`
     /// when the workload could not be read ahead.
     pub under_provisioned: Option<f64>,
-    /// Start-ups begun, start-ups given up and drains begun, by whatever asked for them.
+    /// Start-ups begun, start-ups cancelled and drains begun, by any cause.
     pub scaling_actions: u64,
     /// How often the scaling turned round.
     pub flapping: Flapping,

@@ -347,7 +347,7 @@ fn closed(row: &Row, case: &mut Case, chats: &Chats) -> Result<(), String> {
     Ok(())
 }
 
-/// Lengths of so many requests, the same everywhere: no random number is drawn.
+/// Lengths of `count` requests, without random numbers: the same everywhere.
 fn lengths(row: &Row, count: usize, chats: &Chats) -> Result<Vec<(u32, u32)>, String> {
     let (prompt, output) = (row.prompt_tokens, row.output_tokens);
     if row.lengths.starts_with("uniform 0.8-1.0") {

@@ -44,7 +44,7 @@ impl Rerun {
     }
 }
 
-/// Every so many requests, as many as there are ranks.
+/// Requests of one rank: every `ranks`th.
 fn of_one_rank(replay: &Replay) -> Vec<Replayed> {
     let ranks = replay.dp.max(1) as usize;
     replay.requests.iter().step_by(ranks).copied().collect()
@@ -59,7 +59,7 @@ fn felt_in_run(of: &Replayed) -> Felt {
     }
 }
 
-/// Simulates one rank of a run, which gets every so many of its requests, each at its own time.
+/// Simulates one rank of a run, which gets its share of the requests, each at its own time.
 pub(super) fn of_replay(replay: &Replay, catalog: &Catalog, layer: Layer) -> Validated {
     let requests = of_one_rank(replay);
     let result = case_of(replay, &requests, catalog, layer).and_then(|case| {

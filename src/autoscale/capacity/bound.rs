@@ -98,7 +98,7 @@ impl Work {
     }
 }
 
-/// The highest bound found, when an instance of each kind costs so much a second.
+/// The highest bound found, with the cost per second of each kind of instance.
 fn least(fits: &[Fit], costs: &[f64], work: &Work) -> f64 {
     let kinds: Vec<Kind> = fits
         .iter()

@@ -78,7 +78,7 @@ impl Mix {
         }
     }
 
-    /// So many such requests a second.
+    /// The demand of `requests_per_s` such requests.
     #[must_use]
     pub fn at(&self, requests_per_s: f64) -> Demand {
         let prompt_tokens_per_s = requests_per_s * self.prompt_tokens;
@@ -103,7 +103,7 @@ impl Amount {
         }
     }
 
-    /// The demand when so much arrives within a time; over no time at all, none.
+    /// The demand of arrivals within a time; over no time, none.
     #[must_use]
     pub fn over(&self, time: SimDuration) -> Demand {
         let rate = |count: u64| match time > SimDuration::ZERO {

@@ -40,7 +40,7 @@ pub(super) struct InstanceModel {
     pub(super) kv_tokens: u64,
 }
 
-/// Iterations in which so many prompts take part.
+/// Iterations in which these prompts take part.
 struct Prompts {
     /// Requests whose prompts one such iteration does.
     requests: f64,
@@ -157,7 +157,7 @@ impl InstanceModel {
         })
     }
 
-    /// The most token tasks that batch and memory hold beside so many prompts.
+    /// The most token tasks that batch and memory hold beside `prompts`.
     fn most_tasks(&self, mix: Mix, prompts: u64) -> u64 {
         let free = self.kv_tokens as f64 - prompts as f64 * (mix.weighted_prompt_tokens + 1.0);
         let held = mix.prompt_tokens + mix.output_tokens;

@@ -317,7 +317,7 @@ impl RoleModel {
 }
 
 impl Fit {
-    /// What an instance takes of a full server that does so much: dollars an hour, or watts.
+    /// An instance's share of a full server: dollars an hour, or watts.
     fn expense(&self, priced: bool, does: &Capacity) -> f64 {
         let share = 1.0 / f64::from(self.per_server);
         match self.sku.price_per_hour.filter(|_| priced) {

@@ -16,9 +16,9 @@ use crate::time::SimDuration;
 /// At each decision the forecaster learns the requests a second of the interval. It is asked for every
 /// interval until an instance ordered at the next decision would be active; the highest of these rates,
 /// and the one just seen, goes through the [capacity model](crate::autoscale::capacity) at the mean
-/// lengths of the requests of late. So an instance is ordered when it will be needed one start-up
+/// lengths of recent requests. So an instance is ordered when it will be needed one start-up
 /// later, and goes only when it will not be needed again before a new one could be there: until then
-/// keeping it costs no more. There are as many as at the most within `scale_down_delay`.
+/// keeping it costs no more. There are as many as the maximum within `scale_down_delay`.
 ///
 /// | | |
 /// |---|---|
@@ -125,7 +125,7 @@ impl Policy for Forecast {
 }
 
 impl Forecast {
-    /// The mean lengths of late; none as long as that of outputs is not known.
+    /// Recent mean lengths; none as long as that of outputs is unknown.
     fn mix(&self, signals: &Signals) -> Option<Mix> {
         Some(Mix {
             output_tokens: signals.mean_output_tokens(self.lengths)?,

@@ -66,7 +66,7 @@ pub struct KnativeKpa {
     /// The short window as a share of the long one. Default 0.1, its 10 %.
     #[schemars(range(min = 0.01, max = 1))]
     pub panic_window: f64,
-    /// So many times the active instances wanted in the short window are a panic. Default 2, its
+    /// Ratio of wanted to active instances in the short window that starts a panic. Default 2, its
     /// 200 %.
     #[schemars(range(min = 1))]
     pub panic_threshold: f64,

@@ -17,7 +17,7 @@ use crate::time::SimDuration;
 /// ÷ `V_D`, the tokens (prompt and output) of the requests that one lets go a second: those in its batch
 /// over the time that they stay. `Mixed` instances = arriving requests ÷ those that one completes. The
 /// velocities come from the [capacity model](crate::autoscale::capacity), at the mean lengths seen. There
-/// are as many as at the most within `scale_down_delay`.
+/// are as many as the maximum within `scale_down_delay`.
 ///
 /// | | |
 /// |---|---|
@@ -28,7 +28,7 @@ use crate::time::SimDuration;
 /// | first decision | one interval after the start; nothing changes before as many requests were completed as are in batches |
 ///
 /// Source: "TokenScale" (arXiv 2512.03416). Its velocities within the application's objective are meant;
-/// it predicts the output length of each request, here the [mean of late](Signals::mean_output_tokens)
+/// it predicts the output length of each request, here the [recent mean](Signals::mean_output_tokens)
 /// counts. Its convertible decoders, which take prefill in a burst, are not modelled; `utilisation` leaves
 /// room in their place, and `MixedPool` lends instances in a like manner.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

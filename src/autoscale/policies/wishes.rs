@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use crate::time::{SimDuration, SimTime};
 
-/// How many instances were wanted of late, in order of time.
+/// Recent numbers of wanted instances, in order of time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Wishes(VecDeque<(SimTime, u32)>);
 

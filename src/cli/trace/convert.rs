@@ -29,16 +29,16 @@ pub(super) struct Convert {
 /// Which of the requests are written, and how fast they come.
 #[derive(Debug, Args)]
 pub(super) struct Selection {
-    /// Leave out what arrives before so many seconds; time zero becomes that instant
+    /// Leave out requests before this time in seconds, which becomes time zero
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     from: Option<SimTime>,
-    /// Leave out what arrives at so many seconds or later, before scaling
+    /// Leave out requests at this time in seconds or later, before scaling
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     until: Option<SimTime>,
-    /// Let requests come so many times as fast
+    /// Multiply the rate of requests by this factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     rate_scale: f64,
-    /// Write at most so many requests
+    /// Maximum number of requests to write
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }

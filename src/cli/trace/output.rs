@@ -46,7 +46,7 @@ impl Output {
             let out = io::stdout().lock();
             return match write_all(out, format, arrivals, &mut written) {
                 Err(Stopped::Input(error)) => Err(Failure::input(error)),
-                // Whoever read along has seen enough.
+                // The reader of the pipe has seen enough.
                 Err(Stopped::Output(error)) if error.kind() != ErrorKind::BrokenPipe => Err(
                     Failure::Running(format!("cannot write to standard output: {error}")),
                 ),

@@ -51,7 +51,7 @@ impl Table for Steps {
         let mut scheduled = String::new();
         for (place, (request, tokens)) in step.scheduled.iter().enumerate() {
             let blank = if place > 0 { " " } else { "" };
-            // Text takes whatever is written to it.
+            // Writing to a string cannot fail.
             _ = write!(scheduled, "{blank}{request}:{tokens}");
         }
         cells.text(&scheduled);

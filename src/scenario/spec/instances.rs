@@ -218,7 +218,7 @@ pub enum Start {
     /// Nothing.
     #[default]
     None,
-    /// The next so many servers with room for one, in fleet order.
+    /// The next `n` servers with room for one, in fleet order.
     Servers(u32),
     /// Every server.
     AllServers,
@@ -237,7 +237,7 @@ pub struct Scaling {
     pub scale_up_delay: SimDuration,
     /// When a draining instance is looked at. Default `Poll(1.0)`, its `drain_check_interval`.
     pub drain: Drain,
-    /// After so many seconds of draining the work left is put back. Default: never.
+    /// Seconds of draining after which the remaining work is put back. Default: never.
     pub drain_timeout: Option<SimDuration>,
 }
 
@@ -256,7 +256,7 @@ impl Default for Scaling {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Drain {
-    /// At once and then every so many seconds.
+    /// At once and then at this interval, in seconds.
     Poll(#[schemars(range(min = 0.001))] SimDuration),
     /// At the exact instant at which its work is done.
     OnIdle,

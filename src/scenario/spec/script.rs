@@ -22,7 +22,7 @@ pub struct Action {
 pub enum Verb {
     /// A new server with one new instance on it.
     ScaleUpFull {
-        /// Whose instance. Required.
+        /// The application of the instance. Required.
         application: String,
         /// Which template. Required.
         role: Role,
@@ -52,7 +52,7 @@ pub enum Verb {
     },
     /// A new instance on a server that is there.
     ScaleUpInstance {
-        /// Whose instance. Required.
+        /// The application of the instance. Required.
         application: String,
         /// Which template. Required.
         role: Role,

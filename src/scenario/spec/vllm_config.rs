@@ -176,7 +176,7 @@ impl VllmConfig {
         (!self.holds(tokens)).then_some(Misfit::TooFewBlocks)
     }
 
-    /// Whether the blocks hold a request with so many tokens, prompt and outputs.
+    /// Whether the blocks hold a request of `tokens` tokens, prompt and outputs.
     #[must_use]
     pub fn holds(&self, tokens: u64) -> bool {
         // The last token is sampled, never computed.

@@ -26,11 +26,11 @@ pub enum Workload {
         /// `Mooncake` `Milliseconds`, where the file does not look otherwise.
         #[serde(default)]
         unit: Option<TimeUnit>,
-        /// Rows may be out of time order by at most so many rows. Default 10,000.
+        /// Largest distance in rows by which a row may be out of time order. Default 10,000.
         #[serde(default = "default_reorder_window")]
         #[schemars(range(min = 1))]
         reorder_window: usize,
-        /// Plays the trace so many times, end to end. Default 1.
+        /// Number of times that the trace is played, end to end. Default 1.
         #[serde(default = "one")]
         #[schemars(range(min = 1))]
         repeat: u32,
@@ -42,7 +42,7 @@ pub enum Workload {
         /// time zero becomes the first. Default: all.
         #[serde(default)]
         window: Option<(SimTime, SimTime)>,
-        /// At most so many requests. Default: all.
+        /// Maximum number of requests. Default: all.
         #[serde(default)]
         requests: Option<u64>,
     },
@@ -68,7 +68,7 @@ pub enum Workload {
         /// time zero becomes the first. Default: all.
         #[serde(default)]
         window: Option<(SimTime, SimTime)>,
-        /// At most so many requests. Default: no limit; then `window` or `end` must give one.
+        /// Maximum number of requests. Default: no limit; then `window` or `end` must give one.
         #[serde(default)]
         requests: Option<u64>,
     },

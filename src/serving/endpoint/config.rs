@@ -45,7 +45,7 @@ pub struct PossibleEngine {
 }
 
 impl PossibleEngine {
-    /// An instance of this role and batch engine, on processors with so many bytes of memory together.
+    /// An instance of this role and batch engine, on processors with this memory together, in bytes.
     #[must_use]
     pub const fn new(role: Role, engine: Engine, memory_bytes: u64) -> Self {
         Self {
@@ -60,12 +60,12 @@ impl PossibleEngine {
         matches!(self.limits.memory, KvMemory::Paged { .. })
     }
 
-    /// Whether a prompt of so many tokens is not too long.
+    /// Whether a prompt of `tokens` tokens is not too long.
     pub(crate) fn takes_prompt(&self, tokens: u64) -> bool {
         self.limits.prompt_tokens.is_none_or(|most| tokens <= most)
     }
 
-    /// Whether it could hold a request of so many tokens, prompt and outputs, if it had nothing else.
+    /// Whether an empty instance holds a request of `tokens`, prompt and outputs.
     pub(crate) fn could_hold(&self, tokens: u64, config: &EndpointConfig) -> bool {
         if self.limits.takes_oversized {
             return true;

@@ -93,7 +93,7 @@ impl Events {
         transfers.map(|Reverse(transfer)| transfer.request)
     }
 
-    /// The request whose transfer is tried so many tries after the next.
+    /// The request whose transfer is tried `tries` tries after the next.
     pub(crate) fn tried_after(&self, tries: usize) -> Option<RequestId> {
         self.again.get(tries).map(|transfer| transfer.request)
     }

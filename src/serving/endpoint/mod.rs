@@ -220,7 +220,7 @@ impl Endpoint {
     }
 
     /// Serves exactly, event by event, up to and including `until`. At equal times arrivals come
-    /// first, then whatever was scheduled first.
+    /// first, then events in the order of scheduling.
     pub fn serve_until(&mut self, until: SimTime) {
         loop {
             let arrival = self.arrivals.next_time();
@@ -381,7 +381,7 @@ impl Endpoint {
         true
     }
 
-    /// Schedules what waits at the application, in order of arrival, as far as engines are open to it.
+    /// Schedules the waiting requests, in order of arrival, as far as engines are open.
     pub fn flush(&mut self, now: SimTime) {
         self.now = self.now.max(now);
         for _ in 0..self.waiting.len() {

@@ -42,7 +42,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// The engine's run is over, if it has one, after so many iterations.
+    /// The engine's run is over, if it has one, after `iterations`.
     fn end(&mut self, id: EngineId, iterations: u64, now: SimTime) {
         let open = self.open.get_mut(id.index());
         if let Some(run) = open.and_then(Option::take) {
@@ -55,7 +55,7 @@ impl Recorder {
     }
 }
 
-/// Whose steps are recorded, and those that are over.
+/// The engines whose steps are recorded, and their completed steps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StepRecorder {
     /// The numbers of the instances. None: all.

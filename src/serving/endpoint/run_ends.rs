@@ -29,7 +29,7 @@ impl RunEnds {
         }
     }
 
-    /// The engine whose run ends so many places after the first, as far as that is known.
+    /// The engine whose run ends `places` after the first, as far as known.
     pub(crate) fn after(&self, places: usize) -> Option<EngineId> {
         match self {
             Self::Few(_) => None,

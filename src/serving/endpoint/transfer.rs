@@ -7,7 +7,7 @@ use crate::serving::engine::{RequestId, Work};
 use crate::serving::requests::Stage;
 use crate::serving::routing::Event;
 
-/// A destination without room is tried again after so many seconds (the reference's interval).
+/// Seconds until a destination without room is tried again (the reference's interval).
 const RETRY_S: f64 = 1.0;
 
 impl Endpoint {

@@ -93,7 +93,7 @@ impl Effects<'_> {
         self.told.events.push((request, completed));
     }
 
-    /// So many prompt tokens were processed, and so many tokens generated.
+    /// Counts processed prompt tokens and generated tokens.
     pub fn processed(&mut self, prompt_tokens: u64, output_tokens: u64) {
         self.told.prompt_tokens += prompt_tokens;
         self.told.output_tokens += output_tokens;

@@ -161,7 +161,7 @@ impl AnyEngine {
         }
     }
 
-    /// Whether so many bytes of KV cache, weights aside, fit into it when it has nothing else.
+    /// Whether these bytes of KV cache fit into it, weights aside, when it is empty.
     pub(crate) fn holds(&self, weights: u64, kv_bytes: u64, now: SimTime) -> bool {
         match self {
             Self::Vllm(engine) => engine.holds(kv_bytes),

@@ -47,7 +47,7 @@ struct Rung {
     buckets: Vec<Vec<u128>>,
 }
 
-/// At least so many are in order, as far as there are so many.
+/// The minimum number of ends kept in order, as far as there are enough.
 const IN_ORDER: usize = 10;
 
 /// Ends to a bucket when they are spread. Several times as many are added until its turn comes.
@@ -115,7 +115,7 @@ impl<I: Id> Ladder<I> {
         self.near.first().and_then(|&rank| entry(rank))
     }
 
-    /// The engine whose run ends so many places after the first, as far as that is known.
+    /// The engine whose run ends `places` after the first, as far as known.
     pub(crate) fn after(&self, places: usize) -> Option<I> {
         self.near.get(places).map(|&rank| id_of(rank))
     }
@@ -242,7 +242,7 @@ impl<I: Id> Ladder<I> {
         true
     }
 
-    /// Spreads the later ones when many came to be near.
+    /// Spreads the later ones when many are near.
     fn spread_near(&mut self) {
         let later = &self.near[SORTED..];
         if later.first().copied().map(time_of) < later.last().copied().map(time_of) {
@@ -251,7 +251,7 @@ impl<I: Id> Ladder<I> {
         }
     }
 
-    /// Takes out whatever was left behind: most of what there is.
+    /// Takes out the stale ends: most of all entries.
     fn forget_stale(&mut self) {
         let goes = |rank: u128| !counts(&self.current, rank);
         let buckets = self.ladder.iter_mut().flat_map(|rung| &mut rung.buckets);

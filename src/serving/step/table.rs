@@ -128,7 +128,7 @@ impl Table {
         }
     }
 
-    /// The roofline's seconds for so many requests that find so many tokens.
+    /// The roofline's seconds for these requests and their context.
     fn priced(&self, decodes: u64, tokens: u64) -> f64 {
         self.roofline.seconds(&BatchShape {
             decodes,

@@ -52,7 +52,7 @@ impl TokenTimes {
 }
 
 impl Line {
-    /// Seconds between tokens with so many tokens in the KV cache.
+    /// Seconds between tokens with `kv` tokens in the KV cache.
     pub(super) fn at(self, kv: f64) -> f64 {
         (self.base + self.slope * kv).max(0.0)
     }

@@ -26,7 +26,7 @@ pub struct Behaviour {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum RateLimit {
-    /// So many instances.
+    /// A number of instances.
     Pods {
         /// The number. Required.
         value: u32,

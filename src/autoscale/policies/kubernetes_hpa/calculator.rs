@@ -78,7 +78,7 @@ enum Mean {
 }
 
 impl Mean {
-    /// The mean over so many pods ÷ the target; the mean is cut to its unit.
+    /// The mean over the pods ÷ the target; the mean is cut to its unit.
     fn ratio(&self, usage: i64, pods: u32) -> f64 {
         let pods = i64::from(pods);
         match *self {

@@ -70,7 +70,7 @@ impl BatchingEngine {
         !self.pool.waiting().is_empty()
     }
 
-    /// Bytes of KV cache of so many tokens.
+    /// Bytes of KV cache of `tokens` tokens.
     pub(crate) fn kv_bytes(&self, tokens: u64) -> u64 {
         self.kind.kv_bytes_per_token * tokens
     }

@@ -111,7 +111,7 @@ impl Member {
         }
     }
 
-    /// Tokens still to be processed here, if it needs so many more token iterations.
+    /// Tokens still to be processed here, with `iterations` token iterations to go.
     pub(crate) fn tokens_left(&self, iterations: u32) -> u64 {
         let tokens = u64::from(iterations);
         match self.next {
@@ -127,7 +127,7 @@ impl Pool {
         self.members.capacity() == 0
     }
 
-    /// Makes room for so many requests, half of them waiting.
+    /// Makes room for `requests`, half of them waiting.
     pub(crate) fn reserve(&mut self, requests: usize) {
         self.members.reserve(requests);
         self.pending.reserve(requests / 2);
@@ -301,7 +301,7 @@ impl Pool {
         self.pending.search(|other| wanted < key(other))
     }
 
-    /// Takes a task back from the batch with so many token iterations left.
+    /// Takes a task back from the batch with the token iterations that it has left.
     pub(crate) fn preempt(&mut self, task: Task, left: u32, sorted: bool) {
         let selections = self.selections;
         let member = self.member_mut(task);
@@ -356,7 +356,7 @@ impl Pool {
         before
     }
 
-    /// Ends a selection: whatever still waits was passed over once more.
+    /// Ends a selection: every waiting task was passed over once more.
     pub(crate) fn count_selection(&mut self) {
         self.selections = self.selections.wrapping_add(1);
     }
@@ -382,7 +382,7 @@ impl Pool {
     }
 }
 
-/// So many are taken out of a list one by one in less time than in one pass.
+/// Up to this number, taking tasks out of a list one by one beats one pass.
 fn few_of(len: usize) -> usize {
     (len / 64).max(4)
 }

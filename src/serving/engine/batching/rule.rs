@@ -28,7 +28,7 @@ pub(crate) trait Batching {
 /// A choice of batch. Storage that is used again and again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
-    /// So many tasks from the front of the old batch stay.
+    /// The number of tasks that stay, from the front of the old batch.
     pub(crate) kept: usize,
     /// These join, in this order.
     pub(crate) joined: Vec<Task>,

@@ -51,7 +51,7 @@ impl BatchingEngine {
         (now.seconds() - start).max(0.0)
     }
 
-    /// Seconds of the first so many iterations of the run under way.
+    /// Seconds of the first iterations of the run under way.
     fn seconds(&self, run: &Run, iterations: u32) -> f64 {
         match &self.shaped {
             Some(shaped) => shaped.seconds(iterations),

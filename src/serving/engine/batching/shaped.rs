@@ -39,7 +39,7 @@ fn context(member: &Member, requests: &Requests, left: u32) -> u64 {
 }
 
 impl Shaped {
-    /// A token task joins the batch or leaves it with so many tokens to go.
+    /// A token task joins the batch or leaves it, with its tokens to go.
     pub(crate) fn joins(&mut self, member: &Member, requests: &Requests, left: u32) {
         self.context += context(member, requests, left);
     }
@@ -48,12 +48,12 @@ impl Shaped {
         self.context -= context(member, requests, left);
     }
 
-    /// A token task that has so many tokens in the KV cache is taken out of the batch.
+    /// A token task with `context` tokens in the KV cache leaves the batch.
     pub(crate) fn drops(&mut self, context: u64) {
         self.context -= context;
     }
 
-    /// So many steps of so many token tasks are over.
+    /// Steps of the token tasks are over.
     pub(crate) fn advances(&mut self, steps: u32, token_tasks: u64) {
         self.context += u64::from(steps) * token_tasks;
     }
@@ -80,7 +80,7 @@ impl Shaped {
         self.steps.total(steps.into())
     }
 
-    /// Steps of a run that are over after so many seconds.
+    /// Steps of a run that are over after `elapsed` seconds.
     pub(crate) fn completed(&self, elapsed: f64, most: u32) -> u64 {
         self.steps.completed(elapsed, most.into())
     }

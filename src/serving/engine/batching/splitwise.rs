@@ -68,7 +68,7 @@ impl Builder<'_> {
         Offer::Passed
     }
 
-    /// Step 1: whatever at the front of the list was passed over too often.
+    /// Step 1: tasks at the front of the list that were passed over too often.
     fn overdue(&mut self) {
         let mut place = 0;
         while let Some(task) = self.engine.pool.pending().get(place) {

@@ -96,7 +96,7 @@ impl VllmEngine {
         self.kind.weights + self.block_bytes() * u64::from(self.core.blocks.usable())
     }
 
-    /// Whether a request with so many bytes of KV cache can ever be served here.
+    /// Whether a request with these bytes of KV cache can ever be served here.
     pub(crate) fn holds(&self, kv_bytes: u64) -> bool {
         let tokens = kv_bytes / self.kind.kv_bytes_per_token.max(1);
         self.kind.limits.takes_oversized || self.core.config().holds(tokens)

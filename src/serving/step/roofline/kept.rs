@@ -13,7 +13,7 @@ pub(super) struct Part {
 /// Places; a power of two. Decode steps of up to as many requests never share one.
 const PLACES: usize = 2048;
 
-/// The parts computed of late, by tokens and rows: a power costs more than all the rest of a step.
+/// Recent parts by tokens and rows: a power costs more than the rest of a step.
 ///
 /// Clones share it. Each place has a version, odd while it is written: a reader that sees two
 /// versions computes the part itself. So the answer never depends on who wrote when.
@@ -49,7 +49,7 @@ impl Default for Table {
 }
 
 impl Kept {
-    /// The part for so many tokens and rows: kept, or computed and then kept.
+    /// The part for these tokens and rows: kept, or computed and then kept.
     pub(super) fn get(&self, tokens: f64, rows: f64, compute: impl FnOnce() -> Part) -> Part {
         let (t, r) = (tokens as u64, rows as u64);
         // Where all tokens decode, tokens equal rows; prompts are spread by a large odd number.

@@ -208,7 +208,7 @@ impl Roofline {
         &self.constants.of
     }
 
-    /// Whose coefficients it has.
+    /// The source of its coefficients.
     #[must_use]
     pub const fn layer(&self) -> &LayerUsed {
         &self.layer
@@ -238,7 +238,7 @@ impl Roofline {
         self.constants.total(&part, sums)
     }
 
-    /// Seconds by which a decode step of so many requests is longer than the one before, as long as
+    /// Seconds by which a decode step is longer than the one before, as long as
     /// their windows are full or not.
     fn growth(&self, decodes: f64, windows_full: bool) -> f64 {
         let of = &self.constants;
