@@ -131,8 +131,11 @@ pub(crate) struct Requests {
     served: BTreeMap<RequestId, Served>,
     free: Vec<RequestId>,
     arrived: u64,
-    /// The numbers of those that are to come or have not ended, once a host hands one over.
+    /// The numbers of those that are to come or have not ended, once a host hands over one that is not the
+    /// largest so far.
     numbers: Option<Numbers>,
+    /// The largest number so far.
+    largest: Option<u64>,
 }
 
 impl Requests {
@@ -141,14 +144,18 @@ impl Requests {
     }
 
     /// Takes a number for a request to come. False when a request has it that is to come or has not ended.
-    pub(crate) fn claim(&mut self, number: u64) -> bool {
-        let mut numbers = self
-            .numbers
-            .take()
-            .unwrap_or_else(|| self.iter().map(|(_, request)| request.id).collect());
-        let is_free = numbers.insert(number);
-        self.numbers = Some(numbers);
-        is_free
+    /// A number above all before is free without a look; `to_come` gives those of requests to come.
+    pub(crate) fn claim(&mut self, number: u64, to_come: impl Iterator<Item = u64>) -> bool {
+        if self.numbers.is_none() {
+            if self.largest.is_none_or(|largest| number > largest) {
+                self.largest = Some(number);
+                return true;
+            }
+            let here = self.iter().map(|(_, request)| request.id);
+            self.numbers = Some(here.chain(to_come).collect());
+        }
+        self.largest = self.largest.max(Some(number));
+        self.numbers.as_mut().is_some_and(|it| it.insert(number))
     }
 
     /// What the engine that has a request, or that it comes to, is to serve of it.
@@ -164,6 +171,7 @@ impl Requests {
     }
 
     pub(crate) fn insert(&mut self, arrival: &Arrival) -> RequestId {
+        self.largest = self.largest.max(Some(arrival.id));
         if let Some(numbers) = &mut self.numbers {
             numbers.insert(arrival.id);
         }

@@ -94,8 +94,14 @@ impl Arrivals {
         in_order.is_some() && other.is_none_or(|other| in_order < Some(other))
     }
 
+    /// The numbers of those that were handed over.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        let others = self.submitted.values().map(|arrival| arrival.id);
+        others.chain(self.in_order.iter().map(|(_, arrival)| arrival.id))
+    }
+
     fn first_submitted(&self) -> Option<&Arrival> {
-        if self.next_is_in_order() {
+        if self.submitted.is_empty() || self.next_is_in_order() {
             self.in_order.front().map(|(_, arrival)| arrival)
         } else {
             self.submitted.first_key_value().map(|(_, arrival)| arrival)

@@ -212,7 +212,7 @@ impl Endpoint {
                 served: self.now,
             });
         }
-        if !self.requests.claim(id) {
+        if !self.requests.claim(id, self.arrivals.numbers()) {
             return Err(SubmitError::IdInUse { id });
         }
         self.arrivals.submit(arrival);
