@@ -179,17 +179,19 @@ fn a_policy_may_create_any_number_so_nothing_is_warned_of() {
 }
 
 #[test]
-fn limits_of_a_role_without_a_template_are_warned_of() {
+fn limits_of_a_role_without_a_template_are_an_error() {
     let text = format!("{HEAD})");
     let text = text.replace(
         "workload:",
         "actuator: (token: (min: 3), mixed: (max: 5)), workload:",
     );
-    let checked = CheckedScenario::from_ron(&text, ".".as_ref()).unwrap();
-    let first = &checked.warnings().kinds()[0].first()[0];
-    assert_eq!(checked.warnings().count(), 1);
-    assert_eq!(first.kind, "role_without_template");
-    assert_eq!(first.problem.path, "applications[0].actuator.token");
+    let said = CheckedScenario::from_ron(&text, ".".as_ref())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("there is no template of the role `Token`"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -82,6 +82,9 @@ fn scaling() -> impl Strategy<Value = String> {
     })
 }
 
+/// Policies that go by the share of memory, which `Fcfs` does not limit: `check` refuses the two together.
+const BY_MEMORY: [&str; 3] = ["Threshold", "HpaGpu", "SageServeReactive"];
+
 /// A policy, or none, with signals that it sees late.
 fn policy() -> impl Strategy<Value = String> {
     let names = vec![
@@ -122,6 +125,11 @@ fn application() -> impl Strategy<Value = (String, u32)> {
     );
     parts.prop_map(move |((scheduler, roles), engine, (scaling, policy), parallelism, work)| {
         let (rate, prompt, output, requests) = work;
+        let by_memory = BY_MEMORY.iter().find(|name| policy.contains(**name));
+        let policy = match by_memory {
+            Some(name) if engine == "Fcfs" => policy.replace(name, "LatencyBased"),
+            _ => policy,
+        };
         let templates: Vec<String> = roles
             .iter()
             .map(|role| {

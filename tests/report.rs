@@ -53,8 +53,8 @@ fn requests_are_rows_with_empty_cells_for_what_is_absent() {
          7,chat,1,100,5,0.0000020000000000575113,0.25,0.1,0.75,0.125,3,4,completed,0,,,,,\n\
          8,\"say \"\"hi\"\", twice\",1,100,1,0.0000020000000000575113,0.25,0,0.25,,3,3,completed,0,,,,,\n\
          7,chat,1,100,5,0.0000020000000000575113,0.25,,,,3,,in_flight,2,,,,,\n\
-         9,chat,0.1,100,5,,,,,,,,waiting,0\n\
-         9,chat,0.1,100,5,,,,,,,,rejected:too_large,0\n"
+         9,chat,0.1,100,5,,,,,,,,waiting,0,,,,,\n\
+         9,chat,0.1,100,5,,,,,,,,rejected:too_large,0,,,,,\n"
     );
 }
 

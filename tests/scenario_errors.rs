@@ -166,7 +166,7 @@ const CASES: &[Case] = &[
 fn the_good_one_is_good() {
     let checked = check(GOOD).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(checked.scenario().name, "good");
-    assert_eq!(checked.catalog().models.len(), 2);
+    assert!(checked.catalog().models.contains_key("llama2-70b"));
 }
 
 #[test]

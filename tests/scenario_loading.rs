@@ -149,7 +149,7 @@ fn a_scenario_made_in_code_is_checked_as_a_file_is() {
         .unwrap()
         .to_string();
     for part in [
-        "error: applications[0].model: unknown model `llama`\nhelp: did you mean `llama2-70b`?",
+        "error: applications[0].model: unknown model `llama`\nhelp: did you mean `llama-2-70b`?",
         "error: applications[0].instances[0].tensor_parallelism: expected at least 1, found `0`",
         "error: applications[0].instances[0].start: this start cannot be met",
     ] {

@@ -9,7 +9,7 @@ use crate::measured::StepRow;
 
 /// What a processor and an engine reach of the data sheet's speeds, and what they take beside.
 ///
-/// See [`Roofline`](crate::serving::Roofline) for where each of them stands.
+/// `Roofline` of the room `serving` says where each of them stands.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Coefficients {

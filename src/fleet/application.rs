@@ -1,6 +1,6 @@
 //! What applications are made of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bevy_ecs::component::Component;
@@ -101,8 +101,6 @@ impl ScalingRules {
 )]
 pub struct Templates {
     templates: Vec<InstanceTemplate>,
-    /// By role and SKU, in the order in which scale-up tries them.
-    order: BTreeMap<(Role, usize), Vec<usize>>,
 }
 
 #[derive(Clone, Debug)]
@@ -145,14 +143,6 @@ impl Templates {
                 fits: kinds.iter().map(fit).collect(),
             }
         };
-        let roles: BTreeSet<Role> = application.instances.iter().map(|it| it.role).collect();
-        let order = |role| {
-            let on = move |(sku, kind): (usize, &Kind)| {
-                let positions = application.templates_on(role, &kind.sku().name);
-                ((role, sku), positions)
-            };
-            kinds.iter().enumerate().map(on)
-        };
         Self {
             templates: application
                 .instances
@@ -160,7 +150,6 @@ impl Templates {
                 .enumerate()
                 .map(template)
                 .collect(),
-            order: roles.into_iter().flat_map(order).collect(),
         }
     }
 
@@ -187,7 +176,7 @@ impl Templates {
     /// fleet: the first of the role that fits there and, where `processors` is given, takes as many. The
     /// first of the role where none does, so that a refusal says why.
     pub(super) fn choose(&self, role: Role, sku: usize, processors: Option<u32>) -> Option<usize> {
-        let order = || self.order.get(&(role, sku)).into_iter().flatten().copied();
+        let order = || (0..self.templates.len()).filter(|&it| self.get(it).role == role);
         let fits = |it: &usize| self.get(*it).on(sku).is_ok();
         let takes = |it: &usize| processors.is_none_or(|count| count == self.get(*it).processors);
         let chosen = order().find(|it| fits(it) && takes(it));

@@ -103,7 +103,7 @@ fn named_processors_choose_the_template_that_takes_as_many() {
 }
 
 #[test]
-fn a_template_that_starts_on_another_sku_comes_last() {
+fn the_first_template_that_fits_is_taken() {
     let templates = r#"
         (role: Mixed, tensor_parallelism: 8, start: Sku("dgx-h100")),
         (role: Mixed, tensor_parallelism: 2, start: Sku("dgx-a100")),
@@ -112,7 +112,7 @@ fn a_template_that_starts_on_another_sku_comes_last() {
     let mut world = World::new();
     install(&mut world, &scenario_of(fleet, templates, "").unwrap()).unwrap();
     let app = world.application("app").unwrap();
-    for (sku, processors) in [("dgx-h100", 8), ("dgx-a100", 2), ("four", 2)] {
+    for (sku, processors) in [("dgx-h100", 8), ("dgx-a100", 8), ("four", 2)] {
         let request = ScaleUpFull {
             sku: Some(sku.to_owned()),
             ..ScaleUpFull::new(app, Role::Mixed)

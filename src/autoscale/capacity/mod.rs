@@ -165,7 +165,7 @@ impl CapacityModel {
             let fleet = scenario.fleet.iter();
             let on = fleet.map(|entry| {
                 let fit = |it| Fit::new(checked, of, &of.instances[it], &entry.sku);
-                of.templates_on(role, &entry.sku).into_iter().find_map(fit)
+                of.templates_of(role).find_map(fit)
             });
             let mut model = RoleModel {
                 role,

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::open::{Term, open_enum};
-use super::{Role, Scaling, Scheduler, Start, Template, Workload};
+use super::{Role, Scaling, Scheduler, Template, Workload};
 use crate::catalog::{Catalog, KvPrecision, Layer, Model, Precision};
 use crate::scenario::{Actuator, Signals};
 use crate::time::SimDuration;
@@ -28,8 +28,7 @@ pub struct Application {
     /// Which instance serves a request. Default `TokenJsq`.
     #[serde(default)]
     pub scheduler: Scheduler,
-    /// Instance templates. Scale-up uses the first of the role that fits the SKU; one that starts on
-    /// another SKU by name comes last. Required.
+    /// Instance templates. Scale-up uses the first of the role that fits the SKU. Required.
     #[schemars(length(min = 1))]
     pub instances: Vec<Template>,
     /// Delays and drain rules. Every field has a default.
@@ -64,16 +63,9 @@ impl Application {
         Some(Arc::new(model.stored(weights, kv)))
     }
 
-    /// The positions of the templates of a role, in the order in which scale-up tries them on a SKU: as
-    /// written, but those that start on another SKU by name last.
-    #[must_use]
-    pub fn templates_on(&self, role: Role, sku: &str) -> Vec<usize> {
-        let elsewhere =
-            |it: &usize| matches!(&self.instances[*it].start, Start::Sku(of) if of != sku);
-        let of_role = (0..self.instances.len()).filter(|&it| self.instances[it].role == role);
-        let mut positions: Vec<usize> = of_role.collect();
-        positions.sort_by_key(elsewhere);
-        positions
+    /// The positions of the templates of a role, in the order in which scale-up tries them.
+    pub fn templates_of(&self, role: Role) -> impl Iterator<Item = usize> + '_ {
+        (0..self.instances.len()).filter(move |&it| self.instances[it].role == role)
     }
 }
 

@@ -19,7 +19,8 @@ impl Check<'_> {
                     let found = self.application_with(&path, application, *role);
                     if let (Some(index), Some(sku)) = (found, sku) {
                         let of = &self.scenario.applications[index];
-                        self.one_fits(sku_path, index, &of.templates_on(*role, sku), sku);
+                        let numbers: Vec<_> = of.templates_of(*role).collect();
+                        self.one_fits(sku_path, index, &numbers, sku);
                     }
                 }
                 Verb::ScaleUpServer { sku } => {
@@ -41,7 +42,7 @@ impl Check<'_> {
                     let sku = entry.map(|entry| self.scenario.fleet[*entry].sku.as_str());
                     let of = &self.scenario.applications[index];
                     let templates = &of.instances;
-                    let mut numbers = of.templates_on(*role, sku.unwrap_or_default());
+                    let mut numbers: Vec<_> = of.templates_of(*role).collect();
                     if let Some(processors) = processors {
                         // The one that takes as many comes first.
                         let count = processors.len() as u64;

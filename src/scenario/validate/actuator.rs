@@ -33,7 +33,7 @@ impl Check<'_> {
         let application = &self.scenario.applications[index];
         let before = self.problems.len();
         for role in [Role::Prompt, Role::Token, Role::Mixed] {
-            let numbers = application.templates_on(role, sku);
+            let numbers: Vec<_> = application.templates_of(role).collect();
             let fixed = application.actuator.limits(role).max == Some(0);
             if !fixed && !numbers.is_empty() && self.problems.len() == before {
                 self.one_fits(path.to_owned(), index, &numbers, sku);

@@ -1,5 +1,5 @@
 use super::Check;
-use crate::scenario::{FaultKind, Limits, Placement, Role, Verb};
+use crate::scenario::{FaultKind, Placement, Verb};
 use crate::time::SimTime;
 
 /// What a script aims at: the number of an instance or of a server.
@@ -41,7 +41,6 @@ impl Check<'_> {
             };
             self.target(&format!("{path}.fault.{field}"), aim, fault.at, placement);
         }
-        self.roles_of_actuators();
     }
 
     /// Warns where the run is over before an instant.
@@ -89,28 +88,5 @@ impl Check<'_> {
             None => "nothing is there by then".to_owned(),
         };
         self.warn("no_such_target", path, message, &help);
-    }
-
-    /// Warns of limits for roles that the application has no template of.
-    fn roles_of_actuators(&mut self) {
-        for (index, application) in self.scenario.applications.iter().enumerate() {
-            for (role, field) in [
-                (Role::Prompt, "prompt"),
-                (Role::Token, "token"),
-                (Role::Mixed, "mixed"),
-            ] {
-                let has_template = application.instances.iter().any(|of| of.role == role);
-                if has_template || application.actuator.limits(role) == Limits::default() {
-                    continue;
-                }
-                let message = format!(
-                    "limits for `{role:?}` instances have no effect: `{}` has no template of that role",
-                    application.name
-                );
-                let help = "limit a role that `instances` has, or add a template";
-                let path = format!("applications[{index}].actuator.{field}");
-                self.warn("role_without_template", path, message, help);
-            }
-        }
     }
 }
