@@ -1,6 +1,6 @@
 //! Where requests come from: trace readers and generators, all streaming.
 //!
-//! [`open`] turns a scenario's [`Workload`] into an [`ArrivalStream`]. A trace goes through a reader
+//! [`open`] turns a scenario's [`Workload`](crate::scenario::Workload) into an [`ArrivalStream`]. A trace goes through a reader
 //! for its format, a bounded window that puts it in order of time, and as many passes as asked
 //! for; a generator draws from random streams of its own. Either is then cut to a window of time,
 //! scaled, and cut to a number of requests. Memory does not grow with the length of a workload.

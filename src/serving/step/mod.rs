@@ -22,7 +22,7 @@ pub use table::{NoTable, Table};
 /// What one step computes, as sums over its requests.
 ///
 /// All sums are whole numbers, so that the order in which requests are added never matters. Halves
-/// would appear in [`prefill_pairs`](Self::prefill_pairs), which is why the sum is kept twice as large.
+/// would appear in [`prefill_pairs_twice`](Self::prefill_pairs_twice), which is why the sum is kept twice as large.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BatchShape {
     /// Prompt tokens that the step computes.
