@@ -38,8 +38,10 @@ pub(super) fn work<T>(world: &mut World, change: impl FnOnce(&mut World) -> T) -
 
 /// A component that the lifecycle gives an entity for as long as it lives.
 pub(super) trait Kept: Component + Clone {
-    /// Whether the entity may lose it.
-    fn may_go(&self, world: &World, entity: Entity) -> bool;
+    /// Whether the entity may lose it. Default: never.
+    fn may_go(&self, _: &World, _: Entity) -> bool {
+        false
+    }
 }
 
 /// The hook on the insertion of a component that only the lifecycle inserts.
@@ -221,23 +223,11 @@ pub(super) fn server_status_changed(mut world: DeferredWorld<'_>, context: HookC
     });
 }
 
-impl Kept for Server {
-    fn may_go(&self, _: &World, _: Entity) -> bool {
-        false
-    }
-}
+impl Kept for Server {}
 
-impl Kept for ServerSku {
-    fn may_go(&self, _: &World, _: Entity) -> bool {
-        false
-    }
-}
+impl Kept for ServerSku {}
 
-impl Kept for Processor {
-    fn may_go(&self, _: &World, _: Entity) -> bool {
-        false
-    }
-}
+impl Kept for Processor {}
 
 impl Kept for OnServer {
     fn may_go(&self, world: &World, _: Entity) -> bool {
@@ -251,23 +241,11 @@ impl Kept for UsedBy {
     }
 }
 
-impl Kept for Instance {
-    fn may_go(&self, _: &World, _: Entity) -> bool {
-        false
-    }
-}
+impl Kept for Instance {}
 
-impl Kept for InstanceRole {
-    fn may_go(&self, _: &World, _: Entity) -> bool {
-        false
-    }
-}
+impl Kept for InstanceRole {}
 
-impl Kept for FromTemplate {
-    fn may_go(&self, _: &World, _: Entity) -> bool {
-        false
-    }
-}
+impl Kept for FromTemplate {}
 
 impl Kept for HostedOn {
     fn may_go(&self, world: &World, _: Entity) -> bool {
@@ -287,11 +265,7 @@ impl Kept for EngineHandle {
     }
 }
 
-impl Kept for Application {
-    fn may_go(&self, _: &World, _: Entity) -> bool {
-        false
-    }
-}
+impl Kept for Application {}
 
 impl Kept for Templates {
     fn may_go(&self, world: &World, entity: Entity) -> bool {
