@@ -9,13 +9,13 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use super::decide::Deciding;
-use super::placement::{best_sku, places, room, victims};
+use super::placement::{best_sku, places, room, sku_of, victims};
 use super::{Decider, Decision, DecisionLog, Desire, DesiredInstances};
 use crate::fleet::{
     Agenda, Application, Clock, HostedOn, Hosts, Instance, InstanceStatus, Ledger,
-    MadeWithInstance, ScaleUpFull, ScaleUpInstance, ScalingExt, Templates,
+    MadeWithInstance, ScaleUpFull, ScaleUpInstance, ScalingExt, Stock, Templates,
 };
-use crate::scenario;
+use crate::scenario::{self, SkuChoice};
 use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
 
@@ -53,6 +53,15 @@ struct Plan {
     because: Option<&'static str>,
 }
 
+impl Plan {
+    const NOTHING: Self = Self {
+        up: 0,
+        down: 0,
+        refused: 0,
+        because: None,
+    };
+}
+
 /// The system of the actuator: carries out what was decided in this tick.
 pub(super) fn act(world: &mut World) {
     let awake: Vec<Entity> = world.resource::<Agenda>().awake_for::<Deciding>().collect();
@@ -71,11 +80,22 @@ pub(super) fn act(world: &mut World) {
             continue;
         };
         for (role, desire, reason) in decided.iter() {
-            carry_out(world, application, policy, role, desire, reason);
+            let wish = Wish {
+                role,
+                desire,
+                skus: decided.skus(role),
+                reason,
+            };
+            carry_out(world, application, policy, &wish);
         }
         for role in unmentioned(world, application, &decided) {
-            let reason = "nothing was said of it";
-            carry_out(world, application, policy, role, Desire::Keep, reason);
+            let wish = Wish {
+                role,
+                desire: Desire::Keep,
+                skus: None,
+                reason: "nothing was said of it",
+            };
+            carry_out(world, application, policy, &wish);
         }
     }
 }
@@ -97,14 +117,17 @@ fn unmentioned(world: &World, application: Entity, decided: &DesiredInstances) -
     silent.filter(below).collect()
 }
 
-fn carry_out(
-    world: &mut World,
-    application: Entity,
-    policy: &'static str,
+/// What a policy wants of a role.
+struct Wish<'a> {
     role: Role,
     desire: Desire,
-    reason: &str,
-) {
+    /// How many are wanted on each of these SKUs; none where the actuator chooses.
+    skus: Option<&'a [(usize, u32)]>,
+    reason: &'a str,
+}
+
+fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish: &Wish<'_>) {
+    let Wish { role, desire, .. } = *wish;
     let now = world.resource::<Clock>().now();
     let (Some(of), Some(actuator)) = (
         world.get::<Application>(application),
@@ -115,16 +138,27 @@ fn carry_out(
     let name = of.name().clone();
     let counts = world.resource::<Ledger>().counts_of(of.index(), role);
     let current = counts.scaling_up + counts.active;
-    let desired = match desire {
-        Desire::Keep => current,
-        Desire::Exactly(count) => count,
-        Desire::Change(by) => current.saturating_add_signed(by),
+    let on_skus = wish
+        .skus
+        .map(|skus| on_skus(world, application, role, skus));
+    let desired = match (desire, &on_skus) {
+        (_, Some(changes)) => {
+            let by = changes.iter().map(|it| i64::from(it.by)).sum::<i64>();
+            let desired = i64::from(current) + by;
+            u32::try_from(desired.max(0)).unwrap_or(u32::MAX)
+        }
+        (Desire::Keep, _) => current,
+        (Desire::Exactly(count), _) => count,
+        (Desire::Change(by), _) => current.saturating_add_signed(by),
     };
     let least = actuator.settings.limits(role).min;
     let below = current < least;
     let raised = below && desired < least;
     let desired = if below { desired.max(least) } else { desired };
-    let plan = actuator.plan(role, current, desired, now);
+    let steps = match on_skus.filter(|_| !raised) {
+        None => vec![(None, actuator.plan(role, current, desired, now))],
+        Some(changes) => actuator.plan_on_skus(role, current, &changes, now),
+    };
     let mut row = Decision {
         time: now,
         application: name,
@@ -137,19 +171,22 @@ fn carry_out(
         started: 0,
         cancelled: 0,
         drained: 0,
-        refused: plan.refused,
-        reason: reason.to_owned(),
+        refused: steps.iter().map(|(_, plan)| plan.refused).sum(),
+        reason: wish.reason.to_owned(),
     };
     if raised {
         row.reason = format!("{}; fewer than the minimum of {least}", row.reason);
     }
-    if let Some(because) = plan.because {
+    if let Some(because) = steps.iter().find_map(|(_, plan)| plan.because) {
         row.reason = format!("{}; {because}", row.reason);
     }
-    if plan.up > 0 {
-        start(world, application, &mut row, plan.up);
-    } else if plan.down > 0 {
-        take_away(world, application, &mut row, plan.down);
+    let (additions, removals): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(_, it)| it.up > 0);
+    for (sku, plan) in additions.into_iter().chain(removals) {
+        if plan.up > 0 {
+            start(world, application, &mut row, plan.up, sku);
+        } else if plan.down > 0 {
+            take_away(world, application, &mut row, plan.down, sku);
+        }
     }
     if let Some(mut actuator) = world.get_mut::<Actuator>(application) {
         let changed = actuator.changed.entry(role).or_default();
@@ -164,7 +201,71 @@ fn carry_out(
     world.resource_mut::<DecisionLog>().push(row);
 }
 
+/// A change of a role on one SKU.
+#[derive(Clone, Copy)]
+struct Change {
+    sku: usize,
+    by: i32,
+}
+
+/// What is to change on each of these SKUs for its number to be that wanted.
+fn on_skus(world: &World, application: Entity, role: Role, skus: &[(usize, u32)]) -> Vec<Change> {
+    let statuses = [InstanceStatus::ScalingUp, InstanceStatus::Active];
+    let there = statuses.map(|status| world.instances_in(application, role, status));
+    let there: Vec<Option<usize>> = there
+        .iter()
+        .flatten()
+        .map(|it| sku_of(world, *it))
+        .collect();
+    let change = |&(sku, wanted): &(usize, u32)| {
+        let current = there.iter().filter(|it| **it == Some(sku)).count();
+        let by = i64::from(wanted) - current as i64;
+        let by = by.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        Change { sku, by }
+    };
+    skus.iter().map(change).collect()
+}
+
 impl Actuator {
+    /// The plans for changes on several SKUs: all additions together are one change of the role, and then all
+    /// removals are.
+    fn plan_on_skus(
+        &self,
+        role: Role,
+        current: u32,
+        changes: &[Change],
+        now: SimTime,
+    ) -> Vec<(Option<usize>, Plan)> {
+        let sum = |way: fn(i32) -> bool| {
+            let some = changes.iter().map(|it| it.by).filter(|&by| way(by));
+            some.fold(0, i32::saturating_add)
+        };
+        let more = current.saturating_add_signed(sum(i32::is_positive));
+        let up = self.plan(role, current, more, now);
+        let there = current.saturating_add(up.up);
+        let fewer = there.saturating_add_signed(sum(i32::is_negative));
+        let down = self.plan(role, there, fewer, now);
+        let mut steps = Vec::new();
+        let (mut up_left, mut down_left) = (up.up, down.down);
+        for &Change { sku, by } in changes {
+            let step = Plan {
+                up: up_left.min(by.max(0).unsigned_abs()),
+                down: down_left.min(by.min(0).unsigned_abs()),
+                ..Plan::NOTHING
+            };
+            up_left -= step.up;
+            down_left -= step.down;
+            steps.push((Some(sku), step));
+        }
+        let refusals = [up, down].map(|it| Plan {
+            up: 0,
+            down: 0,
+            ..it
+        });
+        steps.extend(refusals.map(|it| (None, it)));
+        steps
+    }
+
     fn plan(&self, role: Role, current: u32, desired: u32, now: SimTime) -> Plan {
         let limits = self.settings.limits(role);
         let most = limits.max.unwrap_or(u32::MAX);
@@ -218,14 +319,26 @@ impl Actuator {
     }
 }
 
-/// Starts instances on free processors, and only then on new servers.
-fn start(world: &mut World, application: Entity, row: &mut Decision, count: u32) {
+/// Starts instances on free processors, and only then on new servers; of this SKU, if one is given.
+fn start(
+    world: &mut World,
+    application: Entity,
+    row: &mut Decision,
+    count: u32,
+    sku: Option<usize>,
+) {
+    let named = sku.and_then(|sku| world.resource::<Stock>().kinds().get(sku));
+    let named = named.map(|kind| SkuChoice::Named(kind.sku().name.clone()));
     let (choice, role) = match world.get::<Actuator>(application) {
-        Some(actuator) => (actuator.settings.sku.clone(), row.role),
+        Some(actuator) => (
+            named.unwrap_or_else(|| actuator.settings.sku.clone()),
+            row.role,
+        ),
         None => return,
     };
+    let all = row.started.saturating_add(count);
     let mut places = VecDeque::from(places(world, application, role, &choice, count as usize));
-    while row.started < count {
+    while row.started < all {
         let started = if let Some(server) = places.pop_front() {
             let request = ScaleUpInstance::new(application, role, server);
             world.scale_up_instance(&request).map(|_| ())
@@ -240,7 +353,7 @@ fn start(world: &mut World, application: Entity, row: &mut Decision, count: u32)
             })
         };
         if let Err(error) = started {
-            row.refused += count - row.started;
+            row.refused += all - row.started;
             row.reason = format!("{}; {error}", row.reason);
             return;
         }
@@ -248,11 +361,20 @@ fn start(world: &mut World, application: Entity, row: &mut Decision, count: u32)
     }
 }
 
-/// Gives up start-ups, the newest first, and only then drains what is active.
-fn take_away(world: &mut World, application: Entity, row: &mut Decision, count: u32) {
+/// Gives up start-ups, the newest first, and only then drains what is active; on this SKU, if one is given.
+fn take_away(
+    world: &mut World,
+    application: Entity,
+    row: &mut Decision,
+    count: u32,
+    sku: Option<usize>,
+) {
     let mut starting = world.instances_in(application, row.role, InstanceStatus::ScalingUp);
+    if sku.is_some() {
+        starting.retain(|&it| sku_of(world, it) == sku);
+    }
     starting.sort_by_key(|&it| Reverse(world.get::<Instance>(it).map(Instance::number)));
-    let mut left = count;
+    let (mut left, before) = (count, (row.cancelled, row.drained));
     for instance in starting.into_iter().take(left as usize) {
         let server = world.get::<HostedOn>(instance).map(HostedOn::server);
         match world.cancel_scale_up(instance) {
@@ -263,21 +385,21 @@ fn take_away(world: &mut World, application: Entity, row: &mut Decision, count: 
             take_empty_away(world, server);
         }
     }
-    left -= row.cancelled;
+    left -= row.cancelled - before.0;
     let victim = world
         .get::<Actuator>(application)
         .map(|actuator| actuator.settings.victim);
     if left > 0
         && let Some(victim) = victim
     {
-        for instance in victims(world, application, row.role, victim, left as usize) {
+        for instance in victims(world, application, row.role, victim, sku, left as usize) {
             match world.scale_down_full(instance) {
                 Ok(()) => row.drained += 1,
                 Err(error) => row.reason = format!("{}; {error}", row.reason),
             }
         }
     }
-    row.refused += left - row.drained;
+    row.refused += left - (row.drained - before.1);
 }
 
 /// Removes a server that came for an instance and carries none any more.

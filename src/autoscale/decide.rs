@@ -1,10 +1,15 @@
+use bevy_ecs::change_detection::DetectChanges;
 use bevy_ecs::component::Component;
-use bevy_ecs::prelude::{EntityWorldMut, Query, Res};
+use bevy_ecs::entity::Entity;
+use bevy_ecs::prelude::{EntityWorldMut, Query, Ref, Res, ResMut};
 
 use super::grid::next_on_grid;
+use super::policies::keep_all;
+use super::sense::{Scraper, Scraping};
 use super::{Desire, DesiredInstances, InstanceCounts, Policy, Signals};
 use crate::fleet::{
-    Agenda, Application, Clock, InstanceRole, Instances, Ledger, StartUp, Templates,
+    Agenda, Application, Clock, HostedOn, InstanceRole, InstanceStatus, Instances, Ledger,
+    ServerSku, StartUp, Templates,
 };
 use crate::time::{SimDuration, SimTime};
 
@@ -56,10 +61,57 @@ impl Decider {
     /// Notes that the decision due by `now` has been taken.
     pub(super) fn pass(&mut self, now: SimTime) {
         if self.next <= now {
-            let next = next_on_grid(self.interval, SimDuration::ZERO, now);
-            self.next = next.unwrap_or(SimTime::MAX);
+            self.set_out(now);
         }
     }
+
+    /// The next decision is the first after `now`.
+    fn set_out(&mut self, now: SimTime) {
+        let next = next_on_grid(self.interval, SimDuration::ZERO, now);
+        self.next = next.unwrap_or(SimTime::MAX);
+    }
+}
+
+/// What a policy's applications have that goes by its interval and its window.
+type Followers<P> = (
+    Entity,
+    Ref<'static, P>,
+    &'static mut Decider,
+    &'static mut Signals,
+    &'static mut Scraper,
+);
+
+/// The system that takes over the interval and the window of a policy that was changed or replaced: its next
+/// decision is the first whole number of the new intervals that is to come.
+pub(super) fn follow<P: Policy>(
+    clock: Res<'_, Clock>,
+    mut agenda: ResMut<'_, Agenda>,
+    mut applications: Query<'_, '_, Followers<P>>,
+) {
+    for (entity, policy, mut decider, mut signals, mut scraper) in &mut applications {
+        if !policy.is_changed() {
+            continue;
+        }
+        signals.keep(policy.window());
+        let (interval, now) = (policy.interval(), clock.now());
+        if interval == decider.interval || interval == SimDuration::ZERO {
+            continue;
+        }
+        decider.interval = interval;
+        decider.set_out(now);
+        agenda.wake_for::<Deciding>(decider.next, entity);
+        if let Some(next) = scraper.follow(interval, now) {
+            agenda.wake_for::<Scraping>(next, entity);
+        }
+    }
+}
+
+/// What is wrong with the parameters of a policy, after a change at run time; none if they can be decided by.
+fn fault(policy: &impl Policy) -> Option<String> {
+    if policy.interval() == SimDuration::ZERO {
+        return Some("interval: a policy cannot decide every 0 seconds".to_owned());
+    }
+    policy.check().err().map(|wrong| wrong.to_string())
 }
 
 /// The system of a policy: asks it to decide for each of its applications that is due.
@@ -67,7 +119,7 @@ pub(super) fn decide<P: Policy>(
     (clock, ledger): (Res<'_, Clock>, Res<'_, Ledger>),
     agenda: Res<'_, Agenda>,
     mut applications: Query<'_, '_, (&mut P, &mut Signals, &mut Decider, Members)>,
-    starting: Query<'_, '_, (&InstanceRole, &StartUp)>,
+    (instances, servers): (Query<'_, '_, Counted>, Query<'_, '_, &ServerSku>),
 ) {
     for entity in agenda.awake_for::<Deciding>() {
         let Ok((mut policy, mut signals, mut decider, members)) = applications.get_mut(entity)
@@ -76,9 +128,12 @@ pub(super) fn decide<P: Policy>(
         };
         let now = clock.now();
         if decider.next() <= now && signals.look(now) {
-            count(&mut signals, members, &ledger, &starting);
+            count(&mut signals, members, &ledger, &instances, &servers);
             let mut desired = DesiredInstances::default();
-            policy.decide(&signals, &mut desired);
+            match fault(&*policy) {
+                None => policy.decide(&signals, &mut desired),
+                Some(wrong) => keep_all(&signals, &mut desired, wrong),
+            }
             if P::WAKES {
                 serve_the_waiting(&signals, &mut desired);
             }
@@ -89,27 +144,53 @@ pub(super) fn decide<P: Policy>(
 
 type Members = (&'static Application, &'static Templates, &'static Instances);
 
+/// What of an instance says where it counts.
+type Counted = (
+    &'static InstanceRole,
+    &'static InstanceStatus,
+    &'static HostedOn,
+    Option<&'static StartUp>,
+);
+
 /// Tells the signals how many instances there are now.
 fn count(
     signals: &mut Signals,
     (application, templates, members): (&Application, &Templates, &Instances),
     ledger: &Ledger,
-    starting: &Query<'_, '_, (&InstanceRole, &StartUp)>,
+    instances: &Query<'_, '_, Counted>,
+    servers: &Query<'_, '_, &ServerSku>,
 ) {
     for role in templates.roles() {
         let counts = ledger.counts_of(application.index(), role);
+        let of = || {
+            let of = members.iter().flat_map(|it| instances.get(it));
+            of.filter(|(of, ..)| of.role() == role)
+        };
         let mut activations = Vec::new();
         if counts.scaling_up > 0 {
-            let of = members.iter().flat_map(|it| starting.get(it));
-            let of = of.filter(|(of, _)| of.role() == role);
-            activations.extend(of.map(|(_, start)| start.activates));
+            activations.extend(of().filter_map(|(.., start)| Some(start?.activates)));
             activations.sort_unstable();
+        }
+        let mut variants = signals.capacity().variants(role);
+        if let [only] = &mut variants[..] {
+            (only.starting, only.active) = (counts.scaling_up, counts.active);
+        } else {
+            for (_, status, server, _) in of() {
+                let sku = servers.get(server.server()).ok().map(ServerSku::position);
+                let on = variants.iter_mut().find(|it| sku == Some(it.sku));
+                match (on, status) {
+                    (Some(on), InstanceStatus::ScalingUp) => on.starting += 1,
+                    (Some(on), InstanceStatus::Active) => on.active += 1,
+                    _ => {}
+                }
+            }
         }
         signals.count(InstanceCounts {
             role,
             starting: activations,
             active: counts.active,
             draining: counts.draining,
+            variants,
         });
     }
 }

@@ -23,6 +23,7 @@ pub mod capacity;
 mod decide;
 pub mod forecast;
 mod grid;
+pub mod limiter;
 mod log;
 mod placement;
 pub mod policies;
@@ -33,7 +34,7 @@ mod signals;
 mod snapshot;
 
 pub use actuator::Actuator;
-pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, Mix, StartUp};
+pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, EngineModel, Mix, StartUp};
 pub use decide::Decider;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Measure, Policy};
@@ -41,4 +42,5 @@ pub use registry::{Actuated, Decided, PolicyKind, PolicyRegistry, Sensed};
 pub use signals::{Latency, Signals};
 pub use snapshot::{
     Completion, InstanceCounts, InstanceSnapshot, Load, RoleSnapshot, SkuSnapshot, Snapshot,
+    Variant,
 };

@@ -88,12 +88,13 @@ pub(super) fn room(world: &World, application: Entity, role: Role, server: Entit
     }
 }
 
-/// The active instances that go first, at most `count`, in order.
+/// The active instances that go first, at most `count`, in order; of those on this SKU, if one is given.
 pub(super) fn victims(
     world: &World,
     application: Entity,
     role: Role,
     victim: Victim,
+    sku: Option<usize>,
     count: usize,
 ) -> Vec<Entity> {
     let Some(service) = world.get::<Service>(application) else {
@@ -113,6 +114,7 @@ pub(super) fn victims(
     let mut candidates: Vec<_> = world
         .active_instances(application, role)
         .into_iter()
+        .filter(|&instance| sku.is_none() || sku_of(world, instance) == sku)
         .map(|instance| {
             let newest = u64::MAX - world.get::<Instance>(instance).map_or(0, Instance::number);
             let (cost, load) = match victim {
@@ -128,11 +130,19 @@ pub(super) fn victims(
     candidates.into_iter().map(|it| it.3).collect()
 }
 
+/// The position of the SKU that an instance is on.
+pub(super) fn sku_of(world: &World, instance: Entity) -> Option<usize> {
+    server_sku(world, instance).map(ServerSku::position)
+}
+
+fn server_sku(world: &World, instance: Entity) -> Option<&ServerSku> {
+    world.get(world.get::<HostedOn>(instance)?.server())
+}
+
 /// An instance's share of the price of its server, per hour.
 fn cost(world: &World, instance: Entity) -> f64 {
     let processors = world.get::<Uses>(instance).map_or(0, Uses::len);
-    let server = world.get::<HostedOn>(instance).map(HostedOn::server);
-    let sku = server.and_then(|server| world.get::<ServerSku>(server));
+    let sku = server_sku(world, instance);
     sku.map_or(0.0, |sku| {
         let sku = sku.sku();
         sku.price_per_hour.unwrap_or(0.0) / f64::from(sku.processors.max(1)) * processors as f64

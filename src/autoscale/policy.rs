@@ -132,9 +132,11 @@ pub enum Desire {
 }
 
 /// What a policy wants, by role. A role of which it says nothing is left alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DesiredInstances {
     roles: BTreeMap<Role, (Desire, Cow<'static, str>)>,
+    skus: BTreeMap<Role, Vec<(usize, u32)>>,
+    claims: BTreeMap<Role, f64>,
 }
 
 impl DesiredInstances {
@@ -155,7 +157,59 @@ impl DesiredInstances {
 
     /// Wants this of a role; what was said of it before is forgotten.
     pub fn want(&mut self, role: Role, desire: Desire, reason: impl Into<Cow<'static, str>>) {
+        self.skus.remove(&role);
+        self.claims.remove(&role);
         self.roles.insert(role, (desire, reason.into()));
+    }
+
+    /// Wants a number of instances on each of these SKUs, by its position in the fleet. On the others nothing
+    /// changes.
+    pub fn on_skus(
+        &mut self,
+        role: Role,
+        counts: Vec<(usize, u32)>,
+        reason: impl Into<Cow<'static, str>>,
+    ) {
+        let sum = counts
+            .iter()
+            .fold(0_u32, |sum, it| sum.saturating_add(it.1));
+        self.exactly(role, sum, reason);
+        self.skus.insert(role, counts);
+    }
+
+    /// How many are wanted on each SKU, by its position in the fleet; none where the actuator chooses.
+    #[must_use]
+    pub fn skus(&self, role: Role) -> Option<&[(usize, u32)]> {
+        self.skus.get(&role).map(|it| &it[..])
+    }
+
+    /// Lets the limiter share out the GPUs that are left: wishes with less to spare come first. Of a role of
+    /// which something is wanted already.
+    pub fn claim(&mut self, role: Role, spare: f64) {
+        self.claims.insert(role, spare);
+    }
+
+    /// Wants no more than these on each SKU; where that is less than it was, the reason says why.
+    pub(super) fn cut(&mut self, role: Role, counts: &[(usize, u32)], because: &str) {
+        let Some((Desire::Exactly(sum), reason)) = self.roles.get_mut(&role) else {
+            return;
+        };
+        let cut = counts
+            .iter()
+            .fold(0_u32, |sum, it| sum.saturating_add(it.1));
+        if cut < *sum {
+            *reason = format!("{reason}; {because}").into();
+        }
+        *sum = cut;
+        if let Some(skus) = self.skus.get_mut(&role) {
+            *skus = counts.to_vec();
+        }
+    }
+
+    /// What a role that claims its share of the GPUs has to spare.
+    #[must_use]
+    pub fn claims(&self, role: Role) -> Option<f64> {
+        self.claims.get(&role).copied()
     }
 
     /// What is wanted of a role, and why.

@@ -6,12 +6,12 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, Schedules, SystemSet};
 use bevy_ecs::world::World;
 
-use super::decide::{Deciding, decide};
+use super::decide::{Deciding, decide, follow};
 use super::policies::{self, Metric};
 use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
-use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator};
+use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator, limiter};
 use crate::document::suggest;
-use crate::fleet::{Agenda, Clock, Roster, ScriptedActions, Tick, TickSet};
+use crate::fleet::{Agenda, Clock, Prepared, Roster, ScriptedActions, Tick, TickSet};
 use crate::scenario::{self, CheckedScenario, Diagnostics, KvMemory, Problem};
 use crate::serving::ServingRegistry;
 use crate::serving::registry::{EngineKind, RouterKind, StepModelKind};
@@ -114,6 +114,8 @@ impl PolicyRegistry {
                 // Each has applications of its own, so that their order does not matter.
                 let decide = decide::<P>.in_set(Decided).ambiguous_with(Decided);
                 schedules.add_systems(Tick, decide.in_set(TickSet::Decide));
+                let follow = follow::<P>.in_set(Prepared).ambiguous_with(Prepared);
+                schedules.add_systems(Tick, follow);
             },
         });
         self
@@ -221,6 +223,8 @@ impl PolicyRegistry {
             let mut schedules = world.get_resource_or_init::<Schedules>();
             let sense = (listen, scrape).chain().in_set(Sensed);
             schedules.add_systems(Tick, sense.in_set(TickSet::Sense));
+            let limit = limiter::limit.after(Decided).in_set(TickSet::Decide);
+            schedules.add_systems(Tick, limit);
             let act = actuator::act.in_set(Actuated).in_set(TickSet::Act);
             let act = act.after(ScriptedActions);
             schedules.add_systems(Tick, act);

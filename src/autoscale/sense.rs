@@ -6,8 +6,8 @@ use super::{
     Amount, Completion, InstanceSnapshot, Load, RoleSnapshot, Signals, SkuSnapshot, Snapshot,
 };
 use crate::fleet::{
-    Agenda, Application, Clock, EngineHandle, Instance, InstanceRole, InstanceStatus, Instances,
-    Ledger, Service, StartUp, Stock, Templates,
+    Agenda, Application, Clock, EngineHandle, HostedOn, Instance, InstanceRole, InstanceStatus,
+    Instances, Ledger, ServerSku, Service, StartUp, Stock, Templates,
 };
 use crate::serving::{EngineLoad, Role};
 use crate::time::{SimDuration, SimTime};
@@ -23,6 +23,8 @@ pub(super) struct Scraping;
 #[derive(Component, Debug)]
 pub(super) struct Scraper {
     interval: SimDuration,
+    /// Whether it looks for each decision.
+    for_decisions: bool,
     /// So long before a whole number of intervals.
     lead: SimDuration,
     memory: ModelMemory,
@@ -48,14 +50,31 @@ impl Scraper {
         decisions: SimDuration,
         memory: ModelMemory,
     ) -> Self {
-        let fresh = scrape_interval == SimDuration::ZERO;
+        let for_decisions = scrape_interval == SimDuration::ZERO;
+        let of_its_own = (scrape_interval, SimDuration::ZERO);
+        let (interval, lead) = if for_decisions {
+            (decisions, delay)
+        } else {
+            of_its_own
+        };
         Self {
-            interval: if fresh { decisions } else { scrape_interval },
-            lead: if fresh { delay } else { SimDuration::ZERO },
+            interval,
+            for_decisions,
+            lead,
             memory,
             ended: 0,
             completed: Amount::default(),
         }
+    }
+
+    /// Looks in time for decisions every `interval` from now on, and returns when; none if it does not look
+    /// for decisions.
+    pub(super) fn follow(&mut self, interval: SimDuration, now: SimTime) -> Option<SimTime> {
+        if !self.for_decisions {
+            return None;
+        }
+        self.interval = interval;
+        Some(self.next(now).unwrap_or(SimTime::MAX))
     }
 
     /// The first look after `now`; none if there is no further one.
@@ -96,6 +115,7 @@ type Member = (
     &'static Instance,
     &'static InstanceRole,
     &'static InstanceStatus,
+    &'static HostedOn,
     Option<&'static StartUp>,
     Option<&'static EngineHandle>,
 );
@@ -106,7 +126,7 @@ pub(super) fn scrape(
     (ledger, stock): (Res<'_, Ledger>, Res<'_, Stock>),
     mut agenda: ResMut<'_, Agenda>,
     mut applications: Query<'_, '_, Scraped>,
-    instances: Query<'_, '_, Member>,
+    (instances, servers): (Query<'_, '_, Member>, Query<'_, '_, &ServerSku>),
 ) {
     let now = clock.now();
     for entity in agenda.awake_for::<Scraping>().collect::<Vec<_>>() {
@@ -123,7 +143,7 @@ pub(super) fn scrape(
                 ..begin(role, application, service, templates, &ledger, &stock)
             })
             .collect();
-        for (instance, of_role, status, start, engine) in
+        for (instance, of_role, status, server, start, engine) in
             members.iter().flat_map(|it| instances.get(it))
         {
             let Some(role) = roles.iter_mut().find(|it| it.role == of_role.role()) else {
@@ -133,14 +153,15 @@ pub(super) fn scrape(
                 role.starting.push(start.activates);
             }
             if let Some(engine) = engine {
+                let sku = servers.get(server.server()).map(ServerSku::position);
+                let of = InstanceSnapshot {
+                    number: instance.number(),
+                    status: *status,
+                    sku: sku.unwrap_or(0),
+                    load: Load::ZERO,
+                };
                 let load = service.0.load(engine.engine(), now);
-                add(
-                    role,
-                    instance.number(),
-                    *status,
-                    &load,
-                    scraper.memory.weights,
-                );
+                add(role, of, &load, scraper.memory.weights);
             }
         }
         roles
@@ -185,6 +206,8 @@ fn begin(
         draining: counts.draining,
         prompt_tokens: gone.prompt_tokens,
         output_tokens: gone.output_tokens,
+        queried_tokens: gone.queried_tokens,
+        hit_tokens: gone.hit_tokens,
         busy_s: gone.prompt_busy_s + gone.token_busy_s,
         up_s: gone.up_s,
         prompt_capacity: (0..stock.kinds().len())
@@ -194,13 +217,7 @@ fn begin(
     }
 }
 
-fn add(
-    role: &mut RoleSnapshot,
-    number: u64,
-    status: InstanceStatus,
-    of: &EngineLoad,
-    weights_bytes: u64,
-) {
+fn add(role: &mut RoleSnapshot, instance: InstanceSnapshot, of: &EngineLoad, weights_bytes: u64) {
     let memory = match of.memory {
         u64::MAX => 0,
         bytes => bytes,
@@ -215,20 +232,18 @@ fn add(
         kv_used: of.memory_used.saturating_sub(weights_bytes),
         kv: memory.saturating_sub(weights_bytes),
     };
-    match status {
+    match instance.status {
         InstanceStatus::Active => role.load += load,
         InstanceStatus::Draining => role.draining_load += load,
         InstanceStatus::ScalingUp | InstanceStatus::ScalingDown => {}
     }
     role.prompt_tokens += of.prompt_tokens;
     role.output_tokens += of.output_tokens;
+    role.queried_tokens += of.queried_tokens;
+    role.hit_tokens += of.hit_tokens;
     role.busy_s += of.prompt_busy_s + of.token_busy_s;
     role.up_s += of.up_s;
-    role.instances.push(InstanceSnapshot {
-        number,
-        status,
-        load,
-    });
+    role.instances.push(InstanceSnapshot { load, ..instance });
 }
 
 fn skus(ledger: &Ledger, stock: &Stock) -> Vec<SkuSnapshot> {

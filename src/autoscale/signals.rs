@@ -89,6 +89,11 @@ impl Signals {
         Self { capacity, ..self }
     }
 
+    /// Snapshots are kept for `window` from now on.
+    pub(super) const fn keep(&mut self, window: SimDuration) {
+        self.window = window;
+    }
+
     /// Adds a snapshot, not older than the one before. Its active instances are those measured.
     pub fn scrape(&mut self, mut snapshot: Snapshot) {
         for of in &mut snapshot.roles {
@@ -141,6 +146,7 @@ impl Signals {
             of.starting = counts.starting;
             of.active = counts.active;
             of.draining = counts.draining;
+            of.variants = counts.variants;
         }
     }
 
@@ -271,6 +277,15 @@ impl Signals {
     #[must_use]
     pub fn output_tokens_per_s(&self, role: Role, window: SimDuration) -> f64 {
         self.rate(window, |it| of(it, role, |it| it.output_tokens as f64))
+    }
+
+    /// Share of the tokens that were looked for in a role's prefix caches within the window and were found;
+    /// none if none was looked for.
+    #[must_use]
+    pub fn hit_rate(&self, role: Role, window: SimDuration) -> Option<f64> {
+        let queried = self.rate(window, |it| of(it, role, |it| it.queried_tokens as f64));
+        let hit = self.rate(window, |it| of(it, role, |it| it.hit_tokens as f64));
+        (queried > 0.0).then(|| hit / queried)
     }
 
     /// Share of a role's instance time within the window in which a batch ran, 0 to 1.

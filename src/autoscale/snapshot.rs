@@ -41,6 +41,8 @@ pub struct RoleSnapshot {
     pub active: u32,
     /// Instances that finish their work.
     pub draining: u32,
+    /// The same on each SKU that can carry the role, in the order of the fleet; empty where that is not known.
+    pub variants: Vec<Variant>,
     /// Active instances when the snapshot was taken: those that `load` is of.
     pub measured: u32,
     /// What the measured instances have to do.
@@ -51,6 +53,10 @@ pub struct RoleSnapshot {
     pub prompt_tokens: u64,
     /// Output tokens that instances of the role have ever generated.
     pub output_tokens: u64,
+    /// Tokens of requests that instances of the role have ever looked for in their prefix cache.
+    pub queried_tokens: u64,
+    /// Of these, those that were found.
+    pub hit_tokens: u64,
     /// Seconds in which their batches ever ran.
     pub busy_s: f64,
     /// Seconds that they were ever there.
@@ -69,7 +75,7 @@ pub struct RoleSnapshot {
 }
 
 /// How many instances of a role there are at the instant of a decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InstanceCounts {
     /// The role.
     pub role: Role,
@@ -79,6 +85,29 @@ pub struct InstanceCounts {
     pub active: u32,
     /// Instances that finish their work.
     pub draining: u32,
+    /// The same on each SKU that can carry the role, in the order of the fleet; empty where that is not known.
+    pub variants: Vec<Variant>,
+}
+
+/// The instances of a role on one SKU.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Variant {
+    /// The position of the SKU in the fleet.
+    pub sku: usize,
+    /// Dollars an hour of one instance, its share of the server's price; 0 where the SKU has none.
+    pub price_per_hour: f64,
+    /// Instances that start up.
+    pub starting: u32,
+    /// Instances that take requests.
+    pub active: u32,
+}
+
+impl Variant {
+    /// Instances that start up or are active.
+    #[must_use]
+    pub const fn current(&self) -> u32 {
+        self.starting.saturating_add(self.active)
+    }
 }
 
 /// One instance at one instant.
@@ -88,6 +117,8 @@ pub struct InstanceSnapshot {
     pub number: u64,
     /// Its status.
     pub status: InstanceStatus,
+    /// The position of its server's SKU in the fleet.
+    pub sku: usize,
     /// What it has to do.
     pub load: Load,
 }
@@ -180,11 +211,14 @@ impl RoleSnapshot {
             starting: Vec::new(),
             active: 0,
             draining: 0,
+            variants: Vec::new(),
             measured: 0,
             load: Load::ZERO,
             draining_load: Load::ZERO,
             prompt_tokens: 0,
             output_tokens: 0,
+            queried_tokens: 0,
+            hit_tokens: 0,
             busy_s: 0.0,
             up_s: 0.0,
             prompt_capacity: 0.0,

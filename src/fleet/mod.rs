@@ -125,5 +125,5 @@ pub use queries::StatusSummary;
 pub use request::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingRequest};
 pub use retention::Retention;
 pub use skus::{Kind, Stock};
-pub use tick::{FleetWorldExt, ScriptedActions, Tick, TickError, TickSet};
+pub use tick::{FleetWorldExt, Prepared, ScriptedActions, Tick, TickError, TickSet};
 pub use warnings::RunWarnings;

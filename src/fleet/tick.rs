@@ -20,7 +20,7 @@ use super::{
 ///
 /// Two systems that access the same data in no defined order are an error of the schedule, in its first
 /// run: results may not depend on it. A host orders its systems by the sets of the phases and those within
-/// them: [`LifecycleSet`](super::LifecycleSet), [`ScriptedActions`],
+/// them: [`Prepared`], [`LifecycleSet`](super::LifecycleSet), [`ScriptedActions`],
 /// [`Sensed`](crate::autoscale::Sensed), [`Decided`](crate::autoscale::Decided),
 /// [`Actuated`](crate::autoscale::Actuated) and [`ObserveSet`](crate::observe::ObserveSet).
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +45,11 @@ pub enum TickSet {
     /// Recorders write down how things stand.
     Observe,
 }
+
+/// Within [`TickSet::Serve`], before the clock moves: what a host changed between two ticks is taken over, so
+/// that the tick may end earlier for it.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Prepared;
 
 /// Within [`TickSet::Act`]: the scenario's scripted actions. The actuator comes after them.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -246,6 +251,7 @@ pub(super) fn add_schedule(world: &mut World) {
         )
             .chain(),
     );
+    schedule.configure_sets(Prepared.in_set(TickSet::Serve).before(serve));
     schedule.add_systems((
         (retention::forget, serve).chain().in_set(TickSet::Serve),
         script::fail.in_set(TickSet::Faults),

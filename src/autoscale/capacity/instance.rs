@@ -38,6 +38,8 @@ pub(super) struct InstanceModel {
     pub(super) tokens: u64,
     /// Tokens that the KV cache has room for.
     pub(super) kv_tokens: u64,
+    /// Whether a step carries a part of a prompt beside token tasks.
+    pub(super) chunks_prompts: bool,
 }
 
 /// Iterations in which these prompts take part.
@@ -61,6 +63,7 @@ impl InstanceModel {
             tasks: limits.requests.map_or(u64::MAX, u64::from),
             tokens: limits.step_tokens.unwrap_or(u64::MAX),
             kv_tokens,
+            chunks_prompts: limits.chunks_prompts,
         }
     }
 

@@ -30,6 +30,7 @@ mod ahead;
 mod bound;
 mod demand;
 mod instance;
+mod passes;
 
 use std::sync::Arc;
 
@@ -38,7 +39,9 @@ pub use bound::CostBound;
 pub use demand::{Amount, Demand, Mix};
 pub use instance::Capacity;
 use instance::{InstanceModel, Part};
+pub use passes::EngineModel;
 
+use super::Variant;
 use crate::catalog::{Processor, Sku};
 use crate::random::Delay;
 use crate::scenario::{Application, CheckedScenario, Scaling, SkuChoice, Slo, Template};
@@ -103,6 +106,10 @@ struct RoleModel {
     usual: Option<usize>,
     /// Whether every SKU of the fleet has a price.
     priced: bool,
+    /// How the actuator chooses a SKU.
+    choice: SkuChoice,
+    /// The engine, where it was given by hand.
+    engine: Option<EngineModel>,
     start_up: StartUp,
 }
 
@@ -173,6 +180,8 @@ impl CapacityModel {
                 on: on.collect(),
                 usual: None,
                 priced,
+                choice: of.actuator.sku.clone(),
+                engine: None,
                 start_up: StartUp::default(),
             };
             model.usual = (0..model.on.len())
@@ -204,6 +213,37 @@ impl CapacityModel {
             slo,
             ..self.clone()
         }
+    }
+
+    /// The same with an engine of this role; for signals made by hand.
+    #[must_use]
+    pub fn with_engine(&self, role: Role, engine: EngineModel) -> Self {
+        let mut roles = self.roles.to_vec();
+        roles.retain(|it| it.role != role);
+        roles.push(RoleModel {
+            role,
+            part: Part::Both,
+            on: Vec::new(),
+            usual: None,
+            priced: false,
+            choice: SkuChoice::First,
+            engine: Some(engine),
+            start_up: StartUp::default(),
+        });
+        Self {
+            roles: roles.into(),
+            ..self.clone()
+        }
+    }
+
+    /// The engine of a role's instances, on the SKU that scale-up takes as long as it has room; none where
+    /// there is no such role, or its step times are not known.
+    #[must_use]
+    pub fn engine(&self, role: Role) -> Option<EngineModel> {
+        let model = self.model(role)?;
+        let usual = || model.on.get(model.usual?)?.as_ref();
+        let usual = || usual().map(|it| EngineModel::of(&it.instance, it.processors));
+        model.engine.clone().or_else(usual)
     }
 
     /// The objective within which it says what an instance can carry.
@@ -273,6 +313,25 @@ impl CapacityModel {
         (self.needed(role, demand, utilisation) - 1e-9).ceil() as u32
     }
 
+    /// The SKUs on which the actuator may put instances of a role, in the order of the fleet, with none on
+    /// any of them.
+    #[must_use]
+    pub fn variants(&self, role: Role) -> Vec<Variant> {
+        let Some(model) = self.model(role) else {
+            return Vec::new();
+        };
+        let on = |(sku, fit): (usize, &Option<Fit>)| {
+            model.rank(sku, &model.choice)?;
+            Some(Variant {
+                sku,
+                price_per_hour: fit.as_ref()?.price_per_hour(),
+                starting: 0,
+                active: 0,
+            })
+        };
+        model.on.iter().enumerate().filter_map(on).collect()
+    }
+
     /// By what the actuator compares SKUs, the least being the best; none where an instance of the
     /// role cannot be.
     pub(super) fn rank(&self, role: Role, sku: usize, choice: &SkuChoice) -> Option<f64> {
@@ -317,6 +376,12 @@ impl RoleModel {
 }
 
 impl Fit {
+    /// An instance's share of the price of a server; 0 where there is none.
+    fn price_per_hour(&self) -> f64 {
+        let price = self.sku.price_per_hour.unwrap_or(0.0);
+        price / f64::from(self.sku.processors.max(1)) * f64::from(self.processors)
+    }
+
     /// An instance's share of a full server: dollars an hour, or watts.
     fn expense(&self, priced: bool, does: &Capacity) -> f64 {
         let share = 1.0 / f64::from(self.per_server);
@@ -350,8 +415,9 @@ impl Fit {
             template.tensor_parallelism,
         );
         let memory = processor.memory_bytes.saturating_mul(processors.into());
-        let kv = memory.saturating_sub(model.weights_bytes);
-        let kv_tokens = kv / model.kv_bytes_per_token().max(1);
+        let (weights, token) = (model.weights_bytes, model.kv_bytes_per_token());
+        let usable = template.engine.limits().usable_bytes(memory, weights, token);
+        let kv_tokens = usable.saturating_sub(weights) / token.max(1);
         let instance = InstanceModel::new(template.engine, kv_tokens, performance.ok()?);
         let per_server = sku.processors / processors;
         let fits = per_server > 0 && instance.kv_tokens > 0;

@@ -1,14 +1,13 @@
-use std::collections::BTreeMap;
-
 use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::aibrix::{Cooldown, Samples, Step, sample};
+use super::Metric;
+use super::aibrix::{Memory, rule};
+use super::bounds::Bounded;
 use super::carried_over::Rules;
+use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
-use super::wishes::Wishes;
-use super::{Metric, check_limits};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -77,14 +76,7 @@ pub struct AibrixApa {
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
-    roles: BTreeMap<Role, State>,
-}
-
-/// What is remembered of a role.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct State {
-    samples: Samples,
-    wishes: Wishes,
+    roles: Memories<Memory>,
 }
 
 impl Default for AibrixApa {
@@ -104,7 +96,7 @@ impl Default for AibrixApa {
             rules: Rules::AsPublished,
             min: 1,
             max: 100,
-            roles: BTreeMap::new(),
+            roles: Memories::new(),
         }
     }
 }
@@ -119,7 +111,7 @@ impl Policy for AibrixApa {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_target("target", self.target)?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -130,56 +122,36 @@ impl Policy for AibrixApa {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let mut roles = std::mem::take(&mut self.roles);
-        for of in signals.roles() {
-            let state = roles.entry(of.role).or_default();
-            match self.wanted(signals, of, state) {
-                Some((count, reason)) => desired.exactly(of.role, count, reason),
-                None => desired.keep(of.role, format!("{} is unknown", self.metric)),
-            }
-        }
-        self.roles = roles;
+        decide_each(self, signals, desired);
     }
 }
 
-impl AibrixApa {
-    fn wanted(
+impl EachRole for AibrixApa {
+    type Memory = Memory;
+
+    fn memories(&mut self) -> &mut Memories<Memory> {
+        &mut self.roles
+    }
+
+    fn begin(&self, _: &Signals, _: &RoleSnapshot) -> Memory {
+        Memory::default()
+    }
+
+    fn decide_on(
         &self,
-        signals: &Signals,
         of: &RoleSnapshot,
-        state: &mut State,
-    ) -> Option<(u32, String)> {
+        memory: &mut Memory,
+        signals: &Signals,
+        desired: &mut DesiredInstances,
+    ) {
         let (now, current) = (signals.now(), of.current());
-        if current < self.min || current > self.max {
-            let count = current.clamp(self.min, self.max);
-            return Some((count, "beyond its limits".to_owned()));
-        }
-        let total = self.metric.total(signals, of.role, self.interval);
-        state.samples.add(now, sample(total, of)?, self.window);
-        let mean = state.samples.mean(now, self.window)?;
-        let ratio = mean / self.target;
-        let step = Step {
-            up_tolerance: self.up_tolerance,
-            down_tolerance: self.down_tolerance,
-            max_scale_up_rate: self.max_scale_up_rate,
-            max_scale_down_rate: self.max_scale_down_rate,
-        };
-        let wanted = if step.tolerates(ratio) {
-            current
-        } else {
-            step.limit((f64::from(current) * ratio).ceil() as u32, current)
-        };
-        let wanted = wanted.clamp(self.min, self.max);
-        let cooldown = Cooldown {
-            up: self.up_cooldown,
-            down: self.down_cooldown,
-            rules: self.rules,
-        };
-        let count = cooldown.stabilize(&mut state.wishes, now, current, wanted);
-        let reason = format!("{} {mean:.3} on each, {wanted} wanted", self.metric);
-        if self.pending_guard && of.scaling_up() > 0 && count > current {
-            return Some((current, format!("{reason}, some start up")));
-        }
-        Some((count, reason))
+        let (desire, reason) =
+            rule!(self).decide(signals, of, memory, self.window, |samples, step| {
+                let mean = samples.mean(now, self.window)?;
+                let ratio = mean / self.target;
+                let wanted = step.towards(ratio, f64::from(current) * ratio, current);
+                Some((wanted, format!("{mean:.3} on each")))
+            });
+        desired.want(of.role, desire, reason);
     }
 }

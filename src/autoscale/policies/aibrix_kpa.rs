@@ -1,14 +1,13 @@
-use std::collections::BTreeMap;
-
 use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::aibrix::{Cooldown, Samples, Step, sample};
+use super::Metric;
+use super::aibrix::{Memory, rule};
+use super::bounds::Bounded;
 use super::carried_over::Rules;
+use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
-use super::wishes::Wishes;
-use super::{Metric, check_limits};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -81,14 +80,7 @@ pub struct AibrixKpa {
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
-    roles: BTreeMap<Role, State>,
-}
-
-/// What is remembered of a role.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct State {
-    samples: Samples,
-    wishes: Wishes,
+    roles: Memories<Memory>,
 }
 
 impl Default for AibrixKpa {
@@ -110,7 +102,7 @@ impl Default for AibrixKpa {
             rules: Rules::AsPublished,
             min: 1,
             max: 100,
-            roles: BTreeMap::new(),
+            roles: Memories::new(),
         }
     }
 }
@@ -125,7 +117,7 @@ impl Policy for AibrixKpa {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_target("target", self.target)?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -136,69 +128,47 @@ impl Policy for AibrixKpa {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let mut roles = std::mem::take(&mut self.roles);
-        for of in signals.roles() {
-            let state = roles.entry(of.role).or_default();
-            match self.wanted(signals, of, state) {
-                Some((count, reason)) => desired.exactly(of.role, count, reason),
-                None => desired.keep(of.role, format!("{} is unknown", self.metric)),
-            }
-        }
-        self.roles = roles;
+        decide_each(self, signals, desired);
     }
 }
 
-impl AibrixKpa {
-    fn wanted(
+impl EachRole for AibrixKpa {
+    type Memory = Memory;
+
+    fn memories(&mut self) -> &mut Memories<Memory> {
+        &mut self.roles
+    }
+
+    fn begin(&self, _: &Signals, _: &RoleSnapshot) -> Memory {
+        Memory::default()
+    }
+
+    fn decide_on(
         &self,
-        signals: &Signals,
         of: &RoleSnapshot,
-        state: &mut State,
-    ) -> Option<(u32, String)> {
+        memory: &mut Memory,
+        signals: &Signals,
+        desired: &mut DesiredInstances,
+    ) {
         let (now, current) = (signals.now(), of.current());
-        if current < self.min || current > self.max {
-            let count = current.clamp(self.min, self.max);
-            return Some((count, "beyond its limits".to_owned()));
-        }
-        let total = self.metric.total(signals, of.role, self.interval);
         let keep = self.window.max(self.panic_window);
-        state.samples.add(now, sample(total, of)?, keep);
-        let stable = state.samples.mean(now, self.window)?;
-        let short = state.samples.mean(now, self.panic_window)?;
-        let panic = stable == 0.0 || short / stable > self.panic_threshold;
-        let step = Step {
-            up_tolerance: self.up_tolerance,
-            down_tolerance: self.down_tolerance,
-            max_scale_up_rate: self.max_scale_up_rate,
-            max_scale_down_rate: self.max_scale_down_rate,
-        };
-        let wanted = |mean: f64| {
-            let ratio = mean / self.target;
-            let wanted = match self.rules {
-                Rules::AsPublished => ratio.ceil(),
-                Rules::Mended => (ratio * f64::from(of.measured)).ceil(),
+        let (desire, reason) = rule!(self).decide(signals, of, memory, keep, |samples, step| {
+            let stable = samples.mean(now, self.window)?;
+            let short = samples.mean(now, self.panic_window)?;
+            let panics = stable == 0.0 || short / stable > self.panic_threshold;
+            let answer = |mean: f64| {
+                let ratio = mean / self.target;
+                let wanted = match self.rules {
+                    Rules::AsPublished => ratio,
+                    Rules::Mended => ratio * f64::from(of.measured),
+                };
+                step.towards(ratio, wanted, current)
             };
-            match step.tolerates(ratio) {
-                true => current,
-                false => step.limit(wanted as u32, current),
-            }
-        };
-        let urgent = if panic { wanted(short) } else { 0 };
-        let wanted = wanted(stable).max(urgent).clamp(self.min, self.max);
-        let cooldown = Cooldown {
-            up: self.up_cooldown,
-            down: self.down_cooldown,
-            rules: self.rules,
-        };
-        let count = cooldown.stabilize(&mut state.wishes, now, current, wanted);
-        let panic = if panic { ", panic" } else { "" };
-        let reason = format!(
-            "{} {stable:.3} and {short:.3} on each{panic}, {wanted} wanted",
-            self.metric
-        );
-        if self.pending_guard && of.scaling_up() > 0 && count > current {
-            return Some((current, format!("{reason}, some start up")));
-        }
-        Some((count, reason))
+            let urgent = if panics { answer(short) } else { 0 };
+            let panic = if panics { ", panic" } else { "" };
+            let seen = format!("{stable:.3} and {short:.3} on each{panic}");
+            Some((answer(stable).max(urgent), seen))
+        });
+        desired.want(of.role, desire, reason);
     }
 }

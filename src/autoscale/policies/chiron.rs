@@ -2,8 +2,8 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
 use super::carried_over::Rules;
-use super::check_limits;
 use crate::autoscale::{DesiredInstances, InstanceSnapshot, InvalidParameter, Policy, Signals};
 use crate::fleet::InstanceStatus;
 use crate::time::SimDuration;
@@ -71,7 +71,7 @@ impl Policy for Chiron {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
@@ -93,7 +93,7 @@ impl Policy for Chiron {
             };
             let count = of.current().saturating_add_signed(by);
             let reason = format!("{busy} of {measured} have requests");
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+            desired.exactly(of.role, self.bounds().clamp(count), reason);
         }
     }
 }

@@ -4,7 +4,8 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_limits, round_up};
+use super::bounds::Bounded;
+use super::round_up;
 use crate::autoscale::capacity::{arrivals_in_bins, bin};
 use crate::autoscale::{
     Amount, CapacityModel, DesiredInstances, InvalidParameter, Policy, Signals,
@@ -84,7 +85,7 @@ impl Policy for Clairvoyant {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     /// Reads the workload. What cannot be read ends the run itself, too, and is not reported here.
@@ -122,7 +123,7 @@ impl Policy for Clairvoyant {
             let needed = needs.fold(0.0, |most, (_, needed)| f64::max(most, *needed));
             let until = (now + ahead) as f64 * self.interval.seconds();
             let reason = format!("{needed:.2} instances needed by {until} s");
-            let count = round_up(needed).clamp(self.min, self.max);
+            let count = self.bounds().clamp(round_up(needed));
             desired.exactly(of.role, count, reason);
         }
     }

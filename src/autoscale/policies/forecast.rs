@@ -4,8 +4,9 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
 use super::wishes::Wishes;
-use super::{check_limits, keep_all, round_up};
+use super::{keep_all, round_up};
 use crate::autoscale::forecast::{Forecaster, Method};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
 use crate::serving::Role;
@@ -96,11 +97,11 @@ impl Policy for Forecast {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let (interval, method) = (self.interval, self.method);
+        let (interval, method, bounds) = (self.interval, self.method, self.bounds());
         let observed = signals.arrivals_per_s(interval);
         let mix = self.mix(signals);
         let rate = self.rate.get_or_insert_with(|| method.forecaster(interval));
@@ -119,7 +120,7 @@ impl Policy for Forecast {
             let wishes = self.wishes.entry(of.role).or_default();
             let wishes = wishes.begin_with(now, of.current());
             let count = wishes.delayed(now, round_up(needed), self.scale_down_delay);
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+            desired.exactly(of.role, bounds.clamp(count), reason);
         }
     }
 }

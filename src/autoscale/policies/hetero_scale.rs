@@ -2,8 +2,8 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::{Bounded, Bounds};
 use super::carried_over::Rules;
-use super::check_limits;
 use super::cooldowns::Cooldowns;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Latency, Policy, Signals};
 use crate::serving::Role;
@@ -106,7 +106,7 @@ impl Policy for HeteroScale {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
@@ -159,7 +159,7 @@ impl HeteroScale {
     }
 
     fn bounded(&self, count: u32, min: u32) -> u32 {
-        count.clamp(min, self.max)
+        Bounds { min, max: self.max }.clamp(count)
     }
 }
 

@@ -2,9 +2,10 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Metric;
+use super::bounds::Bounded;
 use super::carried_over::{ByRatios, at_least_one};
 use super::cooldowns::Cooldowns;
-use super::{Metric, check_limits};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -85,7 +86,7 @@ impl Policy for HpaGpu {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {

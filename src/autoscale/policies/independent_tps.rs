@@ -2,8 +2,8 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
 use super::carried_over::{ByRatios, at_least_one};
-use super::check_limits;
 use super::cooldowns::Cooldowns;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
 use crate::serving::Role;
@@ -87,7 +87,7 @@ impl Policy for IndependentTps {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {

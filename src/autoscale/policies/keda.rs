@@ -1,12 +1,12 @@
-use std::collections::BTreeMap;
-
 use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
+use super::each_role::{EachRole, Memories, decide_each};
 use super::kubernetes_hpa::Given;
 use super::metric::check_target;
-use super::{KubernetesHpa, Metric, MetricKind, MetricTarget, check_limits};
+use super::{KubernetesHpa, Metric, MetricKind, MetricTarget};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -66,7 +66,7 @@ pub struct Keda {
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
-    roles: BTreeMap<Role, State>,
+    roles: Memories<State>,
 }
 
 /// What stands in for a metric that is unknown.
@@ -143,7 +143,7 @@ impl Cron {
 
 /// What is remembered of a role.
 #[derive(Clone, Debug, PartialEq)]
-struct State {
+pub(super) struct State {
     created: SimTime,
     active: Option<SimTime>,
     hpa: KubernetesHpa,
@@ -164,7 +164,7 @@ impl Default for Keda {
             cron: Vec::new(),
             min: 0,
             max: 100,
-            roles: BTreeMap::new(),
+            roles: Memories::new(),
         }
     }
 }
@@ -179,7 +179,7 @@ impl Policy for Keda {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_target("target", self.target)?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -190,48 +190,19 @@ impl Policy for Keda {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let now = signals.now();
-        let mut roles = std::mem::take(&mut self.roles);
-        for of in signals.roles() {
-            let state = roles.entry(of.role).or_insert_with(|| self.begin(now));
-            let current = of.current();
-            let total = self.metric.total(signals, of.role, self.interval);
-            let hour = now.seconds() / 3600.0 % 24.0;
-            let cron = self.cron.iter().filter(|it| it.holds(hour));
-            let cron = cron.map(|it| it.replicas).max();
-            let polls = self.polls(now);
-            let after = match polls {
-                true => {
-                    let active = total.map(|total| total > self.activation);
-                    let active = if cron.is_some() { Some(true) } else { active };
-                    self.activate(now, current, active, state)
-                }
-                false => current,
-            };
-            state.hpa.metrics = match (total, self.fallback) {
-                (None, Some(_)) => Vec::new(),
-                _ => vec![MetricTarget {
-                    kind: Some(MetricKind::AverageValue),
-                    ..MetricTarget::new(self.metric, self.target)
-                }],
-            };
-            state.hpa.give(self.given(total, cron, after));
-            let (count, reason) = state.hpa.decide_role(signals, &resized(of, after));
-            let count = count.unwrap_or(after);
-            let reason = match (after == current, total) {
-                (false, _) => format!("{after} by activity, {reason}"),
-                (true, Some(total)) => format!("{} {total:.2} in all, {reason}", self.metric),
-                (true, None) => reason,
-            };
-            desired.exactly(of.role, count, reason);
-        }
-        self.roles = roles;
+        decide_each(self, signals, desired);
     }
 }
 
-impl Keda {
-    fn begin(&self, now: SimTime) -> State {
-        let since = now.seconds() - self.interval.seconds();
+impl EachRole for Keda {
+    type Memory = State;
+
+    fn memories(&mut self) -> &mut Memories<State> {
+        &mut self.roles
+    }
+
+    fn begin(&self, signals: &Signals, _: &RoleSnapshot) -> State {
+        let since = signals.now().seconds() - self.interval.seconds();
         let mut hpa = KubernetesHpa::default();
         hpa.window = self.interval;
         hpa.behaviour = false;
@@ -243,6 +214,45 @@ impl Keda {
         }
     }
 
+    fn decide_on(
+        &self,
+        of: &RoleSnapshot,
+        state: &mut State,
+        signals: &Signals,
+        desired: &mut DesiredInstances,
+    ) {
+        let (now, current) = (signals.now(), of.current());
+        let total = self.metric.total(signals, of.role, self.interval);
+        let hour = now.seconds() / 3600.0 % 24.0;
+        let cron = self.cron.iter().filter(|it| it.holds(hour));
+        let cron = cron.map(|it| it.replicas).max();
+        let after = match self.polls(now) {
+            true => {
+                let active = total.map(|total| total > self.activation);
+                let active = if cron.is_some() { Some(true) } else { active };
+                self.activate(now, current, active, state)
+            }
+            false => current,
+        };
+        state.hpa.metrics = match (total, self.fallback) {
+            (None, Some(_)) => Vec::new(),
+            _ => vec![MetricTarget {
+                kind: Some(MetricKind::AverageValue),
+                ..MetricTarget::new(self.metric, self.target)
+            }],
+        };
+        state.hpa.give(self.given(total, cron, after));
+        let (count, reason) = state.hpa.decide_role(signals, &resized(of, after));
+        let reason = match (after == current, total) {
+            (false, _) => format!("{after} by activity, {reason}"),
+            (true, Some(total)) => format!("{} {total:.2} in all, {reason}", self.metric),
+            (true, None) => reason,
+        };
+        desired.exactly(of.role, count.unwrap_or(after), reason);
+    }
+}
+
+impl Keda {
     /// Whether it looks at the activity in the interval that ends now.
     fn polls(&self, now: SimTime) -> bool {
         let number = |at: f64| (at / self.polling.seconds()).floor();

@@ -1,12 +1,12 @@
-use std::collections::BTreeMap;
-
 use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Metric;
+use super::bounds::Bounded;
+use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
 use super::wishes::Wishes;
-use super::{Metric, check_limits};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -99,7 +99,7 @@ pub struct KnativeKpa {
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
-    roles: BTreeMap<Role, State>,
+    roles: Memories<State>,
 }
 
 /// How the samples of a window are averaged.
@@ -114,7 +114,7 @@ pub enum Averaging {
 
 /// What is remembered of a role.
 #[derive(Clone, Debug, PartialEq)]
-struct State {
+pub(super) struct State {
     /// When it was last over the panic threshold.
     panic: Option<SimTime>,
     /// The most wanted in the panic.
@@ -161,7 +161,7 @@ impl Default for KnativeKpa {
             scale_to_zero_retention: SimDuration::ZERO,
             min: 0,
             max: 100,
-            roles: BTreeMap::new(),
+            roles: Memories::new(),
         }
     }
 }
@@ -180,7 +180,7 @@ impl Policy for KnativeKpa {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_target("target", self.target)?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -191,28 +191,20 @@ impl Policy for KnativeKpa {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let mut roles = std::mem::take(&mut self.roles);
-        for of in signals.roles() {
-            let first = || self.begin(signals.now(), of);
-            let state = roles.entry(of.role).or_insert_with(first);
-            match self.wanted(signals, of, state) {
-                Some((count, reason)) => desired.exactly(of.role, count, reason),
-                None => desired.keep(of.role, format!("{} is unknown", self.metric)),
-            }
-        }
-        self.roles = roles;
+        decide_each(self, signals, desired);
     }
 }
 
-/// The granularity of a delay: its tick.
-const TICK: f64 = 2.0;
+impl EachRole for KnativeKpa {
+    type Memory = State;
 
-/// A target is this much at least.
-const LEAST_TARGET: f64 = 0.01;
+    fn memories(&mut self) -> &mut Memories<State> {
+        &mut self.roles
+    }
 
-impl KnativeKpa {
-    fn begin(&self, now: SimTime, of: &RoleSnapshot) -> State {
-        let created = SimTime::saturating(now.seconds() - self.interval.seconds());
+    fn begin(&self, signals: &Signals, of: &RoleSnapshot) -> State {
+        let created = signals.now().seconds() - self.interval.seconds();
+        let created = SimTime::saturating(created);
         let panics = of.active > 1;
         State {
             panic: panics.then_some(created),
@@ -226,6 +218,27 @@ impl KnativeKpa {
         }
     }
 
+    fn decide_on(
+        &self,
+        of: &RoleSnapshot,
+        state: &mut State,
+        signals: &Signals,
+        desired: &mut DesiredInstances,
+    ) {
+        match self.wanted(signals, of, state) {
+            Some((count, reason)) => desired.exactly(of.role, count, reason),
+            None => desired.keep(of.role, format!("{} is unknown", self.metric)),
+        }
+    }
+}
+
+/// The granularity of a delay: its tick.
+const TICK: f64 = 2.0;
+
+/// A target is this much at least.
+const LEAST_TARGET: f64 = 0.01;
+
+impl KnativeKpa {
     fn wanted(
         &self,
         signals: &Signals,
@@ -265,7 +278,7 @@ impl KnativeKpa {
             .delayed(now, count, SimDuration::saturating(delay));
         let panic = if state.panic.is_some() { ", panic" } else { "" };
         let reason = format!("{} {stable:.2} and {short:.2}{panic}", self.metric);
-        let count = count.clamp(self.min, self.max);
+        let count = self.bounds().clamp(count);
         let count = self.keep_the_last(now, of, count, &mut state.revision);
         let spare = match self.target_burst_capacity {
             0.0 => 0.0,

@@ -7,8 +7,9 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
 use super::metric::check_target;
-use super::{Metric, MetricKind, MetricTarget, check_limits};
+use super::{Metric, MetricKind, MetricTarget};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -148,7 +149,7 @@ impl Policy for KubernetesHpa {
                 });
             }
         }
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn names(&self) -> Vec<Role> {

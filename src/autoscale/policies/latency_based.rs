@@ -2,8 +2,8 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
 use super::carried_over::{Idle, Rules, is_idle};
-use super::check_limits;
 use super::cooldowns::Cooldowns;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Latency, Policy, Signals};
 use crate::serving::Role;
@@ -82,7 +82,7 @@ impl Policy for LatencyBased {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
@@ -124,7 +124,7 @@ impl Policy for LatencyBased {
                 Rules::Mended if factor > 1.0 => count.max(current.saturating_add(1)),
                 Rules::Mended => count.min(current.saturating_sub(1)),
             };
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason.clone());
+            desired.exactly(of.role, self.bounds().clamp(count), reason.clone());
         }
     }
 }

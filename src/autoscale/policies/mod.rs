@@ -10,12 +10,13 @@
 mod aibrix;
 mod aibrix_apa;
 mod aibrix_kpa;
+mod bounds;
 mod carried_over;
 mod chiron;
 mod clairvoyant;
 mod cooldowns;
-mod dynamo_load;
-mod dynamo_sla;
+mod dynamo;
+mod each_role;
 mod forecast;
 mod hetero_scale;
 mod hpa_gpu;
@@ -30,6 +31,7 @@ mod pure_latency;
 mod ray_serve;
 mod sage_serve;
 mod sage_serve_reactive;
+mod saturation;
 mod saturation_v1;
 mod saturation_v2;
 mod threshold;
@@ -41,8 +43,7 @@ pub use aibrix_kpa::AibrixKpa;
 pub use carried_over::{Idle, Rules};
 pub use chiron::Chiron;
 pub use clairvoyant::Clairvoyant;
-pub use dynamo_load::{Aim, DynamoLoad};
-pub use dynamo_sla::DynamoSla;
+pub use dynamo::{Aim, DynamoLoad, DynamoSla, Prediction, RoleReports, StepReport};
 pub use forecast::Forecast;
 pub use hetero_scale::HeteroScale;
 pub use hpa_gpu::HpaGpu;
@@ -61,6 +62,8 @@ pub use saturation_v1::SaturationV1;
 pub use saturation_v2::SaturationV2;
 pub use threshold::Threshold;
 pub use token_velocity::TokenVelocity;
+
+use std::borrow::Cow;
 
 use super::{DesiredInstances, InvalidParameter, PolicyRegistry, Signals};
 
@@ -100,20 +103,14 @@ fn round_up(instances: f64) -> u32 {
 }
 
 /// Leaves every role as it is.
-fn keep_all(signals: &Signals, desired: &mut DesiredInstances, reason: &'static str) {
+pub(super) fn keep_all(
+    signals: &Signals,
+    desired: &mut DesiredInstances,
+    reason: impl Into<Cow<'static, str>> + Clone,
+) {
     for of in signals.roles() {
-        desired.keep(of.role, reason);
+        desired.keep(of.role, reason.clone());
     }
-}
-
-fn check_limits(min: u32, max: u32) -> Result<(), InvalidParameter> {
-    if min <= max {
-        return Ok(());
-    }
-    Err(InvalidParameter {
-        field: "max",
-        message: format!("at most {max} instances are fewer than at least {min}"),
-    })
 }
 
 /// Checks that the lower end of a band, a parameter and its value, is not above the upper one.

@@ -2,9 +2,10 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
 use super::carried_over::{Idle, is_idle};
+use super::check_band;
 use super::cooldowns::Cooldowns;
-use super::{check_band, check_limits};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Latency, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -90,7 +91,7 @@ impl Policy for PureLatency {
     fn check(&self) -> Result<(), InvalidParameter> {
         let (into, out) = (self.in_threshold, self.out_threshold);
         check_band(("in_threshold", into), ("out_threshold", out))?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {

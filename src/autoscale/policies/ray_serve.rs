@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
-
 use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Metric;
+use super::bounds::Bounded;
+use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
-use super::{Metric, check_limits};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -64,12 +64,12 @@ pub struct RayServe {
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
-    roles: BTreeMap<Role, State>,
+    roles: Memories<State>,
 }
 
 /// What is remembered of a role.
 #[derive(Clone, Debug, PartialEq)]
-struct State {
+pub(super) struct State {
     /// What was asked for last.
     target: u32,
     /// Since when a change is wanted, and whether it is an addition.
@@ -90,7 +90,7 @@ impl Default for RayServe {
             downscaling_factor: 1.0,
             min: 1,
             max: 100,
-            roles: BTreeMap::new(),
+            roles: Memories::new(),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Policy for RayServe {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_target("target_ongoing_requests", self.target_ongoing_requests)?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -120,23 +120,38 @@ impl Policy for RayServe {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        let mut roles = std::mem::take(&mut self.roles);
-        for of in signals.roles() {
-            let Some(total) = self.metric.total(signals, of.role, self.look_back) else {
-                desired.keep(of.role, format!("{} is unknown", self.metric));
-                continue;
-            };
-            let first = || State {
-                target: of.current().clamp(self.min, self.max),
-                wanting: None,
-            };
-            let state = roles.entry(of.role).or_insert_with(first);
-            let answer = self.answer(signals.now(), of, total, state);
-            state.target = answer.clamp(self.min, self.max);
-            let reason = format!("{total:.2} ongoing on {}", of.active);
-            desired.exactly(of.role, state.target, reason);
+        decide_each(self, signals, desired);
+    }
+}
+
+impl EachRole for RayServe {
+    type Memory = State;
+
+    fn memories(&mut self) -> &mut Memories<State> {
+        &mut self.roles
+    }
+
+    fn begin(&self, _: &Signals, of: &RoleSnapshot) -> State {
+        State {
+            target: self.bounds().clamp(of.current()),
+            wanting: None,
         }
-        self.roles = roles;
+    }
+
+    fn decide_on(
+        &self,
+        of: &RoleSnapshot,
+        state: &mut State,
+        signals: &Signals,
+        desired: &mut DesiredInstances,
+    ) {
+        let Some(total) = self.metric.total(signals, of.role, self.look_back) else {
+            return desired.keep(of.role, format!("{} is unknown", self.metric));
+        };
+        let answer = self.answer(signals.now(), of, total, state);
+        state.target = self.bounds().clamp(answer);
+        let reason = format!("{total:.2} ongoing on {}", of.active);
+        desired.exactly(of.role, state.target, reason);
     }
 }
 

@@ -2,7 +2,8 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, check_band, check_limits};
+use super::bounds::Bounded;
+use super::{Metric, check_band};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Measure, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -63,7 +64,7 @@ impl Policy for SageServeReactive {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_band(("down", self.down), ("up", self.up))?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -84,7 +85,7 @@ impl Policy for SageServeReactive {
             };
             let count = of.current().saturating_add_signed(by);
             let reason = format!("memory {share:.3}{flight}");
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+            desired.exactly(of.role, self.bounds().clamp(count), reason);
         }
     }
 }

@@ -4,9 +4,12 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, check_limits};
+use super::Metric;
+use super::bounds::Bounded;
+use super::each_role::{EachRole, Memories, decide_each};
+use super::saturation::{Targets, dearest_first, measured, variants};
 use crate::autoscale::{
-    DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
+    DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals, Variant,
 };
 use crate::fleet::InstanceStatus;
 use crate::serving::Role;
@@ -23,6 +26,10 @@ use crate::time::{SimDuration, SimTime};
 /// one for each start-up, however many are missing. A number that the actuator refused is asked for once
 /// more, and then what there is counts.
 ///
+/// Each SKU that can carry the role is a *variant*. Of those with active instances the cheapest grows, and the
+/// dearest that has more than one shrinks. A variant without active instances keeps what was asked of it: a SKU that
+/// has never carried one is not tried.
+///
 /// | | |
 /// |---|---|
 /// | inputs | KV cache in use and requests waiting, of each active instance, at their peak |
@@ -32,9 +39,8 @@ use crate::time::{SimDuration, SimTime};
 /// | first decision | one interval after the start |
 ///
 /// Source: `internal/{saturation/analyzer,engines/pipeline}` of
-/// llm-d/llm-d-workload-variant-autoscaler, commit b08b1c77 of 19 February 2026. There the cheapest variant of a model grows and the dearest
-/// shrinks; here that is `actuator: (sku: Cheapest, victim: Costliest)`, and each role is a model of its
-/// own.
+/// llm-d/llm-d-workload-variant-autoscaler, commit b08b1c77 of 19 February 2026. Each
+/// role is a model of its own. Where `actuator: (sku: ..)` names a SKU, that is the only variant.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SaturationV1 {
@@ -56,15 +62,32 @@ pub struct SaturationV1 {
     pub queue_spare: f64,
     /// Seconds over which the highest value counts. Default 60, its `max_over_time[1m]`.
     pub peak_window: SimDuration,
+    /// Whether the GPUs that are left are shared out before the actuator: those with the least KV cache to spare
+    /// come first, of all applications whose policies say so. Default false.
+    pub limiter: bool,
     /// Minimum number of instances of a role. Default 1.
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
+    roles: Memories<Memory>,
+}
+
+/// What is remembered of a role.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Memory {
+    /// Looks at each instance, by its number.
     looks: BTreeMap<u64, VecDeque<Look>>,
-    /// What was asked for last, and whether it was asked for again though nothing was under way.
-    #[serde(skip)]
-    asked: BTreeMap<Role, (u32, bool)>,
+    /// What was asked for last of each variant, by its SKU.
+    asked: BTreeMap<usize, Asked>,
+}
+
+/// A number that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Asked {
+    count: u32,
+    /// Whether it was asked for again though nothing was under way.
+    again: bool,
 }
 
 /// An instance as it was once seen.
@@ -91,10 +114,10 @@ impl Default for SaturationV1 {
             kv_spare: 0.1,
             queue_spare: 3.0,
             peak_window: SimDuration::saturating(60.0),
+            limiter: false,
             min: 1,
             max: 100,
-            looks: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            roles: Memories::new(),
         }
     }
 }
@@ -108,7 +131,7 @@ impl Policy for SaturationV1 {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -116,43 +139,82 @@ impl Policy for SaturationV1 {
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
-        self.look(signals);
-        for of in signals.roles() {
-            let spare = self.spare(of);
-            let current = of.current();
-            let last = self.asked.get(&of.role).copied();
-            let (asked, repeated) = last.unwrap_or((current, false));
-            let under_way = of.measured != current || of.draining > 0;
-            let refused = repeated && !under_way;
-            let asked = if refused { current } else { asked };
-            let settled = asked == current && of.measured == current;
-            let count = if !settled || current == 0 {
-                asked
-            } else if self.is_short(&spare) {
-                current.saturating_add(1)
+        decide_each(self, signals, desired);
+    }
+}
+
+impl EachRole for SaturationV1 {
+    type Memory = Memory;
+
+    fn memories(&mut self) -> &mut Memories<Memory> {
+        &mut self.roles
+    }
+
+    fn begin(&self, _: &Signals, _: &RoleSnapshot) -> Memory {
+        Memory::default()
+    }
+
+    fn decide_on(
+        &self,
+        of: &RoleSnapshot,
+        memory: &mut Memory,
+        signals: &Signals,
+        desired: &mut DesiredInstances,
+    ) {
+        memory.look(signals.time(), of, self.peak_window);
+        let spare = self.spare(of, memory);
+        let variants = variants(of);
+        let mut targets = Targets::default();
+        let mut unsettled = None;
+        let mut shown = Vec::new();
+        for variant in &variants {
+            let (current, seen) = (variant.current(), count(measured(of, variant)));
+            let asked = memory.asked_of(variant, seen != current || of.draining > 0);
+            targets.set(variant, asked);
+            if seen > 0 {
+                shown.push(*variant);
+            }
+            if seen > 0 && (asked != current || seen != current) {
+                unsettled.get_or_insert((asked, seen));
+            }
+        }
+        let reason = match unsettled {
+            None => format!("spare KV {:.3}, queue {:.2}", spare.kv, spare.queue),
+            Some((asked, seen)) => format!("{asked} asked for, {seen} show their metrics"),
+        };
+        if unsettled.is_none() {
+            if self.is_short(&spare) {
+                let dearest_first = dearest_first(&shown);
+                if let Some(cheapest) = dearest_first.last() {
+                    targets.set(cheapest, cheapest.current().saturating_add(1));
+                }
             } else if self.can_do_with_fewer(&spare) {
-                current.saturating_sub(1)
-            } else {
-                current
-            };
-            let reason = match settled {
-                true => format!("spare KV {:.3}, queue {:.2}", spare.kv, spare.queue),
-                false => format!("{asked} asked for, {} show their metrics", of.measured),
-            };
-            let count = count.clamp(self.min, self.max);
-            let repeated = asked != current && !under_way;
-            self.asked.insert(of.role, (count, repeated));
-            desired.exactly(of.role, count, reason);
+                let several = |it: &&&Variant| it.current() > 1;
+                if let Some(dearest) = dearest_first(&shown).iter().find(several) {
+                    targets.set(dearest, dearest.current() - 1);
+                }
+            }
+        }
+        targets.keep_within(self.bounds(), &variants);
+        for variant in &variants {
+            memory.ask(variant, targets.of(variant));
+        }
+        targets.want(of, reason, desired);
+        if self.limiter {
+            desired.claim(of.role, spare.kv);
         }
     }
 }
 
-impl SaturationV1 {
+fn count(instances: impl Iterator) -> u32 {
+    u32::try_from(instances.count()).unwrap_or(u32::MAX)
+}
+
+impl Memory {
     /// Adds what is seen now, and forgets what is too old and who is gone.
-    fn look(&mut self, signals: &Signals) {
-        let (time, window) = (signals.time(), self.peak_window);
+    fn look(&mut self, time: SimTime, of: &RoleSnapshot, window: SimDuration) {
         let mut before = std::mem::take(&mut self.looks);
-        for it in signals.roles().flat_map(|of| &of.instances) {
+        for it in &of.instances {
             let mut looks = before.remove(&it.number).unwrap_or_default();
             looks.retain(|look| time < look.time + window);
             looks.push_back(Look {
@@ -164,7 +226,31 @@ impl SaturationV1 {
         }
     }
 
-    fn spare(&self, of: &RoleSnapshot) -> Spare {
+    /// What was asked for last of a variant. What was asked for twice while nothing was under way was
+    /// refused, and what there is counts.
+    fn asked_of(&mut self, variant: &Variant, under_way: bool) -> u32 {
+        let current = variant.current();
+        let first = Asked {
+            count: current,
+            again: false,
+        };
+        let asked = self.asked.entry(variant.sku).or_insert(first);
+        if asked.again && !under_way {
+            asked.count = current;
+        }
+        asked.again = asked.count != current && !under_way;
+        asked.count
+    }
+
+    fn ask(&mut self, variant: &Variant, count: u32) {
+        if let Some(asked) = self.asked.get_mut(&variant.sku) {
+            asked.count = count;
+        }
+    }
+}
+
+impl SaturationV1 {
+    fn spare(&self, of: &RoleSnapshot, memory: &Memory) -> Spare {
         let active = of.instances.iter();
         let active = active.filter(|it| it.status == InstanceStatus::Active);
         let mut sum = Spare {
@@ -172,7 +258,7 @@ impl SaturationV1 {
             kv: 0.0,
             queue: 0.0,
         };
-        for looks in active.filter_map(|it| self.looks.get(&it.number)) {
+        for looks in active.filter_map(|it| memory.looks.get(&it.number)) {
             let peak = |figure: fn(&Look) -> f64| looks.iter().map(figure).fold(0.0, f64::max);
             let kv = self.kv_threshold - peak(|it| it.kv);
             let queue = self.queue_threshold - peak(|it| it.queue);

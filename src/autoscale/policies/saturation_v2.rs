@@ -4,11 +4,13 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, check_band, check_limits};
+use super::bounds::Bounded;
+use super::each_role::{EachRole, Memories, decide_each};
+use super::saturation::{Targets, measured, variants};
+use super::{Metric, check_band};
 use crate::autoscale::{
-    DesiredInstances, InvalidParameter, Load, Measure, Policy, RoleSnapshot, Signals,
+    DesiredInstances, InvalidParameter, Load, Measure, Policy, RoleSnapshot, Signals, Variant,
 };
-use crate::fleet::InstanceStatus;
 use crate::serving::Role;
 use crate::time::SimDuration;
 
@@ -25,11 +27,13 @@ const HISTORY: usize = 10;
 /// the last ten noted with outputs as long (below 100, below 500 and from 500 tokens on); with none,
 /// n × (I + O ÷ 2) with n = min(B × O ÷ (I + O), S), where I and O are the mean tokens of prompt and
 /// output, B the most tokens of an iteration and S the most requests of a batch; without any of these,
-/// k1. The median of the active instances counts for all.
+/// k1. Each SKU that can carry the role is a *variant*; the median of its active instances counts for all of
+/// them, and without any, what the last one bore. A SKU that has never carried one is not tried.
 ///
 /// demand ÷ `scale_up` − supply of those active and starting up, if positive, is added, in instances
-/// rounded up; otherwise supply of the active − demand ÷ `scale_down`, in instances rounded down, is
-/// removed. Thresholds, means and bounds are cut to whole tokens and requests. Where nothing was completed
+/// rounded up, of the variant with the lowest price for its tokens, where one without active instances counts as
+/// free. Otherwise supply of the active − demand ÷ `scale_down`, in instances rounded down, is
+/// removed, the dearest first. Thresholds, means and bounds are cut to whole tokens and requests. Where nothing was completed
 /// within the window, the mean lengths seen last count.
 ///
 /// | | |
@@ -41,10 +45,9 @@ const HISTORY: usize = 10;
 /// | first decision | one interval after the start |
 ///
 /// Source: `internal/engines/{analyzers/saturation_v2,pipeline}` of
-/// llm-d/llm-d-workload-variant-autoscaler, commit b08b1c77 of 19 February 2026. There the median is that of a
-/// variant; here of a role, and which variant grows or shrinks is `actuator: (sku: Cheapest, victim:
-/// Costliest)`. The mean tokens are those of the whole application,
-/// for an instance does not know its own. Which SKU is added or goes is the actuator's to choose.
+/// llm-d/llm-d-workload-variant-autoscaler, commit b08b1c77 of 19 February 2026. The mean tokens
+/// are those of the whole application, for an instance does not know its own. Where `actuator: (sku: ..)` names
+/// a SKU, that is the only variant.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SaturationV2 {
@@ -65,23 +68,26 @@ pub struct SaturationV2 {
     /// Fewer where demand is below this share of the supply. Default 0.7.
     #[schemars(range(min = 0.01, max = 1))]
     pub scale_down: f64,
+    /// Whether the GPUs that are left are shared out before the actuator: those with the smallest share of
+    /// their supply to spare come first, of all applications whose policies say so. Default false.
+    pub limiter: bool,
     /// Minimum number of instances of a role. Default 1.
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     #[serde(skip)]
-    roles: BTreeMap<Role, Known>,
+    roles: Memories<BTreeMap<usize, Known>>,
     /// The mean tokens of requests that were seen last.
     #[serde(skip)]
-    tokens: Option<Tokens>,
+    tokens: Tokens,
 }
 
-/// What is known of a role's instances.
+/// What is known of a variant's instances.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Known {
+pub(super) struct Known {
     /// Compute bounds observed, by how long the outputs were.
     observed: BTreeMap<Outputs, VecDeque<f64>>,
-    /// The supply of an instance, when there was last one.
+    /// What the last instance in the list could bear, when there was last one.
     supply: Option<f64>,
 }
 
@@ -109,10 +115,11 @@ impl Default for SaturationV2 {
             queue_threshold: 5.0,
             scale_up: 0.85,
             scale_down: 0.7,
+            limiter: false,
             min: 1,
             max: 100,
-            roles: BTreeMap::new(),
-            tokens: None,
+            roles: Memories::new(),
+            tokens: Tokens::default(),
         }
     }
 }
@@ -131,7 +138,7 @@ impl Policy for SaturationV2 {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_band(("scale_down", self.scale_down), ("scale_up", self.scale_up))?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -140,72 +147,159 @@ impl Policy for SaturationV2 {
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         if let Some((prompt, output)) = signals.mean_tokens(self.window) {
-            self.tokens = Some(Tokens { prompt, output });
+            self.tokens = Tokens { prompt, output };
         }
-        let tokens = self.tokens.unwrap_or_default();
-        let mut roles = std::mem::take(&mut self.roles);
-        for of in signals.roles() {
-            let known = roles.entry(of.role).or_default();
-            let waiting = signals.snapshot().waiting;
-            let demand = demand(of, waiting, tokens);
-            if let Some(supply) = self.supply(of, tokens, known) {
-                known.supply = Some(supply);
-            }
-            let (count, reason) = match known.supply {
-                Some(supply) => {
-                    let reason = format!("demand {demand:.0}, supply {supply:.0} each");
-                    (self.wanted(of, demand, supply), reason)
-                }
-                None => (of.current(), "no instance is known yet".to_owned()),
-            };
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+        decide_each(self, signals, desired);
+    }
+}
+
+impl EachRole for SaturationV2 {
+    type Memory = BTreeMap<usize, Known>;
+
+    fn memories(&mut self) -> &mut Memories<Self::Memory> {
+        &mut self.roles
+    }
+
+    fn begin(&self, _: &Signals, _: &RoleSnapshot) -> Self::Memory {
+        BTreeMap::new()
+    }
+
+    fn decide_on(
+        &self,
+        of: &RoleSnapshot,
+        memory: &mut Self::Memory,
+        signals: &Signals,
+        desired: &mut DesiredInstances,
+    ) {
+        let demand = demand(of, signals.snapshot().waiting, self.tokens);
+        let variants = variants(of);
+        let bear = |variant: &Variant| {
+            let known = memory.entry(variant.sku).or_default();
+            let supply = self.supply(of, variant, known);
+            supply.map(|each| Bearing {
+                each,
+                ..Bearing::of(of, variant)
+            })
+        };
+        let bearing: Vec<Bearing> = variants.iter().filter_map(bear).collect();
+        let mut targets = Targets::default();
+        for variant in &variants {
+            targets.set(variant, variant.current());
         }
-        self.roles = roles;
+        let each: Vec<String> = bearing.iter().map(|it| format!("{:.0}", it.each)).collect();
+        let reason = match &each[..] {
+            [] => "no instance is known yet".to_owned(),
+            each => format!("demand {demand:.0}, supply {} each", each.join(" or ")),
+        };
+        let sum = |count: fn(&Variant) -> u32, bearing: &[Bearing]| -> f64 {
+            let supply = bearing
+                .iter()
+                .map(|it| it.each * f64::from(count(&it.variant)));
+            supply.sum()
+        };
+        let required = demand / self.scale_up - sum(Variant::current, &bearing);
+        let spare = sum(|it| it.active, &bearing) - demand / self.scale_down;
+        if required > 0.0 {
+            add(required, &bearing, &mut targets);
+        } else {
+            remove(spare, &bearing, self.min, &mut targets);
+        }
+        targets.keep_within(self.bounds(), &variants);
+        targets.want(of, reason, desired);
+        if self.limiter {
+            let supply = sum(|it| it.active, &bearing);
+            desired.claim(
+                of.role,
+                if supply > 0.0 {
+                    1.0 - demand / supply
+                } else {
+                    0.0
+                },
+            );
+        }
+    }
+}
+
+/// A variant, and what one of its instances can bear, in tokens.
+struct Bearing {
+    /// With the active ones that were measured.
+    variant: Variant,
+    each: f64,
+    /// What one costs; nothing as long as none of them is active, as its price is not known there.
+    price: f64,
+}
+
+impl Bearing {
+    fn of(of: &RoleSnapshot, variant: &Variant) -> Self {
+        let active = u32::try_from(measured(of, variant).count()).unwrap_or(u32::MAX);
+        let starting = variant.current().saturating_sub(active);
+        Self {
+            variant: Variant {
+                active,
+                starting,
+                ..*variant
+            },
+            each: 0.0,
+            price: if active > 0 {
+                variant.price_per_hour
+            } else {
+                0.0
+            },
+        }
+    }
+}
+
+/// Adds what is required to the variant with the cheapest tokens.
+fn add(required: f64, bearing: &[Bearing], targets: &mut Targets) {
+    let price = |it: &Bearing| it.price / it.each;
+    let cheapest = bearing.iter().min_by(|a, b| price(a).total_cmp(&price(b)));
+    if let Some(it) = cheapest {
+        let more = (required / it.each).ceil() as u32;
+        targets.set(&it.variant, targets.of(&it.variant).saturating_add(more));
+    }
+}
+
+/// Removes what can be spared, the dearest first; with a minimum the last instance of all stays.
+fn remove(mut spare: f64, bearing: &[Bearing], min: u32, targets: &mut Targets) {
+    let mut dearest_first: Vec<&Bearing> = bearing.iter().collect();
+    dearest_first.sort_by(|a, b| b.price.total_cmp(&a.price));
+    for (place, it) in (1..).zip(&dearest_first) {
+        let count = targets.of(&it.variant);
+        let others = bearing
+            .iter()
+            .any(|other| other.variant.sku != it.variant.sku && targets.of(&other.variant) > 0);
+        let last = min > 0 && place == dearest_first.len() && !others;
+        let most = if last { count.saturating_sub(1) } else { count };
+        let fewer = ((spare.max(0.0) / it.each) as u32).min(most);
+        targets.set(&it.variant, count - fewer);
+        spare -= f64::from(fewer) * it.each;
     }
 }
 
 impl SaturationV2 {
-    /// How many are wanted where each has such a supply.
-    fn wanted(&self, of: &RoleSnapshot, demand: f64, supply: f64) -> u32 {
-        let required = demand / self.scale_up - supply * f64::from(of.current());
-        let spare = supply * f64::from(of.measured) - demand / self.scale_down;
-        if required > 0.0 {
-            let more = (required / supply).ceil() as u32;
-            of.current().saturating_add(more)
-        } else {
-            let fewer = (spare.max(0.0) / supply) as u32;
-            of.current().saturating_sub(fewer)
-        }
-    }
-
-    /// The median of what the active instances can bear, in tokens; none if there are none.
-    fn supply(&self, of: &RoleSnapshot, tokens: Tokens, known: &mut Known) -> Option<f64> {
-        let active = of.instances.iter();
-        let active = active.filter(|it| it.status == InstanceStatus::Active);
-        let mut supplies: Vec<f64> = active
-            .map(|it| {
-                let memory = (self.kv_threshold * of.kv_tokens(it.load.kv)).trunc();
-                memory.min(self.compute(of, &it.load, tokens, memory, known))
-            })
-            .filter(|&supply| supply > 0.0)
-            .collect();
+    /// The median of what the active instances of a variant can bear, in tokens; without any, what the last
+    /// one could; none if there was none.
+    fn supply(&self, of: &RoleSnapshot, variant: &Variant, known: &mut Known) -> Option<f64> {
+        let supplies = measured(of, variant).map(|it| {
+            let memory = (self.kv_threshold * of.kv_tokens(it.load.kv)).trunc();
+            memory.min(self.compute(of, &it.load, memory, known))
+        });
+        let supplies: Vec<f64> = supplies.collect();
+        let mut supplies: Vec<f64> = supplies.into_iter().filter(|&it| it > 0.0).collect();
+        let Some(&last) = supplies.last() else {
+            return known.supply;
+        };
+        known.supply = Some(last);
         supplies.sort_by(f64::total_cmp);
-        let (low, high) = (supplies.len().checked_sub(1)? / 2, supplies.len() / 2);
+        let (low, high) = ((supplies.len() - 1) / 2, supplies.len() / 2);
         Some(((supplies[low] + supplies[high]) / 2.0).trunc())
     }
 
     /// k2: what an instance can compute, in tokens; its memory bound if nothing is known.
-    fn compute(
-        &self,
-        of: &RoleSnapshot,
-        load: &Load,
-        tokens: Tokens,
-        memory: f64,
-        known: &mut Known,
-    ) -> f64 {
+    fn compute(&self, of: &RoleSnapshot, load: &Load, memory: f64, known: &mut Known) -> f64 {
         let observed = known
             .observed
-            .entry(Outputs::of(tokens.output))
+            .entry(Outputs::of(self.tokens.output))
             .or_default();
         if load.waiting() as f64 >= self.queue_threshold.trunc() && load.kv_used > 0 {
             let held = of.kv_tokens(load.kv_used).trunc();
@@ -216,7 +310,7 @@ impl SaturationV2 {
         if !observed.is_empty() {
             return (observed.iter().sum::<f64>() / observed.len() as f64).trunc();
         }
-        derived(of, tokens)
+        derived(of, self.tokens)
             .filter(|&bound| bound > 0.0)
             .unwrap_or(memory)
     }

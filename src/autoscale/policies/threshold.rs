@@ -2,7 +2,8 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, check_band, check_limits, keep_all};
+use super::bounds::Bounded;
+use super::{Metric, check_band, keep_all};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -77,7 +78,7 @@ impl Policy for Threshold {
 
     fn check(&self) -> Result<(), InvalidParameter> {
         check_band(("down", self.down), ("up", self.up))?;
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn measures(&self, role: Role) -> Option<Vec<Measure>> {

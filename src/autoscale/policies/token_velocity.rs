@@ -4,8 +4,9 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds::Bounded;
 use super::wishes::Wishes;
-use super::{check_limits, keep_all, round_up};
+use super::{keep_all, round_up};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -89,7 +90,7 @@ impl Policy for TokenVelocity {
     }
 
     fn check(&self) -> Result<(), InvalidParameter> {
-        check_limits(self.min, self.max)
+        self.bounds().check()
     }
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
@@ -110,7 +111,7 @@ impl Policy for TokenVelocity {
             let wishes = self.wishes.entry(of.role).or_default();
             let wishes = wishes.begin_with(now, of.current());
             let count = wishes.delayed(now, round_up(needed), self.scale_down_delay);
-            desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+            desired.exactly(of.role, self.bounds().clamp(count), reason);
         }
     }
 }

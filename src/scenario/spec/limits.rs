@@ -15,6 +15,8 @@ pub struct EngineLimits {
     pub takes_oversized: bool,
     /// The most tokens of a request, prompt and output together. None: as memory allows.
     pub request_tokens: Option<u64>,
+    /// Whether a step carries a part of a prompt beside requests that decode.
+    pub chunks_prompts: bool,
     /// How it uses memory.
     pub memory: KvMemory,
 }
@@ -46,6 +48,7 @@ impl EngineLimits {
         requests: None,
         step_tokens: None,
         request_tokens: None,
+        chunks_prompts: false,
         memory: KvMemory::Unlimited,
     };
 
@@ -98,6 +101,7 @@ impl Engine {
                 block_size,
                 num_gpu_blocks,
                 gpu_memory_utilization,
+                enable_chunked_prefill,
                 reject_oversized,
                 ..
             } => {
@@ -113,6 +117,7 @@ impl Engine {
                     },
                     takes_oversized: !reject_oversized,
                     request_tokens: None,
+                    chunks_prompts: enable_chunked_prefill,
                     memory: KvMemory::Paged {
                         utilization: gpu_memory_utilization,
                         block_tokens: block_size,
@@ -138,6 +143,7 @@ impl Engine {
             prompt_tokens: None,
             takes_oversized: false,
             request_tokens: None,
+            chunks_prompts: false,
             memory,
         }
     }

@@ -12,33 +12,60 @@ use crate::support::{decide, role, seconds, tuned};
 
 const SOURCE: &str = "splitwise_drl";
 
-/// Runs the cases of a policy; `make` has its parameters, `see` what it sees at a step, none where that
-/// cannot be seen.
-fn conforms<P: Policy>(
+/// Why a case or a step cannot be asked for, or differs.
+type Choice = &'static str;
+
+const NOT_A_NUMBER: Choice = "a rate or a share is a number";
+
+/// Runs the cases of a policy: `make` has its parameters, `see` what it sees at a step, and `answers` what it
+/// wants then beside what the original answered.
+fn conforms<P: Policy, A: PartialEq + std::fmt::Debug>(
     name: &'static str,
-    make: impl Fn(&Row) -> P,
-    see: impl Fn(&Row, SimTime) -> Option<Signals>,
+    make: impl Fn(&Row) -> Result<P, Choice>,
+    see: impl Fn(&P, &Row) -> Result<Signals, Choice>,
+    answers: impl Fn(&DesiredInstances, &Row) -> (A, A),
 ) {
     let mut tally = Tally::new(name);
     for folder in sources(SOURCE) {
         let tables = (format!("{name}_cases.csv"), format!("{name}_steps.csv"));
         for (case, steps) in cases(&folder, &tables.0, &tables.1) {
-            let mut policy = make(&case);
+            let mut policy = match make(&case) {
+                Ok(policy) => policy,
+                Err(choice) => {
+                    steps.iter().for_each(|_| tally.by_choice(choice));
+                    continue;
+                }
+            };
             assert!(policy.check().is_ok(), "{case:?}");
             for step in steps {
-                let Some(signals) = see(&step, instant(step.real("t_s"))) else {
-                    tally.by_choice("a rate or a share is a number");
-                    break;
-                };
-                let desired = decide(&mut policy, &signals);
-                let of = |role, column| wanted(&desired, role, step.whole(column));
-                let ours = (of(Prompt, "current_prompt"), of(Token, "current_token"));
-                let theirs = (step.whole("answer_prompt"), step.whole("answer_token"));
-                tally.compare(&step, ours, theirs);
+                match see(&policy, &step) {
+                    Ok(signals) => {
+                        let desired = decide(&mut policy, &signals);
+                        let (ours, theirs) = answers(&desired, &step);
+                        tally.compare(&step, ours, theirs);
+                    }
+                    Err(choice) => {
+                        tally.by_choice(choice);
+                        break;
+                    }
+                }
             }
         }
     }
     tally.finish();
+}
+
+/// The numbers of both roles, and those of the original.
+fn numbers(desired: &DesiredInstances, step: &Row) -> ([u32; 2], [u32; 2]) {
+    let of = |role, column| wanted(desired, role, step.whole(column));
+    let ours = [of(Prompt, "current_prompt"), of(Token, "current_token")];
+    let theirs = ["answer_prompt", "answer_token"].map(|it| step.whole(it));
+    (ours, theirs)
+}
+
+/// When a step decides.
+fn time(step: &Row) -> SimTime {
+    instant(step.real("t_s"))
 }
 
 fn pair(step: &Row, prompt: RoleSnapshot, token: RoleSnapshot) -> Vec<RoleSnapshot> {
@@ -77,15 +104,32 @@ fn with_latencies(
 }
 
 /// Tokens generated in the window at this rate.
-fn tokens(step: &Row, column: &str) -> Option<u64> {
+fn tokens(step: &Row, column: &str) -> Result<u64, Choice> {
     let rate = step.real(column);
-    rate.is_finite().then(|| millionths(rate))
+    if rate.is_finite() {
+        Ok(millionths(rate))
+    } else {
+        Err(NOT_A_NUMBER)
+    }
+}
+
+/// What is seen at an instant of the vectors' own origin.
+fn seen_once(step: &Row, roles: Vec<RoleSnapshot>) -> Signals {
+    let mut signals = Signals::default();
+    let now = at(step.real("t_s"));
+    signals.scrape(Snapshot {
+        time: now,
+        roles,
+        ..Snapshot::default()
+    });
+    assert!(signals.look(now));
+    signals
 }
 
 #[test]
 fn hetero_scale() {
     let make = |case: &Row| {
-        tuned(HeteroScale::default(), |it| {
+        Ok(tuned(HeteroScale::default(), |it| {
             it.target = case.real("target_decode_tps_per_instance");
             it.ratio = case.real("pd_ratio");
             it.out_threshold = case.real("scale_out_threshold");
@@ -98,22 +142,23 @@ fn hetero_scale() {
             it.tbt = case.real("tbt_slo");
             it.out_cooldown = seconds(case.real("scale_out_cooldown"));
             it.in_cooldown = seconds(case.real("scale_in_cooldown"));
-        })
+        }))
     };
-    conforms("HeteroScale", make, |step, now| {
+    let see = |_: &_, step: &Row| {
         let token = RoleSnapshot {
             output_tokens: tokens(step, "decode_tps")?,
             ..idle(Token)
         };
         let roles = pair(step, idle(Prompt), token);
-        Some(with_latencies(now, roles, None, step.number("tbt")))
-    });
+        Ok(with_latencies(time(step), roles, None, step.number("tbt")))
+    };
+    conforms("HeteroScale", make, see, numbers);
 }
 
 #[test]
 fn hpa_gpu() {
     let make = |case: &Row| {
-        tuned(HpaGpu::default(), |it| {
+        Ok(tuned(HpaGpu::default(), |it| {
             it.target = case.real("target_decode_util");
             it.prompt_target = case.number("target_prefill_util");
             it.out_threshold = case.real("scale_out_threshold");
@@ -122,13 +167,13 @@ fn hpa_gpu() {
             it.max = case.whole("max_instances");
             it.out_cooldown = seconds(case.real("scale_out_cooldown"));
             it.in_cooldown = seconds(case.real("scale_in_cooldown"));
-        })
+        }))
     };
-    conforms("HpaGpu", make, |step, now| {
+    let see = |_: &_, step: &Row| {
         let of = |role, column, count| {
             let share = step.real(column);
             if !share.is_finite() {
-                return None;
+                return Err(NOT_A_NUMBER);
             }
             let load = Load {
                 memory_used: millionths(share),
@@ -136,7 +181,7 @@ fn hpa_gpu() {
                 ..Load::ZERO
             };
             // A role without instances counts as one there; here one has just gone.
-            Some(RoleSnapshot {
+            Ok(RoleSnapshot {
                 load,
                 active: step.whole(count).max(1),
                 ..idle(role)
@@ -144,17 +189,18 @@ fn hpa_gpu() {
         };
         let prompt = of(Prompt, "prefill_gpu_util", "current_prompt")?;
         let token = of(Token, "decode_gpu_util", "current_token")?;
-        let mut signals = seen(now, vec![prompt, token]);
+        let mut signals = seen(time(step), vec![prompt, token]);
         signals.count(counts(Prompt, 0, step.whole("current_prompt"), 0));
         signals.count(counts(Token, 0, step.whole("current_token"), 0));
-        Some(signals)
-    });
+        Ok(signals)
+    };
+    conforms("HpaGpu", make, see, numbers);
 }
 
 #[test]
 fn independent_tps() {
     let make = |case: &Row| {
-        tuned(IndependentTps::default(), |it| {
+        Ok(tuned(IndependentTps::default(), |it| {
             it.prompt_target = case.number("target_prefill_tps");
             it.token_target = case.real("target_decode_tps");
             it.out_threshold = case.real("scale_out_threshold");
@@ -163,9 +209,9 @@ fn independent_tps() {
             it.max = case.whole("max_instances");
             it.out_cooldown = seconds(case.real("scale_out_cooldown"));
             it.in_cooldown = seconds(case.real("scale_in_cooldown"));
-        })
+        }))
     };
-    conforms("IndependentTps", make, |step, now| {
+    let see = |_: &_, step: &Row| {
         let prompt = RoleSnapshot {
             prompt_tokens: tokens(step, "prefill_tps")?,
             ..idle(Prompt)
@@ -174,14 +220,15 @@ fn independent_tps() {
             output_tokens: tokens(step, "decode_tps")?,
             ..idle(Token)
         };
-        Some(seen(now, pair(step, prompt, token)))
-    });
+        Ok(seen(time(step), pair(step, prompt, token)))
+    };
+    conforms("IndependentTps", make, see, numbers);
 }
 
 #[test]
 fn pure_latency() {
     let make = |case: &Row| {
-        tuned(PureLatency::default(), |it| {
+        Ok(tuned(PureLatency::default(), |it| {
             it.tbt = case.real("tbt_slo");
             it.out_threshold = case.real("scale_out_threshold");
             it.in_threshold = case.real("scale_in_threshold");
@@ -192,18 +239,19 @@ fn pure_latency() {
             it.out_cooldown = seconds(case.real("scale_out_cooldown"));
             it.in_cooldown = seconds(case.real("scale_in_cooldown"));
             it.idle = Idle::AsPublished;
-        })
+        }))
     };
-    conforms("PureLatency", make, |step, now| {
+    let see = |_: &_, step: &Row| {
         let roles = pair(step, idle(Prompt), idle(Token));
-        Some(with_latencies(now, roles, None, step.number("tbt")))
-    });
+        Ok(with_latencies(time(step), roles, None, step.number("tbt")))
+    };
+    conforms("PureLatency", make, see, numbers);
 }
 
 #[test]
 fn latency_based() {
     let make = |case: &Row| {
-        tuned(LatencyBased::default(), |it| {
+        Ok(tuned(LatencyBased::default(), |it| {
             it.metric = match case.text("latency_type") {
                 "ttft" => Latency::Ttft,
                 _ => Latency::Tbt,
@@ -214,124 +262,82 @@ fn latency_based() {
             it.out_cooldown = seconds(case.real("scale_out_cooldown"));
             it.in_cooldown = seconds(case.real("scale_in_cooldown"));
             it.idle = Idle::AsPublished;
-        })
+        }))
     };
-    conforms("LatencyBased", make, |step, now| {
+    let see = |_: &_, step: &Row| {
         let roles = pair(step, idle(Prompt), idle(Token));
         let (ttft, tbt) = (step.number("ttft"), step.number("tbt"));
-        Some(with_latencies(now, roles, ttft, tbt))
-    });
+        Ok(with_latencies(time(step), roles, ttft, tbt))
+    };
+    conforms("LatencyBased", make, see, numbers);
 }
 
 #[test]
 fn periodic() {
-    let mut tally = Tally::new("Periodic");
-    for folder in sources(SOURCE) {
-        for (_, steps) in cases(&folder, "Periodic_cases.csv", "Periodic_steps.csv") {
-            for step in steps {
-                // The time of day counts, so vectors keep their own origin.
-                let roles = pair(&step, idle(Prompt), idle(Token));
-                let mut signals = Signals::default();
-                let now = at(step.real("t_s"));
-                signals.scrape(Snapshot {
-                    time: now,
-                    roles,
-                    ..Snapshot::default()
-                });
-                assert!(signals.look(now));
-                let desired = decide(&mut Periodic::default(), &signals);
-                let ours = (wanted(&desired, Prompt, 0), wanted(&desired, Token, 0));
-                let theirs = (step.whole("answer_prompt"), step.whole("answer_token"));
-                tally.compare(&step, ours, theirs);
-            }
-        }
-    }
-    tally.finish();
+    // The time of day counts, so vectors keep their own origin.
+    let see = |_: &_, step: &Row| Ok(seen_once(step, pair(step, idle(Prompt), idle(Token))));
+    conforms("Periodic", |_| Ok(Periodic::default()), see, numbers);
 }
 
 #[test]
 fn threshold() {
-    let mut tally = Tally::new("Threshold");
-    for folder in sources(SOURCE) {
-        for (case, steps) in cases(&folder, "Threshold_cases.csv", "Threshold_steps.csv") {
-            // Each role has limits of its own there; a policy of this name has one pair.
-            let make = |role: &str| {
-                tuned(Threshold::default(), |it| {
-                    it.up = case.real("up");
-                    it.down = case.real("down");
-                    it.min = case.whole(&format!("min_{role}"));
-                    it.max = case.whole(&format!("max_{role}"));
-                })
-            };
-            let same = |limit: &str| {
-                case.whole(&format!("{limit}_prompt")) == case.whole(&format!("{limit}_token"))
-            };
-            if !same("min") || !same("max") {
-                steps.iter().for_each(|_| {
-                    tally.by_choice("one pair of limits, and those of a role at the actuator");
-                });
-                continue;
+    let make = |case: &Row| {
+        // Each role has limits of its own there; a policy of this name has one pair.
+        let same = |limit: &str| {
+            case.whole(&format!("{limit}_prompt")) == case.whole(&format!("{limit}_token"))
+        };
+        if !same("min") || !same("max") {
+            return Err("one pair of limits, and those of a role at the actuator");
+        }
+        Ok(tuned(Threshold::default(), |it| {
+            it.up = case.real("up");
+            it.down = case.real("down");
+            it.min = case.whole("min_prompt");
+            it.max = case.whole("max_prompt");
+        }))
+    };
+    let see = |policy: &Threshold, step: &Row| {
+        let of = |role, name: &str, load| {
+            let active = step.whole(&format!("{name}_active"));
+            RoleSnapshot {
+                active,
+                draining: step.whole(&format!("{name}_all")) - active,
+                load,
+                ..idle(role)
             }
-            let mut policy = make("prompt");
-            // The start counts as an action there, at time zero of the vectors.
-            let begin = Signals::default();
-            drop(decide(&mut policy, &begin));
-            for step in steps {
-                let prompt = loads(&step, "prompt_pending_tokens");
-                let token = loads(&step, "token_memory_of_80");
-                let prompt = RoleSnapshot {
-                    active: step.whole("prompt_active"),
-                    draining: step.whole("prompt_all") - step.whole("prompt_active"),
-                    load: Load {
-                        pending_tokens: prompt as u64,
-                        ..Load::ZERO
-                    },
-                    ..idle(Prompt)
-                };
-                let active = step.whole("token_active");
-                let token = RoleSnapshot {
-                    active,
-                    draining: step.whole("token_all") - active,
-                    load: Load {
-                        memory_used: (token * 1000.0).round() as u64,
-                        memory: u64::from(active) * 80_000,
-                        ..Load::ZERO
-                    },
-                    ..idle(Token)
-                };
-                let mut signals = Signals::default();
-                let now = at(step.real("t_s"));
-                signals.scrape(Snapshot {
-                    time: now,
-                    roles: vec![prompt, token],
-                    ..Snapshot::default()
-                });
-                assert!(signals.look(now));
-                let desired = decide(&mut policy, &signals);
-                if step.whole("prompt_active") < policy.min || active < policy.min {
-                    tally.by_choice("a minimum is restored");
-                    break;
-                }
-                let by = |role| match wanted(&desired, role, 1000).cmp(&1000) {
-                    std::cmp::Ordering::Greater => "up",
-                    std::cmp::Ordering::Less => "down",
-                    std::cmp::Ordering::Equal => "",
-                };
-                let ours = (by(Prompt), by(Token));
-                let (mut prompt, mut token) = ("", "");
-                for action in step.text("actions").split_whitespace() {
-                    match action {
-                        "up_prompt" => prompt = "up",
-                        "up_token" => token = "up",
-                        other if other.len() == "down_100".len() => token = "down",
-                        _ => prompt = "down",
-                    }
-                }
-                tally.compare(&step, ours, (prompt, token));
+        };
+        let prompt = Load {
+            pending_tokens: loads(step, "prompt_pending_tokens") as u64,
+            ..Load::ZERO
+        };
+        let token = Load {
+            memory_used: (loads(step, "token_memory_of_80") * 1000.0).round() as u64,
+            memory: u64::from(step.whole("token_active")) * 80_000,
+            ..Load::ZERO
+        };
+        let roles = vec![of(Prompt, "prompt", prompt), of(Token, "token", token)];
+        if roles.iter().any(|it| it.active < policy.min) {
+            return Err("a minimum is restored");
+        }
+        Ok(seen_once(step, roles))
+    };
+    conforms("Threshold", make, see, |desired, step| {
+        let by = |role| match wanted(desired, role, 1000).cmp(&1000) {
+            std::cmp::Ordering::Greater => "up",
+            std::cmp::Ordering::Less => "down",
+            std::cmp::Ordering::Equal => "",
+        };
+        let (mut prompt, mut token) = ("", "");
+        for action in step.text("actions").split_whitespace() {
+            match action {
+                "up_prompt" => prompt = "up",
+                "up_token" => token = "up",
+                other if other.len() == "down_100".len() => token = "down",
+                _ => prompt = "down",
             }
         }
-    }
-    tally.finish();
+        ((by(Prompt), by(Token)), (prompt, token))
+    });
 }
 
 /// The sum over the active instances.

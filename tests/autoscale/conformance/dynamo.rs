@@ -1,149 +1,263 @@
-//! The load mode of Dynamo's planner with thresholds, and its predictors.
+//! Dynamo's planner: its load mode, its throughput mode, and its predictors.
+//!
+//! The estimator of a forward pass that the original ran with is a straight line; here the same line is the step
+//! model of the engine.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fleetsim::autoscale::forecast::Method;
-use fleetsim::autoscale::policies::{Aim, DynamoLoad};
-use fleetsim::autoscale::{InstanceSnapshot, Load, Policy, RoleSnapshot};
-use fleetsim::fleet::InstanceStatus;
+use fleetsim::autoscale::policies::{
+    Aim, DynamoLoad, DynamoSla, Prediction, RoleReports, StepReport,
+};
+use fleetsim::autoscale::{CapacityModel, DesiredInstances, EngineModel, Policy};
 use fleetsim::serving::Role::{Mixed, Prompt, Token};
+use fleetsim::serving::{BatchShape, Performance, StepModel};
 use fleetsim::time::SimDuration;
 
 use super::*;
-use crate::support::{decide, role, tuned};
+use crate::support::{seconds, tuned};
 
 const SOURCE: &str = "dynamo_planner";
 
-/// What a worker reports, as the load of an instance.
-fn load(of: Role, worker: &Row, kv: u64) -> Load {
-    let number = |column| u64::from(worker.whole(column));
-    let queued = number("queued_prefill_tokens");
-    let held = number("scheduled_decode_kv_tokens") + number("queued_decode_kv_tokens");
-    let waits = u64::from(queued > 0);
-    Load {
-        assigned: waits,
-        queued: waits,
-        pending_tokens: queued,
-        kv_used: if of == Prompt { 0 } else { held },
-        kv,
-        ..Load::ZERO
+/// Milliseconds of a pass, linear in its prompt tokens, KV tokens and requests.
+#[derive(Debug)]
+struct Line {
+    base: f64,
+    prefill: f64,
+    kv: f64,
+    request: f64,
+}
+
+impl StepModel for Line {
+    fn seconds(&self, shape: &BatchShape) -> f64 {
+        let prefill = self.prefill * shape.prefill_tokens as f64;
+        let kv = self.kv * shape.decode_context as f64;
+        (self.base + prefill + kv + self.request * shape.decodes as f64) / 1000.0
     }
 }
 
-fn reporting(of: Role, workers: &[Load]) -> RoleSnapshot {
-    let mut sum = Load::ZERO;
-    workers.iter().for_each(|&load| sum += load);
-    let instance = |(number, &load): (usize, &Load)| InstanceSnapshot {
-        number: number as u64,
-        status: InstanceStatus::Active,
-        load,
-    };
-    RoleSnapshot {
-        kv_bytes_per_token: 1,
-        instances: workers.iter().enumerate().map(instance).collect(),
-        ..role(of, u32::try_from(workers.len()).unwrap(), sum)
+/// The roles of a mode, and their names in the vectors.
+fn roles(case: &Row) -> &'static [(Role, &'static str)] {
+    match case.text("mode") {
+        "disagg" => &[(Prompt, "prefill"), (Token, "decode")],
+        "agg" => &[(Mixed, "decode")],
+        "prefill" => &[(Prompt, "prefill")],
+        _ => &[(Token, "decode")],
     }
+}
+
+/// The engines of a case.
+fn engines(case: &Row) -> CapacityModel {
+    let whole = |column: &str| case.real(column) as u64;
+    let mut capacity = CapacityModel::default();
+    for &(role, name) in roles(case) {
+        let line = Line {
+            base: case.real("base_ms"),
+            prefill: case.real("prefill_ms"),
+            kv: case.real("kv_ms"),
+            request: case.real("request_ms"),
+        };
+        let engine = EngineModel {
+            performance: Performance::Model(Arc::new(line)),
+            max_batch_size: Some(case.whole("max_num_seqs")),
+            max_batch_tokens: Some(whole("max_num_batched_tokens")),
+            kv_tokens: Some(whole("max_kv_tokens")),
+            chunks_prompts: true,
+            gpus: case.whole(&format!("{name}_gpus")),
+        };
+        capacity = capacity.with_engine(role, engine);
+    }
+    capacity
+}
+
+/// A limit; −1 is none.
+fn limit(case: &Row, column: &str) -> Option<u32> {
+    let limit = case.real(column);
+    (limit >= 0.0).then_some(limit as u32)
+}
+
+fn own_minimum(case: &Row, column: &str) -> Option<u32> {
+    case.number(column).map(|it| it as u32)
+}
+
+fn throughput_mode(case: &Row) -> DynamoSla {
+    tuned(DynamoSla::default(), |it| {
+        it.ttft = seconds(case.real("ttft_ms") / 1000.0);
+        it.tbt = seconds(case.real("itl_ms") / 1000.0);
+        it.max_change = case.whole("max_throughput_scaling_replicas");
+        it.max_gpu_budget = limit(case, "max_gpu_budget");
+        it.min_gpu_budget = limit(case, "min_gpu_budget");
+        it.min = case.whole("min_endpoint");
+        it.prompt_min = own_minimum(case, "prefill_min_endpoint");
+        it.token_min = own_minimum(case, "decode_min_endpoint");
+        it.max = u32::MAX;
+    })
+}
+
+fn load_mode_of(case: &Row) -> DynamoLoad {
+    let aim = match case.text("optimization_target") {
+        "throughput" => Aim::Throughput,
+        "latency" => Aim::Latency,
+        "load" => Aim::Load,
+        _ => Aim::Sla,
+    };
+    tuned(DynamoLoad::default(), |it| {
+        it.aim = aim;
+        it.context_length = case.whole("context_length");
+        it.ttft = case.real("ttft_ms") / 1000.0;
+        it.tbt = case.real("itl_ms") / 1000.0;
+        it.sensitivity = case.real("load_scaling_down_sensitivity") / 100.0;
+        it.max_gpu_budget = limit(case, "max_gpu_budget");
+        it.min_gpu_budget = limit(case, "min_gpu_budget");
+        it.min = case.whole("min_endpoint");
+        it.prompt_min = own_minimum(case, "prefill_min_endpoint");
+        it.token_min = own_minimum(case, "decode_min_endpoint");
+        it.max = u32::MAX;
+        if aim == Aim::Load {
+            it.prompt_up = case.real("prefill_scale_up_queue_tokens");
+            it.prompt_down = case.real("prefill_scale_down_queue_tokens");
+            it.kv_up = case.real("decode_scale_up_kv_rate") / 100.0;
+            it.kv_down = case.real("decode_scale_down_kv_rate") / 100.0;
+        }
+        if case.text("enable_throughput_scaling") == "True" {
+            it.throughput = Some(throughput_mode(case));
+        }
+    })
+}
+
+/// What a worker reports.
+fn report(worker: &Row) -> StepReport {
+    let number = |column| worker.real(column) as u64;
+    StepReport {
+        queued_prompt_tokens: number("queued_prefill_tokens"),
+        queued_prompts: number("queued_prefill_requests"),
+        queued_kv_tokens: number("queued_decode_kv_tokens"),
+        queued_decodes: number("queued_decode_requests"),
+        prompt_tokens: number("scheduled_prefill_tokens"),
+        prompts: number("scheduled_prefill_requests"),
+        kv_tokens: number("scheduled_decode_kv_tokens"),
+        decodes: number("scheduled_decode_requests"),
+    }
+}
+
+/// A role at a step, without reports.
+fn counted((role, name): (Role, &str), case: &Row, step: &Row) -> RoleReports {
+    RoleReports {
+        role,
+        ready: step.whole(&format!("ready_{name}")),
+        pending: step.whole(&format!("pending_{name}")),
+        moving: false,
+        reports: Vec::new(),
+        kv_tokens: case.real("max_kv_tokens"),
+        hit_rate: None,
+    }
+}
+
+fn predicted(step: &Row, duration: f64) -> Prediction {
+    Prediction {
+        requests_per_s: step.real("predicted_requests") / duration,
+        prompt_tokens: step.real("predicted_isl"),
+        output_tokens: step.real("predicted_osl"),
+        hit_rate: step.number("kv_hit_rate"),
+    }
+}
+
+/// The numbers wanted, none for a role that is left alone, and those of the original.
+fn answers(
+    desired: &DesiredInstances,
+    roles: &[(Role, &str)],
+    step: &Row,
+) -> (Vec<Option<u32>>, Vec<Option<u32>>) {
+    let ours = roles.iter().map(|&(role, _)| match desired.of(role) {
+        Some((Desire::Exactly(count), _)) => Some(count),
+        _ => None,
+    });
+    let theirs = |&(_, name): &(Role, &str)| {
+        let count = step.number(&format!("answer_{name}"))?;
+        Some(count as u32)
+    };
+    (ours.collect(), roles.iter().map(theirs).collect())
 }
 
 #[test]
 fn load_mode() {
     let mut tally = Tally::new("DynamoLoad");
     for folder in sources(SOURCE) {
-        let mut workers: BTreeMap<_, Vec<Row>> = BTreeMap::new();
+        let mut workers: BTreeMap<_, Vec<StepReport>> = BTreeMap::new();
         for row in Table::read(&folder, "load_workers.csv").rows() {
             let key = ["case", "tick", "role"].map(|it| row.text(it).to_owned());
-            workers.entry(key).or_default().push(row);
+            workers.entry(key).or_default().push(report(&row));
         }
         for (case, steps) in cases(&folder, "load_cases.csv", "load_ticks.csv") {
-            let least = |column| case.number(column).unwrap_or(case.real("min_endpoint"));
-            let aim = match case.text("optimization_target") {
-                "throughput" => Aim::Throughput,
-                "latency" => Aim::Latency,
-                "load" => Aim::Load,
-                _ => {
-                    let reason = "the estimator of a pass is the capacity model's";
-                    steps.iter().for_each(|_| tally.by_choice(reason));
-                    continue;
-                }
-            };
-            if least("prefill_min_endpoint") != least("decode_min_endpoint") {
-                let reason = "one minimum, and those of a role at the actuator";
-                steps.iter().for_each(|_| tally.by_choice(reason));
-                continue;
-            }
-            let mut policy = tuned(DynamoLoad::default(), |it| {
-                it.aim = aim;
-                it.context_length = case.whole("context_length");
-                it.min = case.real("min_endpoint") as u32;
-                it.max = u32::MAX;
-                if aim == Aim::Load {
-                    it.prompt_up = case.real("prefill_scale_up_queue_tokens");
-                    it.prompt_down = case.real("prefill_scale_down_queue_tokens");
-                    it.kv_up = case.real("decode_scale_up_kv_rate") / 100.0;
-                    it.kv_down = case.real("decode_scale_down_kv_rate") / 100.0;
-                }
-            });
+            let (mut policy, capacity) = (load_mode_of(&case), engines(&case));
             assert!(policy.check().is_ok(), "{case:?}");
-            let budget = (case.real("max_gpu_budget"), case.real("min_gpu_budget"));
-            let roles: &[(Role, &'static str)] = match case.text("mode") {
-                "disagg" => &[(Prompt, "prefill"), (Token, "decode")],
-                "agg" => &[(Mixed, "decode")],
-                "prefill" => &[(Prompt, "prefill")],
-                _ => &[(Token, "decode")],
-            };
+            let mut hit_rate = None;
             for step in &steps {
-                let column = |what: &str, name: &str| format!("{what}_{name}");
-                let number = |what: &str, name: &str| step.whole(&column(what, name));
-                let mut reports: Vec<RoleSnapshot> = Vec::new();
-                let mut now = Vec::new();
-                let mut unseen = None;
-                for &(role, name) in roles {
+                hit_rate = step.number("kv_hit_rate").or(hit_rate);
+                let seen = |&(role, name): &(Role, &'static str)| {
                     let key = [step.text("case"), step.text("tick"), name].map(str::to_owned);
-                    let rows = workers.get(&key).map_or(&[][..], |it| &it[..]);
-                    let kv = case.whole("max_kv_tokens").into();
-                    let loads: Vec<Load> = rows.iter().map(|it| load(role, it, kv)).collect();
-                    let (ready, pending) = (number("ready", name), number("pending", name));
-                    if loads.is_empty() && ready > 0 && roles.len() > 1 {
-                        unseen = Some("every role shows its metrics");
+                    let of = counted((role, name), &case, step);
+                    let expected = step.number(&format!("expected_{name}"));
+                    let expected = expected.is_some_and(|it| it as u32 != of.ready);
+                    RoleReports {
+                        moving: expected || step.whole(&format!("in_progress_{name}")) > 0,
+                        reports: workers.get(&key).cloned().unwrap_or_default(),
+                        hit_rate,
+                        ..of
                     }
-                    let expected = step.number(&column("expected", name));
-                    let expected = expected.is_some_and(|it| it as u32 != ready + pending);
-                    let moves = number("in_progress", name) > 0 || expected && pending == 0;
-                    reports.push(reporting(role, &loads));
-                    now.push(counts(role, pending, ready, moves.into()));
+                };
+                let seen: Vec<RoleReports> = roles(&case).iter().map(seen).collect();
+                if step.number("predicted_requests").is_some() {
+                    policy.expect(&predicted(step, 180.0), &seen, &capacity);
                 }
-                if let Some(reason) = unseen {
-                    tally.by_choice(reason);
+                let mut desired = DesiredInstances::default();
+                policy.decide_by(&seen, &capacity, &mut desired);
+                let (ours, theirs) = answers(&desired, roles(&case), step);
+                tally.compare(step, ours, theirs);
+            }
+        }
+    }
+    tally.finish();
+}
+
+#[test]
+fn throughput_mode_and_the_floors_that_it_sets() {
+    let mut tally = Tally::new("DynamoSla");
+    for folder in sources(SOURCE) {
+        for (case, steps) in cases(&folder, "throughput_cases.csv", "throughput_ticks.csv") {
+            let (policy, capacity) = (throughput_mode(&case), engines(&case));
+            assert!(policy.check().is_ok(), "{case:?}");
+            for step in &steps {
+                let next = predicted(step, step.real("duration_s"));
+                let of = |&it: &(Role, &'static str)| counted(it, &case, step);
+                let seen: Vec<RoleReports> = roles(&case).iter().map(of).collect();
+                let close = roles(&case).iter().all(|&(role, name)| {
+                    let theirs = step.number(&format!("engine_rps_{name}"));
+                    let ours = policy.rate(role, &next, &capacity);
+                    match (ours, theirs) {
+                        (Some(ours), Some(theirs)) => (ours / theirs - 1.0).abs() < 1e-6,
+                        (ours, theirs) => ours == theirs,
+                    }
+                });
+                assert!(close, "{step:?}");
+                if case.text("enable_load_scaling") == "True" {
+                    let floors = policy.floors(&next, &seen, &capacity);
+                    let ours: Vec<u32> = roles(&case).iter().map(|it| floors[&it.0]).collect();
+                    let theirs = roles(&case).iter();
+                    let theirs = theirs.map(|it| step.whole(&format!("floor_{}", it.1)));
+                    tally.compare(step, ours, theirs.collect());
                     continue;
                 }
-                let mut signals = seen(instant(5.0), reports);
-                for counts in now {
-                    signals.count(counts);
-                }
-                let desired = decide(&mut policy, &signals);
-                let answer = |&(role, name): &(Role, &'static str)| {
-                    let current = number("ready", name) + number("pending", name);
-                    let theirs = step.number(&column("answer", name));
-                    let theirs = theirs.map_or(current, |it| it as u32);
-                    (wanted(&desired, role, current), theirs)
+                let mut desired = DesiredInstances::default();
+                policy.decide_for(&next, &seen, &capacity, &mut desired);
+                let (ours, theirs) = answers(&desired, roles(&case), step);
+                let other = match case.text("mode") {
+                    "prefill" => "pending_decode",
+                    _ => "pending_prefill",
                 };
-                let answers = roles.iter().map(answer);
-                let (ours, theirs): (Vec<u32>, Vec<u32>) = answers.unzip();
-                let gpus = |counts: &[u32]| {
-                    let of = |(&(_, name), &count): (&(Role, &str), &u32)| {
-                        f64::from(count) * case.real(&column_of("gpus", name))
-                    };
-                    roles.iter().zip(counts).map(of).sum::<f64>()
-                };
-                let ready: Vec<u32> = roles.iter().map(|it| number("ready", it.1)).collect();
-                let most = gpus(&ours).max(gpus(&ready));
-                let least = gpus(&ours).min(gpus(&ready));
-                let bound = budget.0 >= 0.0 && most > budget.0
-                    || budget.1 >= 0.0
-                        && least
-                            <= budget.1 + case.real("prefill_gpus").max(case.real("decode_gpus"));
-                if ours != theirs && bound {
-                    tally.by_choice("a budget of GPUs is the fleet's and the actuator's");
+                if roles(&case).len() == 1 && step.whole(other) > 0 && ours != theirs {
+                    tally.by_choice("a role that the application does not have does not start up");
                 } else {
                     tally.compare(step, ours, theirs);
                 }
@@ -151,10 +265,6 @@ fn load_mode() {
         }
     }
     tally.finish();
-}
-
-fn column_of(what: &str, name: &str) -> String {
-    format!("{name}_{what}")
 }
 
 #[test]

@@ -1,7 +1,10 @@
-//! The two saturation analysers of llm-d's variant autoscaler.
+//! The two saturation analysers of llm-d's variant autoscaler, and its limiter.
 
+use fleetsim::autoscale::limiter::{Claim, share_out};
 use fleetsim::autoscale::policies::{SaturationV1, SaturationV2};
-use fleetsim::autoscale::{Completion, InstanceSnapshot, Load, Policy, RoleSnapshot, Snapshot};
+use fleetsim::autoscale::{
+    Completion, InstanceSnapshot, Load, Policy, RoleSnapshot, Snapshot, Variant,
+};
 use fleetsim::fleet::InstanceStatus;
 use fleetsim::serving::Role::Mixed;
 
@@ -9,22 +12,85 @@ use super::*;
 use crate::support::{decide, role, tuned};
 
 const SOURCE: &str = "llm_d_wva";
-const VARIANTS: &str = "which of several variants grows or shrinks is the actuator's";
 
-/// A role whose instances have these loads.
-fn loaded(loads: &[Load]) -> RoleSnapshot {
+/// A variant of a model: how many of it there are, and what one costs.
+#[derive(Clone, Copy)]
+struct Several {
+    price: f64,
+    current: u32,
+}
+
+/// A role whose instances have these loads, each on the SKU of its variant.
+fn loaded(loads: &[Load], skus: &[usize]) -> RoleSnapshot {
     let mut sum = Load::ZERO;
     loads.iter().for_each(|&load| sum += load);
-    let instance = |(number, &load): (usize, &Load)| InstanceSnapshot {
+    let instance = |(number, (&load, &sku)): (usize, (&Load, &usize))| InstanceSnapshot {
         number: number as u64,
         status: InstanceStatus::Active,
+        sku,
         load,
     };
     RoleSnapshot {
         kv_bytes_per_token: 1,
-        instances: loads.iter().enumerate().map(instance).collect(),
+        instances: loads.iter().zip(skus).enumerate().map(instance).collect(),
         ..role(Mixed, u32::try_from(loads.len()).unwrap(), sum)
     }
+}
+
+/// What there is of each variant at a decision, `skus` being where active instances are.
+fn there(variants: &[Several], skus: &[usize]) -> InstanceCounts {
+    let variant = |(sku, it): (usize, &Several)| {
+        let active = skus.iter().filter(|&&of| of == sku).count() as u32;
+        Variant {
+            sku,
+            price_per_hour: it.price,
+            starting: it.current - active,
+            active,
+        }
+    };
+    let variants: Vec<Variant> = variants.iter().enumerate().map(variant).collect();
+    let sum = |of: fn(&Variant) -> u32| variants.iter().map(of).sum();
+    InstanceCounts {
+        variants: variants.clone(),
+        ..counts(Mixed, sum(|it| it.starting), sum(|it| it.active), 0)
+    }
+}
+
+/// The numbers by variant; of a single one the number of the role.
+fn numbers_of(desired: &DesiredInstances, variants: &[Several]) -> Vec<u32> {
+    let current: Vec<u32> = variants.iter().map(|it| it.current).collect();
+    match desired.skus(Mixed) {
+        Some(skus) => (0..current.len())
+            .map(|sku| {
+                skus.iter()
+                    .find(|it| it.0 == sku)
+                    .map_or(current[sku], |it| it.1)
+            })
+            .collect(),
+        None => vec![wanted(desired, Mixed, current.iter().sum())],
+    }
+}
+
+/// `a=1;b=2` as numbers; what is not mentioned stays.
+fn targets(row: &Row, variants: &[Several]) -> Vec<u32> {
+    let mut targets: Vec<u32> = variants.iter().map(|it| it.current).collect();
+    for of in row.list("enforced", ';') {
+        let (name, count) = of.split_once('=').unwrap();
+        targets[place(name)] = count.parse().unwrap();
+    }
+    targets
+}
+
+/// Variants are named `a`, `b`, `c`.
+fn place(name: &str) -> usize {
+    (name.as_bytes()[0] - b'a').into()
+}
+
+fn skus(row: &Row) -> Vec<usize> {
+    row.list("replica_variant", ';')
+        .into_iter()
+        .map(place)
+        .collect()
 }
 
 fn queued(queued: u64) -> Load {
@@ -40,24 +106,23 @@ fn numbers(row: &Row, column: &str) -> Vec<f64> {
     cells.map(|it| it.parse().unwrap()).collect()
 }
 
-/// The target of the only variant.
-fn target(row: &Row) -> u32 {
-    let (_, target) = row.text("enforced").split_once('=').unwrap();
-    target.parse().unwrap()
-}
-
 #[test]
 fn first_analyser() {
     let mut tally = Tally::new("SaturationV1");
     for folder in sources(SOURCE) {
         for row in Table::read(&folder, "v1.csv").rows() {
-            let variants = row.list("variants", ';');
-            let [variant] = variants[..] else {
-                tally.by_choice(VARIANTS);
-                continue;
-            };
-            let fields: Vec<&str> = variant.split(':').collect();
-            let [current, asked] = [2, 3].map(|it| fields[it].parse::<u32>().unwrap());
+            let mut variants = Vec::new();
+            let mut asked = Vec::new();
+            for variant in row.list("variants", ';') {
+                let fields: Vec<&str> = variant.split(':').collect();
+                let [current, of] = [2, 3].map(|it| fields[it].parse::<u32>().unwrap());
+                let price = fields[1].parse().unwrap();
+                variants.push(Several { price, current });
+                asked.push(Several {
+                    price,
+                    current: if of > 0 { of } else { current },
+                });
+            }
             let mut policy = tuned(SaturationV1::default(), |it| {
                 it.kv_threshold = row.real("kv_threshold");
                 it.queue_threshold = row.real("queue_threshold");
@@ -65,25 +130,28 @@ fn first_analyser() {
                 it.queue_spare = row.real("queue_spare");
             });
             assert!(policy.check().is_ok(), "{row:?}");
-            let kv = numbers(&row, "kv");
-            let loads: Vec<Load> = (kv.iter().zip(numbers(&row, "queue")))
+            let loads: Vec<Load> = (numbers(&row, "kv").iter().zip(numbers(&row, "queue")))
                 .map(|(share, waiting)| Load {
                     kv_used: millionths(*share),
                     kv: 1_000_000,
                     ..queued(waiting as u64)
                 })
                 .collect();
-            let measured = u32::try_from(loads.len()).unwrap();
-            if asked > 0 {
+            let skus = skus(&row);
+            if row
+                .text("variants")
+                .split(';')
+                .any(|it| it.split(':').nth(3) != Some("0"))
+            {
                 // What it asks for while nothing shows its metrics is what there is.
-                let mut before = seen(instant(0.0), vec![loaded(&[])]);
-                before.count(counts(Mixed, asked, 0, 0));
+                let mut before = seen(instant(0.0), vec![loaded(&[], &[])]);
+                before.count(there(&asked, &[]));
                 drop(decide(&mut policy, &before));
             }
-            let mut signals = seen(instant(60.0), vec![loaded(&loads)]);
-            signals.count(counts(Mixed, current - measured, measured, 0));
-            let ours = wanted(&decide(&mut policy, &signals), Mixed, current);
-            tally.compare(&row, ours, target(&row));
+            let mut signals = seen(instant(60.0), vec![loaded(&loads, &skus)]);
+            signals.count(there(&variants, &skus));
+            let ours = numbers_of(&decide(&mut policy, &signals), &variants);
+            tally.compare(&row, ours, targets(&row, &variants));
         }
     }
     tally.finish();
@@ -94,10 +162,7 @@ fn second_analyser() {
     let mut tally = Tally::new("SaturationV2");
     for folder in sources(SOURCE) {
         for (case, steps) in cases(&folder, "v2_cases.csv", "v2_steps.csv") {
-            if case.list("variant_costs", ';').len() > 1 {
-                steps.iter().for_each(|_| tally.by_choice(VARIANTS));
-                continue;
-            }
+            let prices = numbers(&case, "variant_costs");
             let mut policy = tuned(SaturationV2::default(), |it| {
                 it.kv_threshold = case.real("kv_threshold");
                 it.queue_threshold = case.real("queue_threshold");
@@ -115,10 +180,11 @@ fn second_analyser() {
                     })
                     .collect();
                 let limit = |column| Some(case.whole(column)).filter(|&it| it > 0);
+                let skus = skus(step);
                 let of = RoleSnapshot {
                     max_batch_tokens: limit("max_batch_tokens").map(u64::from),
                     max_batch_size: limit("max_batch_size"),
-                    ..loaded(&loads)
+                    ..loaded(&loads, &skus)
                 };
                 let snapshot = Snapshot {
                     waiting: step.whole("scheduler_queue").into(),
@@ -142,12 +208,51 @@ fn second_analyser() {
                     })
                     .collect();
                 let mut signals = seen_with(now, vec![of], snapshot, &completions);
-                let current = step.whole("current");
-                let ready = u32::try_from(loads.len()).unwrap();
-                signals.count(counts(Mixed, current - ready, ready, 0));
-                let ours = wanted(&decide(&mut policy, &signals), Mixed, current);
-                tally.compare(step, ours, target(step));
+                let current = numbers(step, "current");
+                let several = |(price, current): (&f64, f64)| Several {
+                    price: *price,
+                    current: current as u32,
+                };
+                let variants: Vec<Several> = prices.iter().zip(current).map(several).collect();
+                signals.count(there(&variants, &skus));
+                let ours = numbers_of(&decide(&mut policy, &signals), &variants);
+                tally.compare(step, ours, targets(step, &variants));
             }
+        }
+    }
+    tally.finish();
+}
+
+#[test]
+fn limiter() {
+    let mut tally = Tally::new("llm-d's limiter");
+    for folder in sources(SOURCE) {
+        for row in Table::read(&folder, "limiter.csv").rows() {
+            let stock = row.list("stock", ';').into_iter();
+            let (names, stock): (Vec<&str>, Vec<u32>) = stock
+                .map(|it| it.split_once('=').unwrap())
+                .map(|(name, count)| (name, count.parse::<u32>().unwrap()))
+                .unzip();
+            let column = |name| numbers(&row, name).into_iter().map(|it| it as u32);
+            let whole = |name| -> Vec<u32> { column(name).collect() };
+            let (gpus, current, asked) =
+                (whole("gpus_per_replica"), whole("current"), whole("target"));
+            let (spare, price) = (numbers(&row, "spare"), numbers(&row, "cost"));
+            let kinds = row.list("accelerator", ';');
+            let claim = |place: usize| Claim {
+                gpu: names.iter().position(|it| *it == kinds[place]).unwrap(),
+                spare: spare[place],
+                price: price[place],
+                gpus: gpus[place],
+                current: current[place],
+                wanted: asked[place],
+            };
+            let claims: Vec<Claim> = (0..kinds.len()).map(claim).collect();
+            let ours = share_out(&stock, &claims);
+            let limited: Vec<bool> = ours.iter().zip(&asked).map(|(a, b)| a < b).collect();
+            let flags = row.list("limited", ';').into_iter();
+            let theirs = (whole("allowed"), flags.map(|it| it == "true").collect());
+            tally.compare(&row, (ours, limited), theirs);
         }
     }
     tally.finish();

@@ -98,6 +98,7 @@ pub(crate) fn counts(role: Role, starting: u32, active: u32, draining: u32) -> I
         starting: vec![SimTime::MAX; starting as usize],
         active,
         draining,
+        variants: Vec::new(),
     }
 }
 

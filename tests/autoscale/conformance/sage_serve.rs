@@ -207,6 +207,7 @@ fn chiron() {
                 let instance = |number: u32| InstanceSnapshot {
                     number: number.into(),
                     status: InstanceStatus::Active,
+                    sku: 0,
                     load: Load {
                         assigned: (number < busy).into(),
                         ..Load::ZERO

@@ -58,6 +58,7 @@ pub(super) fn with_instances(of: Role, loads: &[Load], starting: usize) -> RoleS
     let instance = |(number, &load): (usize, &Load)| InstanceSnapshot {
         number: number as u64,
         status: InstanceStatus::Active,
+        sku: 0,
         load,
     };
     RoleSnapshot {

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use self::arbiter::{Arbiter, Carries, Look};
 use self::plan::Planner;
-use super::{Metric, check_limits};
+use super::Metric;
+use super::bounds::Bounded;
 use crate::autoscale::forecast::Method;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Measure, Policy, Signals};
 use crate::serving::Role;
@@ -108,7 +109,7 @@ macro_rules! long_term {
 
             fn check(&self) -> Result<(), InvalidParameter> {
                 super::check_band(("down", self.down), ("up", self.up))?;
-                check_limits(self.min, self.max)
+                self.bounds().check()
             }
 
             fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
@@ -144,7 +145,7 @@ macro_rules! long_term {
                     };
                     let (by, reason) = arbiter.decide($carries, of, &look);
                     let count = of.current().saturating_add_signed(by);
-                    desired.exactly(of.role, count.clamp(self.min, self.max), reason);
+                    desired.exactly(of.role, self.bounds().clamp(count), reason);
                 }
             }
         }
