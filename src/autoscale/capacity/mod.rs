@@ -416,7 +416,10 @@ impl Fit {
         );
         let memory = processor.memory_bytes.saturating_mul(processors.into());
         let (weights, token) = (model.weights_bytes, model.kv_bytes_per_token());
-        let usable = template.engine.limits().usable_bytes(memory, weights, token);
+        let usable = template
+            .engine
+            .limits()
+            .usable_bytes(memory, weights, token);
         let kv_tokens = usable.saturating_sub(weights) / token.max(1);
         let instance = InstanceModel::new(template.engine, kv_tokens, performance.ok()?);
         let per_server = sku.processors / processors;
