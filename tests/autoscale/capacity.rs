@@ -179,6 +179,17 @@ fn a_real_instance_carries_what_the_model_says_and_not_much_more() {
             Token,
             "scheduler: KvJsq(), instances: [(role: Token, start: Servers(1)), (role: Prompt, start: Servers(8))]",
         ),
+        (
+            Mixed,
+            "scheduler: Jsq, performance: Linear(base: 0.012, prefill_token: 4.5e-5, decode_request: 6e-5, context_token: 8e-8),
+             instances: [(role: Mixed, engine: Vllm(), start: Servers(1))]",
+        ),
+        (
+            Token,
+            "scheduler: KvJsq(), performance: Linear(base: 0.012, prefill_token: 4.5e-5, decode_request: 6e-5, context_token: 8e-8),
+             instances: [(role: Token, engine: Vllm(num_gpu_blocks: 8000), start: Servers(1)),
+                         (role: Prompt, engine: Vllm(), start: Servers(8))]",
+        ),
     ] {
         let (stable, arrived) = left(role, fields, 0.95);
         assert!(
@@ -191,6 +202,33 @@ fn a_real_instance_carries_what_the_model_says_and_not_much_more() {
             "{role:?}: {unstable} of {arrived} left at 115 %"
         );
     }
+}
+
+/// 1,000 blocks of 16 tokens hold 15 requests of 1,000 + 100 ÷ 2 + 8 tokens.
+#[test]
+fn an_engine_of_vllm_is_limited_by_its_blocks_and_its_batch() {
+    let tasks = |engine: &str| {
+        let of = constant("Token", engine).of(Token, Mix::even(1000.0, 100.0));
+        of.unwrap().token_tasks
+    };
+    let blocks = "num_gpu_blocks: 1001";
+    assert_eq!(tasks(&format!("Vllm({blocks}, max_model_len: 4096)")), 15);
+    assert_eq!(
+        tasks(&format!(
+            "Vllm({blocks}, max_model_len: 4096, max_num_seqs: 8)"
+        )),
+        8
+    );
+    // What is in the KV cache takes time: a step of 10 tasks of 1,050 tokens.
+    let fields = "performance: Linear(base: 0.01, prefill_token: 0.0, decode_request: 0.0, context_token: 1e-6),
+                  scheduler: KvJsq(), instances: [
+                      (role: Token, engine: Vllm(num_gpu_blocks: 1001, max_num_seqs: 10), start: Servers(1)),
+                      (role: Prompt, engine: Vllm(), start: Servers(1))]";
+    let of = CapacityModel::new(&application(fields, 1.0), 0).of(Token, Mix::even(1000.0, 100.0));
+    near(
+        of.unwrap().requests_per_s,
+        10.0 / ((0.01 + 10.0 * 1050.0 * 1e-6) * 99.0),
+    );
 }
 
 #[test]

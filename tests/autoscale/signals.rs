@@ -226,3 +226,56 @@ fn outputs_under_way_count_with_what_they_have() {
     // With more in batches than were ever completed, little is known.
     assert_eq!(mean(5, 30.0), None);
 }
+
+/// Keeps what it saw of its role.
+#[derive(Component, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Onlooker {
+    #[serde(skip)]
+    saw: Vec<RoleSnapshot>,
+}
+
+impl Policy for Onlooker {
+    const NAME: &'static str = "Onlooker";
+    const SUMMARY: &'static str = "sees and does nothing";
+
+    fn interval(&self) -> SimDuration {
+        seconds(30.0)
+    }
+
+    fn decide(&mut self, signals: &Signals, _: &mut DesiredInstances) {
+        self.saw.extend(signals.roles().cloned());
+    }
+}
+
+/// Steps of 1 s; two run at once. Requests of 500 + 50 tokens come at ½, 1, 1½…
+///
+/// The first has its prompt in [½, 1½] and a token in each step after it. At 30, 29 of those steps have begun
+/// and 28 have ended: 529 tokens in 34 blocks of 16, 29 outputs. The second is a step behind: 528 tokens in 33
+/// blocks, 28 outputs. The other 58 wait in the engine.
+#[test]
+fn signals_of_an_engine_of_vllm_are_those_of_its_blocks_and_its_queue() {
+    let fields = "performance: Constant(prompt_time: 1, token_time: 1), scheduler: Jsq, autoscaler: Onlooker";
+    let template = "start: AllServers, engine: Vllm(
+        num_gpu_blocks: 101, max_num_seqs: 2, max_num_batched_tokens: 600, max_model_len: 1000,
+        enable_prefix_caching: false, async_scheduling: false)";
+    let checked = scenario_of(r#"(sku: "dgx-h100", count: 1)"#, template, fields).unwrap();
+    let mut registry = PolicyRegistry::default();
+    registry.register::<Onlooker>();
+    let mut simulation = Simulation::with_policies(&checked, &registry).unwrap();
+    while simulation.tick().unwrap() {}
+    let world = simulation.world_mut();
+    let saw = &world.query::<&Onlooker>().single(world).unwrap().saw[0];
+    let block = 16 * saw.kv_bytes_per_token;
+    assert_eq!((saw.load.kv_used, saw.load.kv), (67 * block, 100 * block));
+    let (queued, running) = (saw.load.queued, saw.load.running);
+    assert_eq!((queued, running, saw.load.assigned), (58, 2, 60));
+    assert_eq!((saw.prompt_tokens, saw.output_tokens), (1_000, 57));
+    // What is left of the two that run, and all of the others.
+    assert_eq!(saw.load.pending_tokens, (50 - 29) + (50 - 28) + 58 * 550);
+    assert_eq!(
+        (saw.max_batch_size, saw.max_batch_tokens),
+        (Some(2), Some(600))
+    );
+    assert!((saw.busy_s - 29.5).abs() < 1e-9, "{}", saw.busy_s);
+}

@@ -1,8 +1,8 @@
 //! What one instance can carry.
 
 use super::Mix;
-use crate::scenario::{Engine, Slo};
-use crate::serving::Performance;
+use crate::scenario::{Engine, KvMemory, Slo};
+use crate::serving::{BatchShape, Performance, StepModel};
 use crate::time::SimDuration;
 
 /// What an instance can carry of requests of some mean lengths, within an objective.
@@ -40,6 +40,8 @@ pub(super) struct InstanceModel {
     pub(super) kv_tokens: u64,
     /// Whether a step carries a part of a prompt beside token tasks.
     pub(super) chunks_prompts: bool,
+    /// Tokens of a block of it; none where a request takes the memory for all its tokens at once.
+    block_tokens: Option<u32>,
 }
 
 /// Iterations in which these prompts take part.
@@ -51,12 +53,20 @@ struct Prompts {
 }
 
 impl InstanceModel {
+    /// An engine that leaves nothing open, in memory with room for `kv_tokens`.
     pub(super) fn new(engine: Engine, kv_tokens: u64, performance: Performance) -> Self {
         let limits = engine.limits();
-        let kv_tokens = if limits.counts_memory() {
-            kv_tokens
-        } else {
-            u64::MAX
+        let (kv_tokens, block_tokens) = match limits.memory {
+            KvMemory::Unlimited => (u64::MAX, None),
+            KvMemory::Reserved => (kv_tokens, None),
+            KvMemory::Paged {
+                blocks,
+                block_tokens,
+                ..
+            } => {
+                let in_blocks = |blocks: u64| blocks.saturating_mul(block_tokens.into());
+                (blocks.map_or(kv_tokens, in_blocks), Some(block_tokens))
+            }
         };
         Self {
             performance,
@@ -64,7 +74,30 @@ impl InstanceModel {
             tokens: limits.step_tokens.unwrap_or(u64::MAX),
             kv_tokens,
             chunks_prompts: limits.chunks_prompts,
+            block_tokens,
         }
+    }
+
+    /// Seconds of an iteration with `prompts` prompts, of `tokens` tokens together, beside `tasks` token tasks.
+    fn seconds(&self, prompts: u64, tokens: u64, tasks: u64, mix: Mix) -> f64 {
+        if self.performance.counts_suffice() {
+            return self.performance.iteration(tokens, tasks);
+        }
+        let context = mix.prompt_tokens + mix.output_tokens / 2.0;
+        let mut prompt = BatchShape::default();
+        if prompts > 0 {
+            prompt.add_chunk(0, tokens / prompts, self.performance.window());
+        }
+        self.performance.seconds(&BatchShape {
+            prefill_tokens: tokens,
+            chunks: prompts,
+            prefill_pairs_twice: prompts * prompt.prefill_pairs_twice,
+            windowed_pairs_twice: prompts * prompt.windowed_pairs_twice,
+            decodes: tasks,
+            // A cast of a float saturates.
+            decode_context: (tasks as f64 * context) as u64,
+            ..BatchShape::default()
+        })
     }
 
     pub(super) fn capacity(&self, part: Part, mix: Mix, slo: Slo) -> Capacity {
@@ -87,7 +120,7 @@ impl InstanceModel {
     /// Token tasks alone: `tasks` of them get a token each in an iteration.
     fn tokens_alone(&self, mix: Mix, slo: Slo) -> Capacity {
         let decode = decode_tokens(mix);
-        let seconds = |tasks: u64| self.performance.iteration(0, tasks);
+        let seconds = |tasks: u64| self.seconds(0, 0, tasks, mix);
         let most = self.most_tasks(mix, 0);
         let tasks = most_within(most, slo.tbt, seconds);
         let requests_per_s = tasks as f64 / (seconds(tasks) * decode);
@@ -106,12 +139,12 @@ impl InstanceModel {
         let places = self.tokens.saturating_sub(prompts.tokens);
         let places = places.min(self.tasks.saturating_sub(prompts.tasks));
         let beside = |tasks: u64| tasks.min(places);
-        let first = |tasks: u64| self.performance.iteration(prompts.tokens, beside(tasks));
+        let first = |tasks: u64| self.seconds(prompts.tasks, prompts.tokens, beside(tasks), mix);
         // Seconds of the instance that a request takes.
         let service = |tasks: u64| {
             let alone = (decode - beside(tasks) as f64 / prompts.requests).max(0.0);
             let token = match alone > 0.0 {
-                true => alone * self.performance.iteration(0, tasks) / tasks as f64,
+                true => alone * self.seconds(0, 0, tasks, mix) / tasks as f64,
                 false => 0.0,
             };
             first(tasks) / prompts.requests + token
@@ -155,7 +188,7 @@ impl InstanceModel {
             tokens: whole(tasks as f64 * length),
         });
         batches.take_while(move |it| {
-            let seconds = self.performance.iteration(it.tokens, 0);
+            let seconds = self.seconds(it.tasks, it.tokens, 0, mix);
             it.tasks == 1 || slo.ttft.is_none_or(|limit| seconds <= limit.seconds())
         })
     }
@@ -163,7 +196,11 @@ impl InstanceModel {
     /// The most token tasks that batch and memory hold beside `prompts`.
     fn most_tasks(&self, mix: Mix, prompts: u64) -> u64 {
         let free = self.kv_tokens as f64 - prompts as f64 * (mix.weighted_prompt_tokens + 1.0);
-        let held = mix.prompt_tokens + mix.output_tokens;
+        let held = match self.block_tokens {
+            None => mix.prompt_tokens + mix.output_tokens,
+            // Blocks come as tokens do, and half of the last is empty, on average.
+            Some(size) => mix.prompt_tokens + (mix.output_tokens + f64::from(size)) / 2.0,
+        };
         let fit = (free / held).min(self.tasks as f64).min(self.tokens as f64);
         (fit as u64).max(1)
     }

@@ -12,7 +12,9 @@
 //! - **Tokens alone.** An iteration of `b` tasks takes `D(b)` and gives each a token. A request takes
 //!   `o − 1` of them (its first token is the prompt's), so `b / (D(b)·(o − 1))` requests a second. `b`
 //!   is the most that the batch holds, that the KV cache holds at `p + o` tokens each (Splitwise and
-//!   Orca reserve the whole request), and whose `D(b)` is within the objective of TBT.
+//!   Orca reserve the whole request) or `p + o/2` and half a block (`Vllm`, whose blocks come as tokens do),
+//!   and whose `D(b)` is within the objective of TBT. Where step times depend on what is in the KV cache, a task
+//!   has `p + o/2` tokens there.
 //! - **Both on one instance.** An iteration of `k` prompts beside `c` token tasks takes `M(k·l + c)`
 //!   and gives each of those tasks a token, too; `c` is `b`, or as many as the prompts leave places for
 //!   in the iteration. A request therefore takes `M / n + (o − 1 − c / n)·D(b) / b` seconds of the
@@ -44,7 +46,9 @@ pub use passes::EngineModel;
 use super::Variant;
 use crate::catalog::{Processor, Sku};
 use crate::random::Delay;
-use crate::scenario::{Application, CheckedScenario, Scaling, SkuChoice, Slo, Template};
+use crate::scenario::{
+    Application, CheckedScenario, EngineHardware, Scaling, SkuChoice, Slo, Template,
+};
 use crate::serving::{Performance, Role};
 use crate::time::SimDuration;
 
@@ -416,12 +420,16 @@ impl Fit {
         );
         let memory = processor.memory_bytes.saturating_mul(processors.into());
         let (weights, token) = (model.weights_bytes, model.kv_bytes_per_token());
-        let usable = template
-            .engine
-            .limits()
-            .usable_bytes(memory, weights, token);
+        let engine = template.engine.on(&EngineHardware {
+            gpu: &sku.processor,
+            gpu_memory_bytes: processor.memory_bytes,
+            processors,
+            weights_bytes: weights,
+            kv_bytes_per_token: token,
+        });
+        let usable = engine.limits().usable_bytes(memory, weights, token);
         let kv_tokens = usable.saturating_sub(weights) / token.max(1);
-        let instance = InstanceModel::new(template.engine, kv_tokens, performance.ok()?);
+        let instance = InstanceModel::new(engine, kv_tokens, performance.ok()?);
         let per_server = sku.processors / processors;
         let fits = per_server > 0 && instance.kv_tokens > 0;
         fits.then(|| Self {
