@@ -30,6 +30,35 @@ fn a_small_fleet_is_measured_and_fits_a_terminal() {
 }
 
 #[test]
+fn engines_of_vllm_are_measured_with_and_without_the_prefix_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.jsonl");
+    let line = r#"{"timestamp": 0, "input_length": 600, "output_length": 5, "hash_ids": [1, 2]}"#;
+    std::fs::write(&trace, format!("{line}\n{line}\n")).unwrap();
+    let trace = trace.to_str().unwrap();
+    let text = bench(&[
+        "vllm",
+        "--requests",
+        "500",
+        "--servers",
+        "3",
+        "--trace",
+        trace,
+    ]);
+    for line in [
+        "vllm 3, 70 %",
+        "vllm 3 cached, 70 %",
+        "vllm conversation hour",
+    ] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+}
+
+#[test]
 fn every_scheduler_and_a_swing_of_the_fleet_can_be_measured() {
     for (scheduler, _) in fleetsim::bench::SCHEDULERS {
         let few = ["huge", "--requests", "300", "--servers", "10"];

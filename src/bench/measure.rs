@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
-use super::{FleetBench, bare_queue, peak_memory, reset_peak_memory};
+use super::{FleetBench, VllmBench, bare_queue, peak_memory, reset_peak_memory};
 use crate::fleet::{Roster, Service, TickError};
-use crate::scenario::Diagnostics;
+use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::simulation::{Simulation, SimulationError};
 use crate::time::SimTime;
 
@@ -83,11 +83,32 @@ pub enum BenchError {
 /// # Errors
 /// [`BenchError::Scenario`] when a field is out of its range; the others do not occur then.
 pub fn measure(bench: &FleetBench) -> Result<Measurement, BenchError> {
-    let baseline = || bare_queue(bench.servers, bench.requests.min(BASELINE_EVENTS));
+    measure_scenario(bench.servers, bench.requests, || bench.scenario())
+}
+
+/// The same of a fleet of engines `Vllm`.
+///
+/// # Errors
+/// As those of [`measure`].
+pub fn measure_vllm(bench: &VllmBench) -> Result<Measurement, BenchError> {
+    measure_scenario(bench.servers, bench.requests, || bench.scenario())
+}
+
+/// The same of any scenario of about `requests` requests, beside the bare queue with an entry for each of
+/// `servers`.
+///
+/// # Errors
+/// [`BenchError`] when the scenario is wrong or cannot be run.
+pub fn measure_scenario(
+    servers: u32,
+    requests: u64,
+    scenario: impl FnOnce() -> Result<CheckedScenario, Diagnostics>,
+) -> Result<Measurement, BenchError> {
+    let baseline = || bare_queue(servers, requests.min(BASELINE_EVENTS));
     let before = baseline();
     reset_peak_memory();
     let started = Instant::now();
-    let mut simulation = Simulation::new(&bench.scenario()?)?;
+    let mut simulation = Simulation::new(&scenario()?)?;
     let build = started.elapsed();
     while simulation.tick()? {
         simulation.take_rows();

@@ -1,11 +1,15 @@
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::shell::{Failure, print};
-use crate::bench::{FleetBench, Machine, Measurement, SCHEDULERS, TickTime, measure, measure_tick};
+use crate::bench::{
+    FleetBench, Machine, Measurement, SCHEDULERS, TickTime, VllmBench, conversation_hour, measure,
+    measure_scenario, measure_tick, measure_vllm,
+};
 use crate::report::grouped;
 use crate::scenario::Scheduler;
 
@@ -14,6 +18,15 @@ const OVERLOAD: f64 = 1.2;
 
 /// Fleets whose empty ticks are compared.
 const TICK_SERVERS: [u32; 3] = [10, 1_000, 100_000];
+
+/// Fleets of engines `Vllm`.
+const VLLM_SERVERS: [u32; 3] = [40, 1_000, 10_000];
+
+/// Instances that serve the conversation hour.
+const CONVERSATION_SERVERS: u32 = 8;
+
+/// Its requests.
+const CONVERSATION_REQUESTS: u64 = 12_031;
 
 /// Empty ticks measured: a second or less.
 const TICKS: u32 = 200_000;
@@ -42,6 +55,18 @@ pub(super) struct Bench {
     /// The rate of requests as a share of the highest with bounded queues
     #[arg(long, value_name = "SHARE", value_parser = share)]
     load: Option<f64>,
+    /// Mooncake's conversation trace: the hour of it is served by engines of vLLM
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+/// A run that was measured.
+struct Line {
+    name: String,
+    load: Option<f64>,
+    /// The size of the runs of its kind.
+    size: Option<String>,
+    result: Measurement,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,6 +77,9 @@ enum What {
     Large,
     /// 100,000 servers, 10 million requests, the fleet down by 30 % and up again meanwhile
     Huge,
+    /// Engines of vLLM: 40, 1,000 and 10,000 servers with 1 million requests each, with and without
+    /// the prefix cache; and the conversation hour on 8 servers
+    Vllm,
     /// Ticks in which nothing is due, of fleets of 10, 1,000 and 100,000 servers
     Tick,
     /// All of them
@@ -79,14 +107,26 @@ impl Bench {
         if cfg!(debug_assertions) {
             text += "A build for debugging: it is many times slower than one with --release.\n";
         }
-        let lines = self.lines();
-        if !lines.is_empty() {
-            let mut measured = Vec::new();
-            for (name, bench) in lines {
-                tell(&name);
-                let result = measure(&bench).map_err(Failure::running)?;
-                measured.push((name, bench, result));
-            }
+        let mut measured = Vec::new();
+        for (name, bench) in self.lines() {
+            tell(&format!("measuring {name}"));
+            let size = format!(
+                "{:14}{} servers, {} requests\n",
+                name.split(' ').next().unwrap_or(&name),
+                grouped(bench.servers),
+                grouped(bench.requests),
+            );
+            measured.push(Line {
+                result: measure(&bench).map_err(Failure::running)?,
+                name,
+                load: Some(bench.load),
+                size: Some(size),
+            });
+        }
+        if matches!(self.what, What::Vllm | What::All) {
+            measured.extend(self.vllm()?);
+        }
+        if !measured.is_empty() {
             text += &fleets_table(&measured);
         }
         if matches!(self.what, What::Tick | What::All) {
@@ -107,7 +147,7 @@ impl Bench {
             What::Small => &sizes[..1],
             What::Large => &sizes[1..2],
             What::Huge => &sizes[2..],
-            What::Tick => &[],
+            What::Tick | What::Vllm => &[],
             What::All => sizes,
         };
         let mut lines = Vec::new();
@@ -125,6 +165,48 @@ impl Bench {
             }
         }
         lines
+    }
+
+    /// The runs with engines of vLLM.
+    fn vllm(&self) -> Result<Vec<Line>, Failure> {
+        let mut measured = Vec::new();
+        let sizes = match (self.what, self.servers) {
+            (What::Vllm, Some(servers)) => vec![servers],
+            _ => VLLM_SERVERS.to_vec(),
+        };
+        for servers in sizes {
+            for (kind, prefix_cache) in [("", false), (" cached", true)] {
+                let usual = VllmBench::new(servers, prefix_cache);
+                let bench = VllmBench {
+                    requests: self.requests.unwrap_or(usual.requests),
+                    load: self.load.unwrap_or(usual.load),
+                    ..usual
+                };
+                let name = format!("vllm {}{kind}", grouped(servers));
+                tell(&format!("measuring {name}"));
+                measured.push(Line {
+                    result: measure_vllm(&bench).map_err(Failure::running)?,
+                    name,
+                    load: Some(bench.load),
+                    size: None,
+                });
+            }
+        }
+        let Some(trace) = &self.trace else {
+            tell("no conversation hour: that takes --trace FILE");
+            return Ok(measured);
+        };
+        let name = "vllm conversation hour".to_owned();
+        tell(&format!("measuring {name}"));
+        let scenario = || conversation_hour(trace);
+        let result = measure_scenario(CONVERSATION_SERVERS, CONVERSATION_REQUESTS, scenario);
+        measured.push(Line {
+            result: result.map_err(Failure::running)?,
+            name,
+            load: None,
+            size: None,
+        });
+        Ok(measured)
     }
 
     /// The schedulers to run with: by default one with all instances alike, and one with pools.
@@ -154,20 +236,20 @@ impl Bench {
         servers
             .into_iter()
             .map(|servers| {
-                tell(&format!("ticks of {} servers", grouped(servers)));
+                tell(&format!("measuring ticks of {} servers", grouped(servers)));
                 measure_tick(servers, TICKS).map_err(Failure::running)
             })
             .collect()
     }
 }
 
-/// Says on standard error what is being measured: it may take minutes.
+/// Says on standard error what goes on: it may take minutes.
 fn tell(what: &str) {
     // Nothing is lost with this line.
-    let _ = writeln!(io::stderr().lock(), "measuring {what}");
+    let _ = writeln!(io::stderr().lock(), "{what}");
 }
 
-fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
+fn fleets_table(measured: &[Line]) -> String {
     let mut table = new_table(&[
         "benchmark at its load",
         "build\ns",
@@ -180,11 +262,18 @@ fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
         "queued\np99 s",
         "peak\nMiB",
     ]);
-    let mut sizes: Vec<String> = Vec::new();
-    for (name, bench, result) in measured {
+    let mut sizes: Vec<&str> = Vec::new();
+    for Line {
+        name,
+        load,
+        size,
+        result,
+    } in measured
+    {
         let mebibytes = |bytes: u64| grouped(bytes >> 20);
+        let load = load.map_or_else(String::new, |load| format!(", {:.0} %", 100.0 * load));
         table.add_row([
-            format!("{name}, {:.0} %", 100.0 * bench.load),
+            format!("{name}{load}"),
             format!("{:.2}", result.build.as_secs_f64()),
             format!("{:.2}", result.run.as_secs_f64()),
             short(result.requests_per_s()),
@@ -195,15 +284,7 @@ fn fleets_table(measured: &[(String, FleetBench, Measurement)]) -> String {
             result.queue_p99_s.map_or("-".into(), |s| format!("{s:.2}")),
             result.peak_memory.map_or("-".into(), mebibytes),
         ]);
-        let size = format!(
-            "{:14}{} servers, {} requests\n",
-            name.split(' ').next().unwrap_or(name),
-            grouped(bench.servers),
-            grouped(bench.requests),
-        );
-        if sizes.last() != Some(&size) {
-            sizes.push(size);
-        }
+        sizes.extend(size.as_deref().filter(|&size| sizes.last() != Some(&size)));
     }
     format!("{}\n{}{LEGEND}", table.trim_fmt(), sizes.concat())
 }
