@@ -60,7 +60,7 @@ impl Engine for Server {
         }
     }
 
-    fn withdraw(&mut self, work: &Work, _: Place) -> u64 {
+    fn withdraw(&mut self, work: &Work, _: Place, _: SimTime) -> u64 {
         self.1.retain(|it| it.request != work.request);
         self.2 = self.2.filter(|(it, _)| it.request != work.request);
         0

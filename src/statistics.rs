@@ -1,4 +1,9 @@
-//! Means and percentiles as numpy computes them.
+//! Means and percentiles as numpy computes them, of values that are kept or sketched.
+
+mod distribution;
+mod sketch;
+
+pub use distribution::{Distribution, Statistics};
 
 /// The mean of `figure` over `values`, which are not empty.
 pub(crate) fn mean_of(values: &[f64], figure: impl Fn(f64) -> f64 + Copy) -> f64 {
@@ -38,6 +43,19 @@ impl Product {
 
     pub(crate) fn multiply(&mut self, value: f64) {
         self.merge(&Self::from(value));
+    }
+
+    /// The product of `count` such products.
+    pub(crate) fn power(self, mut count: u64) -> Self {
+        let (mut power, mut square) = (Self::from(1.0), self);
+        while count > 0 {
+            if count & 1 == 1 {
+                power.merge(&square);
+            }
+            square.merge(&square.clone());
+            count >>= 1;
+        }
+        power
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -135,6 +153,20 @@ mod tests {
         let rising: Vec<f64> = (1..=100_000).map(f64::from).collect();
         let logarithms: f64 = rising.iter().map(|&value| libm::log(value)).sum();
         near(geometric_mean(&rising), libm::exp(logarithms / 1e5));
+    }
+
+    #[test]
+    fn a_power_is_a_product_of_equals() {
+        for (value, count) in [(0.3, 0), (0.3, 1), (7e-200, 5), (1.5, 1_000_003)] {
+            let power = Product::from(value)
+                .power(count)
+                .geometric_mean(count.max(1));
+            let want = if count == 0 { 1.0 } else { value };
+            assert!(
+                (power / want - 1.0).abs() < 1e-9,
+                "{value} {count}: {power}"
+            );
+        }
     }
 
     #[test]

@@ -130,15 +130,6 @@ fn application() -> impl Strategy<Value = (String, u32)> {
             Some(name) if engine == "Fcfs" => policy.replace(name, "LatencyBased"),
             _ => policy,
         };
-        // Only instances of both phases may hold prompts back.
-        let engine = if roles == ["Mixed"] {
-            engine
-        } else {
-            (2..4).fold(engine, |engine, interval| {
-                let held = format!("prefill_schedule_interval: {interval}");
-                engine.replace(&held, "prefill_schedule_interval: 1")
-            })
-        };
         let templates: Vec<String> = roles
             .iter()
             .map(|role| {

@@ -6,7 +6,7 @@ use bevy_ecs::prelude::{
 };
 use bevy_ecs::relationship::Relationship;
 
-use super::{ApplicationStatistics, InstanceSample, Sample};
+use super::{ApplicationStatistics, InstanceSample, KvUsage, Sample};
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, HostedOn, Instance, InstanceRole, InstanceStatus,
     Instances, Retention, Service, Templates, Tick, TickSet,
@@ -44,6 +44,8 @@ pub(crate) struct Sampler {
     due: u32,
     last: Option<SimTime>,
     roles: Vec<SampledRole>,
+    /// Over all samples.
+    pub(crate) kv_usage: KvUsage,
     /// Whether each instance is sampled, too.
     pub(crate) instances: bool,
 }
@@ -85,6 +87,7 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
             due: (now.seconds() / sample_interval.seconds()) as u32,
             last: None,
             roles,
+            kv_usage: KvUsage::default(),
             instances: false,
         };
         world
@@ -332,6 +335,7 @@ impl Sampler {
                 0.0
             };
             sampled.last = now;
+            self.kv_usage.record(&row);
             rows.samples.push(row);
         }
         self.last = Some(at);

@@ -4,19 +4,17 @@ mod collect;
 mod requests;
 mod sample;
 mod scaling;
-mod sketch;
-mod statistics;
 mod summary;
 mod usage;
 
+pub use crate::statistics::{Distribution, Statistics};
 pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, sample_end};
 pub use requests::{
-    ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput, VllmSummary,
+    ApplicationStatistics, KvUsage, Metrics, RequestCounts, SloSummary, Throughput, VllmSummary,
 };
 pub use sample::{InstanceSample, Sample};
 pub use scaling::ScalingCounts;
-pub use statistics::{Distribution, Statistics};
 pub use summary::{
     ApplicationRecord, ApplicationSummary, DesertedSummary, FleetSummary, InstanceSummary,
     RunRecord, ServerSummary, Summary, TotalSummary, WarningSummary,

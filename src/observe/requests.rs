@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::statistics::{Distribution, Statistics};
+use super::{Distribution, Sample, Statistics};
 use crate::scenario::Slo;
 use crate::serving::{Outcome, RequestRecord};
 use crate::time::{SimDuration, SimTime};
@@ -18,11 +18,13 @@ pub struct ApplicationStatistics {
     prompt_tokens: u64,
     output_tokens: u64,
     vllm: VllmSummary,
+    kv: KvUsage,
     queue: Distribution,
     ttft: Distribution,
     tbt: Distribution,
     e2e: Distribution,
     second_token: Distribution,
+    itl: Distribution,
 }
 
 impl ApplicationStatistics {
@@ -79,12 +81,14 @@ impl ApplicationStatistics {
         self.prompt_tokens += other.prompt_tokens;
         self.output_tokens += other.output_tokens;
         self.vllm.merge(&other.vllm);
+        self.kv.merge(&other.kv);
         for (ours, theirs) in [
             (&mut self.queue, &other.queue),
             (&mut self.ttft, &other.ttft),
             (&mut self.tbt, &other.tbt),
             (&mut self.e2e, &other.e2e),
             (&mut self.second_token, &other.second_token),
+            (&mut self.itl, &other.itl),
         ] {
             ours.merge(theirs);
         }
@@ -93,6 +97,17 @@ impl ApplicationStatistics {
     /// Counts evictions: requests put out of memory, to be computed again.
     pub fn record_evictions(&mut self, evictions: u64) {
         self.counts.evicted += evictions;
+    }
+
+    /// Adds times between two tokens of a request, in seconds: see
+    /// [`Endpoint::token_gaps`](crate::serving::Endpoint::token_gaps).
+    pub fn record_token_gaps(&mut self, gaps: &Distribution) {
+        self.itl.merge(gaps);
+    }
+
+    /// Adds how full the KV caches of instances were.
+    pub fn record_kv_usage(&mut self, usage: &KvUsage) {
+        self.kv.merge(usage);
     }
 
     /// Where the requests stand.
@@ -124,6 +139,8 @@ impl ApplicationStatistics {
     pub fn vllm(&self) -> Option<VllmSummary> {
         (self.vllm.prompt_tokens > 0).then(|| VllmSummary {
             prefix_hit_rate: self.vllm.cached_tokens as f64 / self.vllm.prompt_tokens as f64,
+            kv_usage_mean: self.kv.mean(),
+            kv_usage_peak: self.kv.peak(),
             ..self.vllm
         })
     }
@@ -147,6 +164,7 @@ impl ApplicationStatistics {
             tbt_s: self.tbt.statistics(),
             e2e_s: self.e2e.statistics(),
             second_token_s: self.second_token.statistics(),
+            itl_s: (self.itl.count() > 0).then(|| self.itl.statistics()),
         }
     }
 
@@ -173,6 +191,47 @@ pub struct VllmSummary {
     pub preemptions: u64,
     /// Seconds of the longest time between two tokens of a request.
     pub max_tbt_s: f64,
+    /// The share of the KV cache in use, 0 to 1: the mean of the samples of `timeline.csv`. `None` without one.
+    #[serde(default)]
+    pub kv_usage_mean: Option<f64>,
+    /// The largest share of the KV cache of a role in use at a sample.
+    #[serde(default)]
+    pub kv_usage_peak: Option<f64>,
+}
+
+/// How full KV caches were, over samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KvUsage {
+    /// Σ bytes in use.
+    used: f64,
+    /// Σ bytes that there are.
+    all: f64,
+    peak: f64,
+}
+
+impl KvUsage {
+    /// Adds a sample.
+    pub fn record(&mut self, sample: &Sample) {
+        if let (Some(bytes), Some(usage)) = (sample.kv_bytes, sample.kv_usage()) {
+            self.used += sample.kv_used_bytes as f64;
+            self.all += bytes as f64;
+            self.peak = self.peak.max(usage);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.used += other.used;
+        self.all += other.all;
+        self.peak = self.peak.max(other.peak);
+    }
+
+    fn mean(&self) -> Option<f64> {
+        (self.all > 0.0).then(|| self.used / self.all)
+    }
+
+    fn peak(&self) -> Option<f64> {
+        (self.all > 0.0).then_some(self.peak)
+    }
 }
 
 impl VllmSummary {
@@ -279,6 +338,10 @@ pub struct Metrics {
     /// End of the prompt phase to the start of the token phase; requests of more than one
     /// output token.
     pub second_token_s: Statistics,
+    /// Inter-token latency: each gap between two tokens of a request, of all requests. `None` unless an engine
+    /// tells of it, as `Vllm` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub itl_s: Option<Statistics>,
 }
 
 /// Whether users got what they were promised.

@@ -84,6 +84,7 @@ impl RunRecord {
             throughput: all.throughput(self.end),
             slo: SloSummary::of_all(statistics(), self.end),
             metrics: all.metrics(),
+            vllm: all.vllm(),
         }
     }
 
@@ -249,6 +250,9 @@ pub struct TotalSummary {
     pub slo: SloSummary,
     /// What users felt.
     pub metrics: Metrics,
+    /// How engines `Vllm` served the completed requests; only where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vllm: Option<VllmSummary>,
 }
 
 /// One application in figures.

@@ -4,7 +4,7 @@ use super::words::{ALL, grouped, limits, number, percentage};
 use crate::fleet::ScalingAction;
 use crate::observe::{
     ApplicationSummary, FleetSummary, InstanceSummary, Metrics, RequestCounts, SloSummary,
-    Statistics, Summary, Throughput,
+    Statistics, Summary, Throughput, VllmSummary,
 };
 
 /// Columns of the terminal that the table keeps within.
@@ -15,7 +15,7 @@ const NAME_WIDTH: u16 = 30;
 
 /// The table that a run ends with, at most 100 columns wide.
 ///
-/// It answers in order: did users get what they were promised, what did it cost, what happened to
+/// It answers in order: did users get what they were promised, how full was the KV cache, what did it cost, what happened to
 /// the fleet, where was the time spent, where did the requests end.
 #[must_use]
 pub fn summary_table(summary: &Summary) -> String {
@@ -39,6 +39,11 @@ pub fn summary_table(summary: &Summary) -> String {
     if let Some(of) = &summary.total {
         let lines = users(&of.slo, &of.throughput, &of.metrics);
         add("users", Some(ALL), lines);
+    }
+    for of in &summary.applications {
+        if let Some(vllm) = &of.vllm {
+            add("KV cache", Some(&of.name), kv_cache(vllm));
+        }
     }
     add("cost", None, cost(&summary.fleet));
     add("fleet", None, fleet(summary));
@@ -96,14 +101,32 @@ fn users(slo: &SloSummary, throughput: &Throughput, metrics: &Metrics) -> Vec<St
     ));
     lines.push(columns(["seconds", "mean", "p50", "p90", "p99"]));
     for (name, statistics) in [
-        ("TTFT", &metrics.ttft_s),
-        ("TBT", &metrics.tbt_s),
-        ("E2E", &metrics.e2e_s),
-        ("queue", &metrics.queue_s),
+        ("TTFT", Some(&metrics.ttft_s)),
+        ("TBT", Some(&metrics.tbt_s)),
+        ("ITL", metrics.itl_s.as_ref()),
+        ("E2E", Some(&metrics.e2e_s)),
+        ("queue", Some(&metrics.queue_s)),
     ] {
-        lines.push(metric(name, statistics));
+        lines.extend(statistics.map(|it| metric(name, it)));
     }
     lines
+}
+
+/// How the blocks of engines of vLLM were used.
+fn kv_cache(of: &VllmSummary) -> Vec<String> {
+    let share = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), percentage);
+    vec![
+        format!(
+            "in use: mean {}, peak {}",
+            share(of.kv_usage_mean),
+            share(of.kv_usage_peak)
+        ),
+        format!(
+            "found in the prefix cache: {} of prompt tokens",
+            percentage(of.prefix_hit_rate)
+        ),
+        format!("{} preemptions", grouped(of.preemptions)),
+    ]
 }
 
 fn metric(name: &str, statistics: &Statistics) -> String {

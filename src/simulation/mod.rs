@@ -373,6 +373,8 @@ impl Simulation {
             let left = service.0.outstanding();
             rows.runs.extend(service.0.runs_under_way(end));
             let evicted = service.0.counts().evicted;
+            let gaps = service.0.token_gaps().clone();
+            let kv_usage = entity.get::<Sampler>().map(|it| it.kv_usage);
             if self.stopped.is_none() {
                 self.stopped = service.0.workload_error().map(ToString::to_string);
             }
@@ -381,6 +383,8 @@ impl Simulation {
             };
             left.iter().for_each(|record| statistics.record(record));
             statistics.record_evictions(evicted);
+            statistics.record_token_gaps(&gaps);
+            statistics.record_kv_usage(&kv_usage.unwrap_or_default());
             outstanding.extend(left.into_iter().map(|record| (application.index(), record)));
             let name = application.name().clone();
             applications.push(ApplicationRecord {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use fleetsim::serving::Linear;
 use fleetsim::serving::vllm::{
-    News, Part, Prefix, Progress, SchedulingPolicy, StepRow, Ticket, Vllm, VllmConfig, Work,
+    News, Part, Prefix, Progress, SchedulingPolicy, StepRow, Ticket, TokenGaps, Vllm, VllmConfig,
+    Work,
 };
 use fleetsim::time::SimTime;
 use serde_json::Value;
@@ -28,6 +29,44 @@ pub(crate) struct Fate {
 
 /// A request that is taken out: its place in the case, and when.
 pub(crate) type Withdrawal = (usize, SimTime);
+
+/// What is done besides serving.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plan<'a> {
+    pub(crate) record: bool,
+    pub(crate) withdrawals: &'a [Withdrawal],
+    /// The engine is written down and read again each time that this many events have passed.
+    pub(crate) save_every: Option<u64>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ran {
+    pub(crate) steps: Vec<StepRow>,
+    pub(crate) fates: Vec<Fate>,
+    pub(crate) gaps: Vec<TokenGaps>,
+}
+
+impl Ran {
+    /// The gaps between tokens, one by one, in order of length.
+    pub(crate) fn every_gap(&self) -> Vec<f64> {
+        let of = |gaps: &TokenGaps| {
+            let gaps = *gaps;
+            let length = move |step| gaps.first + gaps.growth * step as f64;
+            (0..gaps.steps)
+                .flat_map(move |step| std::iter::repeat_n(length(step), gaps.requests as usize))
+        };
+        let mut all: Vec<f64> = self.gaps.iter().flat_map(of).collect();
+        all.sort_unstable_by(f64::total_cmp);
+        all
+    }
+}
+
+/// The engine as it is written down and read again.
+fn saved(engine: &Vllm) -> Vllm {
+    let text = serde_json::to_string(engine).expect("an engine can be written down");
+    serde_json::from_str(&text).expect("what was written can be read")
+}
 
 pub(crate) fn read(directory: &Path) -> Case {
     let text = std::fs::read_to_string(directory.join("scenario.json")).expect("scenario.json");
@@ -116,18 +155,33 @@ impl Case {
     /// Serves it on an engine, with requests taken out under way; they are in order of time.
     pub(crate) fn run_on(
         &self,
-        mut engine: Vllm,
+        engine: Vllm,
         record: bool,
         withdrawals: &[Withdrawal],
     ) -> (Vec<StepRow>, Vec<Fate>) {
+        let ran = self.run_with(
+            engine,
+            &Plan {
+                record,
+                withdrawals,
+                ..Plan::default()
+            },
+        );
+        (ran.steps, ran.fates)
+    }
+
+    /// Serves it on an engine, with all that is done besides.
+    pub(crate) fn run_with(&self, mut engine: Vllm, plan: &Plan<'_>) -> Ran {
+        let record = plan.record;
         if record {
             engine.record_steps();
         }
+        let mut events = 0;
         let mut fates: Vec<_> = self.requests.iter().map(|_| Fate::default()).collect();
         let mut tickets: BTreeMap<u64, Ticket> = BTreeMap::new();
         let mut news = News::default();
         let mut arrivals = self.requests.iter().zip(0_usize..).peekable();
-        let mut withdrawals = withdrawals.iter().copied().peekable();
+        let mut withdrawals = plan.withdrawals.iter().copied().peekable();
         loop {
             let event = engine.next_event().unwrap_or(SimTime::MAX);
             let arrival = arrivals
@@ -137,6 +191,10 @@ impl Case {
             let now = event.min(arrival).min(withdrawal);
             if now == SimTime::MAX {
                 break;
+            }
+            events += 1;
+            if plan.save_every.is_some_and(|every| events % every == 0) {
+                engine = saved(&engine);
             }
             if arrival == now {
                 while let Some((work, place)) = arrivals.next_if(|(work, _)| work.arrival == now) {
@@ -152,7 +210,8 @@ impl Case {
             } else if withdrawal == now {
                 let (place, _) = withdrawals.next().expect("it was peeked");
                 if let Some(ticket) = tickets.remove(&(place as u64)) {
-                    let (work, progress) = engine.withdraw(ticket, now).expect("it is there");
+                    let withdrawn = engine.withdraw(ticket, now, &mut news);
+                    let (work, progress) = withdrawn.expect("it is there");
                     assert_eq!(work.id, place as u64);
                     fates[place] = Fate {
                         end: "withdrawn",
@@ -180,13 +239,17 @@ impl Case {
         }
         for (&id, &ticket) in &tickets {
             let (_, progress) = engine
-                .withdraw(ticket, SimTime::MAX)
+                .withdraw(ticket, SimTime::MAX, &mut news)
                 .expect("it is in the engine");
             fates[id as usize].progress = progress;
         }
         engine.recount().expect("all counts agree");
         assert_eq!(engine.load(SimTime::MAX).used_blocks, 0, "blocks leak");
-        (engine.take_rows(), fates)
+        Ran {
+            steps: engine.take_rows(),
+            fates,
+            gaps: news.gaps,
+        }
     }
 
     /// Compares with `steps.csv` and `expected.csv` of `directory`; times may differ by `tolerance`.

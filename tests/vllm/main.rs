@@ -8,4 +8,5 @@ mod blocks;
 mod case;
 mod cases;
 mod scenario;
+mod split;
 mod twins;

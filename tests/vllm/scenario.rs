@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::process::Command;
 
 use fleetsim::observe::Rows;
 use fleetsim::scenario::CheckedScenario;
@@ -169,4 +170,51 @@ fn all_cases_of_the_reference_come_out_of_scenarios() {
     };
     compare_all(&shared.join("reference/vllm/cases"));
     compare_all(&shared.join("reference/vllm/cases_async"));
+}
+
+/// The binary's `steps.csv` has the columns of the case behind the number of the instance, and its rows.
+#[test]
+fn the_binary_writes_the_steps_of_a_case() {
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/vllm"));
+    for name in ["conversations_starved", "async_full_hits", "priority_ties"] {
+        let directory = golden.join(name);
+        let case = read(&directory);
+        let tokens = case.requests.first().map_or(512, |work| work.prefix.tokens);
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::copy(directory.join("trace.csv"), folder.path().join("trace.csv"))
+            .expect("a trace");
+        let file = folder.path().join("case.ron");
+        std::fs::write(&file, scenario(&case, tokens, "trace.csv")).expect("a scenario");
+        let out = folder.path().join("out");
+        let ran = Command::new(env!("CARGO_BIN_EXE_fleetsim"))
+            .args(["run", "--steps", "--quiet", "--out"])
+            .args([&out, &file])
+            .output()
+            .expect("cargo built it");
+        assert!(ran.status.success(), "{ran:?}");
+
+        let table = |path: &Path| -> Vec<Vec<String>> {
+            let mut reader = csv::ReaderBuilder::new()
+                .has_headers(false)
+                .from_path(path)
+                .expect("a table");
+            let rows = reader.records().map(|row| row.expect("a row"));
+            rows.map(|row| row.iter().map(str::to_owned).collect())
+                .collect()
+        };
+        let ours = table(&out.join("steps.csv"));
+        let theirs = table(&directory.join("steps.csv"));
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        for (line, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            assert_eq!(ours[0], if line == 0 { "instance" } else { "0" });
+            for (ours, theirs) in ours[1..].iter().zip(theirs) {
+                let same = match (ours.parse(), theirs.parse()) {
+                    (Ok(ours), Ok(theirs)) => near(Some(ours), Some(theirs)),
+                    _ => ours == theirs,
+                };
+                assert!(same, "{name}, line {}: {ours}, not {theirs}", line + 1);
+            }
+            assert_eq!(ours.len(), theirs.len() + 1);
+        }
+    }
 }

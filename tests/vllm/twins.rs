@@ -5,7 +5,7 @@ use fleetsim::serving::vllm::{Part, Prefix, Progress, SchedulingPolicy, VllmConf
 use fleetsim::time::SimTime;
 use proptest::prelude::*;
 
-use crate::case::Case;
+use crate::case::{Case, Plan};
 
 /// Seconds by which a time in a run of steps may differ from its step by step sum.
 const TOLERANCE: f64 = 1e-9;
@@ -168,8 +168,18 @@ proptest! {
             .map(|(place, time)| (place, SimTime::saturating(time)))
             .collect();
         withdrawals.sort_by_key(|&(_, time)| time);
-        let (slow_steps, slow) = case.run_on(case.engine(true), true, &withdrawals);
-        let (fast_steps, fast) = case.run_on(case.engine(false), true, &withdrawals);
+        let plan = Plan { record: true, withdrawals: &withdrawals, save_every: None };
+        let slow_run = case.run_with(case.engine(true), &plan);
+        let fast_run = case.run_with(case.engine(false), &plan);
+        let (slow_gaps, fast_gaps) = (slow_run.every_gap(), fast_run.every_gap());
+        prop_assert_eq!(slow_gaps.len(), fast_gaps.len());
+        for (ours, theirs) in fast_gaps.iter().zip(&slow_gaps) {
+            prop_assert!(near(Some(*ours), Some(*theirs)), "{ours} {theirs}");
+        }
+        let tokens = slow_run.fates.iter().map(|fate| u64::from(fate.progress.outputs.max(1)) - 1);
+        prop_assert_eq!(tokens.sum::<u64>(), slow_gaps.len() as u64);
+        let (slow_steps, slow) = (slow_run.steps, slow_run.fates);
+        let (fast_steps, fast) = (fast_run.steps, fast_run.fates);
         for (ours, theirs) in fast_steps.iter().zip(&slow_steps) {
             prop_assert!(near(Some(ours.start_s), Some(theirs.start_s)), "{ours:?}\n{theirs:?}");
             prop_assert!(near(Some(ours.duration_s), Some(theirs.duration_s)), "{ours:?}\n{theirs:?}");
@@ -186,5 +196,27 @@ proptest! {
             prop_assert_eq!(bare.end, theirs.end);
             prop_assert!(near_progress(&bare.progress, &theirs.progress), "{bare:?}\n{theirs:?}");
         }
+    }
+
+    #[test]
+    fn an_engine_goes_on_from_what_was_written_down(
+        case in case(),
+        stepwise in any::<bool>(),
+        record in any::<bool>(),
+        every in 1..9_u64,
+        withdrawals in prop::collection::vec((0..50_usize, 0.0..20.0), 0..3),
+    ) {
+        let mut withdrawals: Vec<_> = withdrawals
+            .into_iter()
+            .map(|(place, time)| (place, SimTime::saturating(time)))
+            .collect();
+        withdrawals.sort_by_key(|&(_, time)| time);
+        let plan = Plan { record, withdrawals: &withdrawals, save_every: None };
+        let whole = case.run_with(case.engine(stepwise), &plan);
+        let saved = Plan { save_every: Some(every), ..plan };
+        let pieces = case.run_with(case.engine(stepwise), &saved);
+        prop_assert_eq!(pieces.steps, whole.steps);
+        prop_assert_eq!(pieces.fates, whole.fates);
+        prop_assert_eq!(pieces.gaps, whole.gaps);
     }
 }

@@ -236,31 +236,39 @@ pub(super) fn queue(series: &RoleSeries, role: Role, clock: Clock) -> Chart {
     chart
 }
 
-/// How full the instances of a role are.
-pub(super) fn use_of(series: &RoleSeries, role: Role, clock: Clock) -> Chart {
+/// How full the instances of a role are; with blocks, also what the prefix cache finds.
+pub(super) fn use_of(series: &RoleSeries, role: Role, has_blocks: bool, clock: Clock) -> Chart {
     let layout = layout()
         .x_axis(clock.axis())
         .y_axis(axis("%").range(vec![0.0, 101.0]));
-    let note = "Memory in use, weights included, and time in which a batch ran.";
+    let note = match has_blocks {
+        true => {
+            "Memory in use, weights included; time in which a batch ran; the KV cache in use; tokens found in the prefix cache."
+        }
+        false => "Memory in use, weights included, and time in which a batch ran.",
+    };
     let mut chart =
         Chart::new(format!("{role:?} memory and utilisation"), note, layout).over_time();
-    let shares: [Shown<f64>; 2] = [
-        ("memory", colour::PURPLE, |of| of.memory),
-        ("utilisation", colour::GREEN, Point::utilisation),
+    let shares: [Shown<Option<f64>>; 4] = [
+        ("memory", colour::PURPLE, |of| Some(of.memory)),
+        ("utilisation", colour::GREEN, |of| Some(of.utilisation())),
+        ("KV cache", colour::BLUE, |of| Some(of.kv)),
+        ("prefix hits", colour::ORANGE, Point::prefix_hit_rate),
     ];
-    for (name, colour, share) in shares {
-        let points = points(series, clock, |point| 100.0 * share(point));
-        chart.add(line(name, colour, points.map(|(x, y)| (x, Some(y)))));
+    let shown = if has_blocks { 4 } else { 2 };
+    for (name, colour, share) in shares.into_iter().take(shown) {
+        let points = points(series, clock, |point| share(point).map(|it| 100.0 * it));
+        chart.add(line(name, colour, points));
     }
     chart
 }
 
 /// A figure of the samples, up to the end of the run.
-fn points<'a>(
+fn points<'a, T: 'a>(
     series: &'a RoleSeries,
     clock: Clock,
-    figure: impl Fn(&Point) -> f64 + 'a,
-) -> impl Iterator<Item = (f64, f64)> + 'a {
+    figure: impl Fn(&Point) -> T + 'a,
+) -> impl Iterator<Item = (f64, T)> + 'a {
     let samples = series
         .samples
         .iter()

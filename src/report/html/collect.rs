@@ -56,7 +56,7 @@ pub(super) struct RoleSeries {
 }
 
 /// A sample, or the samples of a while: the instances as the first has them, the most of the queues
-/// and the memory, the mean of the utilisation.
+/// and the memory, the mean of the utilisation and of the prefix cache's hit rates.
 #[derive(Clone, Debug)]
 pub(super) struct Point {
     pub(super) first: Sample,
@@ -65,8 +65,13 @@ pub(super) struct Point {
     pub(super) running: u64,
     /// Share of the memory that is in use, 0 to 1.
     pub(super) memory: f64,
+    /// Share of the KV cache that is in use, 0 to 1.
+    pub(super) kv: f64,
     utilisation: f64,
     samples: u32,
+    prefix_hit_rates: f64,
+    /// Samples that have one.
+    prefix_samples: u32,
 }
 
 impl Collected {
@@ -227,14 +232,23 @@ impl Point {
                 None | Some(0) => 0.0,
                 Some(bytes) => sample.memory_used_bytes as f64 / bytes as f64,
             },
+            kv: sample.kv_usage().unwrap_or(0.0),
             utilisation: sample.utilisation,
             samples: 1,
+            prefix_hit_rates: sample.prefix_hit_rate.unwrap_or(0.0),
+            prefix_samples: sample.prefix_hit_rate.is_some().into(),
         }
     }
 
     /// Share of the time in which a batch ran, 0 to 1.
     pub(super) fn utilisation(&self) -> f64 {
         self.utilisation / f64::from(self.samples)
+    }
+
+    /// Share of the tokens looked up in the prefix cache that were found; none where nobody looked.
+    pub(super) fn prefix_hit_rate(&self) -> Option<f64> {
+        let samples = f64::from(self.prefix_samples);
+        (self.prefix_samples > 0).then(|| self.prefix_hit_rates / samples)
     }
 }
 
@@ -249,8 +263,11 @@ impl Merge for Option<Point> {
             point.queued = point.queued.max(later.queued);
             point.running = point.running.max(later.running);
             point.memory = point.memory.max(later.memory);
+            point.kv = point.kv.max(later.kv);
             point.utilisation += later.utilisation;
             point.samples = point.samples.saturating_add(later.samples);
+            point.prefix_hit_rates += later.prefix_hit_rates;
+            point.prefix_samples = point.prefix_samples.saturating_add(later.prefix_samples);
         }
     }
 }

@@ -27,7 +27,11 @@ const COSTS: [Term; 3] = [
     ),
 ];
 
-const OF_A_RUN: [Term; 5] = [
+const OF_A_RUN: [Term; 6] = [
+    (
+        "ITL",
+        "Inter-token latency: each time between two tokens of a request, of engines Vllm.",
+    ),
     ("E2E", "From arrival to the last token."),
     (
         "Queue",

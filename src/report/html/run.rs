@@ -7,9 +7,10 @@ use super::page::{Page, Tile};
 use super::{definitions, fleet};
 use crate::observe::{
     ApplicationSummary, Metrics, RequestCounts, SloSummary, Statistics, Summary, TotalSummary,
+    VllmSummary,
 };
 use crate::report::words::{ALL, grouped, limits, number, percentage};
-use crate::scenario::{Application, CheckedScenario, Scenario};
+use crate::scenario::{Application, CheckedScenario, Engine, Scenario};
 use crate::simulation::{Finished, News, Simulation};
 
 /// Gathers what `report.html` shows of a run while it goes on, in constant memory.
@@ -221,7 +222,12 @@ fn charts(page: &mut Page, spec: &Application, series: &ApplicationSeries, clock
     page.charts(latencies(series, &spec.slo, clock));
     for (role, of) in &series.roles {
         page.charts(vec![instances(series, *role, of, clock)]);
-        page.charts(vec![queue(of, *role, clock), use_of(of, *role, clock)]);
+        let mut templates = spec.instances.iter().filter(|it| it.role == *role);
+        let has_blocks = templates.any(|it| matches!(it.engine, Engine::Vllm { .. }));
+        page.charts(vec![
+            queue(of, *role, clock),
+            use_of(of, *role, has_blocks, clock),
+        ]);
     }
     page.charts(vec![distributions(series)]);
 }
@@ -229,13 +235,15 @@ fn charts(page: &mut Page, spec: &Application, series: &ApplicationSeries, clock
 fn statistics(page: &mut Page, of: &ApplicationSummary) {
     let metrics = &of.metrics;
     let rows: Vec<Vec<String>> = [
-        ("TTFT", &metrics.ttft_s),
-        ("TBT", &metrics.tbt_s),
-        ("E2E", &metrics.e2e_s),
-        ("queue", &metrics.queue_s),
-        ("second token", &metrics.second_token_s),
+        ("TTFT", Some(&metrics.ttft_s)),
+        ("TBT", Some(&metrics.tbt_s)),
+        ("ITL", metrics.itl_s.as_ref()),
+        ("E2E", Some(&metrics.e2e_s)),
+        ("queue", Some(&metrics.queue_s)),
+        ("second token", Some(&metrics.second_token_s)),
     ]
     .into_iter()
+    .filter_map(|(name, of)| Some((name, of?)))
     .map(|(name, of)| {
         let figures = [
             of.mean, of.std, of.min, of.p50, of.p90, of.p95, of.p99, of.p999, of.max,
@@ -251,4 +259,27 @@ fn statistics(page: &mut Page, of: &ApplicationSummary) {
         "seconds", "count", "mean", "std", "min", "p50", "p90", "p95", "p99", "p99.9", "max",
     ];
     page.table("Completed requests", &header, &rows);
+    if let Some(vllm) = &of.vllm {
+        kv_cache(page, vllm);
+    }
+}
+
+/// How the blocks of engines of vLLM were used.
+fn kv_cache(page: &mut Page, of: &VllmSummary) {
+    let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percentage);
+    let header = [
+        "in use, mean",
+        "in use, peak",
+        "prompt tokens found in the prefix cache",
+        "preemptions",
+        "longest time between tokens, s",
+    ];
+    let row = vec![
+        share(of.kv_usage_mean),
+        share(of.kv_usage_peak),
+        percentage(of.prefix_hit_rate),
+        grouped(of.preemptions),
+        number(of.max_tbt_s),
+    ];
+    page.table("KV cache", &header, &[row]);
 }

@@ -143,7 +143,7 @@ pub enum Engine {
         /// The most requests that run at once, where that is fewer than `max_num_seqs`. Default: no such limit.
         #[serde(default)]
         max_num_active_seqs: Option<u32>,
-        /// Steps from one with prompts to the next, at least; above 1 only for `Mixed` instances. Default 1.
+        /// Steps from one with prompts to the next, at least. Default 1.
         #[serde(default = "default_interval")]
         #[schemars(range(min = 1))]
         prefill_schedule_interval: u32,

@@ -82,6 +82,12 @@ impl EngineLimits {
         self.memory != KvMemory::Unlimited
     }
 
+    /// Whether a prompt of these many tokens is not too long.
+    #[must_use]
+    pub fn takes_prompt(&self, tokens: u64) -> bool {
+        self.prompt_tokens.is_none_or(|most| tokens <= most)
+    }
+
     /// Whether a request of these many tokens, prompt and output together, is not too long.
     #[must_use]
     pub fn takes(&self, tokens: u64) -> bool {

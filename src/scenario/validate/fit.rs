@@ -1,6 +1,6 @@
 use super::Check;
 use crate::catalog::{Catalog, ProfileKey};
-use crate::scenario::{Application, EngineHardware, Performance, Role, Template, VllmConfig};
+use crate::scenario::{Application, EngineHardware, Performance, Template, VllmConfig};
 
 /// Why no instance of a template can run on a server of a SKU, the nearest miss last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -152,14 +152,8 @@ fn misfit(
         weights_bytes: weights,
         kv_bytes_per_token: model.kv_bytes_per_token(),
     });
-    if let Some(config) = VllmConfig::of(&engine) {
-        if let Err(wrong) = config.check() {
-            return Some(Misfit::Engine(wrong.to_string()));
-        }
-        if template.role != Role::Mixed && config.prefill_schedule_interval > 1 {
-            let wrong = "prefill_schedule_interval above 1 is for `Mixed` instances, which decode beside prompts";
-            return Some(Misfit::Engine(wrong.to_owned()));
-        }
+    if let Some(Err(wrong)) = VllmConfig::of(&engine).map(|config| config.check()) {
+        return Some(Misfit::Engine(wrong.to_string()));
     }
     let key = ProfileKey {
         model: application.model.clone(),

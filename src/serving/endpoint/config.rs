@@ -62,7 +62,7 @@ impl PossibleEngine {
 
     /// Whether a prompt of `tokens` tokens is not too long.
     pub(crate) fn takes_prompt(&self, tokens: u64) -> bool {
-        self.limits.prompt_tokens.is_none_or(|most| tokens <= most)
+        self.limits.takes_prompt(tokens)
     }
 
     /// Whether an empty instance holds a request of `tokens`, prompt and outputs.

@@ -222,6 +222,7 @@ impl Endpoint {
     /// Serves exactly, event by event, up to and including `until`. At equal times arrivals come
     /// first, then events in the order of scheduling.
     pub fn serve_until(&mut self, until: SimTime) {
+        let mut at_once = 0;
         loop {
             let arrival = self.arrivals.next_time();
             let event = self.events.next_time();
@@ -235,6 +236,11 @@ impl Endpoint {
             if time > until {
                 break;
             }
+            at_once = if time > self.now { 0 } else { at_once + 1 };
+            debug_assert!(
+                at_once <= self.most_at_once(),
+                "events follow one another without end at {time}"
+            );
             self.now = self.now.max(time);
             self.last_event = self.now;
             self.counts.events += 1;
@@ -248,6 +254,11 @@ impl Endpoint {
         if until < SimTime::MAX {
             self.now = self.now.max(until);
         }
+    }
+
+    /// More events than can be at one instant: of each request and each engine a few.
+    fn most_at_once(&self) -> u64 {
+        1_000 + 100 * (self.counts.arrived + self.engines.len() as u64)
     }
 
     fn handle_event(&mut self) {

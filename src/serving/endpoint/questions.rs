@@ -3,6 +3,7 @@
 use super::{Endpoint, EngineId, EngineLoad, Outcome, RequestRecord};
 use crate::serving::engine::RequestId;
 use crate::serving::requests::Stage;
+use crate::statistics::Distribution;
 use crate::time::SimTime;
 
 impl Endpoint {
@@ -74,6 +75,13 @@ impl Endpoint {
             .collect();
         live.sort_unstable_by_key(|&(sequence, _)| sequence);
         live.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// Seconds between two tokens of a request (ITL), one value for each gap, as far as engines tell them: a
+    /// `Vllm` does. Gaps of requests that did not end count, those over a restart do not.
+    #[must_use]
+    pub const fn token_gaps(&self) -> &Distribution {
+        &self.told.gaps
     }
 
     /// What an engine holds and did by `at`, an instant not before the last event served and not after

@@ -3,7 +3,7 @@
 use crate::time::SimTime;
 
 use super::{Endpoint, EngineId};
-use crate::serving::engine::RequestId;
+use crate::serving::engine::{Place, RequestId, Work};
 use crate::serving::requests::Stage;
 use crate::serving::routing::{Event, Withdrawn};
 
@@ -70,7 +70,7 @@ impl Endpoint {
             Stage::Ended | Stage::Waiting | Stage::Parked => return,
             Stage::Prompt | Stage::Token => {
                 let engine = if prompt_done { token } else { prompt };
-                let held = self.engines[engine.index()].engine.withdraw(&work, place);
+                let held = self.withdraw_from(engine, &work, place);
                 self.router.on(&Event::Left { engine });
                 self.router.on(&Event::MemoryReleased {
                     engine,
@@ -116,5 +116,17 @@ impl Endpoint {
             prompt_untaken,
             token_untaken,
         }));
+    }
+
+    /// Takes a request out of an engine, whose run may then end earlier. Returns the bytes that it held.
+    fn withdraw_from(&mut self, engine: EngineId, work: &Work, place: Place) -> u64 {
+        let seat = &mut self.engines[engine.index()];
+        let before = seat.engine.ends();
+        let held = seat.engine.withdraw(work, place, self.now);
+        match seat.engine.ends() {
+            Some(ends) if before != Some(ends) => self.events.run_ends(engine, ends),
+            _ => {}
+        }
+        held
     }
 }

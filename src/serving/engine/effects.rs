@@ -1,7 +1,8 @@
 use super::batching::Selection;
-use super::vllm::Progress;
+use super::vllm::{Progress, TokenGaps};
 use super::{Phases, RequestId, Work};
 use crate::serving::requests::Requests;
+use crate::statistics::Distribution;
 use crate::time::SimTime;
 
 /// What comes of a step of an engine: it tells the endpoint here, request by request.
@@ -18,6 +19,8 @@ pub(crate) struct Told {
     pub(crate) events: Vec<(RequestId, Progressed)>,
     pub(crate) prompt_tokens: u64,
     pub(crate) output_tokens: u64,
+    /// Seconds between two tokens of a request, since the endpoint is there.
+    pub(crate) gaps: Distribution,
     /// For the engines that select a batch.
     pub(crate) selection: Selection,
 }
@@ -97,5 +100,17 @@ impl Effects<'_> {
     pub fn processed(&mut self, prompt_tokens: u64, output_tokens: u64) {
         self.told.prompt_tokens += prompt_tokens;
         self.told.output_tokens += output_tokens;
+    }
+
+    /// Counts times between two tokens of a request, each of `seconds`: what the run reports as ITL. An engine
+    /// that does not tell them has none.
+    pub fn token_gaps(&mut self, seconds: f64, count: u64) {
+        self.told.gaps.record_progression(seconds, 0.0, 1, count);
+    }
+
+    /// Counts those of some requests in successive steps.
+    pub(crate) fn token_gaps_of_steps(&mut self, of: &TokenGaps) {
+        let gaps = &mut self.told.gaps;
+        gaps.record_progression(of.first, of.growth, of.steps, of.requests);
     }
 }

@@ -63,8 +63,11 @@ impl AnyEngine {
     pub(crate) fn break_off(&mut self, effects: &mut Effects<'_>) {
         each!(self, it => it.break_off(effects));
     }
-    pub(crate) fn withdraw(&mut self, work: &Work, place: Place) -> u64 {
-        each!(self, it => it.withdraw(work, place))
+    pub(crate) fn withdraw(&mut self, work: &Work, place: Place, now: SimTime) -> u64 {
+        each!(self, it => it.withdraw(work, place, now))
+    }
+    pub(crate) fn ends(&self) -> Option<SimTime> {
+        each!(self, it => it.ends())
     }
     pub(crate) fn each_request(&self, each: &mut dyn FnMut(RequestId)) {
         each!(self, it => it.each_request(each));
@@ -119,12 +122,16 @@ impl AnyEngine {
         each!(self, it => it.clear());
     }
 
-    /// Whether a request of these many tokens, prompt and output together, is not too long.
+    /// Whether a request with this prompt, and these tokens of prompt and output together, is not too long.
     #[inline]
-    pub(crate) fn takes(&self, tokens: u64) -> bool {
+    pub(crate) fn takes(&self, prompt: u64, tokens: u64) -> bool {
         match self {
-            Self::Batching(_) | Self::Vllm(_) => true,
-            Self::Boxed(engine) => engine.limits().takes(tokens),
+            Self::Batching(_) => true,
+            Self::Vllm(engine) => engine.limits().takes_prompt(prompt),
+            Self::Boxed(engine) => {
+                let limits = engine.limits();
+                limits.takes_prompt(prompt) && limits.takes(tokens)
+            }
         }
     }
 

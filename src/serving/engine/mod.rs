@@ -73,9 +73,9 @@ pub trait Engine: CloneEngine + Debug + Send + Sync {
     /// Every request is withdrawn next. The default counts nothing.
     fn break_off(&mut self, _effects: &mut Effects<'_>) {}
 
-    /// Gives a request up, be it queued or running. A run under way goes on without it. Returns the bytes
-    /// of KV cache that it gave back.
-    fn withdraw(&mut self, work: &Work, place: Place) -> u64;
+    /// Gives a request up, be it queued or running. A run under way goes on without it, or ends at the next
+    /// boundary of a step: [`ends`](Self::ends) is asked next. Returns the bytes of KV cache that it gave back.
+    fn withdraw(&mut self, work: &Work, place: Place, now: SimTime) -> u64;
 
     /// Calls `each` with every request that it has: queued, preempted and running.
     fn each_request(&self, each: &mut dyn FnMut(RequestId));

@@ -1,9 +1,11 @@
+use serde::{Deserialize, Serialize};
+
 use crate::serving::queue::Id;
 use crate::time::SimTime;
 use crate::workload::Details;
 
 /// A request that has not ended, by its place in the endpoint's table. The place is used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub(crate) u32);
 
 impl RequestId {

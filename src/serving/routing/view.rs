@@ -108,7 +108,8 @@ impl Engines<'_> {
             Phases::Both | Phases::Tokens => request.bytes(),
         };
         let engine = self.engine(engine);
-        engine.holds(self.weights_bytes, bytes, self.now) && engine.takes(request.tokens())
+        engine.holds(self.weights_bytes, bytes, self.now)
+            && engine.takes(request.prompt_tokens.into(), request.tokens())
     }
 
     /// Whether anything is queued or preempted on an engine.

@@ -39,6 +39,15 @@ impl Steps {
         }
     }
 
+    /// Seconds by which each step is longer than the one before.
+    #[must_use]
+    pub const fn growth(&self) -> f64 {
+        match *self {
+            Self::Constant { .. } => 0.0,
+            Self::Affine { growth, .. } => growth,
+        }
+    }
+
     /// Seconds of the first `n` steps together.
     ///
     /// ```

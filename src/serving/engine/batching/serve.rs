@@ -126,7 +126,7 @@ impl Engine for BatchingEngine {
         effects.processed(0, tokens);
     }
 
-    fn withdraw(&mut self, work: &Work, place: Place) -> u64 {
+    fn withdraw(&mut self, work: &Work, place: Place, _now: SimTime) -> u64 {
         let slot = Slot::at(place.0 as usize);
         let member = *self.pool.member(Task::prompt(slot));
         let task = Task::new(slot, member.next);

@@ -56,7 +56,7 @@ impl Contents {
 }
 
 /// Chains a word to a content. For each word it is one to one.
-const fn mix(content: u128, word: u64) -> u128 {
+pub(super) const fn mix(content: u128, word: u64) -> u128 {
     let mixed = (content ^ word as u128).wrapping_mul(FACTOR);
     mixed ^ (mixed >> 64)
 }

@@ -6,12 +6,16 @@
 //! [`Vllm::stepwise`] never makes sums of them, which tests compare with.
 
 mod blocks;
+mod circle;
 mod content;
 mod engine;
 mod gaps;
+mod intake;
 mod lockstep;
 mod news;
 mod process;
+mod questions;
+mod recount;
 mod request;
 mod run;
 mod schedule;
@@ -22,8 +26,9 @@ mod waiting;
 pub use crate::scenario::{InvalidConfig, Misfit, SchedulingPolicy, VllmConfig};
 pub use blocks::{BlockId, Blocks};
 pub use content::Prefix;
-pub use engine::{Load, Totals, Vllm};
-pub use news::{Ended, News};
+pub use engine::{Totals, Vllm};
+pub use news::{Ended, News, TokenGaps};
+pub use questions::Load;
 pub use request::{Part, Progress, Ticket, Work};
 pub use step::StepRow;
 

@@ -1,9 +1,11 @@
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimTime;
 
 use super::request::{Progress, Ticket};
 
 /// What happened to requests since the news was last emptied. Storage that is used again and again.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct News {
     /// Those that have tokens for the first time, by their owner's number, and when that step begins.
     pub started: Vec<(u32, SimTime)>,
@@ -11,6 +13,8 @@ pub struct News {
     pub first_tokens: Vec<u32>,
     /// Those that have all their tokens.
     pub ended: Vec<Ended>,
+    /// The times between the tokens that were sampled.
+    pub gaps: Vec<TokenGaps>,
 }
 
 impl News {
@@ -19,11 +23,39 @@ impl News {
         self.started.clear();
         self.first_tokens.clear();
         self.ended.clear();
+        self.gaps.clear();
+    }
+
+    /// Notes a time since its last token for each of these requests.
+    pub(super) fn gap(&mut self, seconds: f64, requests: u64) {
+        match self.gaps.last_mut() {
+            _ if requests == 0 => {}
+            Some(last) if last.steps == 1 && last.first == seconds => last.requests += requests,
+            _ => self.gaps.push(TokenGaps {
+                first: seconds,
+                growth: 0.0,
+                steps: 1,
+                requests,
+            }),
+        }
     }
 }
 
+/// Times between two tokens of a request: those of some requests in some successive steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenGaps {
+    /// Seconds in the first step.
+    pub first: f64,
+    /// Seconds by which each is longer than the one before.
+    pub growth: f64,
+    /// How many steps.
+    pub steps: u64,
+    /// How many requests.
+    pub requests: u64,
+}
+
 /// A request that has all its tokens.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
     /// Its place in the engine. It is vacant, unless its blocks are kept to be sent.
     pub ticket: Ticket,

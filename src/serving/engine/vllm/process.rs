@@ -19,7 +19,11 @@ impl Vllm {
         let number = step.number;
         self.processed = number;
         let now = SimTime::saturating(step.end);
+        news.gap(step.end - self.last_end, step.locked.into());
         self.note_gap(number, step.end);
+        if step.locked > 0 {
+            self.circle.broken();
+        }
         self.totals.output_tokens += u64::from(step.locked);
         self.tokens_left -= u64::from(step.locked);
         self.lockstep.retire(number, &self.requests, &self.config);
@@ -88,8 +92,11 @@ impl Vllm {
         if request.progress.outputs == 0 {
             news.first_tokens.push(request.work.owner);
         }
+        self.circle.broken();
         self.tokens_left -= request.tokens_left();
-        request.progress.sampled(now);
+        if let Some(gap) = request.progress.sampled(now) {
+            news.gap(gap, 1);
+        }
         request.tokens += 1;
         self.tokens_left += request.tokens_left();
         self.totals.output_tokens += 1;
@@ -113,6 +120,7 @@ impl Vllm {
                 row.finished.push(label);
             }
         }
+        self.circle.broken();
         let request = &mut self.requests[ticket.index()];
         self.tokens_left -= request.tokens_left();
         if request.standing == Standing::Waiting {

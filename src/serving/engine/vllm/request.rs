@@ -111,13 +111,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn sampled(&mut self, now: SimTime) {
+    /// Notes a token, and says how long after the one before it came.
+    pub(super) fn sampled(&mut self, now: SimTime) -> Option<f64> {
         self.outputs += 1;
         self.first_token.get_or_insert(now);
-        if let Some(last) = self.last_token {
-            self.gap(now.seconds() - last.seconds());
-        }
-        self.last_token = Some(now);
+        let last = self.last_token.replace(now)?;
+        let gap = now.seconds() - last.seconds();
+        self.gap(gap);
+        Some(gap)
     }
 
     pub(super) fn gap(&mut self, gap: f64) {

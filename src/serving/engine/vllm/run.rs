@@ -6,6 +6,7 @@ use crate::serving::{BatchShape, StepModel};
 use crate::time::SimTime;
 
 use super::engine::Vllm;
+use super::news::{News, TokenGaps};
 use super::request::{Standing, Ticket};
 use super::step::{Item, Run, Step, StepRow};
 
@@ -158,11 +159,12 @@ impl Vllm {
     }
 
     /// Schedules and processes the steps of the run under way.
-    pub(super) fn advance(&mut self) {
+    pub(super) fn advance(&mut self, news: &mut News) {
         if let Some(run) = self.run
             && run.count > 0
         {
             self.record_run(run);
+            self.tell_run_gaps(run, news);
             self.note_run_gap(run);
             let (scheduled, processed) = (run.after + run.count, self.processed + run.count);
             let locked = self.lockstep.active;
@@ -195,6 +197,27 @@ impl Vllm {
             self.under_way = under_way;
         }
         self.run = None;
+    }
+
+    /// Tells the gaps between the steps that a run processes: those scheduled before it, and its own.
+    fn tell_run_gaps(&self, run: Run, news: &mut News) {
+        let requests = u64::from(self.lockstep.active);
+        let (first, last) = (self.processed + 1, self.processed + run.count);
+        let mut before = self.last_end;
+        for number in first..=last.min(run.after) {
+            let end = self.end_of(number);
+            news.gap(end - before, requests);
+            before = end;
+        }
+        let steps = last.saturating_sub(run.after);
+        if steps > 0 && requests > 0 {
+            news.gaps.push(TokenGaps {
+                first: run.steps.length(0),
+                growth: run.steps.growth(),
+                steps,
+                requests,
+            });
+        }
     }
 
     /// Notes the longest gap between the steps that a run processes. Their lengths grow evenly, or shrink,

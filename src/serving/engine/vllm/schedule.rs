@@ -369,6 +369,9 @@ impl Vllm {
                 shape.add_chunk(u64::from(before), u64::from(item.tokens), model.window());
             }
         }
+        if !draft.preempted.is_empty() {
+            self.look_for_circle();
+        }
         let duration = if has_tokens {
             model.seconds(&shape)
         } else {

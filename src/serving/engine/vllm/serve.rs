@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::VllmConfig;
 use super::engine::Vllm;
 use super::news::News;
@@ -22,6 +24,12 @@ use crate::time::SimTime;
 pub(crate) struct VllmEngine {
     core: Vllm,
     kind: Arc<VllmKind>,
+    desk: Desk,
+}
+
+/// What stands between the engine and its endpoint. With the core it is all that changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Desk {
     /// The instant at which it waits for what else comes.
     waits: Option<SimTime>,
     /// Work came since it last scheduled.
@@ -68,16 +76,13 @@ impl VllmEngine {
             _ => Arc::new(kind),
         };
         Some(Self {
-            core: Vllm::new(config),
+            core: if kind.limits.takes_oversized {
+                Vllm::new(config)
+            } else {
+                Vllm::new(config).resting()
+            },
             kind,
-            waits: None,
-            fresh: false,
-            at_event: false,
-            now: SimTime::ZERO,
-            kept: Vec::new(),
-            sent_bytes: 0,
-            told: (0, 0),
-            news: News::default(),
+            desk: Desk::default(),
         })
     }
 
@@ -112,15 +117,15 @@ impl VllmEngine {
 
     /// Schedules what can be scheduled now.
     fn schedule(&mut self, effects: &mut Effects<'_>) {
-        self.fresh = false;
+        self.desk.fresh = false;
         self.core
-            .start(self.now, &self.kind.performance, &mut self.news);
+            .start(self.desk.now, &self.kind.performance, &mut self.desk.news);
         self.tell(effects);
     }
 
     /// Tells the endpoint what happened.
     fn tell(&mut self, effects: &mut Effects<'_>) {
-        let mut news = std::mem::take(&mut self.news);
+        let mut news = std::mem::take(&mut self.desk.news);
         for (owner, start) in news.started.drain(..) {
             effects.started_at(RequestId(owner), start);
         }
@@ -138,23 +143,26 @@ impl VllmEngine {
             let work = effects.work(request);
             effects.served(request, &ended.progress);
             if self.core.is_kept(ended.ticket) {
-                self.kept.push((request, ended.ticket));
-                self.sent_bytes += self.kv_bytes(work.prompt_held());
+                self.desk.kept.push((request, ended.ticket));
+                self.desk.sent_bytes += self.kv_bytes(work.prompt_held());
                 effects.kv_ready(request);
             } else {
                 let tokens = work.prompt_held() + u64::from(work.decode_tokens());
                 effects.completed(request, self.kv_bytes(tokens));
             }
         }
-        self.news = news;
+        self.desk.news = news;
         self.tell_processed(effects);
     }
 
     fn tell_processed(&mut self, effects: &mut Effects<'_>) {
+        for gaps in self.desk.news.gaps.drain(..) {
+            effects.token_gaps_of_steps(&gaps);
+        }
         let totals = self.core.totals();
         let done = (totals.prefill_tokens, totals.output_tokens);
-        effects.processed(done.0 - self.told.0, done.1 - self.told.1);
-        self.told = done;
+        effects.processed(done.0 - self.desk.told.0, done.1 - self.desk.told.1);
+        self.desk.told = done;
     }
 
     fn request(&self, work: &Work, now: SimTime) -> Request {
@@ -185,17 +193,17 @@ impl VllmKind {
 
 impl Engine for VllmEngine {
     fn enqueue(&mut self, work: &Work, now: SimTime) -> (Place, Urge) {
-        self.now = now;
-        self.fresh = true;
+        self.desk.now = now;
+        self.desk.fresh = true;
         if work.phases == Phases::Tokens {
-            self.sent_bytes -= self.kv_bytes(work.prompt_held());
+            self.desk.sent_bytes -= self.kv_bytes(work.prompt_held());
         }
         let request = self.request(work, now);
         let before = self.core.next_event();
         let ticket = self.core.enqueue(request, now);
         let urge = match before {
-            _ if self.at_event => Urge::Nothing,
-            None if self.waits.is_none() => Urge::Start,
+            _ if self.desk.at_event => Urge::Nothing,
+            None if self.desk.waits.is_none() => Urge::Start,
             Some(before) if self.core.next_event() != Some(before) => Urge::Interrupt,
             _ => Urge::Nothing,
         };
@@ -207,11 +215,11 @@ impl Engine for VllmEngine {
     }
 
     fn start(&mut self, effects: &mut Effects<'_>) -> Start {
-        self.now = effects.now();
-        let at_event = std::mem::take(&mut self.at_event);
-        if self.fresh && !at_event && self.core.is_at_rest() {
-            self.waits = Some(self.now);
-            return Start::Until(self.now);
+        self.desk.now = effects.now();
+        let at_event = std::mem::take(&mut self.desk.at_event);
+        if self.desk.fresh && !at_event && self.core.is_at_rest() {
+            self.desk.waits = Some(self.desk.now);
+            return Start::Until(self.desk.now);
         }
         self.schedule(effects);
         match self.core.next_event() {
@@ -223,19 +231,14 @@ impl Engine for VllmEngine {
 
     fn finish(&mut self, effects: &mut Effects<'_>) {
         let now = effects.now();
-        self.waits = None;
-        self.at_event = true;
-        // A request that was taken out may have let the run end before its time.
-        while let Some(next) = self.core.next_event()
-            && next < now
-        {
-            self.now = next;
-            self.core.finish(&mut self.news);
-            self.schedule(effects);
-        }
-        self.now = now;
-        if self.core.next_event() == Some(now) {
-            self.core.finish(&mut self.news);
+        self.desk.waits = None;
+        self.desk.at_event = true;
+        self.desk.now = now;
+        if let Some(next) = self.core.next_event() {
+            debug_assert!(next >= now, "the endpoint knows of each event");
+            if next == now {
+                self.core.finish(&mut self.desk.news);
+            }
         }
         self.tell(effects);
     }
@@ -249,15 +252,16 @@ impl Engine for VllmEngine {
     }
 
     fn break_off(&mut self, effects: &mut Effects<'_>) {
-        self.now = effects.now();
-        self.core.settle_until(self.now);
-        self.waits = None;
-        self.at_event = false;
+        self.desk.now = effects.now();
+        self.core.settle_until(self.desk.now, &mut self.desk.news);
+        self.desk.waits = None;
+        self.desk.at_event = false;
         self.tell_processed(effects);
     }
 
-    fn withdraw(&mut self, _work: &Work, place: Place) -> u64 {
-        self.core.withdraw(Ticket(place.0), self.now);
+    fn withdraw(&mut self, _work: &Work, place: Place, now: SimTime) -> u64 {
+        let ticket = Ticket(place.0);
+        self.core.withdraw(ticket, now, &mut self.desk.news);
         0
     }
 
@@ -268,10 +272,10 @@ impl Engine for VllmEngine {
     }
 
     fn ends(&self) -> Option<SimTime> {
-        if self.at_event {
+        if self.desk.at_event {
             return None;
         }
-        self.core.next_event().or(self.waits)
+        self.core.next_event().or(self.desk.waits)
     }
 
     fn is_empty(&self) -> bool {
@@ -309,12 +313,12 @@ impl Engine for VllmEngine {
         Ok(Recount {
             requests: self.core.works().count() as u64,
             pending_tokens: self.core.tokens_left,
-            sent_bytes: self.sent_bytes,
+            sent_bytes: self.desk.sent_bytes,
         })
     }
 
     fn urge(&self, _: Works<'_>) -> Urge {
-        if self.queued_and_running().0 == 0 || self.waits.is_some() || self.at_event {
+        if self.queued_and_running().0 == 0 || self.desk.waits.is_some() || self.desk.at_event {
             Urge::Nothing
         } else if self.core.next_event().is_some() {
             Urge::Interrupt
@@ -326,15 +330,15 @@ impl Engine for VllmEngine {
     fn take_kv(&mut self, work: &Work) -> bool {
         let fits = self.core.reserve(work.prompt_tokens);
         if fits {
-            self.sent_bytes += self.kv_bytes(work.prompt_held());
+            self.desk.sent_bytes += self.kv_bytes(work.prompt_held());
         }
         fits
     }
 
     fn give_up_kv(&mut self, work: &Work) -> u64 {
         let bytes = self.kv_bytes(work.prompt_held());
-        self.sent_bytes -= bytes;
-        let kept = &mut self.kept;
+        self.desk.sent_bytes -= bytes;
+        let kept = &mut self.desk.kept;
         match kept
             .iter()
             .position(|&(request, _)| request == work.request)
@@ -364,11 +368,11 @@ impl Engine for VllmEngine {
 
     fn clear(&mut self) {
         self.core.clear();
-        self.waits = None;
-        self.at_event = false;
-        self.fresh = false;
-        self.kept = Vec::new();
-        self.sent_bytes = 0;
+        self.desk = Desk {
+            now: self.desk.now,
+            told: self.desk.told,
+            ..Desk::default()
+        };
     }
 
     fn record_steps(&mut self) {
@@ -377,5 +381,102 @@ impl Engine for VllmEngine {
 
     fn take_steps(&mut self) -> Vec<StepRow> {
         self.core.take_rows()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::random::Stream;
+    use crate::scenario::{Engine as Options, Scheduler, SchedulingPolicy};
+    use crate::serving::engine::AnyEngine;
+    use crate::serving::{Endpoint, EndpointConfig, Linear, PossibleEngine, RequestRecord, Role};
+    use crate::workload::Arrival;
+
+    const OPTIONS: Options = Options::Vllm {
+        max_num_seqs: Some(6),
+        max_num_batched_tokens: Some(64),
+        max_model_len: Some(400),
+        block_size: 16,
+        num_gpu_blocks: Some(40),
+        gpu_memory_utilization: 0.9,
+        enable_prefix_caching: true,
+        enable_chunked_prefill: true,
+        long_prefill_token_threshold: 0,
+        long_prefill_token_threshold_adaptive: false,
+        scheduling_policy: SchedulingPolicy::Priority,
+        watermark: 0.0,
+        scheduler_reserve_full_isl: false,
+        max_num_active_seqs: None,
+        prefill_schedule_interval: 1,
+        async_scheduling: true,
+        reject_oversized: true,
+    };
+
+    fn written_and_read<T: Serialize + DeserializeOwned>(value: &T) -> T {
+        let text = serde_json::to_string(value).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Serves 60 requests on an engine for prompts and one for tokens, both written down and read again at each
+    /// tenth of a second, if asked for.
+    fn serve(save: bool) -> Vec<RequestRecord> {
+        let roles = [Role::Prompt, Role::Token];
+        let arrivals = (0..60_u32).map(|id| {
+            Ok(Arrival {
+                id: id.into(),
+                time: SimTime::saturating(f64::from(id / 3) / 10.0),
+                prompt_tokens: 1 + id * 37 % 250,
+                output_tokens: 1 + id * 53 % 120,
+                details: None,
+            })
+        });
+        let config = EndpointConfig {
+            weights_bytes: 0,
+            kv_bytes_per_token: 1,
+            scheduler: Scheduler::KvJsq {
+                transfer_gib_per_s: 1e-6,
+            },
+            random: Stream::new(0, "scheduler"),
+            possible: roles
+                .map(|role| PossibleEngine::new(role, OPTIONS, 0))
+                .into(),
+        };
+        let mut endpoint = Endpoint::new(config, Box::new(arrivals));
+        for (instance, role) in (0..).zip(roles) {
+            let engine = endpoint.add_engine(EngineSpec {
+                instance,
+                role,
+                batching: OPTIONS,
+                memory_bytes: 0,
+                performance: Performance::Linear(Linear {
+                    base: 0.01,
+                    prefill_token: 1e-5,
+                    decode_request: 1e-4,
+                    context_token: 1e-6,
+                }),
+            });
+            endpoint.open(engine);
+        }
+        let mut tenth = 0;
+        while endpoint.next_event().is_some() {
+            tenth += 1;
+            endpoint.serve_until(SimTime::saturating(f64::from(tenth) / 10.0));
+            for seat in &mut endpoint.engines {
+                if let (true, AnyEngine::Vllm(engine)) = (save, &mut seat.engine) {
+                    engine.core = written_and_read(&engine.core);
+                    engine.desk = written_and_read(&engine.desk);
+                }
+            }
+        }
+        assert!(endpoint.is_done());
+        endpoint.take_ended().collect()
+    }
+
+    #[test]
+    fn engines_go_on_from_what_was_written_down() {
+        assert_eq!(serve(true), serve(false));
     }
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::sketch::{RELATIVE_ERROR, Sketch};
-use crate::statistics::{Ascending, Product, mean_of};
+use super::sketch::{Progression, RELATIVE_ERROR, Sketch};
+use super::{Ascending, Product, mean_of};
 
 /// Values of which to take [`Statistics`]: all of them, up to [`Self::EXACT`], and beyond that a sketch
 /// of constant size.
@@ -55,6 +55,43 @@ impl Distribution {
                 self.0 = Kept::Sketch(Box::new(sketch));
             }
             Kept::Sketch(sketch) => sketch.record(value),
+        }
+    }
+
+    /// Adds `count` values `times` times each; each value is greater than the one before by `step`.
+    ///
+    /// In a sketch they cost time by the bins that they span.
+    ///
+    /// ```
+    /// use fleetsim::observe::Distribution;
+    /// let mut gaps = Distribution::default();
+    /// gaps.record_progression(0.5, 0.25, 3, 10);
+    /// assert_eq!(gaps.count(), 30);
+    /// assert_eq!(gaps.statistics().p50, Some(0.75));
+    /// ```
+    pub fn record_progression(&mut self, first: f64, step: f64, count: u64, times: u64) {
+        let values = count.saturating_mul(times);
+        if values == 0 {
+            return;
+        }
+        let of = Progression {
+            first,
+            step,
+            count,
+            times,
+        };
+        match &mut self.0 {
+            Kept::All(kept) if values <= (Self::EXACT - kept.len()) as u64 => {
+                for place in 0..count {
+                    kept.extend(std::iter::repeat_n(of.value(place), times as usize));
+                }
+            }
+            Kept::All(kept) => {
+                let mut sketch = Sketch::of(kept);
+                sketch.record_progression(&of);
+                self.0 = Kept::Sketch(Box::new(sketch));
+            }
+            Kept::Sketch(sketch) => sketch.record_progression(&of),
         }
     }
 
