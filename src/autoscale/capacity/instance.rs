@@ -85,8 +85,8 @@ impl InstanceModel {
         }
         let context = mix.prompt_tokens + mix.output_tokens / 2.0;
         let mut prompt = BatchShape::default();
-        if prompts > 0 {
-            prompt.add_chunk(0, tokens / prompts, self.performance.window());
+        if let Some(each) = tokens.checked_div(prompts) {
+            prompt.add_chunk(0, each, self.performance.window());
         }
         self.performance.seconds(&BatchShape {
             prefill_tokens: tokens,
