@@ -234,6 +234,9 @@ impl Requests {
 
     /// How engines of vLLM served a request.
     pub(crate) fn how_served(&self, id: RequestId) -> Served {
+        if self.served.is_empty() {
+            return Served::default();
+        }
         self.served.get(&id).copied().unwrap_or_default()
     }
 
@@ -241,7 +244,9 @@ impl Requests {
     pub(crate) fn remove(&mut self, id: RequestId) {
         debug_assert!(self[id].stage != Stage::Ended, "a request ends once");
         self[id].stage = Stage::Ended;
-        self.restarts.remove(&id);
+        if !self.restarts.is_empty() {
+            self.restarts.remove(&id);
+        }
         if !self.details.is_empty() {
             self.details.remove(&id);
         }

@@ -8,6 +8,8 @@ use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 pub(crate) struct Arrivals {
     stream: ArrivalStream,
     next: Option<Arrival>,
+    /// When the first of all comes.
+    due: Option<SimTime>,
     /// The others, by time and, of equal times, in the order of handing over.
     submitted: BTreeMap<(SimTime, u64), Arrival>,
     /// Those that were handed over in the order of time, as most are, each with its place in that order.
@@ -24,6 +26,7 @@ impl Arrivals {
         let mut arrivals = Self {
             stream,
             next: None,
+            due: None,
             submitted: BTreeMap::new(),
             in_order: VecDeque::new(),
             handed_over: 0,
@@ -39,6 +42,7 @@ impl Arrivals {
         Self {
             stream,
             next: of.next.clone(),
+            due: of.due,
             submitted: of.submitted.clone(),
             in_order: of.in_order.clone(),
             handed_over: of.handed_over,
@@ -73,12 +77,23 @@ impl Arrivals {
             }
             None => None,
         };
+        self.find_due();
+    }
+
+    fn find_due(&mut self) {
+        let next = self.next.as_ref().map(|arrival| arrival.time);
+        let submitted = self.first_submitted().map(|arrival| arrival.time);
+        self.due = match (next, submitted) {
+            (Some(next), Some(submitted)) => Some(next.min(submitted)),
+            (next, submitted) => next.or(submitted),
+        };
     }
 
     /// Takes a request to come.
     pub(crate) fn submit(&mut self, arrival: Arrival) {
         let place = self.handed_over;
         self.handed_over += 1;
+        self.due = Some(self.due.map_or(arrival.time, |due| due.min(arrival.time)));
         let last = self.in_order.back();
         if last.is_none_or(|(_, last)| last.time <= arrival.time) {
             self.in_order.push_back((place, arrival));
@@ -117,28 +132,22 @@ impl Arrivals {
     }
 
     /// When the next one comes.
-    pub(crate) fn next_time(&self) -> Option<SimTime> {
-        match (&self.next, self.first_submitted()) {
-            (Some(next), Some(submitted)) => Some(next.time.min(submitted.time)),
-            (next, submitted) => next.as_ref().or(submitted).map(|arrival| arrival.time),
-        }
+    #[inline]
+    pub(crate) const fn next_time(&self) -> Option<SimTime> {
+        self.due
     }
 
     /// Takes the next one; of equal times, that of the workload.
     pub(crate) fn take(&mut self) -> Option<Arrival> {
-        let submitted_first = match (&self.next, self.first_submitted()) {
-            (Some(next), Some(submitted)) => submitted.time < next.time,
-            (None, Some(_)) => true,
-            _ => false,
-        };
-        if submitted_first {
-            return self.take_submitted();
-        }
-        let next = self.next.take();
-        if next.is_some() {
+        let is_due = |next: &Arrival| Some(next.time) == self.due;
+        if self.next.as_ref().is_some_and(is_due) {
+            let next = self.next.take();
             self.advance();
+            return next;
         }
-        next
+        let submitted = self.take_submitted();
+        self.find_due();
+        submitted
     }
 }
 

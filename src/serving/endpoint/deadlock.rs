@@ -15,10 +15,16 @@ impl Endpoint {
     }
 
     /// The same for an engine that is told of memory only when the head of its queue fits.
+    #[inline]
     pub(crate) fn evict_and_begin_if_deadlocked(&mut self, id: EngineId) {
+        if !self.engines[id.index()].engine.is_running() {
+            self.evict_and_begin_if_stuck(id);
+        }
+    }
+
+    fn evict_and_begin_if_stuck(&mut self, id: EngineId) {
         let (seat, mut effects) = self.engine(id);
-        let is_stuck = !seat.engine.is_running() && seat.engine.is_stuck(&mut effects);
-        if is_stuck && self.evict_if_deadlocked(id) {
+        if seat.engine.is_stuck(&mut effects) && self.evict_if_deadlocked(id) {
             self.begin(id);
         }
     }
@@ -85,7 +91,14 @@ impl Endpoint {
     }
 
     /// Dispatches anew what was evicted from an engine that has made progress since.
+    #[inline]
     pub(crate) fn release_parked(&mut self, engine: EngineId) {
+        if !self.parked.is_empty() {
+            self.dispatch_parked(engine);
+        }
+    }
+
+    fn dispatch_parked(&mut self, engine: EngineId) {
         let Some(mut parked) = self.parked.remove(&engine) else {
             return;
         };

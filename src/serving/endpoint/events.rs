@@ -113,32 +113,31 @@ impl Events {
         }
     }
 
-    pub(crate) fn next_time(&self) -> Option<SimTime> {
-        let run = self.runs.first().map(|run| run.key);
-        let transfer = self.next_transfer().map(|transfer| transfer.time);
-        match (run, transfer) {
-            (Some(run), Some(transfer)) => Some(run.min(transfer)),
-            (run, transfer) => run.or(transfer),
+    /// What is due first, and when. A run stays until it is set anew, which is how nearly every one ends,
+    /// or cancelled; a transfer's step is taken out by [`Self::take_transfer`].
+    #[inline]
+    pub(crate) fn first(&self) -> Option<(SimTime, Event)> {
+        let run = self.runs.first();
+        match (run, self.next_transfer()) {
+            (Some(run), Some(it)) if (run.key, run.order) < (it.time, it.number) => {
+                Some((run.key, Event::Run(run.id)))
+            }
+            (_, Some(transfer)) => Some((transfer.time, Event::Transfer(transfer.request))),
+            (Some(run), None) => Some((run.key, Event::Run(run.id))),
+            (None, None) => None,
         }
     }
 
-    /// What is due first. A run stays until it is set anew, which is how nearly every one ends, or
-    /// cancelled; a transfer's step is taken out.
-    pub(crate) fn next(&mut self) -> Option<Event> {
-        let transfer = self.next_transfer().copied();
-        match self.runs.first() {
-            Some(run) if transfer.is_none_or(|it| (run.key, run.order) < (it.time, it.number)) => {
-                Some(Event::Run(run.id))
-            }
-            _ => {
-                let transfer = transfer?;
-                if self.again.front() == Some(&transfer) {
-                    self.again.pop_front();
-                } else {
-                    self.transfers.pop();
-                }
-                Some(Event::Transfer(transfer.request))
-            }
+    /// Takes out the step of a transfer that is due first.
+    pub(crate) fn take_transfer(&mut self) {
+        if self
+            .again
+            .front()
+            .is_some_and(|it| self.next_transfer() == Some(it))
+        {
+            self.again.pop_front();
+        } else {
+            self.transfers.pop();
         }
     }
 }

@@ -31,6 +31,7 @@ impl Endpoint {
             steps: self.steps.clone(),
             idle: self.idle.clone(),
             likely: self.likely,
+            least_memory: self.least_memory,
             largest: self.largest,
         }
     }

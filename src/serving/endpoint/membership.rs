@@ -45,6 +45,7 @@ impl Endpoint {
         let id = EngineId(self.engines.len() as u32);
         assert!(id.0 < EngineId::MOST, "under 2^24 instances ever");
         self.router.on(&Event::Joined { engine: id, role });
+        self.least_memory = self.least_memory.min(engine.certain_memory());
         self.engines.push(Seat::new(engine, role));
         self.instances.push(instance);
         self.stays.push(Stay::new(self.now));

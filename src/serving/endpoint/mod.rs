@@ -118,6 +118,8 @@ pub struct Endpoint {
     pub(crate) likely: Option<(EngineId, EngineId)>,
     /// The largest memory that an engine for the prompt, and for the tokens, could ever have.
     largest: (Largest, Largest),
+    /// Bytes of memory, weights included, that every engine so far has for any request that fits into them.
+    least_memory: u64,
 }
 
 impl Endpoint {
@@ -181,6 +183,7 @@ impl Endpoint {
             steps: None,
             idle: Vec::new(),
             likely: None,
+            least_memory: u64::MAX,
         }
     }
 
@@ -225,11 +228,10 @@ impl Endpoint {
         let mut at_once = 0;
         loop {
             let arrival = self.arrivals.next_time();
-            let event = self.events.next_time();
-            let (time, arrives) = match (arrival, event) {
-                (Some(arrival), Some(event)) if arrival <= event => (arrival, true),
-                (Some(arrival), None) => (arrival, true),
-                (_, Some(event)) => (event, false),
+            let (time, event) = match (arrival, self.events.first()) {
+                (Some(arrival), Some((event, _))) if arrival <= event => (arrival, None),
+                (Some(arrival), None) => (arrival, None),
+                (_, Some((time, event))) => (time, Some(event)),
                 (None, None) if self.wake_stalled() => continue,
                 (None, None) => break,
             };
@@ -244,10 +246,13 @@ impl Endpoint {
             self.now = self.now.max(time);
             self.last_event = self.now;
             self.counts.events += 1;
-            if arrives {
-                self.admit();
-            } else {
-                self.handle_event();
+            match event {
+                None => self.admit(),
+                Some(Event::Run(engine)) => self.complete(engine),
+                Some(Event::Transfer(id)) => {
+                    self.events.take_transfer();
+                    self.move_transfer(id);
+                }
             }
             self.fetch_for_next_arrival();
         }
@@ -259,14 +264,6 @@ impl Endpoint {
     /// More events than can be at one instant: of each request and each engine a few.
     fn most_at_once(&self) -> u64 {
         1_000 + 100 * (self.counts.arrived + self.engines.len() as u64)
-    }
-
-    fn handle_event(&mut self) {
-        match self.events.next() {
-            Some(Event::Run(engine)) => self.complete(engine),
-            Some(Event::Transfer(id)) => self.move_transfer(id),
-            None => {}
-        }
     }
 
     /// Lets the next arrival in: rejected, dispatched, or left waiting.
@@ -335,13 +332,17 @@ impl Endpoint {
     pub(crate) fn view(&self, id: RequestId) -> RequestView {
         let request = &self.requests[id];
         let bytes = |tokens: u64| self.config.kv_bytes_per_token.saturating_mul(tokens);
+        let prompt_bytes = bytes(u64::from(request.prompt_tokens) + 1);
+        let token_bytes = bytes(request.decode_tokens().into());
+        let all = prompt_bytes.saturating_add(token_bytes);
         RequestView {
             id: request.id,
             prompt_tokens: request.prompt_tokens,
             details: self.requests.details(id).cloned(),
             output_tokens: request.output_tokens,
-            prompt_bytes: bytes(u64::from(request.prompt_tokens) + 1),
-            token_bytes: bytes(request.decode_tokens().into()),
+            prompt_bytes,
+            token_bytes,
+            fits_all: self.config.weights_bytes.saturating_add(all) <= self.least_memory,
         }
     }
 
@@ -411,7 +412,8 @@ impl Endpoint {
     /// The instant of the next event, arrivals included.
     #[must_use]
     pub fn next_event(&self) -> Option<SimTime> {
-        match (self.arrivals.next_time(), self.events.next_time()) {
+        let event = self.events.first().map(|(time, _)| time);
+        match (self.arrivals.next_time(), event) {
             (Some(arrival), Some(event)) => Some(arrival.min(event)),
             (arrival, event) => arrival.or(event),
         }

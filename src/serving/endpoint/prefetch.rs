@@ -26,6 +26,7 @@ impl Endpoint {
         if let Some(id) = after(9) {
             self.engines[id.index()].fetch();
             self.router.fetch(id);
+            self.split.fetch(id);
         }
         if let Some(id) = after(6) {
             self.engines[id.index()].fetch_lists();
@@ -79,6 +80,7 @@ impl Endpoint {
         if token != prompt {
             self.engines[token.index()].fetch_state();
             self.router.fetch(token);
+            self.split.fetch(token);
         }
     }
 
@@ -92,8 +94,10 @@ impl Endpoint {
         if let Some(next) = transfers.next() {
             let request = &self.requests[next];
             self.engines[request.token_engine.index()].fetch();
+            self.split.fetch(request.token_engine);
             self.engines[request.prompt_engine.index()].fetch_state();
             self.router.fetch(request.prompt_engine);
+            self.split.fetch(request.prompt_engine);
         }
         transfers.for_each(|id| self.requests.fetch(id));
     }

@@ -47,7 +47,9 @@ impl Endpoint {
     fn follow(&mut self, engine: EngineId, urge: Urge) {
         match urge {
             Urge::Nothing => {}
-            Urge::Start => self.begin(engine),
+            Urge::Start => {
+                self.begin(engine);
+            }
             Urge::Interrupt => self.pause(engine),
         }
     }
@@ -59,8 +61,8 @@ impl Endpoint {
         self.follow(engine, urge);
     }
 
-    /// Starts the next step or run of an engine, if there is anything to serve.
-    pub(crate) fn begin(&mut self, id: EngineId) {
+    /// Starts the next step or run of an engine, if there is anything to serve. False when it does not run.
+    pub(crate) fn begin(&mut self, id: EngineId) -> bool {
         loop {
             let (seat, mut effects) = self.engine(id);
             let start = seat.engine.start(&mut effects);
@@ -71,16 +73,16 @@ impl Endpoint {
                 Start::Until(ends) => {
                     self.record_start(id);
                     self.end_run(id, ends);
-                    return;
+                    return true;
                 }
                 Start::Idle => {
                     self.router.on(&Event::Emptied { engine: id });
                     self.release_parked(id);
-                    return;
+                    return self.is_running(id);
                 }
                 Start::Stuck => {
                     if !self.evict_if_deadlocked(id) {
-                        return;
+                        return false;
                     }
                 }
             }
@@ -98,6 +100,7 @@ impl Endpoint {
     }
 
     /// Has the run of an engine end at an instant.
+    #[inline]
     fn end_run(&mut self, engine: EngineId, ends: SimTime) {
         self.events.run_ends(engine, ends);
         self.fetch_ahead();
@@ -111,31 +114,42 @@ impl Endpoint {
         if self.settle(id) {
             self.release_parked(id);
         }
-        if !self.engines[id.index()].engine.is_running() {
-            self.begin(id);
-        }
-        if !self.engines[id.index()].engine.is_running() {
+        if !self.is_running(id) && !self.begin(id) {
             self.events.cancel_run(id);
             self.fetch_ahead();
         }
     }
 
+    pub(crate) fn is_running(&self, id: EngineId) -> bool {
+        self.engines[id.index()].engine.is_running()
+    }
+
     /// Writes down what an engine told of. True when requests were completed that had a token phase.
+    #[inline(always)]
     pub(crate) fn settle(&mut self, engine: EngineId) -> bool {
         self.counts.prompt_tokens += std::mem::take(&mut self.told.prompt_tokens);
         self.counts.output_tokens += std::mem::take(&mut self.told.output_tokens);
+        if self.told.events.is_empty() {
+            return false;
+        }
         let mut events = std::mem::take(&mut self.told.events);
         let mut completed = false;
-        for (id, progressed) in events.drain(..) {
-            match progressed {
+        for event in &events {
+            let id = event.0;
+            match event.1 {
                 Progressed::FirstToken => self.finish_prompt(engine, id),
                 Progressed::KvReady => self.hand_over(engine, id),
+                Progressed::PromptLeft => {
+                    self.finish_prompt(engine, id);
+                    self.hand_over(engine, id);
+                }
                 Progressed::Completed { released } => {
                     completed |= self.requests[id].has_token_phase();
                     self.finish_request(engine, id, released);
                 }
             }
         }
+        events.clear();
         self.told.events = events;
         completed
     }

@@ -30,7 +30,11 @@ pub(crate) struct Told {
 pub(crate) enum Progressed {
     FirstToken,
     KvReady,
-    Completed { released: u64 },
+    /// Both of these.
+    PromptLeft,
+    Completed {
+        released: u64,
+    },
 }
 
 impl Effects<'_> {
@@ -86,7 +90,12 @@ impl Effects<'_> {
     /// [`Phases::Prompt`](super::Phases::Prompt), and its first token is out. The engine does not have it
     /// any longer, but holds its cache until [`give_up_kv`](super::Engine::give_up_kv).
     pub fn kv_ready(&mut self, request: RequestId) {
-        self.told.events.push((request, Progressed::KvReady));
+        let first_token = (request, Progressed::FirstToken);
+        let told = self.told.events.last_mut().filter(|it| **it == first_token);
+        match told {
+            Some(last) => last.1 = Progressed::PromptLeft,
+            None => self.told.events.push((request, Progressed::KvReady)),
+        }
     }
 
     /// The last token of a request is out, and the engine does not have it any longer. `released` says how

@@ -168,7 +168,17 @@ impl AnyEngine {
         }
     }
 
+    /// Bytes of memory, weights included, into which any request fits that is not larger; 0 where that
+    /// depends on more.
+    pub(crate) fn certain_memory(&self) -> u64 {
+        match self {
+            Self::Batching(engine) => engine.memory(),
+            Self::Vllm(_) | Self::Boxed(_) => 0,
+        }
+    }
+
     /// Whether these bytes of KV cache fit into it, weights aside, when it is empty.
+    #[inline]
     pub(crate) fn holds(&self, weights: u64, kv_bytes: u64, now: SimTime) -> bool {
         match self {
             Self::Vllm(engine) => engine.holds(kv_bytes),

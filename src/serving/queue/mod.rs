@@ -2,12 +2,10 @@
 
 mod ladder;
 mod least;
-mod linked;
 mod shifting;
 
 pub(crate) use ladder::Ladder;
 pub use least::{Entry, Key, LeastIndex};
-pub(crate) use linked::Lists;
 pub(crate) use shifting::Queue;
 
 /// A number of items that lie densely, from 0 on. Ordered containers take those under 2²⁴.

@@ -20,6 +20,8 @@ pub struct RequestView {
     pub(crate) prompt_bytes: u64,
     /// Bytes of KV cache that its token phase adds.
     pub(crate) token_bytes: u64,
+    /// Every engine there is holds it, so that none need be asked.
+    pub(crate) fits_all: bool,
 }
 
 impl RequestView {
@@ -78,6 +80,7 @@ pub struct Engines<'a> {
 }
 
 impl Engines<'_> {
+    #[inline]
     fn engine(&self, engine: EngineId) -> &AnyEngine {
         &self.engines[engine.index()].engine
     }
@@ -102,7 +105,12 @@ impl Engines<'_> {
 
     /// Whether an engine that has nothing else can serve these phases of a request.
     #[must_use]
+    #[inline]
     pub fn holds(&self, engine: EngineId, request: &RequestView, phases: Phases) -> bool {
+        request.fits_all || self.has_memory(engine, request, phases)
+    }
+
+    fn has_memory(&self, engine: EngineId, request: &RequestView, phases: Phases) -> bool {
         let bytes = match phases {
             Phases::Prompt => request.prompt_bytes,
             Phases::Both | Phases::Tokens => request.bytes(),

@@ -211,6 +211,7 @@ impl Pool {
     }
 
     /// Lets a request in that waits for this phase, behind those that arrived no later.
+    #[inline]
     pub(crate) fn enter(&mut self, work: &Work, phase: Phase) -> Slot {
         let member = Member {
             arrival: work.arrival,
@@ -255,6 +256,7 @@ impl Pool {
         self.wait(Task::token(slot));
     }
 
+    #[inline]
     fn wait(&mut self, task: Task) {
         let place = self.place(self.member(task).rank());
         self.waiting.insert(place, task);
@@ -314,6 +316,7 @@ impl Pool {
     }
 
     /// Takes the selected tasks, which are these, off `waiting`: a few one by one, many in one pass.
+    #[inline]
     pub(crate) fn end_wait(&mut self, tasks: &[Task]) {
         if tasks.len() <= few_of(self.waiting.len()) {
             tasks.iter().for_each(|&task| self.waiting.remove(task));
@@ -325,6 +328,7 @@ impl Pool {
     }
 
     /// Takes the selected tasks, which are these, off the other lists.
+    #[inline]
     pub(crate) fn take_selected(&mut self, tasks: &[Task]) {
         if tasks.len() <= few_of(self.pending.len()) {
             tasks.iter().for_each(|&task| self.take_pending(task));

@@ -70,6 +70,7 @@ impl BatchingEngine {
 
     /// Makes the selected batch the batch: preempts what fell out, lets in what was chosen, and takes
     /// the memory of what runs here for the first time.
+    #[inline(always)]
     pub(crate) fn rebatch(&mut self, requests: &mut Requests, selection: &Selection, now: SimTime) {
         self.pool.end_wait(&selection.joined);
         let sorts = self.kind.rule.sorts_pending();
@@ -128,8 +129,11 @@ impl BatchingEngine {
 
     /// Starts the run of the batch: one iteration when a prompt is in it, else as many as pass until
     /// the first task is done.
+    #[inline(always)]
     pub(crate) fn start_run(&mut self, now: SimTime) -> SimTime {
-        if let Some(ends) = self.start_shaped_run(now) {
+        if self.shaped.is_some()
+            && let Some(ends) = self.start_shaped_run(now)
+        {
             return ends;
         }
         let prompts = self.batch.prompts() > 0;
@@ -151,6 +155,7 @@ impl BatchingEngine {
     }
 
     /// Ends the run: takes the finished tasks out of the batch and tells of them in batch order.
+    #[inline(always)]
     pub(crate) fn finish_run(&mut self, effects: &mut Effects<'_>) {
         let Some(run) = self.run.take() else { return };
         let mut prompt_tokens = 0;

@@ -15,6 +15,7 @@ const USUAL: usize = 32;
 
 impl BatchingEngine {
     /// Puts a task into the pending list, and says what comes of it.
+    #[inline(always)]
     fn queue(&mut self, task: Task, held: u64) -> Urge {
         let rule = self.kind.rule;
         self.pool.enqueue(task, rule.sorts_pending());
@@ -52,6 +53,7 @@ impl BatchingEngine {
 }
 
 impl Engine for BatchingEngine {
+    #[inline(always)]
     fn enqueue(&mut self, work: &Work, _: SimTime) -> (Place, Urge) {
         if self.pool.has_no_room() {
             self.pool.reserve(USUAL);
@@ -67,38 +69,41 @@ impl Engine for BatchingEngine {
         (Place(slot.index() as u32), urge)
     }
 
+    #[inline(always)]
     fn enqueue_tokens(&mut self, work: &Work, place: Place, _: SimTime) -> Urge {
         let slot = Slot::at(place.0 as usize);
         self.queue(Task::token(slot), work.decode_tokens().into())
     }
 
+    #[inline(always)]
     fn start(&mut self, effects: &mut Effects<'_>) -> Start {
         let Effects {
             now,
             requests,
             told,
         } = effects;
-        if self.shaped.as_ref().is_some_and(|it| it.runs_on) {
-            return Start::Until(self.start_run(*now));
+        if self.shaped.as_ref().is_none_or(|it| !it.runs_on) {
+            let selection = &mut told.selection;
+            selection.clear();
+            let rule = self.kind.rule;
+            rule.select(self, selection);
+            self.rebatch(requests, selection, *now);
+            if self.batch.is_empty() {
+                return match self.has_waiting() {
+                    true => Start::Stuck,
+                    false => Start::Idle,
+                };
+            }
         }
-        let selection = &mut told.selection;
-        selection.clear();
-        let rule = self.kind.rule;
-        rule.select(self, selection);
-        self.rebatch(requests, selection, *now);
-        if !self.batch.is_empty() {
-            Start::Until(self.start_run(*now))
-        } else if self.has_waiting() {
-            Start::Stuck
-        } else {
-            Start::Idle
-        }
+        Start::Until(self.start_run(*now))
     }
 
+    #[inline(always)]
     fn finish(&mut self, effects: &mut Effects<'_>) {
         self.finish_run(effects);
     }
 
+    #[inline(always)]
     fn interrupt(&mut self, now: SimTime) -> Interrupted {
         let prompts = self.batch.prompts();
         match &mut self.run {
