@@ -1,10 +1,8 @@
 //! What applications are made of.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bevy_ecs::component::Component;
-use bevy_ecs::entity::Entity;
 
 use crate::catalog::Catalog;
 use crate::random::{Delay, Stream};
@@ -51,18 +49,6 @@ impl Application {
 #[derive(Component, Debug)]
 #[component(on_discard = removal::service_removed)]
 pub struct Service(pub Endpoint);
-
-/// The instances of an application that there are, by number.
-#[derive(Component, Clone, Debug, Default)]
-#[component(on_insert = guard::inserted::<Self>, on_discard = guard::discarded::<Self>)]
-pub struct Instances(pub(super) BTreeMap<u64, Entity>);
-
-impl Instances {
-    /// Each, in the order of creation.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Entity> + '_ {
-        self.0.values().copied()
-    }
-}
 
 /// How an application's instances come and go.
 #[derive(Component, Clone, Debug)]

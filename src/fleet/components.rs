@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
+use bevy_ecs::relationship::RelationshipSourceCollection;
 
 use crate::catalog;
 use crate::serving::{EngineId, Role};
 use crate::time::SimTime;
 
+use super::members::Members;
 use super::{due, free_processors, guard, removal};
 
 /// A server, by its number: counted over the whole fleet from 0 in order of creation, never reused.
@@ -261,11 +263,8 @@ pub struct Hosts(Vec<Entity>);
 
 /// The application of an instance.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(
-    immutable,
-    on_insert = guard::inserted::<Self>,
-    on_discard = guard::discarded::<Self>
-)]
+#[component(on_discard = guard::unlinked::<Self>)]
+#[relationship(relationship_target = Instances)]
 pub struct OfApplication(pub(super) Entity);
 
 impl OfApplication {
@@ -273,6 +272,24 @@ impl OfApplication {
     #[must_use]
     pub const fn application(&self) -> Entity {
         self.0
+    }
+}
+
+/// The instances of an application, in the order of creation. An application without any lacks it.
+#[derive(Component, Debug)]
+#[relationship_target(relationship = OfApplication)]
+pub struct Instances(Members);
+
+impl Instances {
+    /// Each, in the order of creation.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Entity> + '_ {
+        RelationshipSourceCollection::iter(&self.0)
+    }
+
+    /// Whether an instance is one of them.
+    #[must_use]
+    pub fn contains(&self, instance: Entity) -> bool {
+        self.0.contains(instance)
     }
 }
 

@@ -12,8 +12,8 @@ use bevy_ecs::world::{DeferredWorld, World};
 
 use super::{
     Application, DrainTimer, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole,
-    InstanceStatus, Instances, Ledger, OfApplication, OnServer, Processor, Provisioning,
-    ScalingRules, Server, ServerSku, ServerStatus, StartUp, Templates, UsedBy,
+    InstanceStatus, Ledger, OfApplication, OnServer, Processor, Provisioning, ScalingRules, Server,
+    ServerSku, ServerStatus, StartUp, Templates, UsedBy,
 };
 
 /// Who changes components.
@@ -147,6 +147,7 @@ pub(super) fn add_observers(world: &mut World) {
     world.add_observer(linked::<OnServer>);
     world.add_observer(linked::<UsedBy>);
     world.add_observer(linked::<HostedOn>);
+    world.add_observer(linked::<OfApplication>);
 }
 
 fn undo<C>(world: &mut World, change: impl FnOnce(&mut World)) {
@@ -268,12 +269,6 @@ impl Kept for EngineHandle {
 impl Kept for Application {}
 
 impl Kept for Templates {
-    fn may_go(&self, world: &World, entity: Entity) -> bool {
-        world.get::<Application>(entity).is_none()
-    }
-}
-
-impl Kept for Instances {
     fn may_go(&self, world: &World, entity: Entity) -> bool {
         world.get::<Application>(entity).is_none()
     }

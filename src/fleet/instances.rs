@@ -13,10 +13,10 @@ use super::account::InstanceAccount;
 use super::request::{ScaleUpFull, ScaleUpInstance, ScaledUp};
 use super::status::log_instance;
 use super::{
-    Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus, Instances,
-    Ledger, MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors, Provisioning,
-    Roster, ScalingAction, ScalingError, ScalingRules, Server, ServerSku, ServerStatus, StartUp,
-    Stock, Tag, Templates, UsedBy, guard, servers, start_up,
+    Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus, Ledger,
+    MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors, Provisioning, Roster,
+    ScalingAction, ScalingError, ScalingRules, Server, ServerSku, ServerStatus, StartUp, Stock,
+    Tag, Templates, UsedBy, guard, servers, start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -129,7 +129,7 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         .map(|templates| templates.get(plan.template).role)
         .expect("a plan is about an application");
     let instance = world.spawn_empty().id();
-    enlist(world, instance, number, role, status, plan);
+    enlist(world, instance, role, status, plan);
     guard::work(world, |world| {
         let mut entity = world.entity_mut(instance);
         entity.insert((
@@ -180,15 +180,8 @@ fn next_start_up(world: &mut World, application: Entity, ready: SimTime) -> Opti
     Some(StartUp { joins, activates })
 }
 
-/// Gives an instance its number, its account and its place among its application's.
-fn enlist(
-    world: &mut World,
-    instance: Entity,
-    number: u64,
-    role: Role,
-    status: InstanceStatus,
-    plan: &Plan,
-) {
+/// Gives an instance its number and its account.
+fn enlist(world: &mut World, instance: Entity, role: Role, status: InstanceStatus, plan: &Plan) {
     let created = world.resource::<Clock>().now();
     let (Some(&Server { number: server }), Some(sku), Some(application)) = (
         world.get(plan.server),
@@ -212,9 +205,6 @@ fn enlist(
     };
     world.resource_mut::<Ledger>().open_instance(account);
     world.resource_mut::<Roster>().add_instance(instance);
-    if let Some(mut instances) = world.get_mut::<Instances>(plan.application) {
-        instances.0.insert(number, instance);
-    }
 }
 
 /// The templates of an application, of which one at least is of the role.

@@ -172,7 +172,7 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
         );
         let listed = world.get::<Instances>(of.application());
         require!(
-            listed.is_some_and(|it| it.0.get(&number) == Some(&entity)),
+            listed.is_some_and(|it| it.contains(entity)),
             "instance {number} is not among those of its application"
         );
         let account = &world.resource::<Ledger>().instances()[index(number)];

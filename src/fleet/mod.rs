@@ -86,6 +86,7 @@ mod invariants;
 mod ledger;
 mod lifecycle;
 mod log;
+mod members;
 mod numbers;
 mod queries;
 mod removal;
@@ -103,13 +104,13 @@ mod warnings;
 pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
 pub use agenda::Agenda;
 pub use api::ScalingExt;
-pub use application::{Application, Instances, ScalingRules, Service, Templates};
+pub use application::{Application, ScalingRules, Service, Templates};
 pub use build::{InstallError, install, install_with};
 pub use clock::{Clock, Rest, TickLimits};
 pub use commands::{OutcomeLog, ScalingCommandsExt, Ticket, VerbOutcome};
 pub(crate) use components::MadeWithInstance;
 pub use components::{
-    DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole, InstanceStatus,
+    DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole, InstanceStatus, Instances,
     OfApplication, OnServer, Processor, Processors, Provisioning, Server, ServerSku, ServerStatus,
     StartUp, Tag, UsedBy, Uses,
 };

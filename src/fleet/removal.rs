@@ -41,9 +41,6 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     let mut ledger = world.resource_mut::<Ledger>();
     let gone = ledger.enter(number, InstanceStatus::ScalingDown, time);
     world.resource_mut::<Roster>().remove_instance(number);
-    if let Some(mut instances) = world.get_mut::<Instances>(application) {
-        instances.0.remove(&number);
-    }
     if let Some(engine) = engine {
         put_back(&mut world, application, engine);
     }
@@ -110,11 +107,7 @@ pub(super) fn processor_removed(mut world: DeferredWorld<'_>, context: HookConte
 
 /// The hook on the removal of a [`Service`]: without it there is nothing that the instances serve.
 pub(super) fn service_removed(mut world: DeferredWorld<'_>, context: HookContext) {
-    let instances: Vec<Entity> = world
-        .get::<Instances>(context.entity)
-        .into_iter()
-        .flat_map(Instances::iter)
-        .collect();
+    let instances = instances_of(&world, context.entity);
     world.commands().queue(move |world: &mut World| {
         for instance in instances {
             let Some(&Instance { number }) = world.get(instance) else {
@@ -131,15 +124,16 @@ pub(super) fn service_removed(mut world: DeferredWorld<'_>, context: HookContext
 
 /// The hook on the despawning of an [`Application`](super::Application).
 pub(super) fn application_removed(mut world: DeferredWorld<'_>, context: HookContext) {
-    let orphans: Vec<Entity> = world
-        .get::<Instances>(context.entity)
-        .into_iter()
-        .flat_map(Instances::iter)
-        .collect();
+    let orphans = instances_of(&world, context.entity);
     let mut commands = world.commands();
     for orphan in orphans {
         commands.entity(orphan).try_despawn();
     }
+}
+
+fn instances_of(world: &DeferredWorld<'_>, application: Entity) -> Vec<Entity> {
+    let instances = world.get::<Instances>(application);
+    instances.into_iter().flat_map(Instances::iter).collect()
 }
 
 /// Takes an engine out, and what it was to do back to its application. Returns how many requests.

@@ -58,9 +58,9 @@ macro_rules! parts {
 
 parts!(
     Server, ServerSku, ServerStatus, Provisioning, Processor, OnServer, UsedBy, Instance, InstanceStatus,
-    InstanceRole, OfApplication, HostedOn, Tag, EngineHandle, StartUp, DrainTimer, Application, Instances,
-    ScalingRules, Templates;
-    Processors, Hosts, Uses
+    InstanceRole, OfApplication, HostedOn, Tag, EngineHandle, StartUp, DrainTimer, Application, ScalingRules,
+    Templates;
+    Processors, Hosts, Uses, Instances
 );
 
 /// Every entity of the fleet, in a fixed order, and two that are the host's.
