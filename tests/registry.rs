@@ -1,8 +1,10 @@
-//! Engines, routers and step models of one's own: scenarios name them, and what is wrong with them is told
+//! Routers, step models and trace formats of one's own: scenarios name them, and what is wrong with them is told
 //! at its place.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+use std::io::BufRead;
+use std::path::Path;
 use std::sync::Arc;
 
 use fleetsim::Registry;
@@ -13,6 +15,8 @@ use fleetsim::serving::registry::{RouterKind, StepModelKind, StepSite};
 use fleetsim::serving::routing::{Engines, Event, RequestView, Route, Router};
 use fleetsim::serving::{BatchShape, EngineId, Role, StepModel};
 use fleetsim::simulation::Simulation;
+use fleetsim::time::SimTime;
+use fleetsim::workload::{Arrival, ArrivalStream, TraceFormatKind, WorkloadError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -261,4 +265,103 @@ fn a_router_sees_sessions_priorities_and_what_prompts_begin_with() {
         let instance = row.id % 5 % 3;
         assert_eq!(row.prompt_instance, Some(instance), "{row:?}");
     }
+}
+
+/// Lines of seconds, prompt tokens and output tokens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Blanks {
+    /// What stands between the fields.
+    separator: String,
+}
+
+impl TraceFormatKind for Blanks {
+    const NAME: &'static str = "Blanks";
+    const SUMMARY: &'static str = "Lines of seconds, prompt tokens and output tokens.";
+
+    fn check(&self) -> Result<(), String> {
+        let wrong = "`separator` must not be a digit".to_owned();
+        let digit = self.separator.contains(|it: char| it.is_ascii_digit());
+        (!digit).then_some(()).ok_or(wrong)
+    }
+
+    fn rows(
+        &self,
+        file: &Path,
+        text: Box<dyn BufRead + Send + Sync>,
+    ) -> Result<ArrivalStream, WorkloadError> {
+        let (separator, file) = (self.separator.clone(), file.to_owned());
+        let row = move |(id, line): (u64, std::io::Result<String>)| {
+            let line = line.unwrap();
+            let fields: Vec<f64> = line
+                .split(&*separator)
+                .filter_map(|it| it.parse().ok())
+                .collect();
+            let &[time, prompt, output] = &fields[..] else {
+                let message = format!("line {} has not three numbers", id + 1);
+                return Err(WorkloadError::in_file(file.clone(), message));
+            };
+            Ok(Arrival {
+                id,
+                time: SimTime::new(time).unwrap(),
+                prompt_tokens: prompt as u32,
+                output_tokens: output as u32,
+                details: None,
+            })
+        };
+        Ok(Box::new((0..).zip(text.lines()).map(row)))
+    }
+}
+
+/// The arrivals, in seconds, of a trace of this text in a format of one's own, or what is wrong with it.
+fn arrivals(format: &str, text: &str) -> Result<Vec<f64>, String> {
+    let mut registry = Registry::built_in();
+    registry.register_trace_format::<Blanks>();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("trace.txt"), text).unwrap();
+    let scenario = format!(
+        r#"(name: "own", fleet: [(sku: "dgx-h100", count: 1)], applications: [(
+            name: "chat", model: "llama2-70b", scheduler: Jsq,
+            instances: [(role: Mixed, start: AllServers)],
+            workload: Trace(path: "trace.txt", format: {format}, rate_scale: 2, repeat: 2),
+        )])"#
+    );
+    let checked = registry.from_ron(&scenario, directory.path());
+    let checked = checked.map_err(|it| it.to_string())?;
+    let simulation = Simulation::with_policies(&checked, &registry);
+    let mut simulation = simulation.map_err(|it| it.to_string())?;
+    while simulation.tick().map_err(|it| it.to_string())? {}
+    let finished = simulation.finish();
+    if let Some(wrong) = finished.record.stopped {
+        return Err(wrong);
+    }
+    let mut rows = finished.rows.requests;
+    rows.sort_by_key(|(_, it)| it.id);
+    Ok(rows.iter().map(|(_, it)| it.arrival.seconds()).collect())
+}
+
+#[test]
+fn a_scenario_names_a_trace_format_of_ones_own() {
+    // The first row is time zero, the second pass begins a mean gap behind the last row, and the rate is
+    // doubled.
+    let text = "10 100 5\n14 100 5\n12 100 5\n";
+    let read = arrivals("Blanks(separator: \" \")", text);
+    assert_eq!(read, Ok(vec![0.0, 2.0, 1.0, 3.0, 5.0, 4.0]));
+}
+
+#[test]
+fn what_is_wrong_with_a_trace_format_of_ones_own_is_told() {
+    let told = |format: &str, text: &str, expected: &str| {
+        let wrong = arrivals(format, text).unwrap_err();
+        assert!(wrong.contains(expected), "{wrong}");
+    };
+    let good = "Blanks(separator: \" \")";
+    told("Blanks(separator: \"7\")", "", "must not be a digit");
+    told("Blank(separator: \" \")", "", "unknown variant `Blank`");
+    told(good, "1 2\n", "trace.txt: line 1 has not three numbers");
+    told(
+        good,
+        "1 0 5\n",
+        "prompt tokens of request 0 must be at least 1",
+    );
 }

@@ -17,6 +17,7 @@ use crate::serving::ServingRegistry;
 use crate::serving::registry::{EngineKind, RouterKind, StepModelKind};
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
+use crate::workload::TraceFormatKind;
 
 /// The policies that a scenario's `autoscaler` may name.
 ///
@@ -139,7 +140,13 @@ impl PolicyRegistry {
         self
     }
 
-    /// The engines, routers and step models that are not built in.
+    /// Adds a trace format that scenarios can name; one of the same name is replaced.
+    pub fn register_trace_format<K: TraceFormatKind>(&mut self) -> &mut Self {
+        self.serving.register_trace_format::<K>();
+        self
+    }
+
+    /// The engines, routers, step models and trace formats that are not built in.
     #[must_use]
     pub const fn serving(&self) -> &ServingRegistry {
         &self.serving

@@ -59,12 +59,16 @@ fn load(
 ) -> Result<(CheckedScenario, Warnings), Diagnostics> {
     let checked = policies.load(path, overrides)?;
     let mut warnings = policies.check(&checked)?;
-    traces(&checked, &mut warnings)?;
+    traces(&checked, policies, &mut warnings)?;
     Ok((checked, warnings))
 }
 
 /// Reads every trace to its end, once.
-fn traces(checked: &CheckedScenario, warnings: &mut Warnings) -> Result<(), Diagnostics> {
+fn traces(
+    checked: &CheckedScenario,
+    policies: &PolicyRegistry,
+    warnings: &mut Warnings,
+) -> Result<(), Diagnostics> {
     let mut problems = Vec::new();
     for (index, application) in checked.scenario().applications.iter().enumerate() {
         let mut spec = application.workload.clone();
@@ -73,8 +77,11 @@ fn traces(checked: &CheckedScenario, warnings: &mut Warnings) -> Result<(), Diag
         };
         *repeat = 1;
         let path = format!("applications[{index}].workload");
-        let arrivals = workload::check_origin(&spec, checked.directory(), &application.name)
-            .and_then(|()| workload::open(&spec, checked.directory(), 0, &application.name));
+        let named = policies.serving().named(checked, index)?;
+        let (directory, name) = (checked.directory(), &application.name);
+        let format = named.trace_format();
+        let arrivals = workload::check_origin(&spec, directory, name, format)
+            .and_then(|()| workload::open_named(&spec, directory, 0, name, format));
         match arrivals.and_then(workload::longest_idle) {
             Ok(None) => {}
             Ok(Some(IdleStretch { from, to })) => {

@@ -19,9 +19,9 @@ use super::script::Script;
 use super::skus::Kind;
 use super::start_up::WaitingRequests;
 use super::{
-    Agenda, Application, Clock, Instances, Ledger, OutcomeLog, Refusals, Retention, Roster,
-    RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates,
-    TickLimits, VerbOutcome, guard, instances, servers, tick,
+    Agenda, Application, Clock, Ledger, OutcomeLog, Refusals, Retention, Roster, RunWarnings,
+    ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates, TickLimits,
+    VerbOutcome, guard, instances, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -169,8 +169,9 @@ fn add_application(
         named,
     );
     let spec = &application.workload;
-    let arrivals = workload::check_origin(spec, checked.directory(), name)
-        .and_then(|()| workload::open(spec, checked.directory(), seed, name))
+    let (directory, format) = (checked.directory(), named.trace_format());
+    let arrivals = workload::check_origin(spec, directory, name, format)
+        .and_then(|()| workload::open_named(spec, directory, seed, name, format))
         .map_err(|error| InstallError::Workload {
             application: name.clone(),
             error,
@@ -205,7 +206,6 @@ fn add_application(
             name: name.as_str().into(),
         },
         Service(endpoint),
-        Instances::default(),
         IdleDrains::default(),
         ScalingRules::new(&application.scaling, seed, name),
         templates,

@@ -1,5 +1,5 @@
-//! Engines, routers and step models that scenarios can name beside the built-in ones: one file and one
-//! line in the registry each.
+//! Engines, routers, step models and trace formats that scenarios can name beside the built-in ones: one
+//! file and one line in the registry each.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,7 +13,10 @@ use super::{EngineLimits, Performance, Role, StepModel};
 use crate::catalog::Catalog;
 use crate::document::suggest;
 use crate::random::Stream;
-use crate::scenario::{self, CheckedScenario, Diagnostics, OpenTerms, Problem, Term};
+use crate::scenario::{
+    self, CheckedScenario, Diagnostics, OpenTerms, Problem, Term, TraceFormat, Workload,
+};
+use crate::workload::{AnyFormat, NamedFormat, TraceFormatKind};
 
 /// An engine that scenarios can name: its parameters, as they stand in the parentheses.
 pub trait EngineKind: DeserializeOwned + JsonSchema + Debug + Send + Sync + 'static {
@@ -116,12 +119,13 @@ pub struct StepSite<'a> {
     pub pipeline_parallelism: u32,
 }
 
-/// The engines, routers and step models that scenarios can name beside the built-in ones.
+/// The engines, routers, step models and trace formats that scenarios can name beside the built-in ones.
 #[derive(Clone, Debug, Default)]
 pub struct ServingRegistry {
     engines: Vec<Entry<dyn AnyEngineKind>>,
     routers: Vec<Entry<dyn AnyRouterKind>>,
     step_models: Vec<Entry<dyn AnyStepModelKind>>,
+    trace_formats: Vec<Entry<dyn AnyFormat>>,
 }
 
 /// A kind that is known by name.
@@ -144,7 +148,7 @@ impl<K: ?Sized> Debug for Entry<K> {
     }
 }
 
-/// A kind with its parameters, whatever they are.
+/// A kind with its parameters, of any type.
 trait AnyEngineKind: Debug + Send + Sync {
     fn limits(&self) -> EngineLimits;
     fn build(&self, site: &EngineSite) -> Box<dyn Engine>;
@@ -194,6 +198,7 @@ pub struct NamedKinds {
     engines: Vec<Option<NamedEngine>>,
     router: Option<Arc<dyn AnyRouterKind>>,
     step_model: Option<Arc<dyn AnyStepModelKind>>,
+    trace_format: Option<NamedFormat>,
 }
 
 /// An engine that a scenario names and that is not built in.
@@ -226,6 +231,12 @@ impl NamedKinds {
     pub fn router(&self, random: Stream) -> Option<(Box<dyn Router>, f64)> {
         let router = self.router.as_ref()?;
         Some((router.build(random), router.transfer_gib_per_s()))
+    }
+
+    /// The format of the workload's trace, if it is not built in.
+    #[must_use]
+    pub const fn trace_format(&self) -> Option<&NamedFormat> {
+        self.trace_format.as_ref()
     }
 
     /// The step model of an instance, if it is not built in.
@@ -275,6 +286,13 @@ impl ServingRegistry {
         self
     }
 
+    /// Adds a trace format; one of the same name is replaced.
+    pub fn register_trace_format<K: TraceFormatKind>(&mut self) -> &mut Self {
+        self.trace_formats.retain(|it| it.name != K::NAME);
+        self.trace_formats.push(entry!(K as AnyFormat));
+        self
+    }
+
     /// The terms that a scenario may use beside the built-in ones.
     #[must_use]
     pub fn terms(&self) -> OpenTerms {
@@ -287,6 +305,9 @@ impl ServingRegistry {
         }
         for it in &self.step_models {
             terms.add("Performance", it.name, it.summary, (it.schema)());
+        }
+        for it in &self.trace_formats {
+            terms.add("TraceFormat", it.name, it.summary, (it.schema)());
         }
         terms
     }
@@ -333,6 +354,15 @@ impl ServingRegistry {
             let path = place("performance");
             let model = find(&self.step_models, "step time", checked, &path, term)?;
             named.step_model = Some(model);
+        }
+        if let Workload::Trace {
+            format: TraceFormat::Named(term),
+            ..
+        } = of.workload
+        {
+            let path = place("workload.format");
+            let format = find(&self.trace_formats, "trace format", checked, &path, term)?;
+            named.trace_format = Some(NamedFormat::new(format));
         }
         Ok(named)
     }

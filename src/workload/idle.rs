@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::arrival::Arrival;
 use super::error::WorkloadError;
-use super::open::open;
+use super::open::open_named;
+use super::own::NamedFormat;
 use crate::scenario::{Origin, Workload};
 use crate::time::{SimDuration, SimTime};
 
@@ -23,6 +24,7 @@ pub fn check_origin(
     spec: &Workload,
     directory: &Path,
     application: &str,
+    named: Option<&NamedFormat>,
 ) -> Result<(), WorkloadError> {
     let Workload::Trace {
         path,
@@ -37,7 +39,8 @@ pub fn check_origin(
         return Ok(());
     }
     // A trace draws nothing: the seed does not count.
-    let mut arrivals = open(spec, directory, 0, application)?.map_while(Result::ok);
+    let arrivals = open_named(spec, directory, 0, application, named)?;
+    let mut arrivals = arrivals.map_while(Result::ok);
     let Some(Arrival { time, .. }) = arrivals.next() else {
         return Ok(());
     };

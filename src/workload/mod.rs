@@ -19,6 +19,7 @@ mod lines;
 mod mooncake;
 mod numbers;
 mod open;
+mod own;
 #[cfg(feature = "compression")]
 mod packing;
 mod prefixes;
@@ -45,7 +46,9 @@ pub use details::Details;
 pub use error::WorkloadError;
 pub use idle::{IdleStretch, check_origin, longest_idle};
 pub use limits::{Limited, Limits};
-pub use open::open;
+pub use open::{open, open_named};
+pub(crate) use own::AnyFormat;
+pub use own::{NamedFormat, TraceFormatKind};
 #[cfg(feature = "compression")]
 pub use packing::{Packer, Packing};
 pub use prefixes::PrefixStatistics;

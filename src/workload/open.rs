@@ -3,6 +3,7 @@ use std::path::Path;
 use super::arrival::ArrivalStream;
 use super::error::WorkloadError;
 use super::limits::Limits;
+use super::own::NamedFormat;
 use super::repeat::Passes;
 use super::synthetic::Synthetic;
 use super::trace::{Trace, TraceReading};
@@ -43,6 +44,20 @@ pub fn open(
     seed: u64,
     application: &str,
 ) -> Result<ArrivalStream, WorkloadError> {
+    open_named(spec, directory, seed, application, None)
+}
+
+/// As [`open`], with the format of a trace that is not built in.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_named(
+    spec: &Workload,
+    directory: &Path,
+    seed: u64,
+    application: &str,
+    named: Option<&NamedFormat>,
+) -> Result<ArrivalStream, WorkloadError> {
     match spec {
         Workload::Trace {
             path,
@@ -58,6 +73,7 @@ pub fn open(
             let path = directory.join(path);
             let reading = TraceReading {
                 format: Some(*format),
+                named: named.cloned(),
                 origin: *origin,
                 unit: *unit,
                 reorder_window: *reorder_window,

@@ -1,7 +1,7 @@
 //! Recorded traces: one reader a format, and what all of them share.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::arrival::Arrival;
@@ -12,6 +12,7 @@ use super::error::WorkloadError;
 use super::guess;
 use super::lines::Lines;
 use super::mooncake::Mooncake;
+use super::own::NamedFormat;
 use super::reader::TraceReader;
 use super::reorder::Reorder;
 use super::requests::Requests;
@@ -32,10 +33,12 @@ use crate::scenario::{Origin, TimeUnit, TraceFormat};
 /// assert_eq!(times?, [0.0, 7.5]);
 /// # Ok::<(), fleetsim::workload::WorkloadError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct TraceReading {
     /// Its format. `None`: told by the first line.
     pub format: Option<TraceFormat>,
+    /// What [`TraceFormat::Named`] stands for.
+    pub named: Option<NamedFormat>,
     /// Which instant is time zero. `None`: as is usual in the format.
     pub origin: Option<Origin>,
     /// What its times count. `None`: as is usual in the format.
@@ -50,6 +53,7 @@ impl Default for TraceReading {
     fn default() -> Self {
         Self {
             format: None,
+            named: None,
             origin: None,
             unit: None,
             reorder_window: 10_000,
@@ -92,14 +96,24 @@ impl TraceReading {
             return Err(WorkloadError::in_file(name, message));
         }
         let unit = self.unit.unwrap_or(TimeUnit::Seconds);
-        let lines = Lines::new(name, input);
+        let lines = |input| Lines::new(name, input);
         let reader: Box<dyn TraceReader> = match format {
-            TraceFormat::Splitwise => Box::new(Splitwise::new(lines, unit)?),
-            TraceFormat::Azure => Box::new(Azure::new(lines)?),
-            TraceFormat::BurstGpt => Box::new(BurstGpt::new(lines, unit)?),
-            TraceFormat::Mooncake => Box::new(Mooncake::new(lines, self.unit)),
+            TraceFormat::Named(_) => {
+                let Some(named) = &self.named else {
+                    let message = format!(
+                        "the format `{}` is not built in, and nothing here reads it",
+                        format.name()
+                    );
+                    return Err(WorkloadError::in_file(name, message));
+                };
+                Box::new(named.reader(name, Box::new(BufReader::new(input)))?)
+            }
+            TraceFormat::Splitwise => Box::new(Splitwise::new(lines(input), unit)?),
+            TraceFormat::Azure => Box::new(Azure::new(lines(input))?),
+            TraceFormat::BurstGpt => Box::new(BurstGpt::new(lines(input), unit)?),
+            TraceFormat::Mooncake => Box::new(Mooncake::new(lines(input), self.unit)),
             TraceFormat::Requests { block_tokens } => {
-                Box::new(Requests::new(lines, block_tokens, self.application)?)
+                Box::new(Requests::new(lines(input), block_tokens, self.application)?)
             }
         };
         let origin = self.origin.unwrap_or(format.default_origin());

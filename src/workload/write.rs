@@ -35,7 +35,7 @@ impl<W: Write> TraceWriter<W> {
     /// Writes the header, where the format has one.
     ///
     /// # Errors
-    /// That of the writer.
+    /// That of the writer, or the format is not built in.
     pub fn new(writer: W, format: TraceFormat) -> io::Result<Self> {
         let header = match format {
             TraceFormat::Splitwise => Some(splitwise::HEADER),
@@ -43,6 +43,7 @@ impl<W: Write> TraceWriter<W> {
             TraceFormat::BurstGpt => Some(burst_gpt::HEADER),
             TraceFormat::Requests { .. } => Some(requests::HEADER),
             TraceFormat::Mooncake => None,
+            TraceFormat::Named(_) => return Err(read_only(format)),
         };
         let mut out = BufWriter::with_capacity(1 << 16, writer);
         if let Some(header) = header {
@@ -66,6 +67,7 @@ impl<W: Write> TraceWriter<W> {
             TraceFormat::Requests { block_tokens } => {
                 requests::write_row(out, arrival, block_tokens)
             }
+            TraceFormat::Named(_) => Err(read_only(self.format)),
         }
     }
 
@@ -78,6 +80,11 @@ impl<W: Write> TraceWriter<W> {
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
     }
+}
+
+fn read_only(format: TraceFormat) -> io::Error {
+    let message = format!("the format `{}` can be read but not written", format.name());
+    io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
 impl<W: Write> fmt::Debug for TraceWriter<W> {

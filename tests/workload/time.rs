@@ -26,13 +26,14 @@ fn rows(format: TraceFormat, unit: TimeUnit) -> String {
         ),
         TraceFormat::Requests { .. } => format!("{time},10,5\n"),
         Azure => format!("1970-01-01 00:00:0{time:.2},10,5\n"),
+        TraceFormat::Named(_) => unreachable!(),
     };
     let header = match format {
         Splitwise => HEADER,
         BurstGpt => "Timestamp,Request tokens,Response tokens\n",
         Azure => "TIMESTAMP,ContextTokens,GeneratedTokens\n",
         TraceFormat::Requests { .. } => "arrival_s,prompt_tokens,output_tokens\n",
-        Mooncake => "",
+        Mooncake | TraceFormat::Named(_) => "",
     };
     let rows: String = times.into_iter().map(row).collect();
     format!("{header}{rows}")
@@ -51,7 +52,7 @@ fn read(
     if let Workload::Trace { origin, unit, .. } = &mut spec {
         (*origin, *unit) = (said_origin, said_unit);
     }
-    if let Err(error) = check_origin(&spec, directory.path(), "chat") {
+    if let Err(error) = check_origin(&spec, directory.path(), "chat", None) {
         return Err(error.to_string());
     }
     match drain(&spec, directory.path()) {
@@ -190,7 +191,7 @@ fn a_first_request_far_from_zero_is_refused_and_both_ways_out_work() {
         let at = |seconds| fleetsim::time::SimTime::saturating(seconds);
         *window = Some((at(epoch - 5.0), at(epoch + 100.0)));
     }
-    assert_eq!(check_origin(&spec, directory.path(), "chat"), Ok(()));
+    assert_eq!(check_origin(&spec, directory.path(), "chat", None), Ok(()));
     let (arrivals, error) = drain(&spec, directory.path());
     assert_eq!((seconds(&arrivals), error), (vec![5.0, 65.0], None));
 

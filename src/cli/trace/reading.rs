@@ -34,6 +34,7 @@ impl ValueEnum for TraceFormat {
                 "Mooncake",
                 "Lines of JSON with timestamp, input_length and more",
             ),
+            Self::Named(_) => return None,
             Self::Requests { .. } => (
                 "Requests",
                 "CSV with arrival_s, prompt_tokens, output_tokens; priority, session, prefix_blocks",

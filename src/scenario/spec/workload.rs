@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::open::{Term, open_enum};
 use crate::random::Delay;
 use crate::time::SimTime;
 
@@ -117,7 +118,8 @@ fn unit_scale() -> f64 {
 
 /// The columns of a recorded trace: its rows say when a request came, and its lengths in tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(remote = "TraceFormat")]
 pub enum TraceFormat {
     /// `request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size`
     Splitwise,
@@ -140,7 +142,13 @@ pub enum TraceFormat {
         #[schemars(range(min = 1))]
         block_tokens: u32,
     },
+    /// One that is not built in, by its name in a registry.
+    #[serde(skip)]
+    #[schemars(skip)]
+    Named(Term),
 }
+
+open_enum!(TraceFormat: "Splitwise", "Azure", "BurstGpt", "Mooncake", "Requests");
 
 fn default_block_tokens() -> u32 {
     512
@@ -170,13 +178,14 @@ impl TraceFormat {
 
     /// Its name in a scenario.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Splitwise => "Splitwise",
             Self::Azure => "Azure",
             Self::BurstGpt => "BurstGpt",
             Self::Mooncake => "Mooncake",
             Self::Requests { .. } => "Requests",
+            Self::Named(term) => term.name(),
         }
     }
 
@@ -186,7 +195,7 @@ impl TraceFormat {
     pub const fn default_origin(self) -> Origin {
         match self {
             Self::Splitwise | Self::Requests { .. } => Origin::Zero,
-            Self::Azure | Self::BurstGpt | Self::Mooncake => Origin::First,
+            Self::Azure | Self::BurstGpt | Self::Mooncake | Self::Named(_) => Origin::First,
         }
     }
 
@@ -195,7 +204,7 @@ impl TraceFormat {
     pub const fn takes_unit(self) -> bool {
         match self {
             Self::Splitwise | Self::BurstGpt | Self::Mooncake => true,
-            Self::Azure | Self::Requests { .. } => false,
+            Self::Azure | Self::Requests { .. } | Self::Named(_) => false,
         }
     }
 }
