@@ -103,7 +103,7 @@
 //! # Determinism
 //!
 //! The same scenario and seed give the same results to the last bit: on every run, with any `max_tick`,
-//! in whatever pieces a host steps the world. No result depends on wall time, on addresses or on the
+//! in pieces of any length that a host steps the world. No result depends on wall time, on addresses or on the
 //! order of a hash table. `docs/ARCHITECTURE.md` says how, and what a host or an extension must do to
 //! keep it so.
 

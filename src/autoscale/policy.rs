@@ -31,7 +31,7 @@ pub trait Policy:
     /// What it does, in one line.
     const SUMMARY: &'static str;
 
-    /// Roles that the application must have a template of, whatever the parameters. Default: none in
+    /// Roles that the application must have a template of, with any parameters. Default: none in
     /// particular.
     const NEEDS: &'static [Role] = &[];
 

@@ -70,7 +70,7 @@ pub struct ServerCounts {
     pub active: u32,
 }
 
-/// Which instances to count. The default is all of them, in whatever status.
+/// Which instances to count. The default is all of them, in any status.
 ///
 /// ```
 /// use fleetsim::fleet::{InstanceFilter, InstanceStatus};
@@ -85,7 +85,7 @@ pub struct InstanceFilter {
     pub role: Option<Role>,
     /// Only those on servers of the SKU at this position of the fleet.
     pub sku: Option<usize>,
-    /// Only those with so many processors.
+    /// Only those with this number of processors.
     pub processors: Option<u32>,
     /// Only those with this label.
     pub tag: Option<Arc<str>>,

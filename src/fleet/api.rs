@@ -49,7 +49,7 @@ pub trait ScalingExt {
     /// Removes an empty server, be it still provisioned.
     ///
     /// # Errors
-    /// When the server carries an instance, in whatever status.
+    /// When the server carries an instance, in any status.
     fn scale_down_server(&mut self, server: Entity) -> Result<(), ScalingError>;
 
     /// Creates an instance on a server, which may still be provisioned.

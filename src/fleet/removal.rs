@@ -1,4 +1,4 @@
-//! What happens when an application, a server or an instance ceases to exist, whoever despawned it.
+//! What happens when an application, a server or an instance ceases to exist, by the scaling API or by hand.
 //!
 //! The scaling API gives it the status `ScalingDown` and writes its line first; anything else is a
 //! crash. Either way the books are closed here and nowhere else.

@@ -91,7 +91,7 @@ impl Stock {
         }
     }
 
-    /// Whether one more server of a SKU may be created, now that there are so many.
+    /// Whether one more server of a SKU may be created beside those that there are.
     pub(super) fn admit(
         &self,
         position: usize,

@@ -58,7 +58,7 @@ impl Actuator {
 }
 
 /// How few and how many instances of a role there are to be: those that start up or are active. Where
-/// there are fewer, as after a crash, the policy's next decision restores them, whatever it is.
+/// there are fewer, as after a crash, the next decision of any policy restores them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {

@@ -38,7 +38,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// The requests that end in each tick, when so many end a second.
+    /// The requests that end in each tick at this rate a second.
     fn ended(rate: f64, ticks: usize) -> impl Iterator<Item = f64> {
         let mut pace = Pace::default();
         let mut now = SimTime::ZERO;

@@ -146,7 +146,7 @@ pub struct Options {
 
 /// Simulates every row, and every run, and compares.
 ///
-/// The order is that of the measurements, whatever the number of threads.
+/// The order is that of the measurements, with any number of threads.
 #[must_use]
 pub fn validate(
     measurements: &Measurements,

@@ -31,7 +31,7 @@ pub struct Limits {
     pub window: Option<(SimTime, SimTime)>,
     /// Arrivals come this many times as fast.
     pub rate_scale: f64,
-    /// At most so many requests. `None`: all.
+    /// Maximum number of requests. `None`: all.
     pub requests: Option<u64>,
 }
 

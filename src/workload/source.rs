@@ -1,4 +1,4 @@
-//! The bytes of a trace, whatever they are packed in.
+//! The bytes of a trace, unpacked.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};

@@ -60,7 +60,7 @@ fn fraction_of_second(text: &[u8]) -> Option<u64> {
     (digits.len()..9).try_fold(whole(digits)?, |value, _| value.checked_mul(10))
 }
 
-/// The date and time so many seconds after the start of the year 1970, as [`nanoseconds`] reads it;
+/// The date and time these seconds after the start of the year 1970, as [`nanoseconds`] reads it;
 /// `None` beyond the year 9999.
 pub(super) fn after_1970(seconds: f64) -> Option<String> {
     const SECOND: u64 = 1_000_000_000;

@@ -139,7 +139,7 @@ impl Trace {
 
 /// A trace as it was recorded, in order of time. The first error ends it.
 ///
-/// Files compressed with gzip or zstd are read as they are, whatever their names. Nothing but a
+/// Files compressed with gzip or zstd are read as they are, under any name. Nothing but a
 /// window of rows is held in memory.
 ///
 /// ```

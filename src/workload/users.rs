@@ -91,7 +91,7 @@ impl Users {
         })
     }
 
-    /// The requests that come whatever happens: the first of each user.
+    /// The requests that come in any case: the first of each user.
     pub(super) fn known(mut self) -> ArrivalStream {
         Box::new(self.first().into_iter().map(Ok))
     }

@@ -89,7 +89,7 @@ pub(super) fn distributions(of: &ApplicationSeries) -> Chart {
     let layout = layout()
         .x_axis(logarithmic("seconds", values))
         .y_axis(axis("% of requests").range(vec![0.0, 101.0]));
-    let note = "The share of completed requests that took no longer than so many seconds.";
+    let note = "The share of completed requests that took at most this many seconds.";
     let mut chart = Chart::new("How long requests took", note, layout);
     for (name, histogram, colour) in whole {
         if histogram.is_empty() {

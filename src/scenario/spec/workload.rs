@@ -78,7 +78,7 @@ pub enum Workload {
         /// How many they are. Required.
         #[schemars(range(min = 1))]
         users: u32,
-        /// At most so many requests of all users together. Default: no limit; then `end` must give one.
+        /// Maximum number of requests of all users together. Default: no limit; then `end` must give one.
         #[serde(default)]
         requests: Option<u64>,
         /// The pause between an answer and the next request. Default `Constant(0.0)`.

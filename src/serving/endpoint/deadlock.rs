@@ -76,9 +76,7 @@ impl Endpoint {
         let latest = going
             .filter(|&id| self.requests[id].stage == Stage::Blocked)
             .max_by_key(|&id| self.requests.sequence(id));
-        let evicted = latest.is_some_and(|id| self.evict(engine, id));
-        self.forget_transfers();
-        evicted
+        latest.is_some_and(|id| self.evict(engine, id))
     }
 
     fn evict(&mut self, engine: EngineId, id: RequestId) -> bool {

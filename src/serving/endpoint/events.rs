@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use crate::time::SimTime;
 
@@ -17,7 +17,17 @@ pub(crate) struct Events {
     transfers: BinaryHeap<Reverse<Transfer>>,
     /// Transfers to be tried again, by when: all wait equally long, so the last to be told is the last.
     again: VecDeque<Transfer>,
+    /// Of requests taken back: the steps among these that do not come.
+    stale: BTreeMap<RequestId, Stale>,
     scheduled: u64,
+}
+
+/// Steps of one request's transfers that are passed over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stale {
+    /// The largest number that any of them has.
+    up_to: u64,
+    steps: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,17 +84,46 @@ impl Events {
         self.again.push_back(transfer);
     }
 
-    /// Takes out the transfers of all requests but these.
-    pub(crate) fn keep_transfers(&mut self, stays: impl Fn(RequestId) -> bool) {
-        self.transfers
-            .retain(|Reverse(transfer)| stays(transfer.request));
-        self.again.retain(|transfer| stays(transfer.request));
+    /// The next step of a request's transfer does not come: it is passed over once it is the first, so that
+    /// nobody looks for it.
+    pub(crate) fn forget_transfer(&mut self, request: RequestId) {
+        let stale = self.stale.entry(request).or_default();
+        stale.up_to = self.scheduled;
+        stale.steps += 1;
+        self.pass_over_stale();
+    }
+
+    fn is_stale(&self, transfer: &Transfer) -> bool {
+        let stale = self.stale.get(&transfer.request);
+        stale.is_some_and(|stale| transfer.number <= stale.up_to)
+    }
+
+    /// Keeps what is to come first free of stale steps.
+    fn pass_over_stale(&mut self) {
+        while let Some(request) = self.first_stale() {
+            self.take_first_transfer();
+            if let Some(stale) = self.stale.get_mut(&request) {
+                stale.steps -= 1;
+                if stale.steps == 0 {
+                    self.stale.remove(&request);
+                }
+            }
+        }
+    }
+
+    fn first_stale(&self) -> Option<RequestId> {
+        if self.stale.is_empty() {
+            return None;
+        }
+        let first = self.next_transfer().filter(|first| self.is_stale(first));
+        first.map(|first| first.request)
     }
 
     /// The requests with a transfer, in no particular order.
     pub(crate) fn transfers(&self) -> impl Iterator<Item = RequestId> + '_ {
         let on_their_way = self.transfers.iter().map(|Reverse(transfer)| transfer);
-        on_their_way.chain(&self.again).map(|it| it.request)
+        let all = on_their_way.chain(&self.again);
+        all.filter(|it| !self.is_stale(it)).map(|it| it.request)
     }
 
     /// The request whose transfer ends next, and two of which one has the next but one.
@@ -130,6 +169,11 @@ impl Events {
 
     /// Takes out the step of a transfer that is due first.
     pub(crate) fn take_transfer(&mut self) {
+        self.take_first_transfer();
+        self.pass_over_stale();
+    }
+
+    fn take_first_transfer(&mut self) {
         if self
             .again
             .front()

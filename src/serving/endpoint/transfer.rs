@@ -36,12 +36,6 @@ impl Endpoint {
         self.events.try_transfer_again(id, again);
     }
 
-    /// Takes the transfers out of the events that were of requests taken back.
-    pub(crate) fn forget_transfers(&mut self) {
-        let requests = &self.requests;
-        self.events.keep_transfers(|id| requests[id].is_moving());
-    }
-
     /// The destination takes what the request holds and the cache is on its way. False without room
     /// there.
     pub(crate) fn start_transfer(&mut self, id: RequestId) -> bool {

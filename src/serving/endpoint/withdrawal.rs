@@ -19,7 +19,6 @@ impl Endpoint {
         seat.engine.break_off(&mut effects);
         self.settle(engine);
         let touched = self.touched(engine);
-        let moving = touched.iter().any(|&id| self.requests[id].is_moving());
         for &id in &touched {
             self.take_back(id);
             if self.requests[id].stage != Stage::Parked {
@@ -30,9 +29,6 @@ impl Endpoint {
             self.wait_in_order(id);
         }
         self.retire(engine);
-        if moving {
-            self.forget_transfers();
-        }
         for &id in &touched {
             let request = &self.requests[id];
             for other in [request.prompt_engine, request.token_engine] {
@@ -83,10 +79,12 @@ impl Endpoint {
                 }
             }
             Stage::Blocked => {
+                self.events.forget_transfer(id);
                 self.release_sent(prompt, &work);
                 self.split.has_gone(prompt, id);
             }
             Stage::Transfer => {
+                self.events.forget_transfer(id);
                 self.release_sent(prompt, &work);
                 self.split.has_gone(prompt, id);
                 let seat = &mut self.engines[token.index()];

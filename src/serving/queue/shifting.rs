@@ -97,7 +97,7 @@ impl<T: Copy> Queue<T> {
         self.close(kept, place);
     }
 
-    /// Closes the gap from `start` to `end` by moving whatever is shorter, the part before it or the
+    /// Closes the gap from `start` to `end` by moving the shorter part, the one before it or the
     /// part behind it.
     #[inline]
     fn close(&mut self, start: usize, end: usize) {

@@ -2,7 +2,7 @@ use crate::time::SimDuration;
 
 use super::{BatchShape, StepModel, Steps};
 
-/// The same time for every step, whatever is in the batch.
+/// The same time for every step and every batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConstantTime {
     prompt_s: f64,

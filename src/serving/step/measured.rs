@@ -2,7 +2,7 @@ use super::BatchShape;
 use crate::measured::{StepKind, StepRow};
 
 impl BatchShape {
-    /// The batch of a measured step, for a model with windows of so many tokens.
+    /// The batch of a measured step, for a model with windows of `window` tokens.
     ///
     /// The prompts of a mixed step are as many equal ones as make each about as long as the contexts.
     #[must_use]

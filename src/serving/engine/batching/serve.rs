@@ -9,7 +9,7 @@ use crate::serving::engine::{
 };
 use crate::time::SimTime;
 
-/// Room for so many requests is made at once when the first comes, so that the lists of an engine stand
+/// Room for this many requests is made at once when the first comes, so that the lists of an engine stand
 /// side by side in memory unless it gets many more.
 const USUAL: usize = 32;
 

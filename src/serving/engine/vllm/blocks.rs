@@ -12,7 +12,7 @@ const NONE: u32 = u32::MAX;
 /// is taken loses its content. Blocks whose content nobody can ask for are alike, wherever they
 /// stand: a stretch of them is one node of the queue with a count. Only a block that a lookup could
 /// find has a node of its own. So memory grows with shared content alone, and an idle pool is one
-/// node, whatever its size.
+/// node of any size.
 ///
 /// ```
 /// use fleetsim::serving::vllm::Blocks;

@@ -98,7 +98,7 @@ impl Vllm {
         self.rows.is_some() || (seats && tokens && first)
     }
 
-    /// Takes a request out, whatever it does, and says how far it came by `now`.
+    /// Takes a request out at any stage, and says how far it came by `now`.
     ///
     /// Its tokens in steps under way are lost; the steps take as long as before. This is also how a request
     /// goes whose blocks were kept to be sent. A run under way ends with the step under way.
