@@ -53,11 +53,12 @@ impl Engine for Server {
     }
 
     fn finish(&mut self, effects: &mut Effects<'_>) {
-        if let Some((work, _)) = self.2.take() {
-            effects.processed(work.prompt_tokens.into(), work.output_tokens.into());
-            effects.first_token(work.request);
-            effects.completed(work.request, 0);
-        }
+        let Some((work, _)) = self.2.take() else {
+            return;
+        };
+        effects.processed(work.prompt_tokens.into(), work.output_tokens.into());
+        effects.first_token(work.request);
+        effects.completed(work.request, 0);
     }
 
     fn withdraw(&mut self, work: &Work, _: Place, _: SimTime) -> u64 {
@@ -100,10 +101,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let requests = simulation.take_rows().requests;
         let seconds = requests.iter().filter_map(|(_, it)| it.e2e());
         let total: f64 = seconds.map(|it| it.seconds()).sum();
-        println!(
-            "{engine:<14} {:.2} s a request",
-            total / requests.len() as f64
-        );
+        let mean = total / requests.len() as f64;
+        println!("{engine:<14} {mean:.2} s a request");
     }
     Ok(())
 }

@@ -174,11 +174,9 @@ impl Events {
     }
 
     fn take_first_transfer(&mut self) {
-        if self
-            .again
-            .front()
-            .is_some_and(|it| self.next_transfer() == Some(it))
-        {
+        let ends = self.transfers.peek().map(|Reverse(transfer)| transfer);
+        let is_first = |again: &Transfer| ends.is_none_or(|ends| again < ends);
+        if self.again.front().is_some_and(is_first) {
             self.again.pop_front();
         } else {
             self.transfers.pop();
