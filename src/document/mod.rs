@@ -12,6 +12,7 @@ mod outline;
 mod overrides;
 mod parser;
 mod path;
+mod position;
 mod reading;
 mod schema;
 mod source;
@@ -22,8 +23,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-pub use diagnostics::{Diagnostics, Position, Problem};
+pub use diagnostics::{Diagnostics, Problem};
 pub(crate) use nearest::suggest;
+pub use position::Position;
 pub(crate) use reading::Document;
 pub(crate) use source::Source;
 

@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::diagnostics::Position;
+use super::position::Position;
 
 /// A text put together from a file and from overrides, which knows where each byte came from.
 #[derive(Clone, Debug)]

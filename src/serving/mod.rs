@@ -11,18 +11,20 @@ mod queue;
 pub mod registry;
 mod requests;
 pub mod routing;
+mod served;
 mod step;
 
 pub use crate::scenario::{EngineLimits, KvMemory, Role};
 pub use endpoint::{
     BatchRun, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Outcome, PossibleEngine,
-    Rejection, RequestRecord, Served, SubmitError,
+    Rejection, RequestRecord, SubmitError,
 };
 pub use engine::EngineLoad;
 pub use engine::vllm;
 pub use ids::EngineId;
 pub use queue::{Entry, Id, Key, LeastIndex};
 pub use registry::ServingRegistry;
+pub use served::Served;
 pub use step::{
     BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Performance,
     PerformanceError, Priced, Roofline, StepModel, StepTimes, Steps, Table, Terms,

@@ -9,7 +9,7 @@ use crate::time::{SimDuration, SimTime};
 use crate::workload::{Arrival, Details};
 
 use super::EngineId;
-use super::endpoint::Served;
+use super::Served;
 use super::engine::vllm::Progress;
 use super::engine::{Description, Phases, Place, RequestId, Work};
 use super::queue::fetch;

@@ -41,7 +41,7 @@ pub use error::{EngineBusy, SubmitError};
 pub(crate) use seat::Seat;
 pub(crate) use split::Split;
 
-pub use record::{Outcome, Rejection, RequestRecord, Served};
+pub use record::{Outcome, Rejection, RequestRecord};
 pub use recorder::BatchRun;
 
 /// The data plane of one application: its requests, engines, router and events, in dense

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::serving::Served;
 use crate::time::{SimDuration, SimTime};
 use crate::workload::Details;
 
@@ -69,17 +70,6 @@ pub struct RequestRecord {
     pub served: Served,
     /// What its workload says of it beside its lengths.
     pub details: Option<Arc<Details>>,
-}
-
-/// How an engine of vLLM served a request that has ended there.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Served {
-    /// How often it was preempted.
-    pub preemptions: u32,
-    /// Tokens found in the prefix cache when it was first admitted.
-    pub cached_tokens: Option<u32>,
-    /// The longest time between two of its tokens.
-    pub max_tbt: Option<SimDuration>,
 }
 
 impl RequestRecord {
