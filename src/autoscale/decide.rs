@@ -89,7 +89,7 @@ pub(super) fn follow<P: Policy>(
     mut applications: Query<'_, '_, Followers<P>>,
 ) {
     for (entity, policy, mut decider, mut signals, mut scraper) in &mut applications {
-        if !policy.is_changed() {
+        if !policy.is_changed() || decider.policy != P::NAME {
             continue;
         }
         signals.keep(policy.window());
@@ -127,7 +127,8 @@ pub(super) fn decide<P: Policy>(
             continue;
         };
         let now = clock.now();
-        if decider.next() <= now && signals.look(now) {
+        let of_this = decider.policy == P::NAME;
+        if of_this && decider.next() <= now && signals.look(now) {
             count(&mut signals, members, &ledger, &instances, &servers);
             let mut desired = DesiredInstances::default();
             match fault(&*policy) {

@@ -1,5 +1,7 @@
 //! What comes next in a series of equally spaced values.
 
+mod arima;
+
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
@@ -7,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::SimDuration;
+
+pub use arima::Arima;
 
 /// Learns from a series of equally spaced values, and says what comes next.
 pub trait Forecaster: Debug + Send + Sync {
@@ -48,6 +52,12 @@ pub enum Method {
         #[serde(default = "five")]
         warm_up: u32,
         /// Whether the filter follows log(1 + value). Default false.
+        #[serde(default)]
+        log: bool,
+    },
+    /// The mean of all logarithms, or a first-order autoregression, as the first five values ask for.
+    Arima {
+        /// Whether it follows log(1 + value). Default false.
         #[serde(default)]
         log: bool,
     },
@@ -125,6 +135,7 @@ impl Method {
                 warm_up,
                 log,
             } => Box::new(Kalman::new([level, trend], noise, warm_up, log)),
+            Self::Arima { log } => Box::new(Arima::new(log)),
             Self::Holt { level, trend } => Box::new(Holt::new(level, trend)),
             Self::HoltWinters {
                 level,

@@ -43,10 +43,25 @@ fn policies_by_latency_go_to_their_minimum() {
 fn a_prompt_that_is_too_slow_keeps_no_second_planner_instance() {
     let workload = "Synthetic(arrivals: Poisson(rate: 1), prompt_tokens: Constant(7000), \
                     output_tokens: Constant(50), window: (0, 600))";
-    let policy = "DynamoSla(interval: 60, ttft: 0.25)";
+    let policy = "DynamoSla(interval: 60, ttft: 0.25, predictor: Last)";
     let (decided, _) = decisions(&checked(&scenario_with(policy, workload)));
     let after = decided.iter().filter(|it| it.time.seconds() >= 720.0);
     assert!(after.into_iter().all(|it| it.desired == 1));
+}
+
+/// Its default predictor forecasts the mean of all that it saw, once the first values showed no order: without
+/// traffic it does not come down, as the original does not.
+#[test]
+fn a_planner_by_the_mean_of_all_keeps_what_traffic_needed() {
+    let workload = "Synthetic(arrivals: Poisson(rate: 25), prompt_tokens: Constant(1000), \
+                    output_tokens: Constant(150), window: (0, 1200))";
+    let last = |predictor: &str| {
+        let policy = format!("DynamoSla(interval: 60, predictor: {predictor})");
+        let (decided, _) = decisions(&checked(&scenario_with(&policy, workload)));
+        decided.last().unwrap().desired
+    };
+    assert_eq!(last("Last"), 1);
+    assert!(last("Arima()") > 1);
 }
 
 #[test]

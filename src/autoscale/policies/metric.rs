@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::autoscale::{InvalidParameter, Latency, RoleSnapshot, Signals, Snapshot};
+use crate::autoscale::{InvalidParameter, Latency, Load, RoleSnapshot, Signals, Snapshot};
 use crate::serving::Role;
 use crate::time::SimDuration;
 
@@ -130,6 +130,24 @@ impl Metric {
     #[must_use]
     pub const fn is_share_of_memory(self) -> bool {
         matches!(self, Self::Memory | Self::Kv)
+    }
+
+    /// The figure of one instance, for what is counted at an instant.
+    pub(super) fn of_instance(self, load: &Load) -> Option<f64> {
+        Some(match self {
+            Self::Requests => load.assigned as f64,
+            Self::Waiting => load.waiting() as f64,
+            Self::Running => load.running as f64,
+            Self::PendingTokens => load.pending_tokens as f64,
+            Self::Memory => load.memory_share(),
+            Self::Kv => load.kv_share(),
+            _ => return None,
+        })
+    }
+
+    /// Whether requests that wait at the application count.
+    pub(super) const fn counts_queue(self) -> bool {
+        matches!(self, Self::Requests | Self::Waiting)
     }
 
     /// What is counted at an instant as a sum over the looks of the last `seconds`, each weighted by its age

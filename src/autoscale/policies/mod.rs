@@ -55,7 +55,7 @@ pub use latency_based::LatencyBased;
 pub use metric::{Metric, MetricKind, MetricTarget};
 pub use periodic::{Counts, Period, Periodic};
 pub use pure_latency::PureLatency;
-pub use ray_serve::RayServe;
+pub use ray_serve::{Aggregation, RayServe, Series};
 pub use sage_serve::{SageServeLtI, SageServeLtU, SageServeLtUa, planned_change};
 pub use sage_serve_reactive::SageServeReactive;
 pub use saturation_v1::SaturationV1;

@@ -1,21 +1,31 @@
+mod aggregate;
+mod handle;
+
 use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::handle::{Handle, Ongoing, Periods};
 use super::Metric;
 use super::bounds::Bounded;
 use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
 use crate::autoscale::{
-    DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
+    DesiredInstances, InstanceSnapshot, InvalidParameter, Load, Measure, Policy, RoleSnapshot,
+    Signals,
 };
+use crate::fleet::InstanceStatus;
 use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
 
+pub use self::aggregate::{Aggregation, Series};
+
 /// Each role as Ray Serve scales replicas: ongoing requests ÷ requests meant for each, after a delay.
 ///
-/// R are the instances that run, T is the number that the policy asked for last, N the mean of the ongoing
-/// requests over `look_back`, waiting ones included. With instances that run, d = N ÷ `target_ongoing_requests`;
+/// R are the instances that run, T is the number that the policy asked for last, N the ongoing requests, waiting
+/// ones included: their mean over time of the last report. The router records them, those of each instance by
+/// itself, every `look_back` ÷ 5 but at least every `metrics_interval`, keeps what is younger than `look_back`, and
+/// reports every `metrics_interval`, or at once where a request finds no instance that runs. With instances that run, d = N ÷ `target_ongoing_requests`;
 /// ceil(R + factor × (d − R)) are wanted, with `upscaling_factor` where d is above R and `downscaling_factor`
 /// otherwise, and one fewer where that stays at R and ceil(d) is below it. A number above T must be wanted
 /// for `upscale_delay` before it becomes the new T, one below T for `downscale_delay`; the last wish counts. Zero is
@@ -25,18 +35,19 @@ use crate::time::{SimDuration, SimTime};
 /// | | |
 /// |---|---|
 /// | inputs | requests assigned, and requests that wait at the application while no instance is active |
-/// | window | `look_back`, a sample at each look |
+/// | window | `look_back` of the last report |
 /// | current | active; the delay compares with what was asked for last |
 /// | rounding | up |
 /// | first decision | one interval after the start; T is the number that there is |
 ///
 /// Source: `autoscaling_policy.py`, `config.py` and `_private/autoscaling_state.py` of ray\[serve\] 2.60.0
-/// (November 2026), with the limits of `num_replicas="auto"`. There each handle reports to a controller that
-/// decides ten times a second; here there is one router, and a decision at each report.
+/// (November 2026), with the limits of `num_replicas="auto"`. There a controller decides ten times a second, and
+/// several routers report. A metric that is no count of an instant has no records: its figure over `look_back`
+/// counts.
 #[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RayServe {
-    /// Seconds between decisions. Default 10, its `metrics_interval_s`.
+    /// Seconds between decisions. Default 2, which divides its periods of 6 and 10; its own loop is one of 0.1.
     #[schemars(range(min = 0.001))]
     pub interval: SimDuration,
     /// What counts as ongoing. Default `Requests`.
@@ -47,6 +58,11 @@ pub struct RayServe {
     /// Seconds over which the ongoing requests are averaged. Default 30.
     #[schemars(range(min = 0.001))]
     pub look_back: SimDuration,
+    /// Seconds between two reports. Default 10.
+    #[schemars(range(min = 0.001))]
+    pub metrics_interval: SimDuration,
+    /// What is taken of the ongoing requests. Default `Mean`.
+    pub aggregation: Aggregation,
     /// Seconds for which more must be wanted. Default 30.
     pub upscale_delay: SimDuration,
     /// Seconds for which fewer must be wanted. Default 600.
@@ -74,15 +90,18 @@ pub(super) struct State {
     target: u32,
     /// Since when a change is wanted, and whether it is an addition.
     wanting: Option<(SimTime, bool)>,
+    handle: Handle,
 }
 
 impl Default for RayServe {
     fn default() -> Self {
         Self {
-            interval: SimDuration::saturating(10.0),
+            interval: SimDuration::saturating(2.0),
             metric: Metric::Requests,
             target_ongoing_requests: 2.0,
             look_back: SimDuration::saturating(30.0),
+            metrics_interval: SimDuration::saturating(10.0),
+            aggregation: Aggregation::Mean,
             upscale_delay: SimDuration::saturating(30.0),
             downscale_delay: SimDuration::saturating(600.0),
             downscale_to_zero_delay: None,
@@ -135,6 +154,7 @@ impl EachRole for RayServe {
         State {
             target: self.bounds().clamp(of.current()),
             wanting: None,
+            handle: Handle::default(),
         }
     }
 
@@ -145,7 +165,14 @@ impl EachRole for RayServe {
         signals: &Signals,
         desired: &mut DesiredInstances,
     ) {
-        let Some(total) = self.metric.total(signals, of.role, self.look_back) else {
+        let total = match self.ongoing(signals, of) {
+            Some(ongoing) => {
+                state.handle.look(&ongoing, self.periods());
+                Some(state.handle.total(&ongoing, self.aggregation))
+            }
+            None => self.metric.total(signals, of.role, self.look_back),
+        };
+        let Some(total) = total else {
             return desired.keep(of.role, format!("{} is unknown", self.metric));
         };
         let answer = self.answer(signals.now(), of, total, state);
@@ -156,6 +183,50 @@ impl EachRole for RayServe {
 }
 
 impl RayServe {
+    /// Records and reports what is due, without a decision.
+    pub fn report(&mut self, signals: &Signals) {
+        let mut roles = std::mem::take(&mut self.roles);
+        for of in signals.roles() {
+            let state = roles
+                .entry(of.role)
+                .or_insert_with(|| self.begin(signals, of));
+            if let Some(ongoing) = self.ongoing(signals, of) {
+                state.handle.look(&ongoing, self.periods());
+            }
+        }
+        self.roles = roles;
+    }
+
+    fn periods(&self) -> Periods {
+        Periods {
+            record: (self.look_back * 0.2).min(self.metrics_interval),
+            report: self.metrics_interval,
+            look_back: self.look_back,
+        }
+    }
+
+    /// The ongoing requests of each instance that runs; none for a metric that is not counted at an instant.
+    fn ongoing(&self, signals: &Signals, of: &RoleSnapshot) -> Option<Ongoing> {
+        self.metric.of_instance(&Load::ZERO)?;
+        let active = of.instances.iter();
+        let active = active.filter(|it| it.status == InstanceStatus::Active);
+        let value = |it: &InstanceSnapshot| Some((it.number, self.metric.of_instance(&it.load)?));
+        let waits = match signals.roles().count() {
+            1 => signals.snapshot().waiting,
+            _ => signals.snapshot().waiting_for(of),
+        };
+        Some(Ongoing {
+            time: signals.now().seconds(),
+            arrived: signals.snapshot().arrived,
+            queued: if self.metric.counts_queue() {
+                waits as f64
+            } else {
+                0.0
+            },
+            instances: active.filter_map(value).collect(),
+        })
+    }
+
     /// What is asked for, before the limits.
     fn answer(&self, now: SimTime, of: &RoleSnapshot, total: f64, state: &mut State) -> u32 {
         let target = state.target;

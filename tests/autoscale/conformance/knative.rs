@@ -154,3 +154,81 @@ fn chain() {
     }
     tally.finish();
 }
+
+/// What is recorded at a second, and the average asked for then. The number wanted is the average in hundred
+/// thousandths.
+#[test]
+fn windows() {
+    let mut tally = Tally::new("KnativeKpa, windows");
+    for folder in sources(SOURCE) {
+        let mut windows: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        for row in Table::read(&folder, "windows.csv").rows() {
+            windows
+                .entry(row.text("case").to_owned())
+                .or_default()
+                .push(row);
+        }
+        for steps in windows.into_values() {
+            let window = seconds(steps[0].real("window_s"));
+            let mut policy = tuned(KnativeKpa::default(), |it| {
+                it.metric = Metric::PendingTokens;
+                (it.target, it.utilization) = (0.01, 1.0);
+                (it.max_scale_up_rate, it.max_scale_down_rate) = (1e12, 1e12);
+                it.panic_threshold = 1e12;
+                it.stable_window = window;
+                it.averaging = match steps[0].text("kind") {
+                    "mean" => Averaging::Mean,
+                    _ => Averaging::Exponential,
+                };
+                (it.scale_to_zero, it.min, it.max) = (false, 0, u32::MAX);
+            });
+            assert!(policy.check().is_ok());
+            let mut signals = Signals::new(window, SimDuration::ZERO);
+            let mut last: Option<f64> = None;
+            let look = |signals: &mut Signals, time: f64, value: f64| {
+                let load = Load {
+                    pending_tokens: (value * 1000.0).round() as u64,
+                    ..Load::ZERO
+                };
+                signals.scrape(Snapshot {
+                    time: instant(time),
+                    roles: vec![role(Mixed, 1, load)],
+                    ..Snapshot::default()
+                });
+            };
+            for step in &steps {
+                let now = step.real("t_s");
+                let recorded = step.list("recorded", ';').into_iter();
+                let recorded: Vec<f64> = recorded.map(|it| it.parse().unwrap()).collect();
+                if !recorded.is_empty() {
+                    // A second without a record counts as nothing, but a window without any begins anew.
+                    let silent = last.map_or(0.0, |last| now - last - 1.0);
+                    let silent = if silent < window.seconds() {
+                        silent as u32
+                    } else {
+                        0
+                    };
+                    for back in (1..=silent).rev() {
+                        look(&mut signals, now - f64::from(back), 0.0);
+                    }
+                    look(&mut signals, now, recorded.iter().sum());
+                    last = Some(now);
+                }
+                if step.text("empty") == "true" {
+                    tally.by_choice("a mean over looks is always there");
+                    continue;
+                }
+                assert!(signals.look(instant(now)));
+                let ours = wanted(&decide(&mut policy, &signals), Mixed, 1);
+                let theirs = step.real("average") * 1e5;
+                let near = (f64::from(ours) - theirs).abs() <= 1.0;
+                if recorded.is_empty() && !near {
+                    tally.by_choice("the latest look is not older than a decision");
+                    continue;
+                }
+                tally.compare(step, if near { theirs } else { ours.into() }, theirs);
+            }
+        }
+    }
+    tally.finish();
+}

@@ -48,14 +48,15 @@ use crate::time::SimDuration;
 /// takes is gone since July 2026 (pull request 11624). Its estimator of a step is a package of its own; here it is
 /// the step model of the role's engine. Where both modes are on, its answer is the floor of the load mode: see
 /// [`DynamoLoad`](super::DynamoLoad). There a prompt's length is counted when its first token is out, here when
-/// it arrives. Of its predictors, `Last` is "constant", `Arima` its default and `Kalman` the filter of that name.
+/// it arrives. Of its predictors, `Arima` stands in for its default, `Last` is "constant" and `Kalman` the filter of
+/// that name.
 #[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamoSla {
     /// Seconds between decisions. Default 180, the source's throughput interval.
     #[schemars(range(min = 0.001))]
     pub interval: SimDuration,
-    /// The predictor. Default `Last`, the source's "constant".
+    /// The predictor. Default `Arima()`, the source's.
     pub predictor: Method,
     /// The objective of TTFT, in seconds. Default 0.5, the source's.
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -100,7 +101,7 @@ impl Default for DynamoSla {
     fn default() -> Self {
         Self {
             interval: SimDuration::saturating(180.0),
-            predictor: Method::Last,
+            predictor: Method::Arima { log: false },
             ttft: SimDuration::saturating(0.5),
             tbt: SimDuration::saturating(0.05),
             max_change: 8,
