@@ -203,7 +203,7 @@ fn windows() {
                 if !recorded.is_empty() {
                     // A second without a record counts as nothing, but a window without any begins anew.
                     let silent = last.map_or(0.0, |last| now - last - 1.0);
-                    let silent = if silent < window.seconds() {
+                    let silent = if silent + 1.0 < window.seconds() {
                         silent as u32
                     } else {
                         0
