@@ -20,7 +20,7 @@ use fleetsim::time::SimDuration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Component, Debug, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Concurrency {
     /// Requests for each instance. Default 8.

@@ -10,7 +10,7 @@
 //!   a [`Simulation`](simulation::Simulation) of it, tick it to its end, summarise.
 //! - **From a larger simulation**: [`fleet::install`] puts a fleet into a `bevy_ecs` world that the host
 //!   owns, beside the host's own entities. The host steps it, watches its components and messages, hands
-//!   requests to it and uses the scaling verbs. Start with [`prelude`], [`fleet`] and `examples/embed.rs`.
+//!   requests to it and uses the scaling verbs: see [the guide](#a-fleet-in-your-own-world).
 //!
 //! The second way, whole:
 //!
@@ -45,6 +45,24 @@
 //! assert!(chat.metrics.ttft_s.p50 < Some(0.2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # A fleet in your own world
+//!
+//! | to | use |
+//! |---|---|
+//! | put a fleet into a world, take it away | [`fleet::install`], [`fleet::uninstall`]; plugins behind the feature `bevy_app` |
+//! | step it | [`FleetWorldExt::run_until`](fleet::FleetWorldExt::run_until), [`tick`](fleet::FleetWorldExt::tick), [`TickLimits`](fleet::TickLimits) |
+//! | scale it | [`ScalingExt`](fleet::ScalingExt) on `World`, [`ScalingCommandsExt`](fleet::ScalingCommandsExt) on `Commands` |
+//! | hand over requests, take them back | [`Service::submit`](fleet::Service::submit), [`Service::cancel`](fleet::Service::cancel) |
+//! | learn what became of them | [`RequestEnded`](fleet::RequestEnded) messages, [`Endpoint::follow_ended`](serving::Endpoint::follow_ended) |
+//! | keep a policy back | [`Decider::at_most`](autoscale::Decider::at_most), [`Decider::veto`](autoscale::Decider::veto) |
+//! | ask what might be | [`fleet::fork`], [`Simulation::fork`](simulation::Simulation::fork) |
+//! | get the figures so far | [`summarise`] |
+//!
+//! A host may read everything, despawn servers and instances (a crash) and applications (which is none), and
+//! put systems of its own into any set of the [`fleet::Tick`] schedule. Numbers, statuses, relationships and
+//! engines are the lifecycle's: a change by hand is undone. `docs/EMBEDDING.md` has the whole list, what
+//! observers see when, and what a host owes to determinism.
 //!
 //! # Two planes and a tick
 //!
@@ -118,6 +136,8 @@ pub mod fleet;
 mod interrupt;
 pub mod measured;
 pub mod observe;
+#[cfg(feature = "bevy_app")]
+pub mod plugin;
 pub mod prelude;
 pub mod random;
 pub mod report;
@@ -134,9 +154,16 @@ pub mod workload;
 /// What scenarios can name: policies, engines, routers and step models, built in or of your own.
 pub use autoscale::PolicyRegistry as Registry;
 
+/// The figures of a fleet so far, in any world.
+pub use simulation::summarise;
+
 /// The ECS that the control plane is made of. A host that derives components of its own has it among its
 /// own dependencies, in this version.
 pub use bevy_ecs;
+
+/// The `App` that the plugins are for.
+#[cfg(feature = "bevy_app")]
+pub use bevy_app;
 
 /// The examples in the pages, compiled and run with the tests.
 #[cfg(doctest)]
@@ -146,4 +173,7 @@ mod pages {
 
     #[doc = include_str!("../docs/ARCHITECTURE.md")]
     struct Architecture;
+
+    #[doc = include_str!("../docs/EMBEDDING.md")]
+    struct Embedding;
 }

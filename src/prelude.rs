@@ -6,9 +6,9 @@
 
 pub use crate::fleet::{
     Agenda, Application, Clock, FleetWorldExt, HostedOn, Instance, InstanceRole, InstanceStatus,
-    OfApplication, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingAction, ScalingCommandsExt,
-    ScalingError, ScalingEvent, ScalingExt, ScalingLog, Server, ServerStatus, Service, Target,
-    Tick, TickSet, Ticket, VerbOutcome,
+    OfApplication, RequestEnded, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingAction,
+    ScalingCommandsExt, ScalingError, ScalingEvent, ScalingExt, ScalingLog, Server, ServerStatus,
+    Service, Target, Tick, TickLimits, TickSet, Ticket, VerbOutcome,
 };
 pub use crate::scenario::CheckedScenario;
 pub use crate::serving::{Outcome, RequestRecord, Role};

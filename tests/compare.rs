@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Panics at its second decision.
-#[derive(Component, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Broken {
     #[serde(skip)]

@@ -220,7 +220,13 @@ struct Outcomes {
 fn run(text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
     let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(format!("{error}\n{text}"));
     let checked = CheckedScenario::from_ron(text, ".".as_ref()).map_err(|e| fail(&e))?;
-    let mut simulation = Simulation::new(&checked).map_err(|e| fail(&e))?;
+    let simulation = Simulation::new(&checked).map_err(|e| fail(&e))?;
+    finish(simulation, text, checks)
+}
+
+/// Runs it to its end.
+fn finish(mut simulation: Simulation, text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
+    let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(format!("{error}\n{text}"));
     let (mut rows, mut scaling) = (Rows::default(), Vec::<ScalingEvent>::new());
     let mut decisions = Vec::new();
     loop {
@@ -284,6 +290,44 @@ proptest! {
         let max_tick = format!("max_tick: {:?}, seed", f64::from(longest) / 10.0);
         let stepped = run(&text.replacen("seed", &max_tick, 1), false)?;
         prop_assert_eq!(&stepped.everything, &outcomes.everything, "with {}\n{}", max_tick, text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_fork_ends_as_the_run_that_it_was_made_of(text in scenario(), share in 0.0..1.0_f64, again in 1usize..9) {
+        let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(format!("{error}\n{text}"));
+        let undisturbed = run(&text, false)?;
+        let checked = CheckedScenario::from_ron(&text, ".".as_ref()).map_err(|e| fail(&e))?;
+        let mut ticks = 0;
+        let mut simulation = Simulation::new(&checked).map_err(|e| fail(&e))?;
+        while simulation.tick().map_err(|e| fail(&e))? {
+            ticks += 1;
+        }
+        let mut simulation = Simulation::new(&checked).map_err(|e| fail(&e))?;
+        for _ in 0..(f64::from(ticks) * share) as u32 {
+            simulation.tick().map_err(|e| fail(&e))?;
+        }
+        let mut fork = simulation.fork();
+        // A fork of a fork is one, too, and what happens to one does not touch the others.
+        for _ in 0..again {
+            fork.tick().map_err(|e| fail(&e))?;
+        }
+        let mut other = fork.fork();
+        let first = other.world().resource::<Roster>().instances().next();
+        if let Some(instance) = first {
+            other.world_mut().despawn(instance);
+        }
+        for _ in 0..200 {
+            other.tick().map_err(|e| fail(&e))?;
+            check_invariants(other.world_mut()).map_err(|e| fail(&e))?;
+        }
+        for simulation in [fork, simulation] {
+            let ended = finish(simulation, &text, false)?;
+            prop_assert_eq!(&ended.everything, &undisturbed.everything, "{}", text);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
-use super::decide::Deciding;
+use super::decide::{Bound, Deciding};
 use super::placement::{best_sku, places, room, sku_of, victims};
 use super::{Decider, Decision, DecisionLog, Desire, DesiredInstances};
 use crate::fleet::{
@@ -71,6 +71,7 @@ pub(super) fn act(world: &mut World) {
             continue;
         };
         let decided = decider.decided.take();
+        let bounds = decider.take_bounds();
         let policy = decider.policy;
         decider.pass(now);
         let next = decider.next();
@@ -85,6 +86,7 @@ pub(super) fn act(world: &mut World) {
                 desire,
                 skus: decided.skus(role),
                 reason,
+                bound: bounds.get(&role),
             };
             carry_out(world, application, policy, &wish);
         }
@@ -94,6 +96,7 @@ pub(super) fn act(world: &mut World) {
                 desire: Desire::Keep,
                 skus: None,
                 reason: "nothing was said of it",
+                bound: None,
             };
             carry_out(world, application, policy, &wish);
         }
@@ -124,6 +127,8 @@ struct Wish<'a> {
     /// How many are wanted on each of these SKUs; none where the actuator chooses.
     skus: Option<&'a [(usize, u32)]>,
     reason: &'a str,
+    /// What a host lets come of it.
+    bound: Option<&'a Bound>,
 }
 
 fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish: &Wish<'_>) {
@@ -155,9 +160,22 @@ fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish:
     let below = current < least;
     let raised = below && desired < least;
     let desired = if below { desired.max(least) } else { desired };
+    let (allowed, why) = wish
+        .bound
+        .map_or((desired, None), |it| it.apply(current, desired));
+    // What is missing from the minimum is restored whatever a host says.
+    let allowed = if below {
+        allowed.max(least.min(desired))
+    } else {
+        allowed
+    };
+    let kept_back = desired.abs_diff(allowed);
     let steps = match on_skus.filter(|_| !raised) {
-        None => vec![(None, actuator.plan(role, current, desired, now))],
-        Some(changes) => actuator.plan_on_skus(role, current, &changes, now),
+        None => vec![(None, actuator.plan(role, current, allowed, now))],
+        Some(changes) => {
+            let changes = within(changes, current, allowed);
+            actuator.plan_on_skus(role, current, &changes, now)
+        }
     };
     let mut row = Decision {
         time: now,
@@ -171,11 +189,14 @@ fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish:
         started: 0,
         cancelled: 0,
         drained: 0,
-        refused: steps.iter().map(|(_, plan)| plan.refused).sum(),
+        refused: steps.iter().map(|(_, plan)| plan.refused).sum::<u32>() + kept_back,
         reason: wish.reason.to_owned(),
     };
     if raised {
         row.reason = format!("{}; fewer than the minimum of {least}", row.reason);
+    }
+    if let Some(why) = why.filter(|_| kept_back > 0) {
+        row.reason = format!("{}; {why}", row.reason);
     }
     if let Some(because) = steps.iter().find_map(|(_, plan)| plan.because) {
         row.reason = format!("{}; {because}", row.reason);
@@ -206,6 +227,23 @@ fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish:
 struct Change {
     sku: usize,
     by: i32,
+}
+
+/// Changes on SKUs that come to no more than is allowed: of additions the last are left out, of removals, too.
+fn within(mut changes: Vec<Change>, current: u32, allowed: u32) -> Vec<Change> {
+    let sum: i64 = changes.iter().map(|it| i64::from(it.by)).sum();
+    let mut over = sum - (i64::from(allowed) - i64::from(current));
+    for change in changes.iter_mut().rev() {
+        let by = i64::from(change.by);
+        let cut = if over > 0 {
+            over.min(by.max(0))
+        } else {
+            over.max(by.min(0))
+        };
+        change.by = i32::try_from(by - cut).unwrap_or(change.by);
+        over -= cut;
+    }
+    changes
 }
 
 /// What is to change on each of these SKUs for its number to be that wanted.

@@ -13,12 +13,30 @@ use crate::time::SimDuration;
 pub use arima::Arima;
 
 /// Learns from a series of equally spaced values, and says what comes next.
-pub trait Forecaster: Debug + Send + Sync {
+pub trait Forecaster: CloneForecaster + Debug + Send + Sync {
     /// The next value of the series.
     fn observe(&mut self, value: f64);
 
     /// The value `steps` after the last one (1 is the next); none before anything was observed.
     fn forecast(&self, steps: usize) -> Option<f64>;
+}
+
+/// Forecasters can be copied, so that a run can be forked. Every forecaster that is `Clone` has it.
+pub trait CloneForecaster {
+    /// A copy.
+    fn clone_boxed(&self) -> Box<dyn Forecaster>;
+}
+
+impl<F: Forecaster + Clone + 'static> CloneForecaster for F {
+    fn clone_boxed(&self) -> Box<dyn Forecaster> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Forecaster> {
+    fn clone(&self) -> Self {
+        (**self).clone_boxed()
+    }
 }
 
 /// The forecasters that come with fleetsim.

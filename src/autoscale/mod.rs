@@ -38,6 +38,7 @@ pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, EngineMod
 pub use decide::Decider;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Measure, Policy};
+pub(crate) use registry::HOST;
 pub use registry::{Actuated, Decided, PolicyKind, PolicyRegistry, Sensed};
 pub use signals::{Latency, Signals};
 pub use snapshot::{

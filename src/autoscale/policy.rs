@@ -23,7 +23,7 @@ use crate::warning::Warning;
 /// The built-in policies use this trait and nothing else. Register one of your own with a
 /// [`PolicyRegistry`](super::PolicyRegistry).
 pub trait Policy:
-    Component<Mutability = Mutable> + DeserializeOwned + JsonSchema + Default
+    Component<Mutability = Mutable> + Clone + DeserializeOwned + JsonSchema + Default
 {
     /// Its name in a scenario.
     const NAME: &'static str;

@@ -11,7 +11,10 @@ use super::policies::{self, Metric};
 use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
 use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator, limiter};
 use crate::document::suggest;
-use crate::fleet::{Agenda, Clock, Prepared, Roster, ScriptedActions, Tick, TickSet};
+use crate::fleet::{
+    Agenda, Clock, FleetSystems, Parts, Prepared, Roster, ScalingExt, ScriptedActions, ServeSet,
+    Tick, TickSet,
+};
 use crate::scenario::{self, CheckedScenario, Diagnostics, KvMemory, Problem};
 use crate::serving::ServingRegistry;
 use crate::serving::registry::{EngineKind, RouterKind, StepModelKind};
@@ -32,6 +35,9 @@ pub struct PolicyRegistry {
     serving: ServingRegistry,
 }
 
+/// The name of no policy: a host scales the application.
+pub(crate) const HOST: &str = "Host";
+
 /// Within [`TickSet::Sense`]: signals are read.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sensed;
@@ -40,12 +46,16 @@ pub struct Sensed;
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Decided;
 
+/// Within [`Decided`]: each policy says what it wants, before what is scarce is shared out.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Wishes;
+
 /// Within [`TickSet::Act`]: what policies want is carried out, after scripted actions.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Actuated;
 
 /// The systems that the schedule has.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 struct AddedSystems {
     /// Those of all policies.
     shared: bool,
@@ -62,6 +72,7 @@ pub struct PolicyKind {
     read: fn(&CheckedScenario, usize) -> Result<Vec<Warning>, Diagnostics>,
     install: fn(&mut World, Entity, &CheckedScenario, usize) -> Result<(), Diagnostics>,
     type_id: fn() -> TypeId,
+    enter: fn(&mut Parts),
     add_system: fn(&mut World),
 }
 
@@ -110,14 +121,10 @@ impl PolicyRegistry {
             },
             install: install::<P>,
             type_id: TypeId::of::<P>,
-            add_system: |world| {
-                let mut schedules = world.get_resource_or_init::<Schedules>();
-                // Each has applications of its own, so that their order does not matter.
-                let decide = decide::<P>.in_set(Decided).ambiguous_with(Decided);
-                schedules.add_systems(Tick, decide.in_set(TickSet::Decide));
-                let follow = follow::<P>.in_set(Prepared).ambiguous_with(Prepared);
-                schedules.add_systems(Tick, follow);
+            enter: |parts| {
+                parts.component::<P>().systems::<P>(add_system::<P>);
             },
+            add_system: add_system::<P>,
         });
         self
     }
@@ -222,26 +229,66 @@ impl PolicyRegistry {
         if used.is_empty() {
             return Ok(());
         }
-        let mut added = world.get_resource_or_init::<AddedSystems>();
-        let first = !std::mem::replace(&mut added.shared, true);
-        used.retain(|policy| added.policies.insert((policy.type_id)()));
-        if first {
-            world.init_resource::<DecisionLog>();
-            let mut schedules = world.get_resource_or_init::<Schedules>();
-            let sense = (listen, scrape).chain().in_set(Sensed);
-            schedules.add_systems(Tick, sense.in_set(TickSet::Sense));
-            let limit = limiter::limit.after(Decided).in_set(TickSet::Decide);
-            schedules.add_systems(Tick, limit);
-            let act = actuator::act.in_set(Actuated).in_set(TickSet::Act);
-            let act = act.after(ScriptedActions);
-            schedules.add_systems(Tick, act);
-            schedules.add_systems(Tick, DecisionLog::forget.in_set(TickSet::Serve));
-        }
-        used.iter().for_each(|policy| (policy.add_system)(world));
+        add_parts(world, &mut used);
         Ok(())
     }
 
-    /// The policy that an application's term names; none where it has no term.
+    /// Gives one application of a world with a fleet another policy, a term such as `HeteroScale(max: 50)`, or
+    /// `None`. `checked` is what the application was made from: its signals, its actuator and its objective
+    /// hold on. The policy begins without memory, and decides first at the next multiple of its interval.
+    ///
+    /// ```
+    /// # use bevy_ecs::prelude::*;
+    /// # use fleetsim::autoscale::PolicyRegistry;
+    /// # use fleetsim::fleet;
+    /// # use fleetsim::prelude::*;
+    /// # let scenario = CheckedScenario::from_ron(r#"(
+    /// #     name: "one server", fleet: [(sku: "dgx-h100", count: 1, limit: 4)],
+    /// #     applications: [(
+    /// #         name: "chat", model: "llama2-70b", instances: [(role: Mixed, start: AllServers)],
+    /// #         workload: Host,
+    /// #     )],
+    /// # )"#, ".".as_ref())?;
+    /// # let mut world = World::new();
+    /// # fleet::install(&mut world, &scenario)?;
+    /// let registry = PolicyRegistry::built_in();
+    /// registry.set_policy(&mut world, &scenario, "chat", "HpaGpu(max: 3)")?;
+    /// assert!(registry.set_policy(&mut world, &scenario, "chat", "HpaGpu(most: 3)").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the scenario or the fleet has no application of this name, the policy is not known, or its
+    /// parameters are wrong. Nothing is changed then.
+    pub fn set_policy(
+        &self,
+        world: &mut World,
+        checked: &CheckedScenario,
+        application: &str,
+        term: &str,
+    ) -> Result<(), Diagnostics> {
+        let missing = |error: &dyn std::fmt::Display| {
+            Diagnostics::from(Problem::new("applications", error.to_string()))
+        };
+        let entity = world.application(application).map_err(|it| missing(&it))?;
+        let applications = &checked.scenario().applications;
+        let index = applications.iter().position(|it| it.name == application);
+        let unknown = format!("the scenario has no application \"{application}\"");
+        let index = index.ok_or_else(|| missing(&unknown))?;
+        let checked = checked.with_policy(&[index], term)?;
+        let policy = self.find(&checked, index)?.copied();
+        if let Some(policy) = policy {
+            (policy.read)(&checked, index)?;
+        }
+        uninstall(world, entity);
+        if let Some(policy) = policy {
+            (policy.install)(world, entity, &checked, index)?;
+            add_parts(world, &mut vec![policy]);
+        }
+        Ok(())
+    }
+
+    /// The policy that an application's term names; none where it has no term, or a host scales it.
     fn find(
         &self,
         checked: &CheckedScenario,
@@ -252,6 +299,9 @@ impl PolicyRegistry {
             return Ok(None);
         };
         let name = raw.name();
+        if name == HOST {
+            return Ok(None);
+        }
         let known = self.policies.iter().find(|policy| policy.name == name);
         known.map(Some).ok_or_else(|| {
             let path = format!("applications[{application}].autoscaler");
@@ -261,6 +311,56 @@ impl PolicyRegistry {
             Problem { help, ..problem }.into()
         })
     }
+}
+
+/// Enters what policies need in a world, each once.
+fn add_parts(world: &mut World, used: &mut Vec<PolicyKind>) {
+    world.init_resource::<DecisionLog>();
+    let mut added = world.get_resource_or_init::<AddedSystems>();
+    let first = !std::mem::replace(&mut added.shared, true);
+    used.retain(|policy| added.policies.insert((policy.type_id)()));
+    let mut parts = world.get_resource_or_init::<Parts>();
+    if first {
+        parts
+            .component::<Signals>()
+            .component::<Scraper>()
+            .component::<Decider>()
+            .component::<Actuator>()
+            .resource::<DecisionLog>()
+            .resource::<AddedSystems>()
+            .systems::<DecisionLog>(add_systems);
+    }
+    used.iter().for_each(|policy| (policy.enter)(&mut parts));
+    if first {
+        add_systems(world);
+    }
+    used.iter().for_each(|policy| (policy.add_system)(world));
+}
+
+/// Adds the systems that all policies share.
+fn add_systems(world: &mut World) {
+    let mut schedules = world.get_resource_or_init::<Schedules>();
+    schedules.configure_sets(
+        Tick,
+        (Decided.in_set(TickSet::Decide), Wishes.in_set(Decided)),
+    );
+    let act = actuator::act.in_set(Actuated).in_set(TickSet::Act);
+    let systems = (
+        DecisionLog::forget.in_set(TickSet::Serve),
+        listen.in_set(ServeSet::Signals),
+        scrape.in_set(Sensed).in_set(TickSet::Sense),
+        limiter::limit.after(Wishes).in_set(Decided),
+        act.after(ScriptedActions),
+    );
+    schedules.add_systems(Tick, systems.in_set(FleetSystems));
+}
+
+/// Adds the system of a policy. Each has applications of its own, so that their order does not matter.
+fn add_system<P: Policy>(world: &mut World) {
+    let mut schedules = world.get_resource_or_init::<Schedules>();
+    let decide = decide::<P>.in_set(Wishes).ambiguous_with(Wishes);
+    let follow = follow::<P>.in_set(Prepared).ambiguous_with(Prepared);
+    schedules.add_systems(Tick, (decide, follow).in_set(FleetSystems));
 }
 
 /// Reads and checks an application's policy.

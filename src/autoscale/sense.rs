@@ -20,7 +20,7 @@ const FULL_PROMPT: u64 = 2048;
 pub(super) struct Scraping;
 
 /// When an application is looked at.
-#[derive(Component, Debug)]
+#[derive(Component, Clone, Debug)]
 pub(super) struct Scraper {
     interval: SimDuration,
     /// Whether it looks for each decision.
@@ -83,7 +83,7 @@ impl Scraper {
     }
 }
 
-/// Notes the requests that ended in this tick, before a recorder drains them.
+/// Notes the requests that ended in this tick, before anybody takes them.
 pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &mut Scraper)>) {
     for (service, mut signals, mut scraper) in &mut applications {
         let counts = service.0.counts();

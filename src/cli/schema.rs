@@ -2,7 +2,7 @@ use clap::Args;
 use serde_json::{Map, Value as Json, json};
 
 use super::shell::{Failure, print};
-use crate::autoscale::PolicyRegistry;
+use crate::autoscale::{HOST, PolicyRegistry};
 use crate::scenario::{json_schema, own_definitions};
 
 /// Print the JSON Schema of a scenario, for editors
@@ -30,6 +30,9 @@ impl Schema {
 fn with_policies(mut scenario: Json, registry: &PolicyRegistry) -> Json {
     let mut definitions = Map::new();
     let mut terms = vec![json!({ "const": "None", "description": "Leaves the fleet as it is." })];
+    terms.push(
+        json!({ "const": HOST, "description": "The program that embeds the fleet scales it." }),
+    );
     for policy in registry.policies() {
         let name = policy.name();
         let schema = own_definitions(policy.schema(), name, &mut definitions);

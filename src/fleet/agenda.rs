@@ -7,6 +7,7 @@ use bevy_ecs::resource::Resource;
 use crate::time::SimTime;
 
 use super::TickSet;
+use super::parts::Twins;
 use super::timers::Timers;
 
 /// Everything that the control plane has due, by time. The next tick ends at its first entry, so a
@@ -31,7 +32,7 @@ use super::timers::Timers;
 /// assert_eq!(agenda.awake_for::<Billing>().count(), 0);
 /// # Ok::<(), fleetsim::time::InvalidTime>(())
 /// ```
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 pub struct Agenda {
     pub(super) faults: Queue<usize>,
     pub(super) lifecycle: Timers,
@@ -93,6 +94,17 @@ impl Agenda {
         self.lifecycle.next_due() <= now
     }
 
+    /// Becomes that of a fork: the wakes of entities that have no twin are left out.
+    pub(super) fn follow(&mut self, twins: &Twins) {
+        self.lifecycle.follow(twins);
+        self.keyed.follow(twins);
+        self.wakes
+            .keep(|(set, entity)| Some((set, twins.of(entity)?)));
+        for awake in &mut self.awake {
+            *awake = awake.iter().filter_map(|&it| twins.of(it)).collect();
+        }
+    }
+
     /// Begins the tick that ends at `now`.
     pub(super) fn begin(&mut self, now: SimTime) {
         for awake in &mut self.awake {
@@ -111,13 +123,13 @@ impl Agenda {
 }
 
 /// Things by time, and by order of insertion at equal times.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
     pushed: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry<T> {
     at: SimTime,
     sequence: u64,
@@ -148,6 +160,16 @@ impl<T> Queue<T> {
         self.heap
             .peek()
             .map_or(SimTime::MAX, |Reverse(first)| first.at)
+    }
+
+    /// Replaces each item by what is made of it, and drops those of which nothing is.
+    fn keep(&mut self, replace: impl Fn(T) -> Option<T>) {
+        let entries = std::mem::take(&mut self.heap).into_iter();
+        let kept = entries.filter_map(|Reverse(entry)| {
+            let item = replace(entry.item)?;
+            Some(Reverse(Entry { item, ..entry }))
+        });
+        self.heap = kept.collect();
     }
 
     fn is_empty(&self) -> bool {

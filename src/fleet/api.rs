@@ -12,7 +12,7 @@ use super::log::refuse;
 use super::request::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingRequest};
 use super::{
     Clock, InstanceFilter, InstanceStatus, Ledger, OutcomeLog, Roster, ScalingAction, ScalingError,
-    ScalingEvent, StatusSummary, Target, Ticket, drain, instances, queries, servers, status,
+    ScalingEvent, StatusSummary, Target, Ticket, drain, instances, power, queries, servers, status,
 };
 
 /// The scaling verbs and questions, on a world with a fleet.
@@ -104,6 +104,13 @@ pub trait ScalingExt {
     /// The servers that a [`scale_down_full`](Self::scale_down_full) under way takes along if its
     /// instance leaves them empty, by number.
     fn pending_server_removals(&mut self) -> Vec<Entity>;
+
+    /// The power that a server draws now, in watts, as [`ServerUsage::energy_kwh`] adds it up: that of the
+    /// server and of its idle processors, and what the batches of its instances take beyond. None for what
+    /// is no server, and without power figures in the catalog.
+    ///
+    /// [`ServerUsage::energy_kwh`]: crate::observe::ServerUsage::energy_kwh
+    fn server_power_w(&self, server: Entity) -> Option<f64>;
 
     /// How many instances and servers there are, in which status.
     fn status_summary(&self) -> StatusSummary;
@@ -222,6 +229,10 @@ impl ScalingExt for World {
 
     fn pending_server_removals(&mut self) -> Vec<Entity> {
         drain::pending_server_removals(self)
+    }
+
+    fn server_power_w(&self, server: Entity) -> Option<f64> {
+        power::server_power_w(self, server)
     }
 
     fn status_summary(&self) -> StatusSummary {

@@ -46,7 +46,7 @@ impl Application {
 ///
 /// Its records of requests that ended are kept until they are taken, or as
 /// [`Retention`](super::Retention) says. Removing or replacing it takes the application's instances away.
-#[derive(Component, Debug)]
+#[derive(Component, Clone, Debug)]
 #[component(on_discard = removal::service_removed)]
 pub struct Service(pub Endpoint);
 
@@ -72,6 +72,14 @@ impl ScalingRules {
         }
     }
 
+    /// Follows other rules from now on.
+    pub(super) fn change(&mut self, rules: &scenario::Scaling) {
+        self.spin_up = rules.spin_up;
+        self.scale_up_delay = rules.scale_up_delay;
+        self.drain = rules.drain;
+        self.drain_timeout = rules.drain_timeout;
+    }
+
     /// Draws how long the next instance takes to spin up.
     pub(super) fn draw_spin_up(&mut self) -> SimDuration {
         self.spin_up.draw(&mut self.spin_up_stream)
@@ -87,6 +95,25 @@ impl ScalingRules {
 )]
 pub struct Templates {
     templates: Vec<InstanceTemplate>,
+    /// What they were made from, for SKUs that come later.
+    of: Arc<Recipe>,
+}
+
+#[derive(Debug)]
+struct Recipe {
+    application: scenario::Application,
+    weights_bytes: u64,
+    named: NamedKinds,
+}
+
+impl Recipe {
+    /// What a template comes to on a SKU.
+    fn fit(&self, position: usize, kind: &Kind, catalog: &Catalog) -> Result<Fit, ScalingError> {
+        let template = &self.application.instances[position];
+        let limits = limits(template.engine, self.named.engine(position));
+        let fit = Fit::new(&self.application, template, catalog, kind, &self.named);
+        fit.and_then(|it| it.beside(self.weights_bytes, limits, kind))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -116,27 +143,35 @@ impl Templates {
         kinds: &[Kind],
         named: &NamedKinds,
     ) -> Self {
-        let template = |(position, template): (usize, &Template)| {
-            let engine = named.engine(position).cloned();
-            let limits = limits(template.engine, engine.as_ref());
-            let fit = |kind| Fit::new(application, template, catalog, kind, named);
-            let fit = |kind| fit(kind).and_then(|it| it.beside(weights_bytes, limits, kind));
-            InstanceTemplate {
-                role: template.role,
-                engine: template.engine,
-                named: engine,
-                processors: template.processors(),
-                fits: kinds.iter().map(fit).collect(),
-            }
+        let of = Recipe {
+            application: application.clone(),
+            weights_bytes,
+            named: named.clone(),
         };
+        let template = |(position, template): (usize, &Template)| InstanceTemplate {
+            role: template.role,
+            engine: template.engine,
+            named: named.engine(position).cloned(),
+            processors: template.processors(),
+            fits: {
+                let fit = |kind| of.fit(position, kind, catalog);
+                kinds.iter().map(fit).collect()
+            },
+        };
+        let templates = application.instances.iter().enumerate();
         Self {
-            templates: application
-                .instances
-                .iter()
-                .enumerate()
-                .map(template)
-                .collect(),
+            templates: templates.map(template).collect(),
+            of: Arc::new(of),
         }
+    }
+
+    /// The same with one more SKU of the fleet.
+    pub(super) fn with_kind(&self, kind: &Kind, catalog: &Catalog) -> Self {
+        let mut templates = self.clone();
+        for (position, template) in templates.templates.iter_mut().enumerate() {
+            template.fits.push(self.of.fit(position, kind, catalog));
+        }
+        templates
     }
 
     /// The position of the first template of a role.

@@ -42,6 +42,9 @@ pub struct TickLimits {
     pub max_tick: Option<SimDuration>,
     /// Where a tick ends early. Default [`Rest::Never`].
     pub rest: Rest,
+    /// Whether a tick ends where a request does, completed or turned away: for hosts that answer it at that
+    /// instant, such as with the next request of a closed loop. Default false.
+    pub stop_at_ends: bool,
     /// So many ticks in a row may do work without moving the clock before stepping is refused.
     /// Default 1,000,000: far above what any instant can need, reached within a second or two.
     pub max_standing: u32,
@@ -65,6 +68,7 @@ impl Default for TickLimits {
             horizon: SimTime::MAX,
             max_tick: None,
             rest: Rest::Never,
+            stop_at_ends: false,
             max_standing: 1_000_000,
         }
     }

@@ -201,7 +201,8 @@ impl Instance {
 }
 
 /// Where an instance is in its life. `ScalingUp → Active → Draining → ScalingDown`; a start-up that
-/// is given up goes straight to the end, a crash ends it anywhere, `pre_start` enters at `Active`.
+/// is given up goes straight to the end, and so does an instance whose application is removed; a crash ends it
+/// anywhere, `pre_start` enters at `Active`.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[component(
     immutable,
@@ -236,7 +237,7 @@ impl InstanceStatus {
         matches!(
             (self, next),
             (Self::ScalingUp, Self::Active | Self::ScalingDown)
-                | (Self::Active, Self::Draining)
+                | (Self::Active, Self::Draining | Self::ScalingDown)
                 | (Self::Draining, Self::ScalingDown)
         )
     }

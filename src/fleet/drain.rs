@@ -12,16 +12,17 @@ use crate::scenario::Drain;
 use crate::serving::EngineId;
 use crate::time::SimTime;
 
+use super::parts::Twins;
 use super::removal::detach;
 use super::status::{log_instance, set_status};
 use super::{
-    Clock, DrainTimer, EngineHandle, HostedOn, Instance, InstanceStatus, MadeWithServer,
+    Clock, DrainTimer, EngineHandle, HostedOn, Instance, InstanceStatus, Instances, MadeWithServer,
     OfApplication, ScalingAction, ScalingError, ScalingRules, Service, TakesServerAlong,
 };
 
 /// The instances of an application that retire at the very instant at which they are idle. While
 /// there are any, no tick goes beyond the application's next event.
-#[derive(Component, Debug, Default)]
+#[derive(Component, Clone, Debug, Default)]
 pub(super) struct IdleDrains {
     /// By engine, which the endpoint watches: the instance, and the number of its drain.
     watched: BTreeMap<EngineId, (u64, Entity)>,
@@ -29,6 +30,13 @@ pub(super) struct IdleDrains {
 }
 
 impl IdleDrains {
+    /// Becomes those of a fork.
+    pub(super) fn follow(&mut self, twins: &Twins) {
+        for (_, instance) in self.watched.values_mut() {
+            twins.follow(instance);
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.watched.is_empty()
     }
@@ -136,6 +144,23 @@ fn wait(
         }
     }
     world.entity_mut(instance).insert(timer);
+}
+
+/// Has the draining instances of an application wait as its rules say now.
+pub(super) fn wait_anew(world: &mut World, application: Entity) {
+    if let Some(mut drains) = world.get_mut::<IdleDrains>(application) {
+        drains.watched.clear();
+    }
+    let instances = world.get::<Instances>(application);
+    let instances: Vec<Entity> = instances.into_iter().flat_map(Instances::iter).collect();
+    for instance in instances {
+        if let (Some(&timer), Some(&EngineHandle(engine))) = (
+            world.get::<DrainTimer>(instance),
+            world.get::<EngineHandle>(instance),
+        ) {
+            wait(world, instance, application, engine, timer);
+        }
+    }
 }
 
 impl DrainTimer {

@@ -33,6 +33,14 @@ struct Place {
 }
 
 impl FreeProcessors {
+    /// That of these servers, at which nobody has looked yet.
+    pub(super) fn of(servers: impl IntoIterator<Item = Entity>) -> Self {
+        Self {
+            changed: servers.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
     /// The first servers of a SKU with that many processors free at least, by number, and how many each has:
     /// at most `count`. Those that are there or those that are provisioned still.
     pub(crate) fn find(

@@ -25,6 +25,14 @@ pub(super) struct Guard {
     replaced: Option<(TypeId, Entity)>,
     /// Its value, of a relationship.
     old: Option<Box<dyn Any + Send + Sync>>,
+    observers: Vec<Entity>,
+}
+
+impl Guard {
+    /// The observers that tell it of changes.
+    pub(super) fn observers(self) -> Vec<Entity> {
+        self.observers
+    }
 }
 
 /// Changes components as the lifecycle.
@@ -144,10 +152,13 @@ fn linked<C: Kept + PartialEq>(
 
 /// Adds the observers of the relationships.
 pub(super) fn add_observers(world: &mut World) {
-    world.add_observer(linked::<OnServer>);
-    world.add_observer(linked::<UsedBy>);
-    world.add_observer(linked::<HostedOn>);
-    world.add_observer(linked::<OfApplication>);
+    let observers = vec![
+        world.add_observer(linked::<OnServer>).id(),
+        world.add_observer(linked::<UsedBy>).id(),
+        world.add_observer(linked::<HostedOn>).id(),
+        world.add_observer(linked::<OfApplication>).id(),
+    ];
+    world.resource_mut::<Guard>().observers = observers;
 }
 
 fn undo<C>(world: &mut World, change: impl FnOnce(&mut World)) {

@@ -240,19 +240,6 @@ fn find_template(
     Ok((template, templates.get(template).processors))
 }
 
-/// Whether the server of a plan can carry its template.
-pub(super) fn check(world: &World, plan: &Plan) -> Result<(), ScalingError> {
-    let sku = world
-        .get::<ServerSku>(plan.server)
-        .ok_or(ScalingError::NotAServer(plan.server))?;
-    world
-        .get::<Templates>(plan.application)
-        .ok_or(ScalingError::NotAnApplication(plan.application))?
-        .get(plan.template)
-        .on(sku.position())?;
-    Ok(())
-}
-
 /// A server's processors, in order.
 pub(super) fn processors_of(world: &World, server: Entity) -> Vec<Entity> {
     world

@@ -13,7 +13,7 @@ use super::{InstanceStatus, ServerStatus};
 ///
 /// A life is a line, so an account is the instants at which its statuses were entered, and every
 /// second of it is counted once.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 pub struct Ledger {
     instances: Vec<InstanceAccount>,
     servers: Vec<ServerAccount>,
@@ -29,6 +29,11 @@ impl Ledger {
             skus: vec![ServerCounts::default(); skus],
             ..Self::default()
         }
+    }
+
+    /// The fleet has one more SKU.
+    pub(super) fn add_sku(&mut self) {
+        self.skus.push(ServerCounts::default());
     }
 
     /// The account of each instance that ever was, by number.

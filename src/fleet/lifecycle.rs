@@ -7,7 +7,8 @@ use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
 use super::start_up::{self, WaitingRequests};
 use super::{
-    Agenda, Clock, DrainTimer, Ledger, Provisioning, Roster, Service, StartUp, TickSet, servers,
+    Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Roster, Service, StartUp,
+    TickSet, servers,
 };
 
 /// The steps of [`TickSet::Lifecycle`], in order. Each costs what is due in it.
@@ -48,7 +49,7 @@ pub(super) fn add_systems(schedule: &mut Schedule) {
         WaitingRequestsAreScheduled,
     );
     schedule.configure_sets(steps.chain().in_set(TickSet::Lifecycle));
-    schedule.add_systems((
+    let systems = (
         retire_idle_instances.in_set(IdleInstancesRetire),
         make_servers_ready.in_set(ServersBecomeReady),
         join_instances.in_set(InstancesJoin),
@@ -56,7 +57,8 @@ pub(super) fn add_systems(schedule: &mut Schedule) {
         check_drains.in_set(DrainsAreChecked),
         end_drains.in_set(DrainsRunOut),
         schedule_waiting_requests.in_set(WaitingRequestsAreScheduled),
-    ));
+    );
+    schedule.add_systems(systems.in_set(FleetSystems));
 }
 
 fn retire_idle_instances(

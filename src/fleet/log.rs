@@ -146,6 +146,8 @@ impl Refusals {
 #[derive(Resource, Clone, Debug, Default)]
 pub struct ScalingLog {
     events: Vec<ScalingEvent>,
+    /// Of each action since the start.
+    counts: [u64; ScalingAction::ALL.len()],
 }
 
 impl ScalingLog {
@@ -159,6 +161,17 @@ impl ScalingLog {
     pub fn drain(&mut self) -> std::vec::Drain<'_, ScalingEvent> {
         self.events.drain(..)
     }
+
+    /// How often this happened since the start, drained or not.
+    #[must_use]
+    pub const fn count(&self, action: ScalingAction) -> u64 {
+        self.counts[action as usize]
+    }
+
+    fn push(&mut self, event: ScalingEvent) {
+        self.counts[event.action as usize] += 1;
+        self.events.push(event);
+    }
 }
 
 /// Writes one line everywhere that lines go.
@@ -170,7 +183,7 @@ pub(super) fn record(world: &mut DeferredWorld<'_>, event: ScalingEvent) {
         status,
     } = event;
     tracing::info!(target: "fleetsim::scaling", %time, action = action.name(), %target, status);
-    world.resource_mut::<ScalingLog>().events.push(event);
+    world.resource_mut::<ScalingLog>().push(event);
     world.resource_mut::<Messages<ScalingEvent>>().write(event);
 }
 

@@ -22,7 +22,11 @@
 //!   read what was removed, such as after each tick. `bevy_ecs` remembers each removed component until
 //!   then. The fleet does not do it, or the host's systems would miss removals.
 //! - It takes the records of requests that ended (`Service.0.take_ended()`) and drains the
-//!   [`ScalingLog`], or sets [`Retention::OneTick`].
+//!   [`ScalingLog`], or sets [`Retention::OneTick`]. Readers with a place of their own
+//!   [follow](crate::serving::Endpoint::follow_ended) beside the one who takes.
+//!
+//! [`fork`] copies a fleet into a world of its own, [`uninstall`] takes it away. `docs/EMBEDDING.md` says
+//! what a host may touch.
 //!
 //! ```
 //! use bevy_ecs::prelude::*;
@@ -73,12 +77,14 @@ mod agenda;
 mod api;
 mod application;
 mod build;
+mod change;
 mod clock;
 mod commands;
 mod components;
 mod drain;
 mod due;
 mod error;
+mod fork;
 pub(crate) mod free_processors;
 mod guard;
 mod instances;
@@ -88,9 +94,13 @@ mod lifecycle;
 mod log;
 mod members;
 mod numbers;
+mod origin;
+mod parts;
+mod power;
 mod queries;
 mod removal;
 mod request;
+mod requests;
 mod retention;
 mod script;
 mod servers;
@@ -99,6 +109,7 @@ mod start_up;
 mod status;
 mod tick;
 mod timers;
+mod uninstall;
 mod warnings;
 
 pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, StatusCounts};
@@ -106,6 +117,7 @@ pub use agenda::Agenda;
 pub use api::ScalingExt;
 pub use application::{Application, ScalingRules, Service, Templates};
 pub use build::{InstallError, install, install_with};
+pub use change::{ChangeError, ChangeExt};
 pub use clock::{Clock, Rest, TickLimits};
 pub use commands::{OutcomeLog, ScalingCommandsExt, Ticket, VerbOutcome};
 pub(crate) use components::MadeWithInstance;
@@ -117,14 +129,20 @@ pub use components::{
 use components::{FromTemplate, MadeWithServer, TakesServerAlong};
 pub use due::Due;
 pub use error::ScalingError;
+pub use fork::fork;
 pub use invariants::{Violation, check_invariants};
 pub use ledger::Ledger;
 pub use lifecycle::LifecycleSet;
 pub use log::{Refusals, ScalingAction, ScalingEvent, ScalingLog, Target};
 pub use numbers::Roster;
+pub use origin::Origin;
+pub use parts::{Parts, Twins};
 pub use queries::StatusSummary;
 pub use request::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingRequest};
+pub use requests::RequestEnded;
 pub use retention::Retention;
 pub use skus::{Kind, Stock};
-pub use tick::{FleetWorldExt, Prepared, ScriptedActions, Tick, TickError, TickSet};
+pub use tick::{FleetWorldExt, Prepared, ScriptedActions, ServeSet, Tick, TickError, TickSet};
+pub(crate) use uninstall::FleetSystems;
+pub use uninstall::uninstall;
 pub use warnings::RunWarnings;

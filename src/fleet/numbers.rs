@@ -4,9 +4,10 @@ use bevy_ecs::resource::Resource;
 use crate::serving::EngineId;
 
 use super::ScalingError;
+use super::parts::Twins;
 
 /// Who has which number. Numbers count from 0 in order of creation and are never reused.
-#[derive(Resource, Debug)]
+#[derive(Resource, Clone, Debug)]
 pub struct Roster {
     servers: Numbers,
     instances: Numbers,
@@ -36,6 +37,27 @@ impl Roster {
     #[must_use]
     pub fn instance(&self, number: u64) -> Option<Entity> {
         self.instances.get(number)
+    }
+
+    /// The servers that are there, by number.
+    pub fn servers(&self) -> impl Iterator<Item = Entity> + '_ {
+        self.servers.entities.iter().copied().flatten()
+    }
+
+    /// The instances that are there, by number.
+    pub fn instances(&self) -> impl Iterator<Item = Entity> + '_ {
+        self.instances.entities.iter().copied().flatten()
+    }
+
+    /// Becomes that of a fork.
+    pub(super) fn follow(&mut self, twins: &Twins) {
+        for numbers in [&mut self.servers, &mut self.instances] {
+            let there = numbers.entities.iter_mut().flatten();
+            there.for_each(|entity| twins.follow(entity));
+        }
+        for application in &mut self.applications {
+            twins.follow(application);
+        }
     }
 
     /// The applications in the order of the scenario.
@@ -102,7 +124,7 @@ impl Roster {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Numbers {
     entities: Vec<Option<Entity>>,
     live: usize,

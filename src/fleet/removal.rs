@@ -12,6 +12,7 @@ use crate::time::SimTime;
 
 use super::log::record;
 use super::start_up::request_flush;
+use super::status::{log_instance, set_status};
 use super::{
     Clock, EngineHandle, HostedOn, Instance, InstanceStatus, Instances, Ledger, OfApplication,
     OnServer, Roster, ScalingAction, ScalingEvent, Server, ServerStatus, Service, TakesServerAlong,
@@ -26,7 +27,8 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     else {
         return;
     };
-    if world.resource::<Roster>().instance(number) != Some(context.entity) {
+    let roster = world.get_resource::<Roster>();
+    if roster.and_then(|it| it.instance(number)) != Some(context.entity) {
         return;
     }
     let engine = entity.get::<EngineHandle>().map(EngineHandle::engine);
@@ -78,7 +80,8 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     let Some(&Server { number }) = entity.get() else {
         return;
     };
-    if world.resource::<Roster>().server(number) != Some(context.entity) {
+    let roster = world.get_resource::<Roster>();
+    if roster.and_then(|it| it.server(number)) != Some(context.entity) {
         return;
     }
     let crashed = entity.get() != Some(&ServerStatus::ScalingDown);
@@ -113,7 +116,9 @@ pub(super) fn service_removed(mut world: DeferredWorld<'_>, context: HookContext
             let Some(&Instance { number }) = world.get(instance) else {
                 continue;
             };
-            world.resource_mut::<Ledger>().forget_engine(number);
+            if let Some(mut ledger) = world.get_resource_mut::<Ledger>() {
+                ledger.forget_engine(number);
+            }
             guard::work(world, |world| {
                 world.entity_mut(instance).remove::<EngineHandle>();
             });
@@ -122,12 +127,37 @@ pub(super) fn service_removed(mut world: DeferredWorld<'_>, context: HookContext
     });
 }
 
-/// The hook on the despawning of an [`Application`](super::Application).
+/// The hook on the despawning of an [`Application`](super::Application). Its instances are given up: that is
+/// no crash.
 pub(super) fn application_removed(mut world: DeferredWorld<'_>, context: HookContext) {
     let orphans = instances_of(&world, context.entity);
-    let mut commands = world.commands();
-    for orphan in orphans {
-        commands.entity(orphan).try_despawn();
+    world.commands().queue(move |world: &mut World| {
+        for orphan in orphans {
+            give_up(world, orphan);
+        }
+    });
+}
+
+/// Removes an instance whose application is gone, with all that it was to do.
+fn give_up(world: &mut World, instance: Entity) {
+    if !world.contains_resource::<Roster>() {
+        return;
+    }
+    let action = match world.get(instance) {
+        Some(InstanceStatus::ScalingUp) => ScalingAction::ScaleUpCancelled,
+        Some(_) => ScalingAction::ScaleDownComplete,
+        None => return,
+    };
+    let now = world.resource::<Clock>().now();
+    if let Some(&Instance { number }) = world.get(instance) {
+        world.resource_mut::<Ledger>().forget_engine(number);
+    }
+    if set_status(world, instance, InstanceStatus::ScalingDown, now) {
+        guard::work(world, |world| {
+            world.entity_mut(instance).remove::<EngineHandle>();
+        });
+        log_instance(world, instance, action, now);
+        world.despawn(instance);
     }
 }
 

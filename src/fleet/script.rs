@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The script, in the order of the scenario. The agenda has the positions.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 pub(super) struct Script {
     actions: Vec<Verb>,
     faults: Vec<FaultKind>,

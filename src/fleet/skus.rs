@@ -10,17 +10,19 @@ use super::ScalingError;
 use super::error::nearest;
 
 /// The SKUs of the fleet, in the order of the scenario: the first is the default for scale-up.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 pub struct Stock {
     pub(super) kinds: Vec<Kind>,
 }
 
 /// One SKU of the fleet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Kind {
     pub(super) sku: Arc<Sku>,
     pub(super) processor: Arc<Processor>,
     pub(super) limit: Option<u32>,
+    /// The highest that the limit has been.
+    pub(super) highest_limit: Option<u32>,
     pub(super) provision_delay: Delay,
     pub(super) stream: Stream,
     /// No server can be created before this instant.
@@ -44,6 +46,15 @@ impl Kind {
     #[must_use]
     pub const fn limit(&self) -> Option<u32> {
         self.limit
+    }
+
+    /// Has another limit from now on.
+    pub(super) fn set_limit(&mut self, limit: Option<u32>) {
+        self.limit = limit;
+        self.highest_limit = match (self.highest_limit, limit) {
+            (Some(before), Some(now)) => Some(before.max(now)),
+            _ => None,
+        };
     }
 
     /// Draws how long the next server of it takes to provision.

@@ -7,6 +7,7 @@ use bevy_ecs::world::{DeferredWorld, World};
 use crate::serving::EngineSpec;
 use crate::time::SimTime;
 
+use super::parts::Twins;
 use super::status::{log_instance, set_status};
 use super::{
     Agenda, Clock, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
@@ -14,10 +15,15 @@ use super::{
 };
 
 /// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 pub(super) struct WaitingRequests(Vec<Entity>);
 
 impl WaitingRequests {
+    /// Becomes those of a fork.
+    pub(super) fn follow(&mut self, twins: &Twins) {
+        self.0.iter_mut().for_each(|entity| twins.follow(entity));
+    }
+
     /// Takes each, in the order of asking.
     pub(super) fn drain(&mut self) -> std::vec::Drain<'_, Entity> {
         self.0.drain(..)

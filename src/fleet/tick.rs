@@ -8,12 +8,12 @@ use bevy_ecs::schedule::{
     SingleThreadedExecutor, SystemSet,
 };
 
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 use super::drain::IdleDrains;
 use super::{
-    Agenda, Clock, Ledger, Rest, ScalingEvent, Service, Stock, TickLimits, VerbOutcome, invariants,
-    lifecycle, retention, script,
+    Agenda, Clock, FleetSystems, Ledger, Rest, Roster, ScalingEvent, Service, Stock, TickLimits,
+    VerbOutcome, invariants, lifecycle, requests, retention, script,
 };
 
 /// The schedule whose every run is one tick.
@@ -51,6 +51,17 @@ pub enum TickSet {
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prepared;
 
+/// Within [`TickSet::Serve`], in order.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServeSet {
+    /// The clock moves, and every endpoint serves.
+    Endpoints,
+    /// Signals take down what ended, before anybody can take it.
+    Signals,
+    /// [`RequestEnded`](super::RequestEnded) messages are written, where they are asked for.
+    Messages,
+}
+
 /// Within [`TickSet::Act`]: the scenario's scripted actions. The actuator comes after them.
 #[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScriptedActions;
@@ -80,9 +91,24 @@ pub enum TickError {
         /// The instant reached.
         now: SimTime,
     },
+    /// The longest tick is shorter than the clock can tell at this instant.
+    #[error(
+        "a tick of {longest} s does not move the clock at {at} s: choose a longer `TickLimits::max_tick`"
+    )]
+    TooShort {
+        /// [`TickLimits::max_tick`].
+        longest: SimDuration,
+        /// The instant.
+        at: SimTime,
+    },
     /// The world has no fleet.
     #[error("the world has no `Tick` schedule: call `fleet::install` first")]
     NotInstalled,
+    /// The world has a fleet whose schedule is gone.
+    #[error(
+        "the `Tick` schedule is gone: it is running now, or one of its systems has panicked, and then the world cannot be stepped on"
+    )]
+    ScheduleLost,
 }
 
 /// Stepping a world with a fleet in it.
@@ -101,7 +127,9 @@ pub trait FleetWorldExt {
     ///
     /// # Errors
     /// [`TickError::Standing`] when [`TickLimits::max_standing`] ticks in a row have not moved the
-    /// clock although something was due, [`TickError::NotInstalled`] without a fleet.
+    /// clock although something was due, [`TickError::TooShort`] where [`TickLimits::max_tick`] cannot move
+    /// it, [`TickError::NotInstalled`] without a fleet, and [`TickError::ScheduleLost`] where the fleet has
+    /// lost its schedule.
     fn tick(&mut self) -> Result<(), TickError>;
 
     /// Runs ticks until it is `until` and nothing more is due at that instant, in the control plane or in
@@ -111,6 +139,10 @@ pub trait FleetWorldExt {
     /// # Errors
     /// As [`tick`](Self::tick), and [`TickError::InThePast`].
     fn run_until(&mut self, until: SimTime) -> Result<(), TickError>;
+
+    /// Has a [`RequestEnded`](super::RequestEnded) message written for each request that ends from now on,
+    /// in the tick in which it ends.
+    fn announce_requests(&mut self);
 
     /// Whether nothing is left to do: every workload has ended and every request with it, no scripted
     /// action or fault is left, and nothing starts up or drains. Samples and decisions do not count.
@@ -140,8 +172,21 @@ impl FleetWorldExt for World {
     }
 
     fn tick(&mut self) -> Result<(), TickError> {
-        self.try_run_schedule(Tick)
-            .map_err(|_| TickError::NotInstalled)?;
+        let limits = self.get_resource::<TickLimits>();
+        let clock = self.get_resource::<Clock>();
+        if let (Some(limits), Some(clock)) = (limits, clock)
+            && let (Some(longest), at) = (limits.max_tick, clock.now())
+            && at + longest <= at
+        {
+            return Err(TickError::TooShort { longest, at });
+        }
+        if self.try_run_schedule(Tick).is_err() {
+            return Err(if self.contains_resource::<Roster>() {
+                TickError::ScheduleLost
+            } else {
+                TickError::NotInstalled
+            });
+        }
         let clock = self.resource::<Clock>();
         let (at, ticks) = (clock.now(), clock.standing());
         if ticks > self.resource::<TickLimits>().max_standing {
@@ -171,6 +216,10 @@ impl FleetWorldExt for World {
         let mut limits = self.resource_mut::<TickLimits>();
         (limits.horizon, limits.rest) = (horizon, rest);
         result
+    }
+
+    fn announce_requests(&mut self) {
+        requests::announce(self);
     }
 
     fn is_quiet(&self) -> bool {
@@ -251,15 +300,53 @@ pub(super) fn add_schedule(world: &mut World) {
         )
             .chain(),
     );
-    schedule.configure_sets(Prepared.in_set(TickSet::Serve).before(serve));
-    schedule.add_systems((
-        (retention::forget, serve).chain().in_set(TickSet::Serve),
+    schedule.configure_sets(
+        (
+            Prepared,
+            ServeSet::Endpoints,
+            ServeSet::Signals,
+            ServeSet::Messages,
+        )
+            .chain()
+            .in_set(TickSet::Serve),
+    );
+    let systems = (
+        (retention::forget, serve)
+            .chain()
+            .in_set(ServeSet::Endpoints),
         script::fail.in_set(TickSet::Faults),
         script::act.in_set(TickSet::Act).in_set(ScriptedActions),
-    ));
+    );
+    schedule.add_systems(systems.in_set(FleetSystems));
     lifecycle::add_systems(schedule);
     if cfg!(debug_assertions) {
-        schedule.add_systems(invariants::assert_cheap.after(TickSet::Observe));
+        let check = invariants::assert_cheap.after(TickSet::Observe);
+        schedule.add_systems(check.in_set(FleetSystems));
+    }
+}
+
+/// Serves instant by instant until one has passed at which a request ended, `until` at the latest. Returns the
+/// instant reached.
+fn serve_until_one_ends(
+    endpoints: &mut Query<'_, '_, (&mut Service, &IdleDrains)>,
+    until: SimTime,
+) -> SimTime {
+    loop {
+        let next = endpoints.iter().filter_map(|(it, _)| it.0.next_event());
+        let next = next.min().unwrap_or(until).min(until);
+        let mut ended = false;
+        for (mut service, _) in &mut *endpoints {
+            let count = |service: &Service| {
+                let counts = service.0.counts();
+                counts.completed + counts.rejected
+            };
+            let before = count(&service);
+            service.0.serve_until(next);
+            ended |= count(&service) > before;
+        }
+        if ended || next >= until {
+            return next;
+        }
     }
 }
 
@@ -302,9 +389,14 @@ fn serve(
         )
         .min(drained.unwrap_or(SimTime::MAX));
     let until = bound.min(limits.horizon).max(now);
-    for (mut service, _) in &mut endpoints {
-        service.0.serve_until(until);
-    }
+    let until = if limits.stop_at_ends {
+        serve_until_one_ends(&mut endpoints, until)
+    } else {
+        for (mut service, _) in &mut endpoints {
+            service.0.serve_until(until);
+        }
+        until
+    };
     let mut services = endpoints.iter().map(|(service, _)| service);
     let rests = match limits.rest {
         Rest::Never => false,
@@ -317,6 +409,11 @@ fn serve(
     } else {
         until
     };
+    if end < until {
+        for (mut service, _) in &mut endpoints {
+            service.0.return_to(end);
+        }
+    }
     clock.advance(end, bound.min(next_event) <= now);
     agenda.begin(end);
 }

@@ -8,6 +8,8 @@ use bevy_ecs::entity::Entity;
 
 use crate::time::SimTime;
 
+use super::parts::Twins;
+
 /// What a timer is for. A component that is a timer is its own purpose.
 type Purpose = TypeId;
 
@@ -16,7 +18,7 @@ const SLACK: usize = 64;
 
 /// Timers by time, and by order of asking at equal times. Setting one replaces the one before it of the
 /// same purpose and entity.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Stamp, Purpose, Entity)>>,
     /// The one of each purpose and entity that counts; any other entry of the heap or of `out` is stale.
@@ -103,6 +105,24 @@ impl Timers {
         out.flat_map(|(_, out)| out)
             .filter(move |&&(stamp, entity)| counts(&self.set, stamp, purpose, entity))
             .map(|&((at, _), entity)| (at, entity))
+    }
+
+    /// Becomes those of a fork: the timers of entities that have no twin are left out.
+    pub(super) fn follow(&mut self, twins: &Twins) {
+        let set = std::mem::take(&mut self.set).into_iter();
+        let of_twin = |((purpose, entity), timer)| Some(((purpose, twins.of(entity)?), timer));
+        self.set = set.filter_map(of_twin).collect();
+        let heap = std::mem::take(&mut self.heap).into_iter();
+        let of_twin =
+            |Reverse((stamp, purpose, entity))| Some(Reverse((stamp, purpose, twins.of(entity)?)));
+        self.heap = heap.filter_map(of_twin).collect();
+        for (_, out) in &mut self.out {
+            *out = std::mem::take(out)
+                .into_iter()
+                .filter_map(|(stamp, entity)| Some((stamp, twins.of(entity)?)))
+                .collect();
+        }
+        self.drop_stale();
     }
 
     /// Keeps a timer that counts on top of the heap.

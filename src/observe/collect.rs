@@ -8,8 +8,8 @@ use bevy_ecs::relationship::Relationship;
 
 use super::{ApplicationStatistics, InstanceSample, KvUsage, Sample};
 use crate::fleet::{
-    Agenda, Application, Clock, EngineHandle, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Instances, Retention, Service, Templates, Tick, TickSet,
+    Agenda, Application, Clock, EngineHandle, FleetSystems, HostedOn, Instance, InstanceRole,
+    InstanceStatus, Instances, Parts, Retention, Service, Templates, Tick, TickSet,
 };
 use crate::scenario::Slo;
 use crate::serving::vllm::StepRow;
@@ -17,7 +17,7 @@ use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
 use crate::time::{SimDuration, SimTime};
 
 /// What ended and what was sampled since the last time that somebody took it, in order.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 pub struct Rows {
     /// Requests that ended, with the position of their application, in the order of ending.
     pub requests: Vec<(usize, RequestRecord)>,
@@ -33,11 +33,11 @@ pub struct Rows {
 }
 
 /// The statistics of an application's requests.
-#[derive(Component, Debug)]
+#[derive(Component, Clone, Debug)]
 pub struct Recorded(pub ApplicationStatistics);
 
 /// Samples an application every so often.
-#[derive(Component, Debug)]
+#[derive(Component, Clone, Debug)]
 pub(crate) struct Sampler {
     interval: SimDuration,
     /// Samples that were due so far.
@@ -100,18 +100,31 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
     if !first {
         return;
     }
-    world.get_resource_or_init::<Schedules>().add_systems(
-        Tick,
-        (
-            forget.in_set(TickSet::Serve),
-            (
-                collect.in_set(ObserveSet::Collect),
-                sample.in_set(ObserveSet::Sample),
-            )
-                .chain()
-                .in_set(TickSet::Observe),
-        ),
+    world
+        .get_resource_or_init::<Parts>()
+        .component::<Recorded>()
+        .component::<Sampler>()
+        .resource::<Rows>()
+        .resource_with::<DueSamples>(|due, twins| {
+            let applications = std::mem::take(&mut due.0).into_iter();
+            let of_twin = |(index, entity)| Some((index, twins.of(entity)?));
+            due.0 = applications.filter_map(of_twin).collect();
+        })
+        .systems::<Rows>(add_systems);
+    add_systems(world);
+}
+
+fn add_systems(world: &mut World) {
+    let record = (
+        collect.in_set(ObserveSet::Collect),
+        sample.in_set(ObserveSet::Sample),
     );
+    let systems = (
+        forget.in_set(TickSet::Serve),
+        record.chain().in_set(TickSet::Observe),
+    );
+    let mut schedules = world.get_resource_or_init::<Schedules>();
+    schedules.add_systems(Tick, systems.in_set(FleetSystems));
 }
 
 /// Drops the rows of the tick before, where they are kept no longer.
@@ -180,7 +193,7 @@ pub enum ObserveSet {
 struct Sampling;
 
 /// Applications whose sample is due at this instant, by position in the scenario.
-#[derive(Resource, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default)]
 struct DueSamples(BTreeMap<usize, Entity>);
 
 /// Samples the applications that are due, in the last tick of their instant: a row is the state at the end

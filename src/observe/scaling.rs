@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use crate::fleet::{Refusals, ScalingAction};
+use crate::fleet::{Refusals, ScalingAction, ScalingLog};
 
 /// Counts the events of the scaling log, and refusals by reason.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +10,15 @@ pub struct ScalingCounts {
 }
 
 impl ScalingCounts {
+    /// Those of a fleet so far.
+    #[must_use]
+    pub fn of(log: &ScalingLog, refusals: &Refusals) -> Self {
+        Self {
+            events: ScalingAction::ALL.map(|action| log.count(action)),
+            refusals: refusals.clone(),
+        }
+    }
+
     /// Counts one event.
     pub fn record(&mut self, action: ScalingAction) {
         self.events[action as usize] += 1;

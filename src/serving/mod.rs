@@ -16,8 +16,9 @@ mod step;
 
 pub use crate::scenario::{EngineLimits, KvMemory, Role};
 pub use endpoint::{
-    BatchRun, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Outcome, PossibleEngine,
-    Rejection, RequestRecord, SubmitError,
+    BatchRun, Cancelled, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Follower,
+    InvalidRate, NoSuchRequest, Outcome, Phase, PossibleEngine, Rejection, RequestRecord,
+    SubmitError,
 };
 pub use engine::EngineLoad;
 pub use engine::vllm;

@@ -158,6 +158,13 @@ impl Requests {
         self.numbers.as_mut().is_some_and(|it| it.insert(number))
     }
 
+    /// Gives back the number of a request that does not come after all.
+    pub(crate) fn give_back(&mut self, number: u64) {
+        if let Some(numbers) = &mut self.numbers {
+            numbers.remove(&number);
+        }
+    }
+
     /// What the engine that has a request, or that it comes to, is to serve of it.
     pub(crate) fn work(&self, id: RequestId) -> Work {
         let request = &self[id];

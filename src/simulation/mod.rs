@@ -1,5 +1,6 @@
 //! From a scenario to a world, tick by tick to its end, to what the run leaves behind.
 
+mod record;
 mod run;
 mod tick_length;
 mod usage;
@@ -8,15 +9,15 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, Application, FleetWorldExt, InstallError, Ledger, Refusals, Rest, Roster,
-    RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits,
+    self, Agenda, FleetWorldExt, InstallError, Ledger, Origin, Rest, Roster, RunWarnings,
+    ScalingEvent, ScalingLog, Service, TickError, TickLimits,
 };
-use crate::observe::{self, ApplicationRecord, Recorded, Rows, RunRecord, Sampler, ScalingCounts};
+use crate::observe::{self, Rows, RunRecord, Sampler};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
-use crate::serving::StepTimes;
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 
+pub use record::summarise;
 pub use run::News;
 use tick_length::Pace;
 
@@ -79,20 +80,12 @@ pub enum SimulationError {
 #[derive(Debug)]
 pub struct Simulation {
     world: World,
-    scenario: String,
-    hash: String,
-    seed: u64,
     end: Option<SimTime>,
     has_policies: bool,
     /// When the last scripted action or fault was due, once it was.
     script_ended: Option<SimTime>,
     over: bool,
     stopped: Option<String>,
-    scaling: ScalingCounts,
-    /// Those of the scenario.
-    warnings: Warnings,
-    /// What step times rest on, by application.
-    step_times: Vec<Vec<StepTimes>>,
     pace: Pace,
 }
 
@@ -117,6 +110,7 @@ impl Simulation {
         let scenario = checked.scenario();
         let mut world = World::new();
         fleet::install_with(&mut world, checked, policies.serving())?;
+        world.resource_mut::<Origin>().warnings = warnings;
         policies.install(&mut world, checked)?;
         let slo: Vec<Slo> = scenario.applications.iter().map(|of| of.slo).collect();
         observe::install(&mut world, &slo, scenario.sample_interval);
@@ -132,20 +126,11 @@ impl Simulation {
         };
         Ok(Self {
             world,
-            scenario: scenario.name.clone(),
-            hash: checked.hash().to_owned(),
-            seed: scenario.seed,
             end: scenario.end,
             over: false,
             has_policies,
             script_ended: (!has_script).then_some(SimTime::ZERO),
             stopped: None,
-            scaling: ScalingCounts::default(),
-            warnings,
-            step_times: {
-                let of = |it| StepTimes::of(it, checked);
-                scenario.applications.iter().map(of).collect()
-            },
             pace: Pace::default(),
         })
     }
@@ -153,11 +138,7 @@ impl Simulation {
     /// The warnings so far: those of the scenario and its policies, then those of the run.
     #[must_use]
     pub fn warnings(&self) -> Warnings {
-        let mut warnings = self.warnings.clone();
-        if let Some(came_up) = self.world.get_resource::<RunWarnings>() {
-            warnings.merge(came_up.all());
-        }
-        warnings
+        record::warnings(&self.world)
     }
 
     /// The world, to look at.
@@ -233,6 +214,14 @@ impl Simulation {
 
     /// Runs one tick at the pace that suits, up to where policies are waited for no more.
     fn step(&mut self) -> Result<(), TickError> {
+        if !self.has_policies && self.world.contains_resource::<DecisionLog>() {
+            // A host has given an application its first policy.
+            self.has_policies = true;
+            let mut limits = self.world.resource_mut::<TickLimits>();
+            if limits.rest == Rest::Stalled {
+                limits.rest = Rest::Quiet;
+            }
+        }
         let (began, rows) = (self.now(), self.rows());
         let bound = self.patience_ends().min(self.pace.bound(began));
         let mut limits = self.world.resource_mut::<TickLimits>();
@@ -283,6 +272,25 @@ impl Simulation {
         }
     }
 
+    /// A copy that goes on by itself: with nothing done to either, both end alike to the last bit. Rows and
+    /// lines that were not taken yet are in both.
+    ///
+    /// What a host of its own has put into the [world](Self::world) stays behind, unless it is entered in the
+    /// [`Parts`](fleet::Parts).
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            // Only a host that has taken the fleet out of the world has nothing to copy.
+            world: fleet::fork(&self.world).unwrap_or_default(),
+            end: self.end,
+            has_policies: self.has_policies,
+            script_ended: self.script_ended,
+            over: self.over,
+            stopped: self.stopped.clone(),
+            pace: self.pace,
+        }
+    }
+
     /// Ends the run here; what was done so far counts, marked as partial for this reason.
     pub fn stop(&mut self, reason: impl Into<String>) {
         if !self.over {
@@ -299,11 +307,7 @@ impl Simulation {
 
     /// Takes the lines of the scaling log since the last call.
     pub fn take_scaling(&mut self) -> Vec<ScalingEvent> {
-        let events: Vec<_> = self.world.resource_mut::<ScalingLog>().drain().collect();
-        for event in &events {
-            self.scaling.record(event.action);
-        }
-        events
+        self.world.resource_mut::<ScalingLog>().drain().collect()
     }
 
     /// Has every run of iterations recorded from now on, for [`Rows::runs`], and each instance sampled,
@@ -353,66 +357,16 @@ impl Simulation {
         if let Err(error) = self.world.run_system_cached_with(observe::sample_end, end) {
             tracing::error!("the last sample was not taken: {error}");
         }
-        let scaling = self.take_scaling();
-        let refusals = self.world.remove_resource::<Refusals>();
-        self.scaling.set_refusals(refusals.unwrap_or_default());
-        let mut rows = self.take_rows();
-        let mut outstanding = Vec::new();
-        let mut applications = Vec::new();
-        for entity in self.world.resource::<Roster>().applications().to_vec() {
-            let instances = usage::instances(&self.world, entity, end);
-            let Ok(mut entity) = self.world.get_entity_mut(entity) else {
-                continue;
-            };
-            let (Some(application), Some(service)) = (
-                entity.get::<Application>().cloned(),
-                entity.get::<Service>(),
-            ) else {
-                continue;
-            };
-            let left = service.0.outstanding();
-            rows.runs.extend(service.0.runs_under_way(end));
-            let evicted = service.0.counts().evicted;
-            let gaps = service.0.token_gaps().clone();
-            let kv_usage = entity.get::<Sampler>().map(|it| it.kv_usage);
-            if self.stopped.is_none() {
-                self.stopped = service.0.workload_error().map(ToString::to_string);
-            }
-            let Some(Recorded(mut statistics)) = entity.take() else {
-                continue;
-            };
-            left.iter().for_each(|record| statistics.record(record));
-            statistics.record_evictions(evicted);
-            statistics.record_token_gaps(&gaps);
-            statistics.record_kv_usage(&kv_usage.unwrap_or_default());
-            outstanding.extend(left.into_iter().map(|record| (application.index(), record)));
-            let name = application.name().clone();
-            applications.push(ApplicationRecord {
-                name,
-                statistics,
-                instances,
-                step_times: self
-                    .step_times
-                    .get_mut(application.index())
-                    .map(std::mem::take)
-                    .unwrap_or_default(),
-            });
+        if self.stopped.is_none() {
+            self.stopped = record::workload_error(&self.world);
         }
-        let warnings = self.warnings();
-        outstanding.sort_by_key(|(index, record)| (record.arrival, *index));
-        rows.requests.append(&mut outstanding);
-        let record = RunRecord {
-            scenario: self.scenario,
-            hash: self.hash,
-            seed: self.seed,
-            end,
-            stopped: self.stopped,
-            applications,
-            servers: usage::servers(&self.world, end),
-            deserted: usage::deserted(&self.world, end),
-            scaling: self.scaling,
-            warnings,
-        };
+        let scaling = self.take_scaling();
+        let mut rows = self.take_rows();
+        for service in record::services(&self.world) {
+            rows.runs.extend(service.0.runs_under_way(end));
+        }
+        rows.requests.extend(record::outstanding(&self.world));
+        let record = record::of(&self.world, end, self.stopped);
         Finished {
             rows,
             scaling,

@@ -20,4 +20,25 @@ pub struct Arrival {
 }
 
 /// A source of requests in order of arrival; the first error ends it.
-pub type ArrivalStream = Box<dyn Iterator<Item = Result<Arrival, WorkloadError>> + Send + Sync>;
+pub type ArrivalStream = Box<dyn ArrivalSource>;
+
+/// What a stream of requests is made of: any iterator over them that can be copied.
+pub trait ArrivalSource: Iterator<Item = Result<Arrival, WorkloadError>> + Send + Sync {
+    /// A copy that goes on where this one stands.
+    fn fork(&self) -> ArrivalStream;
+}
+
+impl<I> ArrivalSource for I
+where
+    I: Iterator<Item = Result<Arrival, WorkloadError>> + Clone + Send + Sync + 'static,
+{
+    fn fork(&self) -> ArrivalStream {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for ArrivalStream {
+    fn clone(&self) -> Self {
+        (**self).fork()
+    }
+}

@@ -41,7 +41,7 @@ mod unpack;
 mod users;
 mod write;
 
-pub use arrival::{Arrival, ArrivalStream};
+pub use arrival::{Arrival, ArrivalSource, ArrivalStream};
 pub use details::Details;
 pub use error::WorkloadError;
 pub use idle::{IdleStretch, check_origin, longest_idle};

@@ -113,6 +113,7 @@ pub fn open_named(
             )?;
             Ok(Box::new(limits.apply(generator)?))
         }
+        Workload::Host => Ok(Box::new(std::iter::empty())),
         // What comes later depends on when these end: `Users` says it to the endpoint.
         Workload::Users { .. } => match Users::new(spec, seed, application)? {
             Some(users) => Ok(users.known()),

@@ -12,7 +12,10 @@ use crate::time::{SimDuration, SimTime};
 /// totals of the first pass are kept; the file is read again for each pass.
 pub(super) struct Passes {
     trace: Trace,
-    rows: TraceStream,
+    /// The rows of this pass; a copy opens the file when it goes on.
+    rows: Option<TraceStream>,
+    /// Rows of this pass that were handed out.
+    taken: u64,
     pass: u32,
     passes: u32,
     first_pass: Totals,
@@ -25,7 +28,7 @@ pub(super) struct Passes {
     told: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Totals {
     rows: u64,
     first: SimTime,
@@ -53,7 +56,8 @@ impl Passes {
     pub(super) fn new(trace: Trace, passes: u32) -> Result<Self, WorkloadError> {
         WorkloadError::unless(passes > 0, "repeat", passes, "at least 1")?;
         Ok(Self {
-            rows: trace.play()?,
+            rows: Some(trace.play()?),
+            taken: 0,
             trace,
             pass: 0,
             passes,
@@ -65,6 +69,31 @@ impl Passes {
         })
     }
 
+    /// The next row of this pass.
+    fn next_row(&mut self) -> Option<Result<Arrival, WorkloadError>> {
+        if self.rows.is_none() {
+            match self.reopen() {
+                Ok(rows) => self.rows = Some(rows),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let row = self.rows.as_mut()?.next();
+        self.taken += u64::from(row.is_some());
+        row
+    }
+
+    /// Opens the file where this pass stands.
+    fn reopen(&self) -> Result<TraceStream, WorkloadError> {
+        let mut rows = self.trace.play()?;
+        for row in rows
+            .by_ref()
+            .take(usize::try_from(self.taken).unwrap_or(usize::MAX))
+        {
+            row?;
+        }
+        Ok(rows)
+    }
+
     fn start_pass(&mut self, pass: u32) -> Result<(), WorkloadError> {
         let Totals { largest_id, .. } = self.first_pass;
         let ids = largest_id.checked_add(1);
@@ -72,7 +101,8 @@ impl Passes {
             .and_then(|ids| ids.checked_mul(u64::from(pass)))
             .ok_or_else(|| self.out_of_ids())?;
         self.shift = SimDuration::saturating(self.first_pass.span() * f64::from(pass));
-        self.rows = self.trace.play()?;
+        self.rows = Some(self.trace.play()?);
+        self.taken = 0;
         self.pass = pass;
         Ok(())
     }
@@ -88,7 +118,8 @@ impl Passes {
 
     /// Says once that rows are left out: a scenario has nowhere else to show it.
     fn tell_left_out(&mut self) {
-        if !self.told && self.rows.left_out() > 0 {
+        let left_out = self.rows.as_ref().map_or(0, TraceStream::left_out);
+        if !self.told && left_out > 0 {
             self.told = true;
             let file = self.trace.path.display();
             tracing::warn!(
@@ -110,7 +141,7 @@ impl Iterator for Passes {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let row = self.rows.next();
+            let row = self.next_row();
             self.tell_left_out();
             match row {
                 Some(Ok(row)) if self.pass == 0 => {
@@ -126,6 +157,23 @@ impl Iterator for Passes {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Clone for Passes {
+    fn clone(&self) -> Self {
+        Self {
+            trace: self.trace.clone(),
+            rows: None,
+            taken: self.taken,
+            pass: self.pass,
+            passes: self.passes,
+            first_pass: self.first_pass,
+            shift: self.shift,
+            first_id: self.first_id,
+            reached: self.reached,
+            told: self.told,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::scenario::Shape;
 use crate::time::SimTime;
 
 /// The inverse of the effective time of a shape, for arguments that never fall.
+#[derive(Clone)]
 pub(super) enum Inverse {
     Constant,
     Piecewise {
@@ -29,6 +30,7 @@ pub(super) enum Inverse {
 }
 
 /// A stretch with one factor.
+#[derive(Clone)]
 pub(super) struct Piece {
     start: f64,
     factor: f64,
@@ -136,6 +138,7 @@ fn pieces(factors: &[(SimTime, f64)]) -> Result<Vec<Piece>, WorkloadError> {
 }
 
 /// f(t) = 1 + a sin(2π (t + φ) / p), so S(t) = t − a p / 2π × (cos(2π (t + φ) / p) − cos(2π φ / p)).
+#[derive(Clone)]
 pub(super) struct Wave {
     amplitude: f64,
     period: f64,

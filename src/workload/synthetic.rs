@@ -16,6 +16,7 @@ use crate::time::SimTime;
 /// The n-th arrival is where the expected number of arrivals, rate × S(t), reaches the sum of n
 /// gaps with mean 1 (see [`super::shape`] for S). Time zero is not an arrival. Gaps, prompt lengths
 /// and output lengths come from streams of their own, so none depends on the choice of another.
+#[derive(Clone)]
 pub(super) struct Synthetic {
     rate: f64,
     gaps: Gaps,
@@ -32,6 +33,7 @@ pub(super) struct Synthetic {
 }
 
 /// Gaps between arrivals, in units of their mean.
+#[derive(Clone, Copy)]
 enum Gaps {
     Exponential,
     Gamma { shape: f64 },

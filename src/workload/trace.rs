@@ -125,6 +125,7 @@ impl TraceReading {
 }
 
 /// A trace that can be played from its start.
+#[derive(Clone)]
 pub(super) struct Trace {
     pub(super) path: PathBuf,
     pub(super) reading: TraceReading,

@@ -86,7 +86,7 @@ fn nearly_everybody_gets_what_was_promised() {
 }
 
 /// Refuses to decide for anything.
-#[derive(Component, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Default, Deserialize, JsonSchema)]
 struct Unwilling {}
 
 impl Policy for Unwilling {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::support::*;
 
 /// Writes down when it was asked and when what it saw was so.
-#[derive(Component, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Witness {
     #[serde(skip)]
@@ -228,7 +228,7 @@ fn outputs_under_way_count_with_what_they_have() {
 }
 
 /// Keeps what it saw of its role.
-#[derive(Component, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Onlooker {
     #[serde(skip)]

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) const PAGES: [&str; 8] = [
+pub(crate) const PAGES: [&str; 9] = [
     "README.md",
     "docs/ARCHITECTURE.md",
+    "docs/EMBEDDING.md",
     "docs/LIMITATIONS.md",
     "docs/METRICS.md",
     "docs/POLICIES.md",

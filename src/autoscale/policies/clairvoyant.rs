@@ -10,7 +10,7 @@ use crate::autoscale::capacity::{arrivals_in_bins, bin};
 use crate::autoscale::{
     Amount, CapacityModel, DesiredInstances, InvalidParameter, Policy, Signals,
 };
-use crate::scenario::{CheckedScenario, Diagnostics};
+use crate::scenario::{self, CheckedScenario, Diagnostics};
 use crate::serving::Role;
 use crate::time::SimDuration;
 
@@ -94,6 +94,13 @@ impl Policy for Clairvoyant {
         checked: &CheckedScenario,
         application: usize,
     ) -> Result<(), Diagnostics> {
+        let of = checked.scenario().applications.get(application);
+        if of.is_some_and(scenario::Application::has_host) {
+            let path = format!("applications[{application}].autoscaler");
+            let message = "the policy Clairvoyant plans for the requests to come, and those of a host are not known";
+            let problem = checked.problem_at(&path, message);
+            return Err(problem.help("choose another policy").into());
+        }
         let bins = arrivals_in_bins(checked, application, self.interval).unwrap_or_default();
         let capacity = CapacityModel::new(checked, application);
         let length = self.bins(self.window);

@@ -31,7 +31,7 @@ use crate::time::SimDuration;
 ///
 /// Source: the usual form of predictive scaling, with the forecasters of the literature (see
 /// [`Method`]); no published system is meant.
-#[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Forecast {
     /// Seconds between decisions, and between two values of the series. Default 30, as for

@@ -99,6 +99,10 @@ impl Generate {
     }
 
     fn refuse_endless(&self, spec: &Workload, ends: bool) -> Result<(), Failure> {
+        if matches!(spec, Workload::Host) {
+            let message = "this workload has no requests of its own: a host hands them over";
+            return Err(Failure::Input(message.to_owned()));
+        }
         let endless = matches!(
             spec,
             Workload::Synthetic {

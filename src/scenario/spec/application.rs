@@ -52,6 +52,11 @@ pub struct Application {
 }
 
 impl Application {
+    /// Whether its requests come from the program that embeds the fleet, which may scale it, too.
+    pub(crate) const fn has_host(&self) -> bool {
+        matches!(self.workload, Workload::Host)
+    }
+
     /// Its model with the weights and the KV cache as its performance has them; nothing, if the catalog
     /// does not have it.
     #[must_use]

@@ -73,6 +73,8 @@ pub enum Workload {
         #[serde(default)]
         requests: Option<u64>,
     },
+    /// None: the program that embeds the fleet hands requests over, and may scale it.
+    Host,
     /// A closed loop: users that send the next request when the last has ended, all from time zero on.
     Users {
         /// How many they are. Required.

@@ -1,5 +1,5 @@
 use super::Check;
-use crate::scenario::{FaultKind, Placement, Verb};
+use crate::scenario::{Application, FaultKind, Placement, Verb};
 use crate::time::SimTime;
 
 /// What a script aims at: the number of an instance or of a server.
@@ -57,7 +57,8 @@ impl Check<'_> {
     /// Warns where nothing can have created the instance or the server by an instant.
     fn target(&mut self, path: &str, aim: Aim, at: SimTime, placement: &Placement) {
         let applications = &self.scenario.applications;
-        if applications.iter().any(|of| of.autoscaler.is_some()) {
+        let scaled = |of: &Application| of.autoscaler.is_some() || of.has_host();
+        if applications.iter().any(scaled) {
             return;
         }
         let verbs = self.scenario.actions.iter();

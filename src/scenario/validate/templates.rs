@@ -113,7 +113,7 @@ impl Check<'_> {
     /// Reports applications that never have anything to serve them.
     fn somewhere_to_start(&mut self, placement: &Placement) {
         for (index, application) in self.scenario.applications.iter().enumerate() {
-            if application.autoscaler.is_some() {
+            if application.autoscaler.is_some() || application.has_host() {
                 continue;
             }
             let started = placement.instances.iter();

@@ -47,6 +47,7 @@ impl Check<'_> {
                     );
                 }
             }
+            Workload::Host => {}
             Workload::Users {
                 requests,
                 think,

@@ -4,12 +4,44 @@ use std::fmt;
 use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
+/// A workload cannot come this many times as fast.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("a workload cannot come {rate} times as fast: the factor is a number above 0")]
+pub struct InvalidRate {
+    /// The factor.
+    pub rate: f64,
+}
+
+/// How the time of a workload passes: at the instant `at` it is `origin` there, and it passes `rate` times as
+/// fast.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    at: SimTime,
+    origin: SimTime,
+    rate: f64,
+}
+
+impl Pace {
+    fn time(self, of: SimTime) -> SimTime {
+        let seconds = (of.seconds() - self.origin.seconds()) / self.rate;
+        SimTime::saturating(self.at.seconds() + seconds).max(self.at)
+    }
+
+    fn origin(self, at: SimTime) -> SimTime {
+        let seconds = (at.seconds() - self.at.seconds()) * self.rate;
+        SimTime::saturating(self.origin.seconds() + seconds)
+    }
+}
+
 /// What is to come: a workload, and what a host hands over.
+#[derive(Clone)]
 pub(crate) struct Arrivals {
     stream: ArrivalStream,
     next: Option<Arrival>,
     /// When the first of all comes.
     due: Option<SimTime>,
+    /// The time of the next one in its workload, where that does not pass as the fleet's does.
+    pace: Option<(Pace, SimTime)>,
     /// The others, by time and, of equal times, in the order of handing over.
     submitted: BTreeMap<(SimTime, u64), Arrival>,
     /// Those that were handed over in the order of time, as most are, each with its place in that order.
@@ -27,6 +59,7 @@ impl Arrivals {
             stream,
             next: None,
             due: None,
+            pace: None,
             submitted: BTreeMap::new(),
             in_order: VecDeque::new(),
             handed_over: 0,
@@ -35,20 +68,6 @@ impl Arrivals {
         };
         arrivals.advance();
         arrivals
-    }
-
-    /// The same requests to come, with another stream behind the next.
-    pub(crate) fn fork(of: &Self, stream: ArrivalStream) -> Self {
-        Self {
-            stream,
-            next: of.next.clone(),
-            due: of.due,
-            submitted: of.submitted.clone(),
-            in_order: of.in_order.clone(),
-            handed_over: of.handed_over,
-            error: of.error.clone(),
-            users: of.users.clone(),
-        }
     }
 
     /// Lets users send requests, the first of each at time zero.
@@ -67,9 +86,86 @@ impl Arrivals {
         }
     }
 
+    /// Lets the workload come this many times as fast from `now` on.
+    pub(crate) fn set_rate(&mut self, now: SimTime, rate: f64) -> Result<(), InvalidRate> {
+        if !(rate > 0.0 && rate.is_finite()) {
+            return Err(InvalidRate { rate });
+        }
+        let (origin, next) = match (&self.pace, &self.next) {
+            (Some((pace, next)), _) => (pace.origin(now), *next),
+            (None, next) => (now, next.as_ref().map_or(now, |it| it.time)),
+        };
+        let pace = Pace {
+            at: now,
+            origin,
+            rate,
+        };
+        self.pace = Some((pace, next));
+        if let Some(arrival) = &mut self.next {
+            arrival.time = pace.time(next);
+        }
+        self.find_due();
+        Ok(())
+    }
+
+    /// Replaces the workload by one whose time zero is `now`.
+    pub(crate) fn replace(&mut self, now: SimTime, stream: ArrivalStream) {
+        let pace = Pace {
+            at: now,
+            origin: SimTime::ZERO,
+            rate: 1.0,
+        };
+        self.stream = stream;
+        self.error = None;
+        self.pace = Some((pace, SimTime::ZERO));
+        self.advance();
+    }
+
+    /// Lets a workload of which nothing has come begin at `now`.
+    pub(crate) fn begin_at(&mut self, now: SimTime) {
+        let pace = Pace {
+            at: now,
+            origin: SimTime::ZERO,
+            rate: 1.0,
+        };
+        let next = self.next.as_ref().map_or(SimTime::ZERO, |it| it.time);
+        self.pace = Some((pace, next));
+        if let Some(arrival) = &mut self.next {
+            arrival.time = pace.time(next);
+        }
+        for (_, arrival) in &mut self.in_order {
+            arrival.time = arrival.time.max(now);
+        }
+        self.find_due();
+    }
+
+    /// Takes back the first request of this number that was handed over and is to come.
+    pub(crate) fn cancel(&mut self, number: u64) -> bool {
+        let in_order = self.in_order.iter().position(|(_, it)| it.id == number);
+        let mut others = self.submitted.iter();
+        let other = others.find(|(_, it)| it.id == number).map(|(&key, _)| key);
+        let first = in_order.map(|at| (self.in_order[at].1.time, self.in_order[at].0));
+        let found = match (in_order, other) {
+            (Some(at), other) if other.is_none_or(|other| first < Some(other)) => {
+                self.in_order.remove(at);
+                true
+            }
+            (_, Some(other)) => self.submitted.remove(&other).is_some(),
+            (_, None) => false,
+        };
+        self.find_due();
+        found
+    }
+
     fn advance(&mut self) {
         self.next = match self.stream.next() {
-            Some(Ok(arrival)) => Some(arrival),
+            Some(Ok(mut arrival)) => {
+                if let Some((pace, next)) = &mut self.pace {
+                    *next = arrival.time;
+                    arrival.time = pace.time(arrival.time);
+                }
+                Some(arrival)
+            }
             Some(Err(error)) => {
                 self.error = Some(error);
                 self.stream = Box::new(std::iter::empty());

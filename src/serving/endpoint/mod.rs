@@ -1,13 +1,15 @@
 //! One application's share of the data plane: its queue, its books, who is open, and the event loop.
 
 mod arrivals;
+mod cancel;
 mod config;
 mod counts;
 mod deadlock;
+mod ended;
 mod error;
 mod events;
-mod fork;
 mod membership;
+mod phase;
 mod prefetch;
 mod questions;
 mod record;
@@ -26,6 +28,7 @@ use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
 use arrivals::Arrivals;
+use ended::Ended;
 use events::{Event, Events};
 use recorder::{Recorder, StepRecorder};
 use seat::Stay;
@@ -35,9 +38,13 @@ use super::requests::Requests;
 use super::routing::{AnyRouter, Engines, RequestView, Route, Router};
 use super::{EngineId, EngineLoad, Role};
 
+pub use arrivals::InvalidRate;
+pub use cancel::{Cancelled, NoSuchRequest};
 pub use config::{EndpointConfig, EngineSpec, PossibleEngine};
 pub use counts::Counts;
+pub use ended::Follower;
 pub use error::{EngineBusy, SubmitError};
+pub use phase::Phase;
 pub(crate) use seat::Seat;
 pub(crate) use split::Split;
 
@@ -82,7 +89,7 @@ pub use recorder::BatchRun;
 /// assert_eq!(record.e2e(), Some(seconds(1.0 + 4.0 * 0.5)));
 /// # Ok::<(), fleetsim::serving::SubmitError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Endpoint {
     pub(crate) config: EndpointConfig,
     pub(crate) requests: Requests,
@@ -99,7 +106,7 @@ pub struct Endpoint {
     pub(crate) waiting: VecDeque<RequestId>,
     /// By engine: what was evicted from there, to begin again when a task completes.
     pub(crate) parked: BTreeMap<EngineId, Vec<RequestId>>,
-    pub(crate) ended: Vec<RequestRecord>,
+    pub(crate) ended: Ended,
     pub(crate) counts: Counts,
     pub(crate) now: SimTime,
     pub(crate) last_event: SimTime,
@@ -172,7 +179,7 @@ impl Endpoint {
             arrivals: Arrivals::new(arrivals),
             waiting: VecDeque::new(),
             parked: BTreeMap::new(),
-            ended: Vec::new(),
+            ended: Ended::default(),
             counts: Counts::default(),
             now: SimTime::ZERO,
             last_event: SimTime::ZERO,
@@ -222,6 +229,35 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Lets the requests of its workload come this many times as fast from now on as they do by themselves.
+    /// Requests that were handed over, and those of users, come when they come.
+    ///
+    /// # Errors
+    /// [`InvalidRate`] unless it is a number above 0.
+    pub fn set_rate(&mut self, rate: f64) -> Result<(), InvalidRate> {
+        self.arrivals.set_rate(self.now, rate)
+    }
+
+    /// Replaces what is to come of its workload; the time zero of these requests is now. Requests that were
+    /// handed over, and those of users, still come.
+    pub fn set_arrivals(&mut self, arrivals: ArrivalStream) {
+        self.arrivals.replace(self.now, arrivals);
+    }
+
+    /// Replaces what an instance of the application could ever be.
+    pub(crate) fn set_possible(&mut self, possible: Vec<PossibleEngine>) {
+        self.config.possible = possible;
+        self.largest = largest(&self.config);
+    }
+
+    /// Lets an endpoint that has served nothing begin at an instant: the time zero of its workload and of its
+    /// users is then.
+    pub(crate) fn begin_at(&mut self, now: SimTime) {
+        self.now = now;
+        self.last_event = now;
+        self.arrivals.begin_at(now);
+    }
+
     /// Serves exactly, event by event, up to and including `until`. At equal times arrivals come
     /// first, then events in the order of scheduling.
     pub fn serve_until(&mut self, until: SimTime) {
@@ -264,6 +300,13 @@ impl Endpoint {
     /// More events than can be at one instant: of each request and each engine a few.
     fn most_at_once(&self) -> u64 {
         1_000 + 100 * (self.counts.arrived + self.engines.len() as u64)
+    }
+
+    /// Says that nothing was served after `instant`, where nothing happened since.
+    pub(crate) fn return_to(&mut self, instant: SimTime) {
+        if self.last_event <= instant {
+            self.now = self.now.min(instant);
+        }
     }
 
     /// Lets the next arrival in: rejected, dispatched, or left waiting.

@@ -40,24 +40,6 @@ impl Endpoint {
         }
     }
 
-    /// Takes the records of what ended since the last call, in the order of ending. A request that is
-    /// turned away ends when it arrives.
-    pub fn take_ended(&mut self) -> std::vec::Drain<'_, RequestRecord> {
-        self.ended.drain(..)
-    }
-
-    /// The records of what ended since the last [`Self::take_ended`], in the order of ending.
-    #[must_use]
-    pub fn ended(&self) -> &[RequestRecord] {
-        &self.ended
-    }
-
-    /// Whether anything ended since the last [`Self::take_ended`].
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        !self.ended.is_empty()
-    }
-
     /// The records of everything that has not ended, by arrival.
     #[must_use]
     pub fn outstanding(&self) -> Vec<RequestRecord> {

@@ -13,17 +13,19 @@ pub enum Outcome {
     InFlight,
     /// It waits at the application for an instance.
     Waiting,
-    /// It was turned away on arrival.
+    /// It was turned away on arrival, or taken back later.
     Rejected(Rejection),
 }
 
-/// Why a request was turned away.
+/// Why a request was turned away, or did not get to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// No instance that the fleet could ever have holds its KV cache.
     TooLarge,
     /// Its prompt has `max_model_len` tokens or more on each instance that the fleet could ever have.
     PromptTooLong,
+    /// A host took it back, at any time after its arrival.
+    Cancelled,
 }
 
 impl Rejection {
@@ -33,6 +35,7 @@ impl Rejection {
         match self {
             Self::TooLarge => "too_large",
             Self::PromptTooLong => "prompt_too_long",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -56,7 +59,7 @@ pub struct RequestRecord {
     pub first_token: Option<SimTime>,
     /// When its token phase first ran; none for a request of one output token.
     pub token_start: Option<SimTime>,
-    /// When its last token was generated.
+    /// When its last token was generated, or when it was taken back.
     pub end: Option<SimTime>,
     /// The instance that served its prompt.
     pub prompt_instance: Option<u64>,

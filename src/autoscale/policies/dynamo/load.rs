@@ -56,7 +56,7 @@ use crate::time::SimDuration;
 /// the mean prompt, of its own work for `Prompt` instances and of the requests that arrived for `Mixed` ones. Its
 /// estimator of a step is a package of its own; here it is the step model of the role's engine, and with one that
 /// is not built in nothing changes.
-#[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamoLoad {
     /// Seconds between decisions. Default 5, its load adjustment interval.

@@ -50,7 +50,7 @@ use crate::time::SimDuration;
 /// [`DynamoLoad`](super::DynamoLoad). There a prompt's length is counted when its first token is out, here when
 /// it arrives. Of its predictors, `Arima` stands in for its default, `Last` is "constant" and `Kalman` the filter of
 /// that name.
-#[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DynamoSla {
     /// Seconds between decisions. Default 180, the source's throughput interval.

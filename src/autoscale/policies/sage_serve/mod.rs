@@ -26,7 +26,7 @@ const OVERRIDE: f64 = 0.9;
 macro_rules! long_term {
     ($name:ident, $carries:expr, $summary:literal, $(#[$doc:meta])*) => {
         $(#[$doc])*
-        #[derive(Component, Debug, Serialize, Deserialize, JsonSchema)]
+        #[derive(Component, Clone, Debug, Serialize, Deserialize, JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
             /// Seconds between decisions. Default 5: the source decides on every arrival.

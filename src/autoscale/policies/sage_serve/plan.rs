@@ -18,7 +18,7 @@ pub fn planned_change(forecast: f64, of_one: f64, current: u32) -> i64 {
 }
 
 /// Learns from the minutes, and plans the hours.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Planner {
     forecaster: Option<Box<dyn Forecaster>>,
 }

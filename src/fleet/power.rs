@@ -1,0 +1,45 @@
+//! The power that servers draw.
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::relationship::RelationshipTarget;
+use bevy_ecs::world::World;
+
+use crate::serving::Phase;
+
+use super::{EngineHandle, Hosts, OfApplication, ServerSku, Service, Stock, Uses};
+
+/// Watts that a server draws now; none where that is not known.
+pub(super) fn server_power_w(world: &World, server: Entity) -> Option<f64> {
+    let sku = world.get::<ServerSku>(server)?;
+    let power = world
+        .resource::<Stock>()
+        .kinds()
+        .get(sku.position())?
+        .processor();
+    if power.prompt_power_w <= 0.0 || power.token_power_w <= 0.0 {
+        return None;
+    }
+    let processors = f64::from(sku.sku().processors);
+    let idle = sku.sku().idle_power_w + processors * power.idle_power_w;
+    let instances = world.get::<Hosts>(server).into_iter().flat_map(Hosts::iter);
+    Some(instances.fold(idle, |watts, instance| {
+        let used = world.get::<Uses>(instance).map_or(0, Uses::len) as f64;
+        let busy = match phase(world, instance) {
+            Phase::Idle => power.idle_power_w,
+            Phase::Prompt => power.prompt_power_w,
+            Phase::Token => power.token_power_w,
+        };
+        watts + used * (busy - power.idle_power_w)
+    }))
+}
+
+fn phase(world: &World, instance: Entity) -> Phase {
+    let (Some(handle), Some(of)) = (
+        world.get::<EngineHandle>(instance),
+        world.get::<OfApplication>(instance),
+    ) else {
+        return Phase::Idle;
+    };
+    let service = world.get::<Service>(of.application());
+    service.map_or(Phase::Idle, |service| service.phase(handle))
+}

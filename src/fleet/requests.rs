@@ -1,0 +1,134 @@
+//! What a host does with requests, and how it learns what became of them.
+
+use std::collections::BTreeMap;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::message::{Message, Messages};
+use bevy_ecs::prelude::{Query, Res, ResMut, Resource, Schedules, World};
+use bevy_ecs::schedule::IntoScheduleConfigs;
+
+use crate::serving::{
+    Cancelled, Follower, InvalidRate, NoSuchRequest, Phase, RequestRecord, SubmitError,
+};
+use crate::workload::{Arrival, ArrivalStream};
+
+use super::parts::{Parts, Twins};
+use super::{EngineHandle, FleetSystems, Roster, ServeSet, Service, Tick};
+
+/// A request has ended: completed, turned away, or taken back. Only where it was
+/// [asked for](super::FleetWorldExt::announce_requests).
+///
+/// As all messages it is there in the tick in which it is written and in the next. A host that looks less
+/// often [follows](crate::serving::Endpoint::follow_ended) the endpoint instead.
+#[derive(Message, Clone, Debug, PartialEq)]
+pub struct RequestEnded {
+    /// Whose request.
+    pub application: Entity,
+    /// What became of it.
+    pub record: RequestRecord,
+}
+
+/// Whose requests are announced, and how far they are.
+#[derive(Resource, Clone, Debug, Default)]
+pub(super) struct Announced(BTreeMap<usize, (Entity, Follower)>);
+
+impl Announced {
+    /// Announces the requests of one more application.
+    pub(super) fn add(&mut self, index: usize, application: Entity, follower: Follower) {
+        self.0.insert(index, (application, follower));
+    }
+
+    /// Becomes those of a fork.
+    pub(super) fn follow(&mut self, twins: &Twins) {
+        for (application, _) in self.0.values_mut() {
+            twins.follow(application);
+        }
+    }
+}
+
+/// Has a [`RequestEnded`] written for each request that ends from now on.
+pub(super) fn announce(world: &mut World) {
+    if world.contains_resource::<Announced>() {
+        return;
+    }
+    world.insert_resource(Announced::default());
+    world.init_resource::<Messages<RequestEnded>>();
+    let applications = world.resource::<Roster>().applications().to_vec();
+    for (index, entity) in applications.into_iter().enumerate() {
+        if let Some(mut service) = world.get_mut::<Service>(entity) {
+            let follower = service.0.follow_ended();
+            let mut announced = world.resource_mut::<Announced>();
+            announced.0.insert(index, (entity, follower));
+        }
+    }
+    let mut parts = world.get_resource_or_init::<Parts>();
+    parts.systems::<RequestEnded>(add_system);
+    add_system(world);
+}
+
+fn add_system(world: &mut World) {
+    let mut schedules = world.get_resource_or_init::<Schedules>();
+    let write = write_messages.in_set(ServeSet::Messages);
+    schedules.add_systems(Tick, write.in_set(FleetSystems));
+}
+
+fn write_messages(
+    announced: Res<'_, Announced>,
+    mut services: Query<'_, '_, &mut Service>,
+    mut messages: ResMut<'_, Messages<RequestEnded>>,
+) {
+    if !messages.is_empty() {
+        messages.update();
+    }
+    for &(application, follower) in announced.0.values() {
+        let Ok(mut service) = services.get_mut(application) else {
+            continue;
+        };
+        for record in service.0.read_ended(follower) {
+            let record = record.clone();
+            messages.write(RequestEnded {
+                application,
+                record,
+            });
+        }
+    }
+}
+
+impl Service {
+    /// Hands over a request of the host's own making; in any order.
+    ///
+    /// # Errors
+    /// As [`Endpoint::submit`](crate::serving::Endpoint::submit): it comes too late, has no tokens, or its
+    /// number is in use.
+    pub fn submit(&mut self, arrival: Arrival) -> Result<(), SubmitError> {
+        self.0.submit(arrival)
+    }
+
+    /// Takes a request back, wherever it is.
+    ///
+    /// # Errors
+    /// [`NoSuchRequest`] where it has ended, or never was.
+    pub fn cancel(&mut self, id: u64) -> Result<Cancelled, NoSuchRequest> {
+        self.0.cancel(id)
+    }
+
+    /// Lets the requests of the scenario's workload come this many times as fast from now on as they do by
+    /// themselves.
+    ///
+    /// # Errors
+    /// [`InvalidRate`] unless it is a number above 0.
+    pub fn set_rate(&mut self, rate: f64) -> Result<(), InvalidRate> {
+        self.0.set_rate(rate)
+    }
+
+    /// Replaces what is to come of the workload; the time zero of these requests is now.
+    pub fn set_arrivals(&mut self, arrivals: ArrivalStream) {
+        self.0.set_arrivals(arrivals);
+    }
+
+    /// What an instance does now, by its [`EngineHandle`].
+    #[must_use]
+    pub fn phase(&self, instance: &EngineHandle) -> Phase {
+        self.0.phase(instance.engine())
+    }
+}
