@@ -47,7 +47,7 @@ impl Endpoint {
 
     fn end_early(&mut self, id: RequestId) {
         let request = &self.requests[id];
-        let (stage, moving) = (request.stage, request.is_moving());
+        let stage = request.stage;
         let engines = [request.prompt_engine, request.token_engine];
         let outcome = Outcome::Rejected(Rejection::Cancelled);
         let record = self.record(id, outcome, Some(self.now));
@@ -71,9 +71,6 @@ impl Endpoint {
         self.counts.rejected += 1;
         self.last_event = self.now;
         self.requests.remove(id);
-        if moving {
-            self.forget_transfers();
-        }
         self.ended.push(record);
         self.arrivals.ended(self.now, false);
         match stage {
