@@ -16,7 +16,7 @@ use fleetsim::serving::routing::{Engines, Event, RequestView, Route, Router};
 use fleetsim::serving::{BatchShape, EngineId, Role, StepModel};
 use fleetsim::simulation::Simulation;
 use fleetsim::time::SimTime;
-use fleetsim::workload::{Arrival, ArrivalStream, TraceFormatKind, WorkloadError};
+use fleetsim::workload::{Arrival, TraceFormatKind, TraceRows, WorkloadError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -289,7 +289,7 @@ impl TraceFormatKind for Blanks {
         &self,
         file: &Path,
         text: Box<dyn BufRead + Send + Sync>,
-    ) -> Result<ArrivalStream, WorkloadError> {
+    ) -> Result<TraceRows, WorkloadError> {
         let (separator, file) = (self.separator.clone(), file.to_owned());
         let row = move |(id, line): (u64, std::io::Result<String>)| {
             let line = line.unwrap();

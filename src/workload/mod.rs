@@ -48,7 +48,7 @@ pub use idle::{IdleStretch, check_origin, longest_idle};
 pub use limits::{Limited, Limits};
 pub use open::{open, open_named};
 pub(crate) use own::AnyFormat;
-pub use own::{NamedFormat, TraceFormatKind};
+pub use own::{NamedFormat, TraceFormatKind, TraceRows};
 #[cfg(feature = "compression")]
 pub use packing::{Packer, Packing};
 pub use prefixes::PrefixStatistics;

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::arrival::ArrivalStream;
+use super::arrival::Arrival;
 use super::error::WorkloadError;
 use super::reader::TraceReader;
 use super::row::{Row, Stamp};
+
+/// The rows of a trace, in the order of the file; the first error ends them.
+pub type TraceRows = Box<dyn Iterator<Item = Result<Arrival, WorkloadError>> + Send + Sync>;
 
 /// A trace format that scenarios can name beside the built-in ones: its parameters.
 ///
@@ -39,7 +42,7 @@ pub trait TraceFormatKind: DeserializeOwned + JsonSchema + Debug + Send + Sync +
         &self,
         file: &Path,
         text: Box<dyn BufRead + Send + Sync>,
-    ) -> Result<ArrivalStream, WorkloadError>;
+    ) -> Result<TraceRows, WorkloadError>;
 }
 
 /// A trace format that is not built in, with its parameters.
@@ -52,7 +55,7 @@ pub(crate) trait AnyFormat: Debug + Send + Sync {
         &self,
         file: &Path,
         text: Box<dyn BufRead + Send + Sync>,
-    ) -> Result<ArrivalStream, WorkloadError>;
+    ) -> Result<TraceRows, WorkloadError>;
 }
 
 impl<K: TraceFormatKind> AnyFormat for K {
@@ -60,7 +63,7 @@ impl<K: TraceFormatKind> AnyFormat for K {
         &self,
         file: &Path,
         text: Box<dyn BufRead + Send + Sync>,
-    ) -> Result<ArrivalStream, WorkloadError> {
+    ) -> Result<TraceRows, WorkloadError> {
         TraceFormatKind::rows(self, file, text)
     }
 }
@@ -84,7 +87,7 @@ impl NamedFormat {
 
 /// The rows of such a trace.
 pub(super) struct Rows {
-    rows: ArrivalStream,
+    rows: TraceRows,
     file: PathBuf,
 }
 
