@@ -100,6 +100,24 @@ impl Model {
         }
     }
 
+    /// The same on processors that share each layer, all of them together: those beyond the number of KV
+    /// heads hold copies, with latent attention all of them.
+    ///
+    /// ```
+    /// let catalog = fleetsim::catalog::Catalog::built_in();
+    /// let latent = &catalog.models["deepseek-v3"];
+    /// assert_eq!(latent.kv_bytes_per_token_on(8), 8 * latent.kv_bytes_per_token());
+    /// let grouped = &catalog.models["llama-3.1-70b"];
+    /// assert_eq!(grouped.kv_bytes_per_token_on(8), grouped.kv_bytes_per_token());
+    /// ```
+    #[must_use]
+    pub fn kv_bytes_per_token_on(&self, tensor_parallelism: u32) -> u64 {
+        match self.kv_bytes_on_all(tensor_parallelism, self.bytes_per_value) {
+            Some(bytes) => bytes.ceil() as u64,
+            None => self.kv_bytes_per_token(),
+        }
+    }
+
     fn kv_bytes(&self, architecture: &Architecture, value: u64, copies: f64) -> f64 {
         let attention = &architecture.attention;
         let full = attention.full_layers(self.layers);

@@ -312,7 +312,9 @@ impl Fit {
             gpu_memory_bytes: kind.processor().memory_bytes,
             processors: needed,
             weights_bytes,
-            kv_bytes_per_token: model.map_or(1, |it| it.kv_bytes_per_token()),
+            kv_bytes_per_token: model.map_or(1, |it| {
+                it.kv_bytes_per_token_on(template.tensor_parallelism)
+            }),
         });
         Ok(Self {
             engine,

@@ -49,27 +49,36 @@ pub(super) fn add_systems(schedule: &mut Schedule) {
         WaitingRequestsAreScheduled,
     );
     schedule.configure_sets(steps.chain().in_set(TickSet::Lifecycle));
-    let systems = (
+    let of_instances_and_servers = (
         retire_idle_instances.in_set(IdleInstancesRetire),
         make_servers_ready.in_set(ServersBecomeReady),
         join_instances.in_set(InstancesJoin),
         activate_instances.in_set(InstancesActivate),
         check_drains.in_set(DrainsAreChecked),
         end_drains.in_set(DrainsRunOut),
+    );
+    let systems = (
+        of_instances_and_servers.run_if(anything_is_due),
         schedule_waiting_requests.in_set(WaitingRequestsAreScheduled),
     );
     schedule.add_systems(systems.in_set(FleetSystems));
 }
 
+/// Whether a timer has run out, or an instance drains that may be idle. One look for all the steps.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a system takes its parameters by value"
+)]
+fn anything_is_due(agenda: Res<'_, Agenda>, ledger: Res<'_, Ledger>) -> bool {
+    agenda.lifecycle.has_out() || ledger.counts().draining > 0
+}
+
 fn retire_idle_instances(
-    (ledger, roster): (Res<'_, Ledger>, Res<'_, Roster>),
+    roster: Res<'_, Roster>,
     mut applications: Query<'_, '_, (&mut Service, &mut IdleDrains)>,
     timers: Query<'_, '_, &DrainTimer>,
     mut commands: Commands<'_, '_>,
 ) {
-    if ledger.counts().draining == 0 {
-        return;
-    }
     for &application in roster.applications() {
         let Ok((mut service, mut drains)) = applications.get_mut(application) else {
             continue;

@@ -98,6 +98,11 @@ impl Timers {
         }
     }
 
+    /// Whether any timer has run out in this tick.
+    pub(super) fn has_out(&self) -> bool {
+        self.out.iter().any(|(_, out)| !out.is_empty())
+    }
+
     /// The timers of `P` that have run out in this tick and were not cleared or set anew, in order.
     pub(super) fn out<P: 'static>(&self) -> impl Iterator<Item = (SimTime, Entity)> + '_ {
         let purpose = TypeId::of::<P>();

@@ -425,7 +425,7 @@ impl Fit {
             gpu_memory_bytes: processor.memory_bytes,
             processors,
             weights_bytes: weights,
-            kv_bytes_per_token: token,
+            kv_bytes_per_token: model.kv_bytes_per_token_on(template.tensor_parallelism),
         });
         let usable = engine.limits().usable_bytes(memory, weights, token);
         let kv_tokens = usable.saturating_sub(weights) / token.max(1);

@@ -150,7 +150,7 @@ fn misfit(
         gpu_memory_bytes: processor.memory_bytes,
         processors: needed,
         weights_bytes: weights,
-        kv_bytes_per_token: model.kv_bytes_per_token(),
+        kv_bytes_per_token: model.kv_bytes_per_token_on(template.tensor_parallelism),
     });
     if let Some(Err(wrong)) = VllmConfig::of(&engine).map(|config| config.check()) {
         return Some(Misfit::Engine(wrong.to_string()));

@@ -1,5 +1,5 @@
 use super::Check;
-use crate::scenario::{Application, FaultKind, Placement, Verb};
+use crate::scenario::{Action, Application, FaultKind, Placement, Verb};
 use crate::time::SimTime;
 
 /// What a script aims at: the number of an instance or of a server.
@@ -13,6 +13,7 @@ impl Check<'_> {
     /// Warns of what is written and can never have an effect.
     pub(super) fn reach(&mut self, placement: &Placement) {
         let scenario = self.scenario;
+        let created = Created::new(&scenario.actions, placement);
         for (index, action) in scenario.actions.iter().enumerate() {
             let path = format!("actions[{index}]");
             if self.ends_before(&path, action.at) {
@@ -27,7 +28,7 @@ impl Check<'_> {
                 }
                 Verb::ScaleUpFull { .. } | Verb::ScaleUpServer { .. } => continue,
             };
-            self.target(&format!("{path}.action.{field}"), aim, action.at, placement);
+            self.target(&format!("{path}.action.{field}"), aim, action.at, &created);
         }
         for (index, fault) in scenario.faults.iter().enumerate() {
             let path = format!("faults[{index}]");
@@ -39,7 +40,7 @@ impl Check<'_> {
                 FaultKind::ServerCrash { server } => (Aim::Server(server), "server"),
                 FaultKind::NoNewServers { .. } => continue,
             };
-            self.target(&format!("{path}.fault.{field}"), aim, fault.at, placement);
+            self.target(&format!("{path}.fault.{field}"), aim, fault.at, &created);
         }
     }
 
@@ -55,30 +56,15 @@ impl Check<'_> {
     }
 
     /// Warns where nothing can have created the instance or the server by an instant.
-    fn target(&mut self, path: &str, aim: Aim, at: SimTime, placement: &Placement) {
+    fn target(&mut self, path: &str, aim: Aim, at: SimTime, created: &Created) {
         let applications = &self.scenario.applications;
         let scaled = |of: &Application| of.autoscaler.is_some() || of.has_host();
         if applications.iter().any(scaled) {
             return;
         }
-        let verbs = self.scenario.actions.iter();
-        let verbs = verbs.filter(|it| it.at <= at).map(|it| &it.action);
-        let created = |creates: fn(&&Verb) -> bool| verbs.filter(creates).count();
         let (kind, number, most) = match aim {
-            Aim::Instance(number) => {
-                let creates = |it: &&Verb| {
-                    matches!(it, Verb::ScaleUpFull { .. } | Verb::ScaleUpInstance { .. })
-                };
-                let most = placement.instances.len() + created(creates);
-                ("instance", number, most as u64)
-            }
-            Aim::Server(number) => {
-                let creates = |it: &&Verb| {
-                    matches!(it, Verb::ScaleUpFull { .. } | Verb::ScaleUpServer { .. })
-                };
-                let most = placement.servers.len() + created(creates);
-                ("server", number, most as u64)
-            }
+            Aim::Instance(number) => ("instance", number, created.instances.by(at)),
+            Aim::Server(number) => ("server", number, created.servers.by(at)),
         };
         if number < most {
             return;
@@ -89,5 +75,51 @@ impl Check<'_> {
             None => "nothing is there by then".to_owned(),
         };
         self.warn("no_such_target", path, message, &help);
+    }
+}
+
+/// What the start and the actions of a script create.
+struct Created {
+    instances: Numbers,
+    servers: Numbers,
+}
+
+/// The numbers of one kind.
+struct Numbers {
+    at_start: usize,
+    /// When actions create more, in order.
+    later: Vec<SimTime>,
+}
+
+impl Created {
+    fn new(actions: &[Action], placement: &Placement) -> Self {
+        let when = |creates: fn(&Verb) -> bool| {
+            let creating = actions.iter().filter(|it| creates(&it.action));
+            let mut times: Vec<SimTime> = creating.map(|it| it.at).collect();
+            times.sort_unstable();
+            times
+        };
+        Self {
+            instances: Numbers {
+                at_start: placement.instances.len(),
+                later: when(|it| {
+                    matches!(it, Verb::ScaleUpFull { .. } | Verb::ScaleUpInstance { .. })
+                }),
+            },
+            servers: Numbers {
+                at_start: placement.servers.len(),
+                later: when(|it| {
+                    matches!(it, Verb::ScaleUpFull { .. } | Verb::ScaleUpServer { .. })
+                }),
+            },
+        }
+    }
+}
+
+impl Numbers {
+    /// The most that there can have been by an instant.
+    fn by(&self, at: SimTime) -> u64 {
+        let later = self.later.partition_point(|created| *created <= at);
+        (self.at_start + later) as u64
     }
 }
