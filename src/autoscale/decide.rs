@@ -246,7 +246,11 @@ pub(super) fn decide<P: Policy>(
     }
 }
 
-type Members = (&'static Application, &'static Templates, &'static Instances);
+type Members = (
+    &'static Application,
+    &'static Templates,
+    Option<&'static Instances>,
+);
 
 /// What of an instance says where it counts.
 type Counted = (
@@ -259,7 +263,7 @@ type Counted = (
 /// Tells the signals how many instances there are now.
 fn count(
     signals: &mut Signals,
-    (application, templates, members): (&Application, &Templates, &Instances),
+    (application, templates, members): (&Application, &Templates, Option<&Instances>),
     ledger: &Ledger,
     instances: &Query<'_, '_, Counted>,
     servers: &Query<'_, '_, &ServerSku>,
@@ -267,7 +271,8 @@ fn count(
     for role in templates.roles() {
         let counts = ledger.counts_of(application.index(), role);
         let of = || {
-            let of = members.iter().flat_map(|it| instances.get(it));
+            let all = members.into_iter().flat_map(Instances::iter);
+            let of = all.flat_map(|it| instances.get(it));
             of.filter(|(of, ..)| of.role() == role)
         };
         let mut activations = Vec::new();

@@ -106,7 +106,7 @@ pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &m
 type Scraped = (
     &'static Application,
     &'static Service,
-    &'static Instances,
+    Option<&'static Instances>,
     &'static Templates,
     &'static mut Signals,
     &'static mut Scraper,
@@ -143,8 +143,10 @@ pub(super) fn scrape(
                 ..begin(role, application, service, templates, &ledger, &stock)
             })
             .collect();
-        for (instance, of_role, status, server, start, engine) in
-            members.iter().flat_map(|it| instances.get(it))
+        for (instance, of_role, status, server, start, engine) in members
+            .into_iter()
+            .flat_map(Instances::iter)
+            .flat_map(|it| instances.get(it))
         {
             let Some(role) = roles.iter_mut().find(|it| it.role == of_role.role()) else {
                 continue;

@@ -168,7 +168,7 @@ fn collect(
 type Sampled = (
     &'static Application,
     &'static Service,
-    &'static Instances,
+    Option<&'static Instances>,
     &'static mut Sampler,
 );
 type Member = (
@@ -253,7 +253,7 @@ impl Sampler {
         at: SimTime,
         application: &Application,
         service: &Service,
-        members: &Instances,
+        members: Option<&Instances>,
         instances: &Query<'_, '_, Member>,
         rows: &mut Rows,
     ) {
@@ -296,8 +296,10 @@ impl Sampler {
             let mut now = service.0.departed(role);
             let mut servers = BTreeSet::new();
             let mut weights = 0;
-            for (instance, of_role, status, server, engine) in
-                members.iter().flat_map(|i| instances.get(i))
+            for (instance, of_role, status, server, engine) in members
+                .into_iter()
+                .flat_map(Instances::iter)
+                .flat_map(|i| instances.get(i))
             {
                 if of_role.role() != role {
                     continue;
