@@ -1,6 +1,6 @@
 //! The requests of an endpoint that have not ended, in dense storage.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
@@ -111,11 +111,17 @@ impl Hasher for NumberHasher {
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&it| self.write_u64(it.into()));
     }
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
     fn write_u64(&mut self, number: u64) {
         let mixed = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.0 = mixed ^ mixed >> 32;
     }
 }
+
+/// What some requests have. Only asked for by request, too.
+type ByRequest<T> = HashMap<RequestId, T, BuildHasherDefault<NumberHasher>>;
 
 /// All requests that have not ended, in dense storage whose places are used again.
 #[derive(Clone, Debug, Default)]
@@ -124,11 +130,11 @@ pub(crate) struct Requests {
     /// By place: the order of arrival at the endpoint, which breaks ties of `Request::arrival`.
     sequences: Vec<u64>,
     /// What only few workloads say of a request.
-    details: BTreeMap<RequestId, Arc<Details>>,
+    details: ByRequest<Arc<Details>>,
     /// How often those few began again that did.
     restarts: BTreeMap<RequestId, u32>,
     /// How engines of vLLM served those that have come to an end there.
-    served: BTreeMap<RequestId, Served>,
+    served: ByRequest<Served>,
     free: Vec<RequestId>,
     arrived: u64,
     /// The numbers of those that are to come or have not ended, once a host hands over one that is not the

@@ -57,6 +57,8 @@ struct Node {
     /// Neighbours among the blocks of equal content.
     older: u32,
     newer: u32,
+    /// The block that was found after this one last.
+    next: u32,
 }
 
 /// Blocks of equal content: the one that got it first, and the last.
@@ -154,6 +156,28 @@ impl Blocks {
             .map(|equals| BlockId(equals.oldest))
     }
 
+    /// The same for the content that follows that of `previous`: mostly the block that was found then last time.
+    pub(super) fn find_after(
+        &mut self,
+        previous: Option<BlockId>,
+        content: u128,
+    ) -> Option<BlockId> {
+        let Some(BlockId(previous)) = previous else {
+            return self.find(content);
+        };
+        let next = self.nodes[previous as usize].next;
+        if let Some(node) = self.nodes.get(next as usize)
+            && node.content == content
+            && node.stretch == 0
+            && node.older == NONE
+        {
+            return Some(BlockId(next));
+        }
+        let found = self.find(content)?;
+        self.nodes[previous as usize].next = found.0;
+        Some(found)
+    }
+
     /// Whether nobody uses a block.
     #[must_use]
     pub fn is_unused(&self, block: BlockId) -> bool {
@@ -179,6 +203,7 @@ impl Blocks {
             after: NONE,
             older: NONE,
             newer: NONE,
+            next: NONE,
         });
         match self.found.get_mut(&content) {
             Some(equals) => {
@@ -395,7 +420,10 @@ impl Blocks {
     }
 
     fn vacate(&mut self, node: u32) {
-        self.nodes[node as usize].after = self.vacant;
+        let vacated = &mut self.nodes[node as usize];
+        vacated.after = self.vacant;
+        // It is no block with content any more.
+        vacated.stretch = 1;
         self.vacant = node;
     }
 }
@@ -410,6 +438,7 @@ impl Node {
             after: NONE,
             older: NONE,
             newer: NONE,
+            next: NONE,
         }
     }
 }

@@ -33,25 +33,50 @@ impl Prefix {
 pub(super) struct Contents(Vec<u128>);
 
 impl Contents {
+    /// Forgets them, and keeps the storage.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// The content of block `index`; blocks have `size` tokens, and `serial` is the request's own number.
+    #[inline]
     pub(super) fn get(&mut self, index: u32, size: u32, prefix: &Prefix, serial: u64) -> u128 {
-        let described = prefix.blocks(size);
+        if let Some(&content) = self.0.get(index as usize) {
+            return content;
+        }
+        self.extend(index, size, prefix, serial)
+    }
+
+    /// Adds the contents of all blocks up to `index`, and returns that one.
+    fn extend(&mut self, index: u32, size: u32, prefix: &Prefix, serial: u64) -> u128 {
+        let described = prefix.blocks(size).min(index + 1) as usize;
+        let mut content = self.0.last().copied().unwrap_or(FACTOR);
+        self.0.reserve(described.saturating_sub(self.0.len()));
+        if self.0.len() < described {
+            let begin = self.0.len() as u64 * u64::from(size);
+            let tokens = u64::from(prefix.tokens);
+            // Where the block begins: in which id, and how many tokens into it.
+            let (mut id, mut into) = ((begin / tokens) as usize, begin % tokens);
+            while self.0.len() < described {
+                content = mix(content, prefix.ids[id]);
+                into += u64::from(size);
+                while into > tokens {
+                    into -= tokens;
+                    id += 1;
+                    content = mix(content, prefix.ids[id]);
+                }
+                if into == tokens {
+                    into = 0;
+                    id += 1;
+                }
+                self.0.push(content);
+            }
+        }
         while self.0.len() <= index as usize {
-            let block = self.0.len() as u64;
-            let before = self.0.last().copied().unwrap_or(FACTOR);
-            let content = if block < u64::from(described) {
-                let (size, tokens) = (u64::from(size), u64::from(prefix.tokens));
-                let first = block * size / tokens;
-                let last = ((block + 1) * size - 1) / tokens;
-                prefix.ids[first as usize..=last as usize]
-                    .iter()
-                    .fold(before, |content, &id| mix(content, id))
-            } else {
-                mix(before ^ ALONE, serial)
-            };
+            content = mix(content ^ ALONE, serial);
             self.0.push(content);
         }
-        self.0[index as usize]
+        content
     }
 }
 

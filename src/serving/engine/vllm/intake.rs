@@ -17,12 +17,15 @@ impl Vllm {
     pub fn enqueue(&mut self, work: Work, now: SimTime) -> Ticket {
         self.circle.broken();
         self.enqueued += 1;
-        let request = Request::new(work, self.enqueued, &self.config);
+        let mut request = Request::new(work, self.enqueued, &self.config);
         self.tokens_left += request.tokens_left();
         self.reserved -= request.blocks;
         let ticket = match self.vacant.pop() {
             Some(ticket) => {
-                self.requests[ticket.index()] = request;
+                let place = &mut self.requests[ticket.index()];
+                request.found = std::mem::take(&mut place.found);
+                request.contents = std::mem::take(&mut place.contents);
+                *place = request;
                 ticket
             }
             None => {
@@ -154,8 +157,11 @@ impl Vllm {
 
     /// Gives the place of a request free.
     pub(super) fn vacate(&mut self, ticket: Ticket) -> (Work, Progress) {
-        let request = std::mem::take(&mut self.requests[ticket.index()]);
+        let request = &mut self.requests[ticket.index()];
+        request.standing = Standing::Gone;
+        request.found.clear();
+        request.contents.clear();
         self.vacant.push(ticket);
-        (request.work, request.progress)
+        (std::mem::take(&mut request.work), request.progress)
     }
 }

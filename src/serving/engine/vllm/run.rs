@@ -1,7 +1,5 @@
 //! Runs of decode steps, and who is in lockstep in them.
 
-use std::collections::VecDeque;
-
 use crate::serving::{BatchShape, StepModel};
 use crate::time::SimTime;
 
@@ -170,11 +168,11 @@ impl Vllm {
             let locked = self.lockstep.active;
             let busy_until = self.end_of(scheduled);
             let last_end = self.end_of(processed);
+            let ends = [self.end_of(processed + 1), self.end_of(processed + 2)];
             let mut start = last_end;
-            let mut under_way = VecDeque::new();
-            for number in processed + 1..=scheduled {
-                let end = self.end_of(number);
-                under_way.push_back(Step {
+            self.under_way.clear();
+            for (number, end) in (processed + 1..=scheduled).zip(ends) {
+                self.under_way.push_back(Step {
                     number,
                     start,
                     end,
@@ -194,7 +192,6 @@ impl Vllm {
             self.processed = processed;
             self.last_end = last_end;
             self.busy_until = busy_until;
-            self.under_way = under_way;
         }
         self.run = None;
     }

@@ -252,7 +252,8 @@ impl Vllm {
         }
         let size = self.config.block_size;
         for block in 0..(request.tokens - 1) / size {
-            let Some(found) = self.blocks.find(request.content(block, size)) else {
+            let content = request.content(block, size);
+            let Some(found) = self.blocks.find_after(self.hits.last().copied(), content) else {
                 break;
             };
             self.hits.push(found);
