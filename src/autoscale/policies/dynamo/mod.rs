@@ -3,13 +3,15 @@
 mod budget;
 mod estimate;
 mod load;
+mod prediction;
 mod rate;
 mod report;
 mod sla;
 
 pub use load::{Aim, DynamoLoad};
+pub use prediction::Prediction;
 pub use report::{RoleReports, StepReport};
-pub use sla::{DynamoSla, Prediction};
+pub use sla::DynamoSla;
 
 use budget::{Budget, Share};
 

@@ -1,7 +1,7 @@
 //! Requests a second that one engine serves at its best batch size.
 
 use super::estimate::missed;
-use super::sla::Prediction;
+use super::prediction::Prediction;
 use crate::autoscale::EngineModel;
 use crate::serving::Role;
 

@@ -4,6 +4,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::prediction::Prediction;
 use super::rate::{Objectives, rate};
 use super::report::RoleReports;
 use super::{Answer, Limits, groups, limits, say, starts_up, while_starting};
@@ -82,19 +83,6 @@ pub struct DynamoSla {
     #[serde(skip)]
     #[schemars(skip)]
     predictors: Option<[Box<dyn Forecaster>; 3]>,
-}
-
-/// What is expected of the next interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Prediction {
-    /// Requests a second.
-    pub requests_per_s: f64,
-    /// Mean tokens of a prompt.
-    pub prompt_tokens: f64,
-    /// Mean tokens of an output.
-    pub output_tokens: f64,
-    /// The share of the prompt tokens that is found in the prefix cache, if any is looked for.
-    pub hit_rate: Option<f64>,
 }
 
 impl Default for DynamoSla {
