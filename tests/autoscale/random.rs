@@ -109,19 +109,20 @@ fn run(text: &str) -> Vec<Decision> {
     let decisions = simulation.take_decisions();
     for row in &decisions {
         let before = row.scaling_up + row.active;
-        assert!(row.started == 0 || row.cancelled + row.drained == 0);
-        let after = before + row.started - row.cancelled - row.drained;
+        // These say how many are wanted on each SKU, and may have some go on one while others come on another.
+        let by_sku = row.policy.starts_with("Saturation");
+        let taken = row.cancelled + row.drained;
+        assert!(by_sku || row.started == 0 || taken == 0, "{row:?}");
+        let after = before + row.started - taken;
         assert!(after >= min.min(before), "{row:?}");
         assert!(
             row.desired >= min.min(before + 1) || before >= min,
             "{row:?}"
         );
         let asked = row.desired.abs_diff(before);
-        assert_eq!(
-            row.started + row.cancelled + row.drained + row.refused,
-            asked,
-            "{row:?}"
-        );
+        let changes = row.started + taken + row.refused;
+        assert!(changes >= asked && (changes - asked) % 2 == 0, "{row:?}");
+        assert!(by_sku || changes == asked, "{row:?}");
     }
     decisions
 }
