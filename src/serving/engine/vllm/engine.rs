@@ -195,8 +195,8 @@ impl Vllm {
         &self.config
     }
 
-    /// Schedules what can be scheduled now, or nothing where that would go on for ever. To be called at each event after [`finish`](Self::finish),
-    /// and when work comes to an engine that has no event.
+    /// Schedules what can be scheduled now, or nothing where that would go on without end. To be called at
+    /// each event after [`finish`](Self::finish), and when work comes to an engine that has no event.
     pub fn start(&mut self, now: SimTime, model: &dyn StepModel, news: &mut News) {
         let most = 1 + usize::from(self.config.async_scheduling);
         while self.under_way.len() < most

@@ -20,6 +20,7 @@ mod request;
 mod run;
 mod schedule;
 mod serve;
+mod state;
 mod step;
 mod waiting;
 
