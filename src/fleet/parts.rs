@@ -113,14 +113,7 @@ impl Parts {
                 fork.insert_resource(value);
             }
         };
-        self.enter(
-            TypeId::of::<R>(),
-            |_| Vec::new(),
-            Arc::new(copy),
-            |world| {
-                world.remove_resource::<R>();
-            },
-        )
+        self.enter_resource::<R>(Arc::new(copy))
     }
 
     /// Enters a resource of which a fork gets a fresh one: what is said there is said to others.
@@ -132,14 +125,7 @@ impl Parts {
                 fork.insert_resource(R::default());
             }
         };
-        self.enter(
-            TypeId::of::<R>(),
-            |_| Vec::new(),
-            Arc::new(copy),
-            |world| {
-                world.remove_resource::<R>();
-            },
-        )
+        self.enter_resource::<R>(Arc::new(copy))
     }
 
     /// Enters what adds systems to the `Tick` schedule; `Key` names it, so that it is entered once.
@@ -149,6 +135,13 @@ impl Parts {
             self.systems.push((key, add));
         }
         self
+    }
+
+    fn enter_resource<R: Resource>(&mut self, copy: Copy) -> &mut Self {
+        let remove = |world: &mut World| {
+            world.remove_resource::<R>();
+        };
+        self.enter(TypeId::of::<R>(), |_| Vec::new(), copy, remove)
     }
 
     fn enter(

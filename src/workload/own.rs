@@ -96,18 +96,18 @@ impl TraceReader for Rows {
         let Some(arrival) = self.rows.next().transpose()? else {
             return Ok(None);
         };
-        let (id, zero) = (arrival.id, "must be at least 1");
         let wrong = match (arrival.prompt_tokens, arrival.output_tokens) {
             (0, _) => Some("prompt"),
             (_, 0) => Some("output"),
             _ => None,
         };
         if let Some(wrong) = wrong {
-            let message = format!("the {wrong} tokens of request {id} {zero}");
+            let id = arrival.id;
+            let message = format!("the {wrong} tokens of request {id} must be at least 1");
             return Err(self.error_at_time(message));
         }
         Ok(Some(Row {
-            id,
+            id: arrival.id,
             stamp: Stamp::Seconds(arrival.time.seconds()),
             prompt_tokens: arrival.prompt_tokens,
             output_tokens: arrival.output_tokens,
