@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{share:6.2} % in time, {requests} answered, {hours:6.1} GPU-hours: {policy}");
         attained.push((requests, share));
     }
-    // Nobody is lost, whoever is in charge, and it makes a difference who is.
+    // No request is lost under either policy, and it makes a difference which is in charge.
     assert!(attained.windows(2).all(|pair| pair[0].0 == pair[1].0));
     assert!(attained.windows(2).any(|pair| pair[0].1 != pair[1].1));
     Ok(())

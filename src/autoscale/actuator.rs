@@ -163,7 +163,7 @@ fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish:
     let (allowed, why) = wish
         .bound
         .map_or((desired, None), |it| it.apply(current, desired));
-    // What is missing from the minimum is restored whatever a host says.
+    // What is missing from the minimum is restored against a host's bound, too.
     let allowed = if below {
         allowed.max(least.min(desired))
     } else {

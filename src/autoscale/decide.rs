@@ -198,7 +198,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// What is left of a wish, and why it is not all, if it is not. A wish for more is never turned into fewer,
+    /// As much of a wish as is allowed, and why it is not all, if it is not. A wish for more is never turned into fewer,
     /// or the other way round.
     pub(super) fn apply(&self, current: u32, desired: u32) -> (u32, Option<&str>) {
         let bound = if desired > current {

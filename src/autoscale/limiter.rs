@@ -28,8 +28,8 @@ pub struct Claim {
     pub wanted: u32,
 }
 
-/// The instances that each claim may have, where there are so many GPUs of each kind, those of the instances
-/// that there are included.
+/// The instances that each claim may have of the GPUs of each kind, those of the instances that there are
+/// included.
 ///
 /// The claims are served one after the other, each with as many GPUs as it asks for and as are left. GPUs that
 /// are too few for another instance of a claim are spent on it all the same. A claim for fewer

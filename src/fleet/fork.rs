@@ -23,7 +23,7 @@ use super::{
 };
 
 /// A world of its own with a copy of the fleet, which goes on as the fleet would: requests, engines,
-/// workloads with their place, random streams, timers, policies, recorders, and whatever else is in its
+/// workloads with their place, random streams, timers, policies, recorders, and all else that is in its
 /// [`Parts`]. None for a world without a fleet.
 ///
 /// Servers and instances are found by their numbers, applications by their names; entities are others.

@@ -271,7 +271,7 @@ fn signals_of_an_engine_of_vllm_are_those_of_its_blocks_and_its_queue() {
     let (queued, running) = (saw.load.queued, saw.load.running);
     assert_eq!((queued, running, saw.load.assigned), (58, 2, 60));
     assert_eq!((saw.prompt_tokens, saw.output_tokens), (1_000, 57));
-    // What is left of the two that run, and all of the others.
+    // The rest of the two that run, and all of the others.
     assert_eq!(saw.load.pending_tokens, (50 - 29) + (50 - 28) + 58 * 550);
     assert_eq!(
         (saw.max_batch_size, saw.max_batch_tokens),

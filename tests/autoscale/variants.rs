@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::support::*;
 
-/// Wants, from each of these seconds on, so many instances on each SKU; with `spare` the limiter shares out.
+/// Wants, from each of these seconds on, a number of instances on each SKU; with `spare` the limiter shares out.
 #[derive(Component, Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct BySku {

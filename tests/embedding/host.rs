@@ -13,7 +13,7 @@ pub(crate) fn hosted(count: u32, rest: &str) -> CheckedScenario {
     scenario(count, &format!("workload: Host, {rest}"))
 }
 
-/// The same with a workload and whatever else an application has.
+/// The same with a workload and the other fields of an application.
 pub(crate) fn scenario(count: u32, application: &str) -> CheckedScenario {
     let start = if count == 0 { "None" } else { "AllServers" };
     let text = format!(

@@ -35,7 +35,7 @@ impl EngineModel {
     }
 
     /// Seconds of a step with the tokens of one prompt after `done` that are in the KV cache, and with requests
-    /// that decode on so many KV tokens.
+    /// that decode on `kv_tokens` KV tokens.
     #[must_use]
     pub fn step(&self, done: u64, prompt_tokens: u64, decodes: u64, kv_tokens: u64) -> f64 {
         let mut shape = BatchShape::default();
@@ -47,8 +47,8 @@ impl EngineModel {
         self.performance.seconds(&shape)
     }
 
-    /// Seconds of prompt tokens in full steps and one for the rest, each beside requests that decode on so many
-    /// KV tokens; 0 for none.
+    /// Seconds of prompt tokens in full steps and one for the rest, each beside requests that decode on
+    /// `kv_tokens` KV tokens; 0 for none.
     #[must_use]
     pub fn chunked(&self, prompt_tokens: u64, decodes: u64, kv_tokens: u64) -> f64 {
         let chunk = self.max_batch_tokens.unwrap_or(u64::MAX).max(1);

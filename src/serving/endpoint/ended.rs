@@ -100,7 +100,7 @@ impl Endpoint {
         !self.ended.records.is_empty()
     }
 
-    /// Follows the records of what ends from now on, whoever takes them. They are kept until each follower
+    /// Follows the records of what ends from now on, taken or not. They are kept until each follower
     /// has read them: who reads no more [says so](Self::unfollow_ended).
     ///
     /// ```

@@ -118,7 +118,7 @@ fn nothing_changes_while_a_change_is_in_progress_anywhere() {
     assert_eq!(with(drains), 2);
 }
 
-/// An engine whose steps take so many seconds, for each prompt token, decoding request and KV token.
+/// An engine whose steps take these seconds, for each prompt token, decoding request and KV token.
 fn engine([base, prefill_token, decode_request, context_token]: [f64; 4]) -> EngineModel {
     EngineModel {
         performance: Performance::Linear(Linear {
@@ -221,7 +221,7 @@ fn expected(requests_per_s: f64, prompt_tokens: f64, output_tokens: f64) -> Pred
     }
 }
 
-/// What the throughput mode answers for a rate where so many are ready.
+/// What the throughput mode answers for a rate and a number of ready instances.
 fn answered(policy: &DynamoSla, role: Role, count: u32, requests_per_s: f64) -> u32 {
     let mut desired = DesiredInstances::default();
     let next = expected(requests_per_s, 1000.0, 100.0);

@@ -499,7 +499,7 @@ impl DynamoLoad {
     }
 }
 
-/// Why nothing changes, whatever the load.
+/// Why nothing changes under any load.
 fn is_held(group: &[&RoleReports]) -> Option<&'static str> {
     if group.iter().all(|it| it.reports.is_empty()) {
         return Some("no instance is active");
