@@ -1,6 +1,6 @@
 use crate::serving::EngineId;
 use crate::serving::engine::RequestId;
-use crate::serving::queue::{Queue, fetch};
+use crate::serving::queue::fetch;
 
 /// Requests whose prompts and tokens are served by different engines, by engine, while no engine or only
 /// that of the prompt has them.
@@ -8,8 +8,17 @@ use crate::serving::queue::{Queue, fetch};
 pub(crate) struct Split {
     /// By engine.
     sides: Vec<Side>,
-    /// By engine: the requests of one that ever had more than its side takes, until it has none.
-    many: Vec<Queue<Part>>,
+    /// The requests of engines that ever had more than their side takes, until they have none.
+    many: Many,
+}
+
+/// Requests by engine, of which each can be taken out at once.
+#[derive(Clone, Debug, Default)]
+struct Many {
+    /// By engine.
+    parts: Vec<Vec<Part>>,
+    /// By part, its place among those of its engine.
+    places: Vec<u32>,
 }
 
 /// The requests of one engine, in no particular order. In a large fleet it is read from memory at each step
@@ -43,12 +52,40 @@ impl Part {
         Self(id.0 << 1 | 1)
     }
 
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+
     const fn is_going(self) -> bool {
         self.0 & 1 == 1
     }
 
     const fn request(self) -> RequestId {
         RequestId(self.0 >> 1)
+    }
+}
+
+impl Many {
+    fn insert(&mut self, engine: EngineId, part: Part) {
+        if self.parts.len() <= engine.index() {
+            self.parts.resize_with(engine.index() + 1, Vec::new);
+        }
+        if self.places.len() <= part.index() {
+            self.places.resize(part.index() + 1, 0);
+        }
+        let parts = &mut self.parts[engine.index()];
+        self.places[part.index()] = parts.len() as u32;
+        parts.push(part);
+    }
+
+    /// Takes out a part that is there.
+    fn remove(&mut self, engine: EngineId, part: Part) {
+        let parts = &mut self.parts[engine.index()];
+        let place = self.places[part.index()] as usize;
+        parts.swap_remove(place);
+        if let Some(moved) = parts.get(place) {
+            self.places[moved.index()] = place as u32;
+        }
     }
 }
 
@@ -95,18 +132,14 @@ impl Split {
 
     #[cold]
     fn insert_into_many(&mut self, engine: EngineId, part: Part) {
-        if self.many.len() <= engine.index() {
-            self.many.resize(engine.index() + 1, Queue::default());
-        }
-        let (side, many) = (
-            &mut self.sides[engine.index()],
-            &mut self.many[engine.index()],
-        );
+        let side = &mut self.sides[engine.index()];
         if side.len != MANY {
-            side.few.iter().for_each(|&it| many.push(it));
             side.len = MANY;
+            for it in side.few {
+                self.many.insert(engine, it);
+            }
         }
-        many.push(part);
+        self.many.insert(engine, part);
     }
 
     #[inline]
@@ -116,9 +149,8 @@ impl Split {
             side.remove(part);
             return;
         }
-        let many = &mut self.many[engine.index()];
-        many.remove(part);
-        if many.is_empty() {
+        self.many.remove(engine, part);
+        if self.many.parts[engine.index()].is_empty() {
             side.len = 0;
         }
     }
@@ -126,7 +158,7 @@ impl Split {
     fn parts(&self, engine: EngineId) -> &[Part] {
         match self.sides.get(engine.index()) {
             None => &[],
-            Some(side) if side.len == MANY => &self.many[engine.index()],
+            Some(side) if side.len == MANY => &self.many.parts[engine.index()],
             Some(side) => &side.few[..side.len as usize],
         }
     }

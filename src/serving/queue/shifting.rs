@@ -124,6 +124,14 @@ impl<T: Copy> Queue<T> {
     }
 }
 
+impl<T: Copy> Queue<T> {
+    /// Takes out what stands at `place`, which is in the list.
+    pub(crate) fn remove_at(&mut self, place: usize) {
+        let place = self.gone + place;
+        self.close(place, place + 1);
+    }
+}
+
 impl<T: Copy + PartialEq> Queue<T> {
     /// Takes out the first that equals `item`, if any does.
     pub(crate) fn remove(&mut self, item: T) {

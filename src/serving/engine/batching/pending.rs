@@ -17,7 +17,7 @@ pub(crate) enum Pending {
 /// and counts the parts behind it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parts {
-    parts: Vec<Queue<Task>>,
+    parts: Vec<Part>,
     /// The parts that are in use, in the order of the list.
     order: Vec<u32>,
     /// The place at which each of them begins.
@@ -29,9 +29,59 @@ pub(crate) struct Parts {
     len: usize,
 }
 
-/// Tasks in one part, and in a list that has no parts. So many are searched and moved in the time of a
-/// few misses of the cache; few in tests, for them to see many parts.
-const MOST: usize = if cfg!(test) { 16 } else { 4096 };
+#[derive(Clone, Debug, Default)]
+struct Part {
+    tasks: Queue<Task>,
+    bounds: Bounds,
+}
+
+/// What holds for every task of a part. Bounds stay true when a task leaves; a walk over the part makes
+/// them tight again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Each needs room for at least these tokens to join the batch.
+    pub(crate) held: u64,
+    /// Each adds at most these tokens to a step.
+    pub(crate) step: u64,
+    /// Each waits since this selection or an earlier one; none while one stands behind its prompt,
+    /// where it is never passed over.
+    pub(crate) since: Option<u32>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Bounds {
+    /// Nothing is known.
+    pub(crate) const NONE: Self = Self {
+        held: 0,
+        step: u64::MAX,
+        since: None,
+    };
+
+    /// Those of both, at this selection.
+    pub(crate) fn and(self, other: Self, now: u32) -> Self {
+        let later = |a: u32, b: u32| match now.wrapping_sub(a) <= now.wrapping_sub(b) {
+            true => a,
+            false => b,
+        };
+        Self {
+            held: self.held.min(other.held),
+            step: self.step.max(other.step),
+            since: self
+                .since
+                .zip(other.since)
+                .map(|(ours, theirs)| later(ours, theirs)),
+        }
+    }
+}
+
+/// Tasks in one part, and in a list that has no parts: to search and to move them takes the time of a
+/// few misses of the cache. Few in tests, for them to see many parts.
+const MOST: usize = if cfg!(test) { 16 } else { 256 };
 
 /// A list that gets as short as this has no parts any more.
 const FEW: usize = MOST / 4;
@@ -75,27 +125,47 @@ impl Pending {
     pub(crate) fn search(&self, goes_before: impl Fn(Task) -> bool) -> usize {
         match self {
             Self::Short(tasks) => search(tasks.len(), |place| goes_before(tasks[place])),
-            Self::Long(parts) => search(parts.len, |place| {
-                parts.get(place).is_some_and(&goes_before)
-            }),
+            Self::Long(parts) => parts.search(goes_before),
         }
     }
 
-    pub(crate) fn push(&mut self, task: Task) {
-        self.insert(self.len(), task);
+    /// How many parts it is in.
+    pub(crate) fn parts(&self) -> usize {
+        match self {
+            Self::Short(_) => 1,
+            Self::Long(parts) => parts.order.len(),
+        }
     }
 
-    /// Puts a task at `place`, in front of those from there on.
-    pub(crate) fn insert(&mut self, place: usize, task: Task) {
+    /// The tasks of the part at this position, and what holds for all of them.
+    pub(crate) fn part(&self, at: usize) -> (&[Task], Bounds) {
+        match self {
+            Self::Short(tasks) => (tasks, Bounds::NONE),
+            Self::Long(parts) => {
+                let part = &parts.parts[parts.order[at] as usize];
+                (&part.tasks, part.bounds)
+            }
+        }
+    }
+
+    /// Sets what holds for all tasks of the part at this position.
+    pub(crate) fn tighten(&mut self, at: usize, bounds: Bounds) {
+        if let Self::Long(parts) = self {
+            parts.parts[parts.order[at] as usize].bounds = bounds;
+        }
+    }
+
+    /// Puts a task of these bounds at `place`, in front of those from there on, at a selection.
+    pub(crate) fn insert(&mut self, place: usize, task: Task, bounds: Bounds, now: u32) {
         match self {
             Self::Short(tasks) if tasks.len() < MOST => tasks.insert(place, task),
             Self::Short(tasks) => {
                 let mut parts = Box::new(Parts::default());
                 parts.append(mem::take(tasks));
-                parts.insert(place, task);
+                parts.insert(place, task, bounds, now);
                 *self = Self::Long(parts);
             }
-            Self::Long(parts) => parts.insert(place, task),
+            Self::Long(parts) => parts.insert(place, task, bounds, now),
         }
     }
 
@@ -141,6 +211,34 @@ fn search(len: usize, goes_before: impl Fn(usize) -> bool) -> usize {
 }
 
 impl Parts {
+    /// As [`search`], with the parts left out that lie outside the places still to be searched.
+    fn search(&self, goes_before: impl Fn(Task) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len);
+        // The parts with the first and with the last of the places.
+        let (mut first, mut last) = (0, self.order.len() - 1);
+        while first < last && low < high {
+            let middle = usize::midpoint(low, high);
+            let at = first + self.starts[first + 1..=last].partition_point(|&it| it <= middle);
+            let part = &self.parts[self.order[at] as usize];
+            if goes_before(part.tasks[middle - self.starts[at]]) {
+                (high, last) = (middle, at);
+            } else {
+                (low, first) = (middle + 1, at);
+            }
+        }
+        let start = self.starts[first];
+        let tasks = &self.parts[self.order[first] as usize].tasks;
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if goes_before(tasks[middle - start]) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
     /// Which part in order holds `place`; the last, of the place behind the last.
     fn part_of(&self, place: usize) -> usize {
         self.starts.partition_point(|&start| start <= place) - 1
@@ -149,25 +247,29 @@ impl Parts {
     fn get(&self, place: usize) -> Option<Task> {
         let at = self.part_of(place);
         let part = &self.parts[self.order[at] as usize];
-        part.get(place - self.starts[at]).copied()
+        part.tasks.get(place - self.starts[at]).copied()
     }
 
     /// Puts a part behind the last.
     fn append(&mut self, tasks: Queue<Task>) {
         self.len += tasks.len();
-        self.put(self.order.len(), self.len - tasks.len(), tasks);
+        let part = Part {
+            tasks,
+            bounds: Bounds::NONE,
+        };
+        self.put(self.order.len(), self.len - part.tasks.len(), part);
     }
 
     /// Puts a part in at `at` in order, whose tasks stand from `start` on.
-    fn put(&mut self, at: usize, start: usize, tasks: Queue<Task>) {
+    fn put(&mut self, at: usize, start: usize, new: Part) {
         let part = self.spare.pop().unwrap_or_else(|| {
-            self.parts.push(Queue::default());
+            self.parts.push(Part::default());
             self.parts.len() as u32 - 1
         });
-        for &task in &*tasks {
+        for &task in &*new.tasks {
             self.set_home(task, part);
         }
-        self.parts[part as usize] = tasks;
+        self.parts[part as usize] = new;
         self.order.insert(at, part);
         self.starts.insert(at, start);
     }
@@ -179,17 +281,22 @@ impl Parts {
         self.homes[task.index()] = part;
     }
 
-    fn insert(&mut self, place: usize, task: Task) {
+    fn insert(&mut self, place: usize, task: Task, bounds: Bounds, now: u32) {
         let mut at = self.part_of(place);
         let full = &mut self.parts[self.order[at] as usize];
-        if full.len() == MOST {
-            let behind = full.split_off(MOST / 2);
+        if full.tasks.len() == MOST {
+            let behind = Part {
+                tasks: full.tasks.split_off(MOST / 2),
+                bounds: full.bounds,
+            };
             self.put(at + 1, self.starts[at] + MOST / 2, behind);
             at = self.part_of(place);
         }
-        let part = self.order[at];
-        self.parts[part as usize].insert(place - self.starts[at], task);
-        self.set_home(task, part);
+        let home = self.order[at];
+        let part = &mut self.parts[home as usize];
+        part.tasks.insert(place - self.starts[at], task);
+        part.bounds = part.bounds.and(bounds, now);
+        self.set_home(task, home);
         self.starts[at + 1..]
             .iter_mut()
             .for_each(|start| *start += 1);
@@ -202,7 +309,7 @@ impl Parts {
         let Some(at) = self.order.iter().position(|&it| it == part) else {
             return;
         };
-        let tasks = &mut self.parts[part as usize];
+        let tasks = &mut self.parts[part as usize].tasks;
         tasks.remove(task);
         self.starts[at + 1..]
             .iter_mut()
@@ -220,6 +327,7 @@ impl Parts {
         let mut joined = Queue::default();
         for &part in &self.order {
             self.parts[part as usize]
+                .tasks
                 .iter()
                 .for_each(|&task| joined.push(task));
         }
@@ -252,13 +360,9 @@ mod tests {
                     0..4 => for place in places {
                         let task = Task::token(Slot::at(made));
                         made += 1;
-                        if what == 0 {
-                            list.push(task);
-                            model.push(task);
-                        } else {
-                            list.insert(place, task);
-                            model.insert(place, task);
-                        }
+                        let place = if what == 0 { model.len() } else { place };
+                        list.insert(place, task, Bounds::NONE, 0);
+                        model.insert(place, task);
                     },
                     4..6 => for place in places.take(model.len()) {
                         let task = model.remove(place % model.len());

@@ -1,6 +1,6 @@
 use prefetch_index::prefetch_index;
 
-use super::pending::Pending;
+use super::pending::{Bounds, Pending};
 use super::task::{Phase, Slot, Task};
 use crate::serving::engine::{Phases, RequestId, Work};
 use crate::serving::queue::{Queue, fetch};
@@ -163,6 +163,26 @@ impl Pool {
         &self.pending
     }
 
+    /// What is known of a pending task as it stands.
+    pub(crate) fn bounds(&self, task: Task) -> Bounds {
+        let (member, phase) = (self.member(task), task.phase());
+        Bounds {
+            held: member.tokens_to_hold(phase),
+            step: member.tokens_per_iteration(phase),
+            since: (member.next == phase).then_some(member.passed_over),
+        }
+    }
+
+    /// Sets what holds for all tasks of a part of the pending list.
+    pub(crate) fn tighten(&mut self, part: usize, bounds: Bounds) {
+        self.pending.tighten(part, bounds);
+    }
+
+    /// Selections made. It wraps.
+    pub(crate) const fn selections(&self) -> u32 {
+        self.selections
+    }
+
     pub(crate) fn prompts(&self) -> &[Task] {
         &self.prompts
     }
@@ -262,6 +282,18 @@ impl Pool {
         self.waiting.insert(place, task);
     }
 
+    /// Takes a task off `waiting`: a long list is searched by rank.
+    fn stop_waiting(&mut self, task: Task) {
+        if self.waiting.len() > LONG {
+            let place = self.place(self.member(task).rank());
+            if self.waiting.get(place) == Some(&task) {
+                self.waiting.remove_at(place);
+                return;
+            }
+        }
+        self.waiting.remove(task);
+    }
+
     /// Where in `waiting` a rank belongs: at the end, or near the front, where who was served before
     /// stands, so that it is looked for in twice as many places each time.
     fn place(&self, rank: u128) -> usize {
@@ -281,12 +313,12 @@ impl Pool {
 
     /// Puts a task into the pending list: at its end, or where its rank is looked for.
     pub(crate) fn enqueue(&mut self, task: Task, sorted: bool) {
-        if sorted {
-            let place = self.pending_place(task);
-            self.pending.insert(place, task);
-        } else {
-            self.pending.push(task);
-        }
+        let place = match sorted {
+            true => self.pending_place(task),
+            false => self.pending.len(),
+        };
+        let bounds = self.bounds(task);
+        self.pending.insert(place, task, bounds, self.selections);
         if task.is_prompt() {
             self.prompts.push(task);
         }
@@ -319,7 +351,7 @@ impl Pool {
     #[inline]
     pub(crate) fn end_wait(&mut self, tasks: &[Task]) {
         if tasks.len() <= few_of(self.waiting.len()) {
-            tasks.iter().for_each(|&task| self.waiting.remove(task));
+            tasks.iter().for_each(|&task| self.stop_waiting(task));
         } else {
             let members = &self.members;
             let selected = |task: Task| members[task.slot().index()].selected;
@@ -367,7 +399,7 @@ impl Pool {
 
     /// Takes a waiting task off every list.
     pub(crate) fn drop_waiting(&mut self, task: Task) {
-        self.waiting.remove(task);
+        self.stop_waiting(task);
         self.take_pending(task);
     }
 
@@ -390,6 +422,9 @@ impl Pool {
 fn few_of(len: usize) -> usize {
     (len / 64).max(4)
 }
+
+/// Up to this length, comparing all tasks of a list beats a search that reads a member at each step.
+const LONG: usize = if cfg!(test) { 8 } else { 512 };
 
 /// Ends the chain of free places.
 const NO_SLOT: u32 = u32::MAX;

@@ -1,4 +1,5 @@
 use super::engine::BatchingEngine;
+use super::pending::Bounds;
 use super::rule::{Batching, Selection};
 use super::task::Task;
 
@@ -36,6 +37,10 @@ impl Builder<'_> {
                 && self.selection.tokens + tokens > self.rule.max_batch_tokens
     }
 
+    fn fits(&self, bytes: u64) -> bool {
+        bytes <= self.engine.memory().saturating_sub(self.used)
+    }
+
     fn tokens(&self, task: Task) -> u64 {
         let member = self.engine.pool.member(task);
         member.tokens_per_iteration(task.phase())
@@ -58,7 +63,7 @@ impl Builder<'_> {
 
     fn join(&mut self, task: Task) -> Offer {
         let bytes = self.engine.bytes_to_run(task);
-        if bytes > self.engine.memory().saturating_sub(self.used) {
+        if !self.fits(bytes) {
             return Offer::NoMemory;
         }
         self.engine.pool.member_mut(task).selected = true;
@@ -70,19 +75,45 @@ impl Builder<'_> {
 
     /// Step 1: tasks at the front of the list that were passed over too often.
     fn overdue(&mut self) {
-        let mut place = 0;
-        while let Some(task) = self.engine.pool.pending().get(place) {
-            place += 1;
-            if self.engine.pool.passed_over(task) < self.rule.max_preemptions {
-                return;
-            }
-            if !self.engine.pool.is_next(task) {
+        for part in 0..self.engine.pool.pending().parts() {
+            let (_, bounds) = self.engine.pool.pending().part(part);
+            if self.passes_over_all(bounds) {
                 continue;
             }
-            if let Offer::Full = self.offer(task) {
+            let Some(bounds) = self.overdue_of(part) else {
                 return;
+            };
+            self.engine.pool.tighten(part, bounds);
+        }
+    }
+
+    /// Whether step 1 would go over all of these tasks and take none: each is overdue, and lacks memory.
+    fn passes_over_all(&self, bounds: Bounds) -> bool {
+        let passed_over = |since| self.engine.pool.selections().wrapping_sub(since);
+        let overdue = |since| passed_over(since) >= self.rule.max_preemptions;
+        bounds.since.is_some_and(overdue)
+            && !self.fits(self.engine.kv_bytes(bounds.held))
+            && !self.is_full_for(bounds.step)
+    }
+
+    /// Step 1 over one part of the list; what holds for all of it, unless the step ends there.
+    fn overdue_of(&mut self, part: usize) -> Option<Bounds> {
+        let now = self.engine.pool.selections();
+        let mut all: Option<Bounds> = None;
+        for place in 0..self.engine.pool.pending().part(part).0.len() {
+            let task = self.engine.pool.pending().part(part).0[place];
+            if self.engine.pool.passed_over(task) < self.rule.max_preemptions {
+                return None;
+            }
+            let bounds = self.engine.pool.bounds(task);
+            all = Some(all.map_or(bounds, |all| all.and(bounds, now)));
+            if self.engine.pool.is_next(task)
+                && let Offer::Full = self.offer(task)
+            {
+                return None;
             }
         }
+        Some(all.unwrap_or_default())
     }
 
     /// Step 2: prompts in the order of queueing.
