@@ -2,8 +2,10 @@
 
 mod distribution;
 mod sketch;
+mod student;
 
 pub use distribution::{Distribution, Statistics};
+pub use student::Interval;
 
 /// The mean of `figure` over `values`, which are not empty.
 pub(crate) fn mean_of(values: &[f64], figure: impl Fn(f64) -> f64 + Copy) -> f64 {

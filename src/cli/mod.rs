@@ -14,6 +14,7 @@ mod list;
 mod run;
 mod schema;
 mod shell;
+mod sweep;
 mod trace;
 mod validate;
 mod warn;
@@ -50,6 +51,13 @@ enum Command {
     /// has one, all applications; the others stay as the scenario has them. Every contender gets the
     /// same arrivals. Results: comparison.json and comparison.csv.
     Compare(compare::Compare),
+    /// Run a scenario with each value of some axes, on every core
+    ///
+    /// Results: sweep.csv, a row a run in the order of the axes; sweep.json, each setting with 95 %
+    /// intervals over its seeds; sweep.jsonl, a line a run as it ends, from which --resume goes on.
+    Sweep(sweep::Sweep),
+    /// Join the shards of a sweep into the files that the whole sweep would have left
+    Merge(sweep::Merge),
     /// Check scenarios without running them
     Check(check::Check),
     /// Measure the speed of the simulator on this machine
@@ -112,6 +120,8 @@ pub fn main_with(
     let result = match arguments.command {
         Command::Run(run) => run.execute(policies),
         Command::Compare(compare) => compare.execute(policies),
+        Command::Sweep(sweep) => sweep.execute(policies),
+        Command::Merge(merge) => merge.execute(),
         Command::Check(check) => check.execute(policies),
         Command::Bench(bench) => bench.execute(),
         Command::List(list) => list.execute(policies),

@@ -84,7 +84,7 @@ fn bound(comparison: &Comparison) -> Option<String> {
 }
 
 /// A table without lines.
-fn plain() -> Table {
+pub(super) fn plain() -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

@@ -1,11 +1,12 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
 use super::summary::write_json;
+use super::sweep::{write_sweep_csv, write_sweep_json};
 use super::{
     Claim, CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table,
     TraceExcerpts, write_comparison_csv, write_summary,
@@ -13,6 +14,7 @@ use super::{
 use crate::observe::Summary;
 use crate::simulation::Finished;
 use crate::study::Comparison;
+use crate::study::sweep::SweepResult;
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";
@@ -21,6 +23,12 @@ const TRACE: &str = "trace.json";
 const COMPARISON_JSON: &str = "comparison.json";
 const COMPARISON_CSV: &str = "comparison.csv";
 const COMPARISON_HTML: &str = "comparison.html";
+const JOURNAL: &str = "sweep.jsonl";
+const SWEEP_CSV: &str = "sweep.csv";
+const SWEEP_JSON: &str = "sweep.json";
+const SWEEP_HTML: &str = "sweep.html";
+/// What a file goes by until it is whole.
+const UNFINISHED: &str = ".unfinished-file";
 
 /// The directory that a run leaves its results in.
 ///
@@ -43,7 +51,7 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 20] = [
+    pub const FILES: [&str; 24] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
@@ -64,6 +72,10 @@ impl ResultsDirectory {
         TRACE,
         "validation.csv",
         "validation.html",
+        JOURNAL,
+        SWEEP_CSV,
+        SWEEP_JSON,
+        SWEEP_HTML,
     ];
 
     /// Makes the directory, with its parents. One that is there must be empty; with `overwrite`,
@@ -190,6 +202,61 @@ impl ResultsDirectory {
         Ok(())
     }
 
+    /// A results directory as it stands: nothing in it is removed.
+    ///
+    /// # Errors
+    /// [`ReportError::NotADirectory`] where there is none.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ReportError> {
+        let path = path.into();
+        match path.is_dir() {
+            true => Ok(Self { path }),
+            false => Err(ReportError::NotADirectory { path }),
+        }
+    }
+
+    /// The text of a sweep's journal, `sweep.jsonl`, if there is one.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when it cannot be read.
+    pub fn read_journal(&self) -> Result<Option<String>, ReportError> {
+        let path = self.path.join(JOURNAL);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ReportError::io(&path, "read")(error)),
+        }
+    }
+
+    /// Puts these lines in the place of a sweep's journal, and opens it for more.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when it cannot be written.
+    pub fn start_journal(&self, lines: &str) -> Result<Journal, ReportError> {
+        let path = self.path.join(JOURNAL);
+        replace(&path, |out| out.write_all(lines.as_bytes()))?;
+        let file = File::options().append(true).open(&path);
+        let file = file.map_err(ReportError::io(&path, "open"))?;
+        Ok(Journal { file, path })
+    }
+
+    /// Writes `sweep.csv` and `sweep.json`, each in the place of one that is there once it is whole.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when a file cannot be created or written.
+    pub fn write_sweep(&self, result: &SweepResult) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(UNFINISHED)?;
+        write_sweep_csv(file, &path, result)?;
+        self.rename(UNFINISHED, SWEEP_CSV)?;
+        let (file, path) = self.create_file(UNFINISHED)?;
+        write_sweep_json(file, &path, result)?;
+        self.rename(UNFINISHED, SWEEP_JSON)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), ReportError> {
+        let path = self.path.join(to);
+        fs::rename(self.path.join(from), &path).map_err(ReportError::io(&path, "replace"))
+    }
+
     #[cfg(feature = "html")]
     fn write_text(&self, name: &str, text: &str) -> Result<(), ReportError> {
         let path = self.path.join(name);
@@ -201,6 +268,36 @@ impl ResultsDirectory {
         let file = File::create(&path).map_err(ReportError::io(&path, "create"))?;
         Ok((file, path))
     }
+}
+
+/// A sweep's journal, to which each run adds a line as it ends.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Adds a line in one piece, so that a process that is killed leaves whole lines and at most a part
+    /// of the last.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when it cannot be written.
+    pub fn add(&mut self, line: &str) -> Result<(), ReportError> {
+        let written = self.file.write_all(line.as_bytes());
+        written.map_err(ReportError::io(&self.path, "write"))
+    }
+}
+
+/// Writes a file whole or not at all.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), ReportError> {
+    let unfinished = path.with_file_name(UNFINISHED);
+    let written = File::create(&unfinished).and_then(|mut file| write(&mut file));
+    written.map_err(ReportError::io(&unfinished, "write"))?;
+    fs::rename(&unfinished, path).map_err(ReportError::io(path, "replace"))
 }
 
 fn remove_if_there(path: &Path) -> Result<(), ReportError> {

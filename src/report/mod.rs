@@ -19,6 +19,11 @@ mod perfetto;
 mod progress;
 mod sink;
 mod summary;
+mod sweep;
+#[cfg(feature = "cli")]
+mod sweep_progress;
+#[cfg(feature = "cli")]
+mod sweep_table;
 #[cfg(feature = "cli")]
 mod table;
 mod tables;
@@ -32,7 +37,7 @@ pub use comparison::write_comparison_csv;
 pub use comparison_progress::ComparisonProgress;
 #[cfg(feature = "cli")]
 pub use comparison_table::comparison_table;
-pub use directory::ResultsDirectory;
+pub use directory::{Journal, ResultsDirectory};
 pub use error::ReportError;
 pub use exposition::Exposition;
 #[cfg(feature = "html")]
@@ -42,6 +47,10 @@ pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, Tr
 #[cfg(feature = "cli")]
 pub use progress::Progress;
 pub use summary::write_summary;
+#[cfg(feature = "cli")]
+pub use sweep_progress::SweepProgress;
+#[cfg(feature = "cli")]
+pub use sweep_table::sweep_table;
 #[cfg(feature = "cli")]
 pub use table::summary_table;
 #[cfg(feature = "parquet")]

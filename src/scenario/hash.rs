@@ -8,15 +8,15 @@ use super::{Scenario, Workload};
 
 /// FNV-1a, 64 bits: a hash that is the same on every platform and in every version.
 #[derive(Clone, Copy)]
-pub(super) struct Fnv(u64);
+pub(crate) struct Fnv(u64);
 
 impl Fnv {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
     /// Adds a text and an end mark that no text contains.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
         self.bytes(&[0xff]);
     }
@@ -27,7 +27,7 @@ impl Fnv {
         }
     }
 
-    pub(super) fn digits(self) -> String {
+    pub(crate) fn digits(self) -> String {
         format!("{:016x}", self.0)
     }
 }

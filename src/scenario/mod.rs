@@ -27,7 +27,7 @@ use crate::measured::StepRow;
 use crate::warning::{Warning, Warnings};
 
 pub use crate::document::{Diagnostics, Position, Problem};
-use hash::Fnv;
+pub(crate) use hash::Fnv;
 
 pub use autoscaling::{Actuator, Limits, Signals, SkuChoice, Victim};
 pub use placement::{PlacedInstance, Placement};
@@ -209,6 +209,28 @@ impl CheckedScenario {
         changed.warnings = Warnings::default();
         changed.warnings.extend(warnings);
         Ok(changed)
+    }
+
+    /// The same scenario with other values, each `PATH=VALUE` as in [`load`](Self::load).
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with everything that is wrong, and where the scenario was made in code: it has no
+    /// text to replace values in.
+    pub fn with_settings(&self, settings: &[String]) -> Result<Self, Diagnostics> {
+        let Some(document) = &self.document else {
+            let what = "the scenario was made in code: there is no text to replace values in";
+            return Err(Problem::new("", what).into());
+        };
+        let mut document = Document::clone(document);
+        let mut problems = Vec::new();
+        for assignment in settings {
+            problems.extend(document.set(assignment).err().into_iter().flatten());
+        }
+        // Traces are read to the end for their hash, which takes long: only what changes is read again.
+        let is_of_workload =
+            |it: &String| it.contains("workload") || it.starts_with("applications=");
+        let traces = self.traces.filter(|_| !settings.iter().any(is_of_workload));
+        Self::of(document, &self.directory, problems, traces, &self.terms)
     }
 
     /// What was written.

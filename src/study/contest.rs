@@ -1,13 +1,13 @@
-use std::any::Any;
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::contender::{Contender, applications, contenders};
 use super::flapping::Directions;
+use super::outcome::Missed;
 use super::provision::{self, Need};
+use super::side_by_side::caught;
 use super::{Bound, Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;
 use crate::autoscale::capacity::CostBound;
@@ -27,13 +27,6 @@ pub struct Contest<'a> {
     /// Figures from before, by contender.
     known: Vec<Option<Figures>>,
     skipped: Vec<Skipped>,
-}
-
-/// Why a contender has no figures.
-enum Missed {
-    /// The contest ended before.
-    Stopped,
-    Failed(String),
 }
 
 impl<'a> Contest<'a> {
@@ -156,10 +149,8 @@ impl<'a> Contest<'a> {
         if follower.stops() {
             return None;
         }
-        let run = AssertUnwindSafe(|| self.figures(position, needs, follower));
-        let result = catch_unwind(run);
-        let result = result.unwrap_or_else(|panic| Err(Missed::Failed(said(&*panic))));
-        match result {
+        let run = || self.figures(position, needs, follower);
+        match caught(run, Missed::Failed) {
             Ok(figures) => Some(Standing::new(label, Ok(figures))),
             Err(Missed::Failed(error)) => Some(Standing::new(label, Err(error))),
             Err(Missed::Stopped) => None,
@@ -221,11 +212,4 @@ fn bound(scenario: &CheckedScenario) -> Option<Bound> {
             cost: sum.cost.zip(of.cost).map(|(sum, of)| sum + of),
         })
     })
-}
-
-/// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("it panicked: {}", text.unwrap_or("without a word"))
 }

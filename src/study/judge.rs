@@ -36,7 +36,7 @@ pub(super) fn judge(comparison: &mut Comparison) {
 }
 
 /// Whether no point is at least as good in both respects and better in one.
-fn is_best(points: &[(f64, f64)], cost: f64, attainment: f64) -> bool {
+pub(super) fn is_best(points: &[(f64, f64)], cost: f64, attainment: f64) -> bool {
     !points.iter().any(|&(other, met)| {
         other <= cost && met >= attainment && (other < cost || met > attainment)
     })

@@ -42,12 +42,20 @@ mod contender;
 mod contest;
 mod figures;
 mod flapping;
+mod flat;
 mod follow;
 mod judge;
+mod outcome;
 mod provision;
+mod side_by_side;
+pub mod sweep;
 
 pub use comparison::{Basis, Bound, Comparison, Regret, Skipped, Standing};
 pub use contest::Contest;
 pub use figures::{Figures, Percentiles};
 pub use flapping::{Flapping, RoleFlapping};
+pub use flat::{Figure, flat};
 pub use follow::{Follower, Watch};
+pub use outcome::{Measure, Outcome};
+
+pub use crate::statistics::Interval;

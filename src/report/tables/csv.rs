@@ -46,9 +46,7 @@ impl<T: Table, W: Write> CsvWriter<T, W> {
     }
 
     fn flush_row(&mut self) -> Result<(), ReportError> {
-        if let Some(last) = self.row.0.last_mut() {
-            *last = b'\n';
-        }
+        self.row.end();
         self.out.write(&mut self.row.0)
     }
 
@@ -61,11 +59,37 @@ impl<T: Table, W: Write> CsvWriter<T, W> {
     }
 }
 
+/// Writes a table whose columns are known only now, with a header; errors will name `path`.
+pub(in crate::report) fn write_sheet<W: Write>(
+    out: W,
+    path: impl Into<PathBuf>,
+    columns: &[&str],
+    rows: impl Iterator<Item = impl FnOnce(&mut dyn Cells)>,
+) -> Result<W, ReportError> {
+    let mut out = Sink::new(out, path);
+    let mut row = Row::default();
+    columns.iter().for_each(|name| row.text(name));
+    row.end();
+    out.write(&mut row.0)?;
+    for fill in rows {
+        fill(&mut row);
+        row.end();
+        out.write(&mut row.0)?;
+    }
+    out.finish()
+}
+
 /// The cells of one row, each with a separator after it.
 #[derive(Debug, Default)]
 struct Row(Vec<u8>);
 
 impl Row {
+    fn end(&mut self) {
+        if let Some(last) = self.0.last_mut() {
+            *last = b'\n';
+        }
+    }
+
     fn raw(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
         self.0.push(b',');

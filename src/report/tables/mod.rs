@@ -13,6 +13,7 @@ mod timeline;
 
 pub use contenders::{Contender, Contenders};
 pub use csv::CsvWriter;
+pub(super) use csv::write_sheet;
 pub use decisions::Decisions;
 pub use json_lines::JsonLinesWriter;
 #[cfg(feature = "parquet")]
@@ -82,7 +83,10 @@ pub trait Cells {
     fn empty(&mut self);
 
     /// A float, or no value.
-    fn optional_float(&mut self, value: Option<impl Into<f64>>) {
+    fn optional_float(&mut self, value: Option<impl Into<f64>>)
+    where
+        Self: Sized,
+    {
         match value {
             Some(value) => self.float(value.into()),
             None => self.empty(),

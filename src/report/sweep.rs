@@ -1,0 +1,108 @@
+//! The files of a sweep: `sweep.csv`, `sweep.json`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::ReportError;
+use super::summary::write_json;
+use super::tables::{Cells, write_sheet};
+use crate::study::Figure;
+use crate::study::sweep::{Done, SettingFigures, SweepResult};
+
+/// What `sweep.json` holds.
+#[derive(Clone, Debug, Serialize)]
+struct Head<'a> {
+    /// What the sweep goes by.
+    sweep: &'a str,
+    /// The hash of all that its runs are made from.
+    hash: &'a str,
+    /// The version of fleetsim that ran it.
+    fleetsim_version: &'static str,
+    /// How many runs the whole sweep has.
+    runs: usize,
+    /// The shard that this is, as `2/3`.
+    shard: Option<String>,
+    /// Whether runs are missing.
+    partial: bool,
+    /// How many have not ended.
+    missing: usize,
+    /// How many failed.
+    failed: usize,
+    /// The columns of the axes.
+    columns: &'a [String],
+    /// Each setting in figures, over its seeds.
+    settings: Vec<SettingFigures>,
+}
+
+/// Writes `sweep.json`: what the sweep is of, and each setting with intervals over its seeds.
+pub(super) fn write_sweep_json(
+    out: impl Write,
+    path: &Path,
+    result: &SweepResult,
+) -> Result<(), ReportError> {
+    let heading = &result.heading;
+    let missing = result.missing().len();
+    let head = Head {
+        sweep: &heading.sweep,
+        hash: &heading.hash,
+        fleetsim_version: env!("CARGO_PKG_VERSION"),
+        runs: heading.runs,
+        shard: heading.shard.map(String::from),
+        partial: missing > 0,
+        missing,
+        failed: result.failed().count(),
+        columns: &heading.columns,
+        settings: result.settings(),
+    };
+    write_json(out, path, &head)
+}
+
+/// Writes `sweep.csv`: a row a run, with the values of the axes and the figures of its summary.
+pub(super) fn write_sweep_csv<W: Write>(
+    out: W,
+    path: impl Into<PathBuf>,
+    result: &SweepResult,
+) -> Result<W, ReportError> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, _) in result.runs.iter().flat_map(summary_of) {
+        places.entry(name).or_insert_with(|| {
+            names.push(name);
+            names.len() - 1
+        });
+    }
+    let axes = result.heading.columns.iter().map(String::as_str);
+    let mut columns: Vec<&str> = ["run"].into_iter().chain(axes).collect();
+    columns.push("error");
+    columns.extend(&names);
+    let rows = result.runs.iter().map(|done| {
+        let mut figures: Vec<Option<&Figure>> = vec![None; names.len()];
+        for (name, figure) in summary_of(done) {
+            figures[places[name.as_str()]] = Some(figure);
+        }
+        move |cells: &mut dyn Cells| {
+            cells.integer(done.run as u64);
+            done.cells.iter().for_each(|it| cells.text(it));
+            cells.text(done.error.as_deref().unwrap_or_default());
+            figures.into_iter().for_each(|it| figure(cells, it));
+        }
+    });
+    write_sheet(out, path, &columns, rows)
+}
+
+fn summary_of(done: &Done) -> impl Iterator<Item = &(String, Figure)> {
+    done.outcome.iter().flat_map(|it| &it.summary)
+}
+
+fn figure(cells: &mut dyn Cells, figure: Option<&Figure>) {
+    match figure {
+        Some(Figure::Integer(value)) => cells.integer(*value),
+        Some(Figure::Float(value)) => cells.float(*value),
+        Some(Figure::Flag(value)) => cells.text(if *value { "true" } else { "false" }),
+        Some(Figure::Text(text)) => cells.text(text),
+        Some(Figure::Unknown(())) | None => cells.empty(),
+    }
+}

@@ -1,0 +1,131 @@
+//! One run of a study, and what it leaves.
+
+use serde::{Deserialize, Serialize};
+
+use super::flapping::Directions;
+use super::flat::{Figure, flat};
+use super::side_by_side::caught;
+use super::{Figures, Percentiles};
+use crate::autoscale::PolicyRegistry;
+use crate::scenario::CheckedScenario;
+use crate::simulation::Simulation;
+
+/// A run in figures: those that studies compare, and all of its summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The figures that studies compare.
+    pub figures: Figures,
+    /// Those of `summary.json`, each under the path to it.
+    pub summary: Vec<(String, Figure)>,
+}
+
+/// Why a run has no figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// The study was to end.
+    Stopped,
+    /// It failed, in words.
+    Failed(String),
+}
+
+/// Runs a scenario to its end; a panic is a failure like any other.
+pub(super) fn run(
+    scenario: &CheckedScenario,
+    registry: &PolicyRegistry,
+    stops: &dyn Fn() -> bool,
+) -> Result<Outcome, Missed> {
+    caught(|| run_to_end(scenario, registry, stops), Missed::Failed)
+}
+
+fn run_to_end(
+    scenario: &CheckedScenario,
+    registry: &PolicyRegistry,
+    stops: &dyn Fn() -> bool,
+) -> Result<Outcome, Missed> {
+    let failed = |error: &dyn std::fmt::Display| Missed::Failed(error.to_string());
+    let simulation = Simulation::with_policies(scenario, registry);
+    let mut simulation = simulation.map_err(|error| failed(&error))?;
+    let mut directions = Directions::default();
+    let ran = simulation.run(|_, news| {
+        directions.note(&news.decisions);
+        match stops() {
+            true => Err(Missed::Stopped),
+            false => Ok(()),
+        }
+    })?;
+    let finished = simulation.finish();
+    ran.map_err(|error| failed(&error))?;
+    if let Some(reason) = finished.record.stopped {
+        return Err(Missed::Failed(reason));
+    }
+    Ok(Outcome {
+        figures: Figures::new(&finished.record, directions, None),
+        summary: flat(&finished.record.summarise()).map_err(|error| failed(&error))?,
+    })
+}
+
+/// A figure that studies compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Share of the requests that met every limit of their objective.
+    Attainment,
+    /// Requests that met every limit, a second.
+    Goodput,
+    /// Median time to first token.
+    TtftP50,
+    /// 99th percentile of the time to first token.
+    TtftP99,
+    /// 99th percentile of the time between tokens.
+    TbtP99,
+    /// Dollars.
+    Cost,
+    /// Hours of processors.
+    GpuHours,
+    /// kWh.
+    Energy,
+}
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Attainment,
+        Self::Goodput,
+        Self::TtftP50,
+        Self::TtftP99,
+        Self::TbtP99,
+        Self::Cost,
+        Self::GpuHours,
+        Self::Energy,
+    ];
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attainment => "attainment",
+            Self::Goodput => "goodput_per_s",
+            Self::TtftP50 => "ttft_s.p50",
+            Self::TtftP99 => "ttft_s.p99",
+            Self::TbtP99 => "tbt_s.p99",
+            Self::Cost => "cost",
+            Self::GpuHours => "gpu_hours",
+            Self::Energy => "energy_kwh",
+        }
+    }
+
+    /// Its value in a run; none where it is not known.
+    #[must_use]
+    pub fn of(self, figures: &Figures) -> Option<f64> {
+        let Percentiles { p50, p99, .. } = figures.ttft_s;
+        match self {
+            Self::Attainment => figures.attainment,
+            Self::Goodput => figures.goodput_per_s,
+            Self::TtftP50 => p50,
+            Self::TtftP99 => p99,
+            Self::TbtP99 => figures.tbt_s.p99,
+            Self::Cost => figures.cost,
+            Self::GpuHours => Some(figures.gpu_hours),
+            Self::Energy => figures.energy_kwh,
+        }
+    }
+}

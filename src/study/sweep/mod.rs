@@ -1,0 +1,83 @@
+//! Sweeps: a scenario with each value of some axes.
+
+mod axis;
+mod file;
+pub mod journal;
+mod plan;
+mod result;
+
+use std::num::NonZero;
+
+pub use file::{Axis, Column, Range, Setting, SweepFile, Written};
+pub use journal::{Done, Heading, InvalidShard, Shard};
+pub use plan::Plan;
+pub use result::{SettingFigures, SweepResult};
+
+use super::outcome::{self, Missed};
+use super::side_by_side::side_by_side;
+use crate::autoscale::PolicyRegistry;
+
+/// Watches the runs of a sweep. Several threads call it.
+pub trait SweepFollower: Sync {
+    /// A run has ended.
+    ///
+    /// # Errors
+    /// Why that cannot be kept; no other run begins.
+    fn ended(&self, done: &Done) -> Result<(), String>;
+
+    /// Whether to come to an end: runs under way stop at the next tick, and no other begins.
+    fn stops(&self) -> bool {
+        false
+    }
+}
+
+/// Runs these runs of a plan, at most `jobs` at once, and tells the follower of each when it has ended.
+/// One that fails, or panics, leaves the others as they are.
+///
+/// # Errors
+/// What the follower could not keep.
+pub fn run(
+    plan: &Plan,
+    runs: &[usize],
+    registry: &PolicyRegistry,
+    jobs: NonZero<usize>,
+    follower: &dyn SweepFollower,
+) -> Result<(), String> {
+    let failure = std::sync::Mutex::new(None);
+    side_by_side(jobs, runs.len(), |position| {
+        let run = runs[position];
+        let stops = || follower.stops();
+        let outcome = match plan.scenario(run, registry) {
+            Ok(scenario) => outcome::run(&scenario, registry, &stops),
+            Err(wrong) => Err(Missed::Failed(wrong.to_string())),
+        };
+        let (outcome, error) = match outcome {
+            Ok(outcome) => (Some(outcome), None),
+            Err(Missed::Failed(error)) => (None, Some(error)),
+            Err(Missed::Stopped) => return false,
+        };
+        let done = Done {
+            run,
+            cells: plan.cells(run),
+            outcome,
+            error,
+        };
+        match follower.ended(&done) {
+            Ok(()) => !follower.stops(),
+            Err(error) => {
+                let mut failure = failure
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                failure.get_or_insert(error);
+                false
+            }
+        }
+    });
+    match failure
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}

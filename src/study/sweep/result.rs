@@ -1,0 +1,119 @@
+//! What comes of a sweep: its runs in order, and each setting in figures with intervals.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Done, Heading};
+use crate::statistics::Interval;
+use crate::study::{Figures, Measure};
+
+/// The runs of a sweep that have ended, and its settings in figures.
+#[derive(Clone, Debug)]
+pub struct SweepResult {
+    /// Which sweep.
+    pub heading: Heading,
+    /// Its runs that have ended, in order.
+    pub runs: Vec<Done>,
+}
+
+/// The figures of one setting of the axes over its seeds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SettingFigures {
+    /// The values of the axes other than the seed, by column.
+    pub setting: BTreeMap<String, String>,
+    /// How many of its runs have figures.
+    pub runs: usize,
+    /// How many of them failed.
+    pub failed: usize,
+    /// Each figure's mean and interval over the seeds; those that are not known are left out.
+    pub figures: BTreeMap<&'static str, Interval>,
+    /// Whether no other setting is at least as good in mean cost and attainment, and better in one.
+    /// `None` where either is not known.
+    pub frontier: Option<bool>,
+}
+
+impl SweepResult {
+    /// What is in a journal.
+    #[must_use]
+    pub fn new(heading: Heading, mut runs: Vec<Done>) -> Self {
+        runs.sort_by_key(|it| it.run);
+        Self { heading, runs }
+    }
+
+    /// The runs that have not ended.
+    #[must_use]
+    pub fn missing(&self) -> Vec<usize> {
+        let mut done = self.runs.iter().map(|it| it.run).peekable();
+        let mut missing = Vec::new();
+        for run in self.heading.runs() {
+            match done.next_if_eq(&run) {
+                Some(_) => {}
+                None => missing.push(run),
+            }
+        }
+        missing
+    }
+
+    /// The runs that failed, each with the reason.
+    pub fn failed(&self) -> impl Iterator<Item = (&Done, &str)> {
+        self.runs
+            .iter()
+            .filter_map(|it| Some((it, it.error.as_deref()?)))
+    }
+
+    /// Every setting in figures, in the order of its first run.
+    #[must_use]
+    pub fn settings(&self) -> Vec<SettingFigures> {
+        let mut settings: Vec<SettingFigures> = Vec::new();
+        let mut figures: Vec<Vec<&Figures>> = Vec::new();
+        let mut places: BTreeMap<BTreeMap<String, String>, usize> = BTreeMap::new();
+        for done in &self.runs {
+            let columns = self
+                .heading
+                .columns
+                .iter()
+                .cloned()
+                .zip(done.cells.iter().cloned());
+            let setting: BTreeMap<_, _> = columns.filter(|(column, _)| column != "seed").collect();
+            let place = *places.entry(setting.clone()).or_insert(settings.len());
+            if place == settings.len() {
+                settings.push(SettingFigures {
+                    setting,
+                    runs: 0,
+                    failed: 0,
+                    figures: BTreeMap::new(),
+                    frontier: None,
+                });
+                figures.push(Vec::new());
+            }
+            match &done.outcome {
+                Some(outcome) => figures[place].push(&outcome.figures),
+                None => settings[place].failed += 1,
+            }
+        }
+        for (setting, figures) in settings.iter_mut().zip(&figures) {
+            setting.runs = figures.len();
+            let known = Measure::ALL.into_iter().filter_map(|measure| {
+                let values: Option<Vec<f64>> = figures.iter().map(|it| measure.of(it)).collect();
+                Some((measure.name(), Interval::of(&values?)?))
+            });
+            setting.figures = known.collect();
+        }
+        mark_frontier(&mut settings);
+        settings
+    }
+}
+
+fn mark_frontier(settings: &mut [SettingFigures]) {
+    let mean = |it: &SettingFigures, measure: Measure| Some(it.figures.get(measure.name())?.mean);
+    let point = |it: &SettingFigures| {
+        let cost = mean(it, Measure::Cost).or_else(|| mean(it, Measure::GpuHours));
+        cost.zip(mean(it, Measure::Attainment))
+    };
+    let points: Vec<_> = settings.iter().filter_map(point).collect();
+    for setting in settings {
+        setting.frontier =
+            point(setting).map(|(cost, met)| crate::study::judge::is_best(&points, cost, met));
+    }
+}
