@@ -9,6 +9,7 @@ use super::destination::Destination;
 use super::input::{Format, Input, Output, json, quoted};
 use super::interrupt::Interrupt;
 use super::kept::Kept;
+use super::replicate::{Replicate, Seeds};
 use super::shell::{Failure, print};
 use super::warn::Telling;
 use crate::autoscale::PolicyRegistry;
@@ -38,6 +39,8 @@ pub(super) struct Compare {
     /// directory, of the same scenario, seed and version, are not run again
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    replicate: Replicate,
     #[command(flatten)]
     output: Output,
 }
@@ -79,10 +82,18 @@ impl Compare {
             interrupt,
         };
         let jobs = self.jobs.or_else(|| thread::available_parallelism().ok());
-        let comparison = contest.run(jobs.unwrap_or(NonZero::<usize>::MIN), &on_the_side);
+        let jobs = jobs.unwrap_or(NonZero::<usize>::MIN);
+        let comparison = contest.run(jobs, &on_the_side);
         if let Some(progress) = on_the_side.progress {
             progress.finish();
         }
+        let seeds = Seeds {
+            interrupt: &on_the_side.interrupt,
+            loud: !output.quiet,
+        };
+        let comparison =
+            self.replicate
+                .compare(comparison, &checked, policies, &self.policies, jobs, &seeds)?;
         let written = results.write_comparison(&comparison);
         written.map_err(Failure::running)?;
         #[cfg(feature = "html")]

@@ -11,8 +11,11 @@ mod input;
 mod interrupt;
 mod kept;
 mod list;
+mod replicate;
 mod run;
+mod saturate;
 mod schema;
+mod search;
 mod shell;
 mod sweep;
 mod trace;
@@ -58,6 +61,14 @@ enum Command {
     Sweep(sweep::Sweep),
     /// Join the shards of a sweep into the files that the whole sweep would have left
     Merge(sweep::Merge),
+    /// Find the smallest or the cheapest setting that meets an objective
+    ///
+    /// Results: search.json, with the answer, how sure it is, what binds it, and every setting tried.
+    Search(search::SearchCommand),
+    /// Find the highest rate of requests that meets the objective, and the curve up to it
+    ///
+    /// Results: saturation.csv, a row a rate, and saturation.json.
+    Saturate(saturate::SaturateCommand),
     /// Check scenarios without running them
     Check(check::Check),
     /// Measure the speed of the simulator on this machine
@@ -122,6 +133,8 @@ pub fn main_with(
         Command::Compare(compare) => compare.execute(policies),
         Command::Sweep(sweep) => sweep.execute(policies),
         Command::Merge(merge) => merge.execute(),
+        Command::Search(search) => search.execute(policies),
+        Command::Saturate(saturate) => saturate.execute(policies),
         Command::Check(check) => check.execute(policies),
         Command::Bench(bench) => bench.execute(),
         Command::List(list) => list.execute(policies),

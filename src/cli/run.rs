@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use super::input::{Format, Input, Output, json};
 use super::interrupt::Interrupt;
 use super::kept::Kept;
+use super::replicate::Replicate;
 use super::shell::{Failure, print};
 use super::warn::Telling;
 use crate::autoscale::PolicyRegistry;
@@ -22,9 +23,17 @@ pub(super) struct Run {
     #[command(flatten)]
     input: Input,
     #[command(flatten)]
+    replicate: Replicate,
+    #[command(flatten)]
     output: Output,
     /// Formats to write beside CSV
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMATS")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "FORMATS",
+        conflicts_with = "replications"
+    )]
     also: Vec<Also>,
     /// Write steps.csv, a row for each step of the engines `Vllm`; with INSTANCES, of these alone
     #[arg(
@@ -32,7 +41,8 @@ pub(super) struct Run {
         value_name = "INSTANCES",
         num_args = 0..,
         require_equals = true,
-        value_delimiter = ','
+        value_delimiter = ',',
+        conflicts_with = "replications"
     )]
     steps: Option<Vec<u64>>,
     #[command(flatten)]
@@ -44,7 +54,7 @@ pub(super) struct Run {
 struct Trace {
     /// Write trace.json, which opens in ui.perfetto.dev; with FROM..UNTIL in simulated seconds,
     /// batches and requests are only recorded there
-    #[arg(long, value_name = "FROM..UNTIL", num_args = 0..=1, require_equals = true)]
+    #[arg(long, value_name = "FROM..UNTIL", num_args = 0..=1, require_equals = true, conflicts_with = "replications")]
     perfetto: Option<Option<TraceWindow>>,
     /// Megabytes that trace.json may take; where batches and requests need more, it has excerpts of
     /// them, evenly spread over the run
@@ -98,6 +108,10 @@ impl Run {
             strict: self.input.strict,
         };
         let checked = self.input.load(policies)?;
+        if let Some(count) = self.replicate.count() {
+            telling.tell(&policies.check(&checked).map_err(Failure::input)?)?;
+            return self.replicate.run(count, &checked, policies, &output);
+        }
         let scenario = checked.scenario();
         let simulation = Simulation::with_policies(&checked, policies);
         let mut simulation = simulation.map_err(Failure::input)?;

@@ -1,5 +1,6 @@
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
+use super::replications_table::replicated_table;
 use super::table::WIDTH;
 use super::words::{grouped, number};
 use crate::study::{Basis, Comparison, Figures, Standing};
@@ -58,6 +59,10 @@ pub fn comparison_table(comparison: &Comparison) -> String {
     table.set_constraints(widths);
     text += &table.trim_fmt();
     text += "\n* on the frontier: no other contender is as good in cost and SLO and better in one";
+    if let Some(replicated) = &comparison.replicated {
+        text += "\n\n";
+        text += &replicated_table(replicated);
+    }
     if let Some(bound) = bound(comparison) {
         text += &format!("\nno run that completes every request takes less than {bound}");
     }

@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
+use super::replications::{self, replications_json};
 use super::summary::write_json;
-use super::sweep::{write_sweep_csv, write_sweep_json};
+use super::sweep::{write_saturation_csv, write_sweep_csv, write_sweep_json};
 use super::{
     Claim, CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table,
     TraceExcerpts, write_comparison_csv, write_summary,
 };
 use crate::observe::Summary;
+use crate::scenario::CheckedScenario;
 use crate::simulation::Finished;
-use crate::study::Comparison;
+use crate::study::saturate::Saturation;
+use crate::study::search::Found;
 use crate::study::sweep::SweepResult;
+use crate::study::{Comparison, Replications};
 
 const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.prom";
@@ -27,6 +31,11 @@ const JOURNAL: &str = "sweep.jsonl";
 const SWEEP_CSV: &str = "sweep.csv";
 const SWEEP_JSON: &str = "sweep.json";
 const SWEEP_HTML: &str = "sweep.html";
+const REPLICATIONS_CSV: &str = "replications.csv";
+const REPLICATIONS_JSON: &str = "replications.json";
+const SATURATION_CSV: &str = "saturation.csv";
+const SATURATION_JSON: &str = "saturation.json";
+const SEARCH_JSON: &str = "search.json";
 /// What a file goes by until it is whole.
 const UNFINISHED: &str = ".unfinished-file";
 
@@ -51,7 +60,7 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 24] = [
+    pub const FILES: [&str; 29] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
@@ -76,6 +85,11 @@ impl ResultsDirectory {
         SWEEP_CSV,
         SWEEP_JSON,
         SWEEP_HTML,
+        REPLICATIONS_CSV,
+        REPLICATIONS_JSON,
+        SATURATION_CSV,
+        SATURATION_JSON,
+        SEARCH_JSON,
     ];
 
     /// Makes the directory, with its parents. One that is there must be empty; with `overwrite`,
@@ -250,6 +264,41 @@ impl ResultsDirectory {
         let (file, path) = self.create_file(UNFINISHED)?;
         write_sweep_json(file, &path, result)?;
         self.rename(UNFINISHED, SWEEP_JSON)
+    }
+
+    /// Writes `replications.csv`, a row a seed, and `replications.json`, each figure with its interval.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when a file cannot be created or written.
+    pub fn write_replications(
+        &self,
+        checked: &CheckedScenario,
+        replications: &Replications,
+    ) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(REPLICATIONS_CSV)?;
+        write_sweep_csv(file, path, &replications::rows(checked, replications))?;
+        let (file, path) = self.create_file(REPLICATIONS_JSON)?;
+        write_json(file, &path, &replications_json(checked, replications))
+    }
+
+    /// Writes `saturation.csv`, a row a rate, and `saturation.json`.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when a file cannot be created or written.
+    pub fn write_saturation(&self, saturation: &Saturation) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(SATURATION_CSV)?;
+        write_saturation_csv(file, path, saturation)?;
+        let (file, path) = self.create_file(SATURATION_JSON)?;
+        write_json(file, &path, saturation)
+    }
+
+    /// Writes `search.json`: the answer and every setting that was tried.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    pub fn write_search(&self, found: &Found) -> Result<(), ReportError> {
+        let (file, path) = self.create_file(SEARCH_JSON)?;
+        write_json(file, &path, found)
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), ReportError> {

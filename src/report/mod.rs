@@ -17,7 +17,12 @@ mod outputs;
 mod perfetto;
 #[cfg(feature = "cli")]
 mod progress;
+mod replications;
+#[cfg(feature = "cli")]
+mod replications_table;
 mod sink;
+#[cfg(feature = "cli")]
+mod study_tables;
 mod summary;
 mod sweep;
 #[cfg(feature = "cli")]
@@ -46,6 +51,11 @@ pub use outputs::{Format, Outputs};
 pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
 #[cfg(feature = "cli")]
 pub use progress::Progress;
+pub use replications::{ReplicationsSummary, replications_json};
+#[cfg(feature = "cli")]
+pub use replications_table::replications_table;
+#[cfg(feature = "cli")]
+pub use study_tables::{found_table, saturation_table};
 pub use summary::write_summary;
 #[cfg(feature = "cli")]
 pub use sweep_progress::SweepProgress;

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::ReportError;
 use super::summary::write_json;
 use super::tables::{Cells, write_sheet};
-use crate::study::Figure;
+use crate::study::saturate::Saturation;
 use crate::study::sweep::{Done, SettingFigures, SweepResult};
+use crate::study::{Figure, Measure};
 
 /// What `sweep.json` holds.
 #[derive(Clone, Debug, Serialize)]
@@ -88,6 +89,42 @@ pub(super) fn write_sweep_csv<W: Write>(
             done.cells.iter().for_each(|it| cells.text(it));
             cells.text(done.error.as_deref().unwrap_or_default());
             figures.into_iter().for_each(|it| figure(cells, it));
+        }
+    });
+    write_sheet(out, path, &columns, rows)
+}
+
+/// Writes `saturation.csv`: a row a rate, each figure with half the width of its interval.
+pub(super) fn write_saturation_csv<W: Write>(
+    out: W,
+    path: impl Into<PathBuf>,
+    saturation: &Saturation,
+) -> Result<W, ReportError> {
+    let names = Measure::ALL.map(Measure::name);
+    let figures = names.map(|name| [name.to_owned(), format!("{name} ±")]);
+    let figures: Vec<String> = figures.into_iter().flatten().collect();
+    let columns = ["scale", "offered_per_s", "meets"];
+    let columns = columns
+        .into_iter()
+        .chain(figures.iter().map(String::as_str));
+    let columns: Vec<&str> = columns.collect();
+    let rows = saturation.points.iter().map(|point| {
+        move |cells: &mut dyn Cells| {
+            cells.float(point.scale);
+            cells.float(point.offered_per_s);
+            cells.text(if point.meets { "true" } else { "false" });
+            for name in names {
+                let interval = point.figures.get(name);
+                for value in [
+                    interval.map(|it| it.mean),
+                    interval.and_then(|it| it.half_width),
+                ] {
+                    match value {
+                        Some(value) => cells.float(value),
+                        None => cells.empty(),
+                    }
+                }
+            }
         }
     });
     write_sheet(out, path, &columns, rows)

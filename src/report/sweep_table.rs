@@ -23,16 +23,19 @@ pub fn sweep_table(result: &SweepResult) -> String {
     );
     let known: BTreeSet<&str> = settings
         .iter()
-        .flat_map(|it| it.figures.keys().copied())
+        .flat_map(|it| it.figures.keys().map(String::as_str))
         .collect();
-    let measures = Measure::ALL
-        .into_iter()
-        .filter(|it| known.contains(it.name()));
+    let cost = match known.contains(Measure::Cost.name()) {
+        true => Measure::Cost,
+        false => Measure::GpuHours,
+    };
+    let measures = [Measure::Attainment, Measure::TtftP99, Measure::TbtP99, cost];
+    let measures = measures.into_iter().filter(|it| known.contains(it.name()));
     let measures: Vec<Measure> = measures.collect();
     let columns: Vec<&String> = heading.columns.iter().filter(|it| *it != "seed").collect();
     let mut table = plain();
     let names = columns.iter().map(|it| short(it).to_owned());
-    let heads = measures.iter().map(|it| title(*it).to_owned());
+    let heads = measures.iter().map(|it| label(*it).to_owned());
     table.set_header([String::new()].into_iter().chain(names).chain(heads));
     // Those on the frontier first: they are the answer.
     let (best, others): (Vec<_>, Vec<_>) =
@@ -79,35 +82,37 @@ fn row(setting: &SettingFigures, columns: &[&String], measures: &[Measure]) -> V
 }
 
 /// A figure with its interval, in the unit of its column.
-fn shown(measure: Measure, interval: &Interval) -> String {
-    let unit = match measure {
-        Measure::Attainment => 100.0,
-        _ => 1.0,
-    };
-    let text = |value: f64| match measure {
-        Measure::Attainment => format!("{:.2}", value * unit),
-        _ => number(value),
-    };
+pub(super) fn shown(measure: Measure, interval: &Interval) -> String {
+    let mean = amount(measure, interval.mean);
     match interval.half_width {
-        Some(half_width) => format!("{} ±{}", text(interval.mean), text(half_width)),
-        None => text(interval.mean),
+        Some(half_width) => format!("{mean} ±{}", amount(measure, half_width)),
+        None => mean,
+    }
+}
+
+/// A figure as text, shares in per cent.
+pub(super) fn amount(measure: Measure, value: f64) -> String {
+    match measure {
+        Measure::Attainment => format!("{:.2}", value * 100.0),
+        _ => number(value),
+    }
+}
+
+/// What a figure is called, with its unit.
+pub(super) const fn label(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Attainment => "SLO met %",
+        Measure::Goodput => "good requests/s",
+        Measure::TtftP50 => "TTFT p50 s",
+        Measure::TtftP99 => "TTFT p99 s",
+        Measure::TbtP99 => "TBT p99 s",
+        Measure::Cost => "cost $",
+        Measure::GpuHours => "GPU hours",
+        Measure::Energy => "energy kWh",
     }
 }
 
 /// The last step of a path.
 fn short(path: &str) -> &str {
     path.rsplit_once('.').map_or(path, |(_, last)| last)
-}
-
-const fn title(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Attainment => "SLO\nmet %",
-        Measure::Goodput => "good\nreq/s",
-        Measure::TtftP50 => "TTFT\np50 s",
-        Measure::TtftP99 => "TTFT\np99 s",
-        Measure::TbtP99 => "TBT\np99 s",
-        Measure::Cost => "cost\n$",
-        Measure::GpuHours => "GPU\nhours",
-        Measure::Energy => "energy\nkWh",
-    }
 }

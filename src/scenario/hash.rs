@@ -53,6 +53,19 @@ pub(super) fn traces(scenario: &Scenario, directory: &Path) -> Option<u64> {
     any.then_some(hash.0)
 }
 
+/// Whether two scenarios read the same traces.
+pub(super) fn same_traces(one: &Scenario, other: &Scenario) -> bool {
+    let paths = |of: &Scenario| {
+        let workloads = of.applications.iter().map(|it| &it.workload);
+        let paths = workloads.filter_map(|it| match it {
+            Workload::Trace { path, .. } => Some(path.clone()),
+            _ => None,
+        });
+        paths.collect::<Vec<_>>()
+    };
+    paths(one) == paths(other)
+}
+
 /// Adds a file's bytes, up to the first that cannot be read.
 fn add_file(hash: &mut Fnv, mut file: File) {
     let mut buffer = vec![0; 1 << 16];

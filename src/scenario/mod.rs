@@ -154,7 +154,7 @@ impl CheckedScenario {
         document: Document,
         directory: &Path,
         mut problems: Vec<Problem>,
-        traces: Option<u64>,
+        earlier: Option<&Self>,
         terms: &OpenTerms,
     ) -> Result<Self, Diagnostics> {
         let (scenario, found) = document.read_as::<Scenario>(&schema_with(terms));
@@ -165,7 +165,7 @@ impl CheckedScenario {
         let directory = directory.to_owned();
         let catalog = Catalog::built_in();
         let unfinished = Unfinished::begin(scenario, catalog, directory, document.text(), terms);
-        unfinished.finish(Some(document), &mut problems, traces)
+        unfinished.finish(Some(document), &mut problems, earlier)
     }
 
     /// The same scenario with another policy for these applications: a RON term such as
@@ -187,7 +187,7 @@ impl CheckedScenario {
                 document,
                 &self.directory,
                 Vec::new(),
-                self.traces,
+                Some(self),
                 &self.terms,
             );
         }
@@ -226,11 +226,7 @@ impl CheckedScenario {
         for assignment in settings {
             problems.extend(document.set(assignment).err().into_iter().flatten());
         }
-        // Traces are read to the end for their hash, which takes long: only what changes is read again.
-        let is_of_workload =
-            |it: &String| it.contains("workload") || it.starts_with("applications=");
-        let traces = self.traces.filter(|_| !settings.iter().any(is_of_workload));
-        Self::of(document, &self.directory, problems, traces, &self.terms)
+        Self::of(document, &self.directory, problems, Some(self), &self.terms)
     }
 
     /// What was written.
@@ -378,7 +374,7 @@ impl Unfinished {
         mut self,
         document: Option<Document>,
         problems: &mut Vec<Problem>,
-        traces: Option<u64>,
+        earlier: Option<&CheckedScenario>,
     ) -> Result<CheckedScenario, Diagnostics> {
         let place = |problems: &mut Vec<Problem>, found| match &document {
             Some(document) => document.add(problems, found),
@@ -439,7 +435,12 @@ impl Unfinished {
         if !problems.is_empty() {
             return Err(Diagnostics::new(std::mem::take(problems)));
         }
-        let traces = traces.or_else(|| hash::traces(&self.scenario, &self.directory));
+        // Traces are read to the end for their hash, which takes long: the same ones once.
+        let same = |it: &&CheckedScenario| hash::same_traces(&it.scenario, &self.scenario);
+        let traces = match earlier.filter(same) {
+            Some(earlier) => earlier.traces,
+            None => hash::traces(&self.scenario, &self.directory),
+        };
         if let Some(traces) = traces {
             self.hash.text(&traces.to_string());
         }

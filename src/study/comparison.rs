@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Figures;
+use super::{Figures, Replicated};
 
 /// Contenders side by side: what `comparison.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Comparison {
     /// The contenders that are missing, as they were written.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// The contenders over several seeds, where there were several; the other fields are of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicated: Option<Replicated>,
 }
 
 /// What cost is reckoned in.

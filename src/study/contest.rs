@@ -130,6 +130,7 @@ impl<'a> Contest<'a> {
             skipped: self.skipped.clone(),
             partial: !missing.is_empty(),
             missing,
+            replicated: None,
         };
         judge::judge(&mut comparison);
         comparison

@@ -40,6 +40,7 @@
 mod comparison;
 mod contender;
 mod contest;
+mod evaluate;
 mod figures;
 mod flapping;
 mod flat;
@@ -47,15 +48,20 @@ mod follow;
 mod judge;
 mod outcome;
 mod provision;
+mod replicate;
+pub mod saturate;
+pub mod search;
 mod side_by_side;
 pub mod sweep;
 
 pub use comparison::{Basis, Bound, Comparison, Regret, Skipped, Standing};
 pub use contest::Contest;
+pub use evaluate::{StudyError, StudyFollower};
 pub use figures::{Figures, Percentiles};
 pub use flapping::{Flapping, RoleFlapping};
 pub use flat::{Figure, flat};
 pub use follow::{Follower, Watch};
 pub use outcome::{Measure, Outcome};
+pub use replicate::{InvalidPrecision, Precision, Replicated, ReplicatedStanding, Replications};
 
 pub use crate::statistics::Interval;

@@ -9,14 +9,30 @@ use super::{Figures, Percentiles};
 use crate::autoscale::PolicyRegistry;
 use crate::scenario::CheckedScenario;
 use crate::simulation::Simulation;
+use crate::time::SimTime;
 
 /// A run in figures: those that studies compare, and all of its summary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The figures that studies compare.
     pub figures: Figures,
+    /// Requests that arrived, over the time of the last arrival.
+    pub offered_per_s: Option<f64>,
     /// Those of `summary.json`, each under the path to it.
     pub summary: Vec<(String, Figure)>,
+}
+
+impl Outcome {
+    /// A figure by the name of its [`Measure`], or by its path in the summary; none where it is not
+    /// known.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<f64> {
+        if let Some(measure) = Measure::ALL.into_iter().find(|it| it.name() == name) {
+            return measure.of(&self.figures);
+        }
+        let found = self.summary.iter().find(|(path, _)| path == name);
+        found.and_then(|(_, figure)| figure.number())
+    }
 }
 
 /// Why a run has no figures.
@@ -45,9 +61,11 @@ fn run_to_end(
     let failed = |error: &dyn std::fmt::Display| Missed::Failed(error.to_string());
     let simulation = Simulation::with_policies(scenario, registry);
     let mut simulation = simulation.map_err(|error| failed(&error))?;
-    let mut directions = Directions::default();
+    let (mut directions, mut last) = (Directions::default(), SimTime::ZERO);
     let ran = simulation.run(|_, news| {
         directions.note(&news.decisions);
+        let arrivals = news.rows.requests.iter().map(|(_, it)| it.arrival);
+        last = arrivals.fold(last, SimTime::max);
         match stops() {
             true => Err(Missed::Stopped),
             false => Ok(()),
@@ -58,8 +76,13 @@ fn run_to_end(
     if let Some(reason) = finished.record.stopped {
         return Err(Missed::Failed(reason));
     }
+    let left = finished.rows.requests.iter().map(|(_, it)| it.arrival);
+    let last = left.fold(last, SimTime::max);
+    let figures = Figures::new(&finished.record, directions, None);
+    let offered = figures.arrived as f64 / last.seconds();
     Ok(Outcome {
-        figures: Figures::new(&finished.record, directions, None),
+        figures,
+        offered_per_s: offered.is_finite().then_some(offered),
         summary: flat(&finished.record.summarise()).map_err(|error| failed(&error))?,
     })
 }

@@ -43,23 +43,12 @@ impl Axis {
             Self::Seeds(count) => (0..u64::from(*count)).map(|it| of_seed(base, it)).collect(),
             Self::LatinHypercube { n, ranges } => {
                 for (index, range) in ranges.iter().enumerate() {
-                    let at = format!("LatinHypercube.ranges[{index}]");
-                    let Range { from, to, log, .. } = *range;
-                    if !(from.is_finite() && to.is_finite() && from < to) {
-                        return wrong(
-                            &at,
-                            format!("`from` ({from}) must be less than `to` ({to})"),
-                        );
-                    }
-                    if log && from <= 0.0 {
-                        return wrong(&at, format!("`from` ({from}) has no logarithm"));
+                    if let Err(what) = range.check() {
+                        return wrong(&format!("LatinHypercube.ranges[{index}]"), what);
                     }
                 }
-                latin_hypercube(
-                    *n,
-                    ranges,
-                    &mut Stream::new(seed, &format!("axes/{position}")),
-                )
+                let mut random = Stream::new(seed, &format!("axes/{position}"));
+                points_of(*n, ranges, &mut random)
             }
             Self::List(settings) => settings.iter().map(of_setting).collect(),
         };
@@ -120,7 +109,7 @@ fn of_setting(setting: &Setting) -> Point {
 
 /// McKay, Beckman and Conover (1979): each field has a random order of its slices, and a uniform place
 /// in each of them.
-fn latin_hypercube(n: u32, ranges: &[Range], random: &mut Stream) -> Vec<Point> {
+fn points_of(n: u32, ranges: &[Range], random: &mut Stream) -> Vec<Point> {
     let slices = ranges.iter().map(|_| shuffled(n as usize, random));
     let slices: Vec<Vec<usize>> = slices.collect();
     let points = (0..n as usize).map(|point| {
@@ -137,7 +126,32 @@ fn latin_hypercube(n: u32, ranges: &[Range], random: &mut Stream) -> Vec<Point> 
     points.collect()
 }
 
+/// The settings of points spread over ranges.
+pub(in crate::study) fn latin_hypercube(
+    n: u32,
+    ranges: &[Range],
+    random: &mut Stream,
+) -> Vec<Vec<String>> {
+    let points = points_of(n, ranges, random).into_iter();
+    points.map(|it| it.set).collect()
+}
+
 impl Range {
+    /// What is wrong with it, in words.
+    ///
+    /// # Errors
+    /// In that case.
+    pub(in crate::study) fn check(&self) -> Result<(), String> {
+        let Self { from, to, log, .. } = *self;
+        if !(from.is_finite() && to.is_finite() && from < to) {
+            return Err(format!("`from` ({from}) must be less than `to` ({to})"));
+        }
+        match log && from <= 0.0 {
+            true => Err(format!("`from` ({from}) has no logarithm")),
+            false => Ok(()),
+        }
+    }
+
     /// The value at a share of the range, as RON.
     fn at(&self, share: f64) -> String {
         let value = match self.log {
@@ -194,7 +208,7 @@ mod tests {
             log,
         };
         let ranges = [range(false), range(true)];
-        let points = latin_hypercube(50, &ranges, &mut Stream::new(7, "test"));
+        let points = points_of(50, &ranges, &mut Stream::new(7, "test"));
         for (column, log) in [(0, false), (1, true)] {
             let values = points.iter().map(|it| it.cells[column].parse::<f64>());
             let slice = |value: f64| match log {

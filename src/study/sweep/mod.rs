@@ -8,6 +8,7 @@ mod result;
 
 use std::num::NonZero;
 
+pub(super) use axis::latin_hypercube;
 pub use file::{Axis, Column, Range, Setting, SweepFile, Written};
 pub use journal::{Done, Heading, InvalidShard, Shard};
 pub use plan::Plan;

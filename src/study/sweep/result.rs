@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Done, Heading};
 use crate::statistics::Interval;
+use crate::study::replicate::intervals;
 use crate::study::{Figures, Measure};
 
 /// The runs of a sweep that have ended, and its settings in figures.
@@ -27,7 +28,7 @@ pub struct SettingFigures {
     /// How many of them failed.
     pub failed: usize,
     /// Each figure's mean and interval over the seeds; those that are not known are left out.
-    pub figures: BTreeMap<&'static str, Interval>,
+    pub figures: BTreeMap<String, Interval>,
     /// Whether no other setting is at least as good in mean cost and attainment, and better in one.
     /// `None` where either is not known.
     pub frontier: Option<bool>,
@@ -94,11 +95,7 @@ impl SweepResult {
         }
         for (setting, figures) in settings.iter_mut().zip(&figures) {
             setting.runs = figures.len();
-            let known = Measure::ALL.into_iter().filter_map(|measure| {
-                let values: Option<Vec<f64>> = figures.iter().map(|it| measure.of(it)).collect();
-                Some((measure.name(), Interval::of(&values?)?))
-            });
-            setting.figures = known.collect();
+            setting.figures = intervals(figures.iter().copied());
         }
         mark_frontier(&mut settings);
         settings

@@ -81,7 +81,7 @@ impl Bounds {
 
 /// Tasks in one part, and in a list that has no parts: to search and to move them takes the time of a
 /// few misses of the cache. Few in tests, for them to see many parts.
-const MOST: usize = if cfg!(test) { 16 } else { 256 };
+const MOST: usize = if cfg!(test) { 16 } else { 1024 };
 
 /// A list that gets as short as this has no parts any more.
 const FEW: usize = MOST / 4;
