@@ -12,7 +12,7 @@ pub(crate) struct Split {
     many: Many,
 }
 
-/// Requests by engine, of which each can be taken out at once.
+/// Requests by engine, of which each can be taken out at once. A part is with one engine at a time.
 #[derive(Clone, Debug, Default)]
 struct Many {
     /// By engine.
@@ -218,10 +218,15 @@ mod tests {
 
     use super::*;
 
+    /// Each engine has requests of its own: a request comes to one engine and goes from one.
+    fn request_of(engine: u32, id: u32) -> RequestId {
+        RequestId(id * 3 + engine)
+    }
+
     /// Puts a part in where it is not, and takes it out where it is.
     fn toggle(split: &mut Split, model: &mut BTreeSet<(u32, bool, u32)>, part: (u32, bool, u32)) {
         let (engine, going, id) = part;
-        let (at, request) = (EngineId(engine), RequestId(id));
+        let (at, request) = (EngineId(engine), request_of(engine, id));
         let comes_in = model.insert(part);
         if !comes_in {
             model.remove(&part);
@@ -237,8 +242,8 @@ mod tests {
     fn assert_same(split: &Split, model: &BTreeSet<(u32, bool, u32)>) {
         for engine in 0..3 {
             let at = EngineId(engine);
-            let going = split.going(at).map(|it| (engine, true, it.0));
-            let coming = split.coming(at).map(|it| (engine, false, it.0));
+            let going = split.going(at).map(|it| (engine, true, it.0 / 3));
+            let coming = split.coming(at).map(|it| (engine, false, it.0 / 3));
             let mut got: Vec<_> = going.chain(coming).collect();
             got.sort_unstable();
             let of_it = || model.iter().filter(|it| it.0 == engine);

@@ -75,7 +75,7 @@ pub enum Find {
         from: u32,
         /// The largest number to try.
         to: u32,
-        /// The value with `_` in the place of the number, such as `Servers(_)`. Default `_`.
+        /// The value with `{}` in the place of the number, such as `Servers({})`. Default `{}`.
         #[serde(default = "default_value")]
         value: String,
     },
@@ -106,7 +106,7 @@ fn default_runs() -> u32 {
 }
 
 fn default_value() -> String {
-    "_".to_owned()
+    "{}".to_owned()
 }
 
 fn default_by() -> String {

@@ -107,8 +107,8 @@ impl Search {
                 if from >= to {
                     return Err(problem("find.Smallest", "`from` must be less than `to`"));
                 }
-                if !value.contains('_') {
-                    let message = "there is no `_` for the number in it, such as in `Servers(_)`";
+                if !value.contains("{}") {
+                    let message = "there is no `{}` for the number in it, such as in `Servers({})`";
                     return Err(problem("find.Smallest.value", message));
                 }
             }

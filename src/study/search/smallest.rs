@@ -1,6 +1,7 @@
 //! The smallest whole number that meets the limits.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 
 use super::verdict::{Verdict, is_settled, meets};
@@ -17,16 +18,16 @@ pub(super) fn find(
     let settings = |number: u32| {
         vec![format!(
             "{path}={}",
-            value.replace('_', &number.to_string())
+            value.replace("{}", &number.to_string())
         )]
     };
     let mut seen: BTreeMap<u32, Vec<Verdict>> = BTreeMap::new();
     let mut judge = |number: u32, seen: &mut BTreeMap<u32, Vec<Verdict>>| {
-        if !seen.contains_key(&number) {
-            let verdicts = trial.judge(&settings(number))?;
-            seen.insert(number, verdicts);
-        }
-        Ok::<bool, StudyError>(meets(&seen[&number]))
+        let verdicts = match seen.entry(number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(trial.judge(&settings(number))?),
+        };
+        Ok::<bool, StudyError>(meets(verdicts))
     };
     let (from, to) = (*range.start(), *range.end());
     if judge(to, &mut seen)? {
