@@ -178,6 +178,12 @@ impl Pool {
         self.pending.tighten(part, bounds);
     }
 
+    /// Leaves nothing known of the parts of the pending list.
+    #[cfg(test)]
+    pub(crate) fn forget_bounds(&mut self) {
+        (0..self.pending.parts()).for_each(|part| self.pending.tighten(part, Bounds::NONE));
+    }
+
     /// Selections made. It wraps.
     pub(crate) const fn selections(&self) -> u32 {
         self.selections

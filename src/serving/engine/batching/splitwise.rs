@@ -213,3 +213,104 @@ impl Batching for Splitwise {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::super::kind::Kind;
+    use super::super::rule::Rule;
+    use super::*;
+    use crate::serving::engine::{Engine, Phases, Place, RequestId, Work};
+    use crate::serving::{ConstantTime, Performance};
+    use crate::time::{SimDuration, SimTime};
+
+    /// Room for 4000 tokens in all, 40 in a step.
+    fn engine() -> BatchingEngine {
+        let rule = Splitwise {
+            max_batch_size: 6,
+            max_batch_tokens: 40,
+            max_preemptions: 3,
+        };
+        let step = SimDuration::saturating(1.0);
+        BatchingEngine::new(Arc::new(Kind {
+            rule: Rule::Splitwise(rule),
+            performance: Performance::Constant(ConstantTime::new(step, step)),
+            memory: 4000,
+            kv_bytes_per_token: 1,
+            weights: 0,
+            limits: crate::serving::EngineLimits::NONE,
+        }))
+    }
+
+    /// A selection, put back: what stays, and what joins.
+    fn selected(engine: &mut BatchingEngine) -> (usize, Vec<Task>) {
+        let mut selection = Selection::default();
+        let rule = engine.kind.rule;
+        rule.select(engine, &mut selection);
+        for &task in &selection.joined {
+            engine.pool.member_mut(task).selected = false;
+        }
+        (selection.kept, selection.joined)
+    }
+
+    proptest! {
+        /// Parts are left out only where nothing in them would join.
+        #[test]
+        fn bounds_change_no_selection(
+            steps in prop::collection::vec((0u8..6, 1u32..60, any::<u16>()), 1..120),
+        ) {
+            let mut engine = engine();
+            let mut here: Vec<(Place, Work)> = Vec::new();
+            let mut taken = 0;
+            for (number, (what, size, draw)) in steps.into_iter().enumerate() {
+                match what {
+                    0 | 1 => for more in 0..12 {
+                        let phases = match (draw % 3 + more) % 3 {
+                            0 => Phases::Both,
+                            1 => Phases::Prompt,
+                            _ => Phases::Tokens,
+                        };
+                        let work = Work {
+                            request: RequestId(number as u32 * 12 + u32::from(more)),
+                            arrival: SimTime::saturating(f64::from(draw % 50)),
+                            prompt_tokens: size + u32::from(more),
+                            output_tokens: 2 + size / 2 + u32::from(more),
+                            phases,
+                        };
+                        // The KV cache of the prompt comes with the tokens.
+                        if phases == Phases::Tokens && !engine.take_kv(&work) {
+                            continue;
+                        }
+                        let (place, _) = engine.enqueue(&work, SimTime::ZERO);
+                        if phases == Phases::Both {
+                            engine.enqueue_tokens(&work, place, SimTime::ZERO);
+                        }
+                        here.push((place, work));
+                    },
+                    2 => engine.pool.count_selection(),
+                    3 => {
+                        let free = engine.memory() - engine.used();
+                        let most = free.saturating_sub(size.into());
+                        engine.take(most);
+                        taken += most;
+                    }
+                    4 => {
+                        engine.used -= taken;
+                        taken = 0;
+                    }
+                    _ if !here.is_empty() => {
+                        let (place, work) = here.swap_remove(usize::from(draw) % here.len());
+                        engine.withdraw(&work, place, SimTime::ZERO);
+                    }
+                    _ => {}
+                }
+                let mut plain = engine.clone();
+                plain.pool.forget_bounds();
+                prop_assert_eq!(selected(&mut engine), selected(&mut plain));
+            }
+        }
+    }
+}
