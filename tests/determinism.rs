@@ -272,6 +272,17 @@ fn ticks_do_not_matter() {
     }
 }
 
+#[test]
+fn threads_do_not_matter() {
+    for bench in [EVENTFUL, SCALED].map(Bench::new) {
+        let one = bench.results("one", &["--quiet"]);
+        for threads in ["2", "5"] {
+            let several = bench.results(threads, &["--quiet", "--threads", threads]);
+            assert_eq!(differing(&one, &several), [""; 0], "{threads} threads");
+        }
+    }
+}
+
 /// The summary without the scenario's hash, which is another for another `max_tick`.
 fn summary(files: &Files) -> serde_json::Value {
     let mut summary: serde_json::Value = serde_json::from_slice(&files["summary.json"]).unwrap();

@@ -38,6 +38,7 @@ impl Replicate {
         checked: &CheckedScenario,
         policies: &PolicyRegistry,
         output: &Output,
+        jobs: Option<NonZero<usize>>,
     ) -> Result<(), Failure> {
         let destination = output.directory(&checked.scenario().name, false)?;
         let interrupt = Interrupt::listen().map_err(Failure::running)?;
@@ -47,7 +48,7 @@ impl Replicate {
             policies,
             count,
             self.precision,
-            cores(),
+            jobs.unwrap_or_else(cores),
             &|| {
                 if let Some(progress) = &progress {
                     progress.done();

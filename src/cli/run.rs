@@ -1,4 +1,5 @@
 use std::io::{self, Write};
+use std::num::NonZero;
 
 use clap::{Args, ValueEnum};
 
@@ -22,6 +23,10 @@ use crate::time::SimDuration;
 pub(super) struct Run {
     #[command(flatten)]
     input: Input,
+    /// Threads that serve applications at once; worth something with several applications. With
+    /// `--replications`, runs at once [default: 1; with `--replications` one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
     #[command(flatten)]
     replicate: Replicate,
     #[command(flatten)]
@@ -110,12 +115,20 @@ impl Run {
         let checked = self.input.load(policies)?;
         if let Some(count) = self.replicate.count() {
             telling.tell(&policies.check(&checked).map_err(Failure::input)?)?;
-            return self.replicate.run(count, &checked, policies, &output);
+            return self
+                .replicate
+                .run(count, &checked, policies, &output, self.threads);
         }
         let scenario = checked.scenario();
         let simulation = Simulation::with_policies(&checked, policies);
         let mut simulation = simulation.map_err(Failure::input)?;
         telling.tell(&simulation.warnings())?;
+        if let Some(threads) = self.threads {
+            if threads.get() > 1 && scenario.applications.len() == 1 {
+                telling.note("--threads has no effect: the scenario has one application");
+            }
+            simulation.serve_on(threads);
+        }
         let destination = output.directory(&scenario.name, false)?;
         let results = destination.results();
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();

@@ -13,6 +13,14 @@ pub(super) struct Telling {
 }
 
 impl Telling {
+    /// Says on standard error that something asked for has no effect.
+    pub(super) fn note(self, text: &str) {
+        if !self.quiet {
+            // Nothing is left to tell the user if the terminal is gone.
+            _ = writeln!(io::stderr().lock(), "note: {text}");
+        }
+    }
+
     /// Prints warnings on standard error.
     ///
     /// # Errors

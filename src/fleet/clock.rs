@@ -1,3 +1,5 @@
+use std::num::NonZero;
+
 use bevy_ecs::resource::Resource;
 
 use crate::time::{SimDuration, SimTime};
@@ -48,6 +50,8 @@ pub struct TickLimits {
     /// So many ticks in a row may do work without moving the clock before stepping is refused.
     /// Default 1,000,000: far above what any instant can need, reached within a second or two.
     pub max_standing: u32,
+    /// Threads that serve applications at once in a tick; results do not depend on it. Default 1.
+    pub threads: NonZero<usize>,
 }
 
 /// Where a tick ends before the next thing is due: at the last thing that happened, when nothing that
@@ -70,6 +74,7 @@ impl Default for TickLimits {
             rest: Rest::Never,
             stop_at_ends: false,
             max_standing: 1_000_000,
+            threads: NonZero::<usize>::MIN,
         }
     }
 }

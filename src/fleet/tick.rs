@@ -1,6 +1,10 @@
 //! One tick: the data plane serves up to the next instant at which the control plane has something to
 //! do, then the control plane does it.
 
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::{Query, Res, ResMut, World};
 use bevy_ecs::schedule::{
@@ -350,6 +354,41 @@ fn serve_until_one_ends(
     }
 }
 
+/// Serves every application up to `until`: they share nothing within a tick, so that several threads lead
+/// to the same results as one.
+fn serve_side_by_side(
+    endpoints: &mut Query<'_, '_, (&mut Service, &IdleDrains)>,
+    until: SimTime,
+    threads: NonZero<usize>,
+) {
+    if threads.get() == 1 {
+        for (mut service, _) in endpoints {
+            service.0.serve_until(until);
+        }
+        return;
+    }
+    let services = endpoints.iter_mut().map(|(service, _)| service);
+    let (busy, idle): (Vec<_>, Vec<_>) =
+        services.partition(|it| it.0.next_event().is_some_and(|next| next <= until));
+    for mut service in idle {
+        service.0.serve_until(until);
+    }
+    let others = threads.get().min(busy.len()).saturating_sub(1);
+    let left = Mutex::new(busy.into_iter());
+    let take = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let serve = || {
+        while let Some(mut service) = take() {
+            service.0.serve_until(until);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..others {
+            scope.spawn(serve);
+        }
+        serve();
+    });
+}
+
 /// Moves the clock to the end of the tick and serves up to it.
 #[expect(
     clippy::needless_pass_by_value,
@@ -392,9 +431,7 @@ fn serve(
     let until = if limits.stop_at_ends {
         serve_until_one_ends(&mut endpoints, until)
     } else {
-        for (mut service, _) in &mut endpoints {
-            service.0.serve_until(until);
-        }
+        serve_side_by_side(&mut endpoints, until, limits.threads);
         until
     };
     let mut services = endpoints.iter().map(|(service, _)| service);

@@ -5,6 +5,8 @@ mod run;
 mod tick_length;
 mod usage;
 
+use std::num::NonZero;
+
 use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
@@ -331,6 +333,12 @@ impl Simulation {
                 service.0.record_steps(instances.clone());
             }
         }
+    }
+
+    /// Serves applications on this number of threads in each tick. Results do not depend on it; it is worth
+    /// something where several applications have much to serve between ticks.
+    pub fn serve_on(&mut self, threads: NonZero<usize>) {
+        self.world.resource_mut::<TickLimits>().threads = threads;
     }
 
     /// Takes what the policies decided since the last call.
