@@ -69,6 +69,15 @@ pub fn read<T: DeserializeOwned + JsonSchema>(name: &str, text: &str) -> Result<
     }
 }
 
+/// A text with these values replaced, each `PATH=VALUE`; none where one cannot be.
+pub(crate) fn with_values(text: &str, assignments: &[String]) -> Option<String> {
+    let mut document = Document::parse(Source::new("", text)).ok()?;
+    for assignment in assignments {
+        document.set(assignment).ok()?;
+    }
+    Some(document.text().to_owned())
+}
+
 /// The values of a list without its brackets, such as `HpaGpu, HeteroScale(max: 50)`, each as it is
 /// written.
 pub(crate) fn items(name: &str, list: &str) -> Result<Vec<String>, Diagnostics> {

@@ -49,12 +49,14 @@ pub(super) fn rows(checked: &CheckedScenario, replications: &Replications) -> Sw
         hash: checked.hash().to_owned(),
         runs: replications.runs.len(),
         columns: vec!["seed".to_owned()],
+        scenario: String::new(),
         shard: None,
     };
     let runs = replications.runs.iter().enumerate();
     let runs = runs.map(|(run, (seed, outcome))| Done {
         run,
         cells: vec![seed.to_string()],
+        set: vec![format!("seed={seed}")],
         outcome: outcome.as_ref().ok().cloned(),
         error: outcome.as_ref().err().cloned(),
     });

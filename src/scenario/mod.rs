@@ -229,6 +229,12 @@ impl CheckedScenario {
         Self::of(document, &self.directory, problems, Some(self), &self.terms)
     }
 
+    /// Its text, with the values that were replaced; none for a scenario made in code.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.document.as_deref().map(Document::text)
+    }
+
     /// What was written.
     #[must_use]
     pub fn scenario(&self) -> &Scenario {

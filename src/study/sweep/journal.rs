@@ -19,6 +19,8 @@ pub struct Heading {
     pub runs: usize,
     /// The columns of its axes.
     pub columns: Vec<String>,
+    /// The text of the base scenario.
+    pub scenario: String,
     /// The shard, as `2/3`; none for a whole sweep.
     pub shard: Option<Shard>,
 }
@@ -30,6 +32,8 @@ pub struct Done {
     pub run: usize,
     /// The values of the axes, one for each column.
     pub cells: Vec<String>,
+    /// What it replaces in the base scenario, each `PATH=VALUE`.
+    pub set: Vec<String>,
     /// What it left; none where it failed.
     pub outcome: Option<Outcome>,
     /// Why it failed.
@@ -95,6 +99,7 @@ impl Heading {
             hash: plan.hash().to_owned(),
             runs: plan.runs(),
             columns: plan.columns().to_vec(),
+            scenario: plan.base().text().unwrap_or_default().to_owned(),
             shard,
         }
     }

@@ -60,6 +60,7 @@ pub fn run(
         let done = Done {
             run,
             cells: plan.cells(run),
+            set: plan.settings(run),
             outcome,
             error,
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Done, Heading};
+use crate::document::with_values;
 use crate::statistics::Interval;
 use crate::study::replicate::intervals;
 use crate::study::{Figures, Measure};
@@ -23,6 +24,8 @@ pub struct SweepResult {
 pub struct SettingFigures {
     /// The values of the axes other than the seed, by column.
     pub setting: BTreeMap<String, String>,
+    /// What it replaces in the base scenario, each `PATH=VALUE`; the seed left out.
+    pub set: Vec<String>,
     /// How many of its runs have figures.
     pub runs: usize,
     /// How many of them failed.
@@ -56,6 +59,12 @@ impl SweepResult {
         missing
     }
 
+    /// The text of a setting's scenario, to be put beside the base scenario.
+    #[must_use]
+    pub fn scenario(&self, setting: &SettingFigures) -> Option<String> {
+        with_values(&self.heading.scenario, &setting.set)
+    }
+
     /// The runs that failed, each with the reason.
     pub fn failed(&self) -> impl Iterator<Item = (&Done, &str)> {
         self.runs
@@ -79,8 +88,10 @@ impl SweepResult {
             let setting: BTreeMap<_, _> = columns.filter(|(column, _)| column != "seed").collect();
             let place = *places.entry(setting.clone()).or_insert(settings.len());
             if place == settings.len() {
+                let seed = |it: &String| it.starts_with("seed=");
                 settings.push(SettingFigures {
                     setting,
+                    set: done.set.iter().filter(|it| !seed(it)).cloned().collect(),
                     runs: 0,
                     failed: 0,
                     figures: BTreeMap::new(),
