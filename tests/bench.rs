@@ -59,6 +59,18 @@ fn engines_of_vllm_are_measured_with_and_without_the_prefix_cache() {
 }
 
 #[test]
+fn step_models_are_measured_on_the_same_work() {
+    let text = bench(&["step-models", "--requests", "600", "--servers", "24"]);
+    for line in ["steps Linear 24", "steps Roofline 24", "Roofline takes "] {
+        assert!(text.contains(line), "no {line} in\n{text}");
+    }
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+}
+
+#[test]
 fn every_scheduler_and_a_swing_of_the_fleet_can_be_measured() {
     for (scheduler, _) in fleetsim::bench::SCHEDULERS {
         let few = ["huge", "--requests", "300", "--servers", "10"];

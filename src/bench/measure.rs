@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
-use super::{FleetBench, VllmBench, bare_queue, peak_memory, reset_peak_memory};
+use super::{FleetBench, StepModelBench, VllmBench, bare_queue, peak_memory, reset_peak_memory};
 use crate::fleet::{Roster, Service, TickError};
 use crate::scenario::{CheckedScenario, Diagnostics};
+use crate::serving::NoRoofline;
 use crate::simulation::{Simulation, SimulationError};
 use crate::time::SimTime;
 
@@ -72,6 +73,9 @@ pub enum BenchError {
     /// Its world cannot be built.
     #[error(transparent)]
     Install(#[from] SimulationError),
+    /// The catalog has no roofline for what is to be priced by one.
+    #[error(transparent)]
+    NoRoofline(#[from] NoRoofline),
     /// It cannot be stepped.
     #[error(transparent)]
     Tick(#[from] TickError),
@@ -94,16 +98,27 @@ pub fn measure_vllm(bench: &VllmBench) -> Result<Measurement, BenchError> {
     measure_scenario(bench.servers, bench.requests, || bench.scenario())
 }
 
+/// The same of a fleet whose steps a step model prices.
+///
+/// # Errors
+/// As those of [`measure`].
+pub fn measure_step_models(bench: &StepModelBench) -> Result<Measurement, BenchError> {
+    measure_scenario(bench.servers, bench.requests, || bench.scenario())
+}
+
 /// The same of any scenario of about `requests` requests, beside the bare queue with an entry for each of
 /// `servers`.
 ///
 /// # Errors
 /// [`BenchError`] when the scenario is wrong or cannot be run.
-pub fn measure_scenario(
+pub fn measure_scenario<E>(
     servers: u32,
     requests: u64,
-    scenario: impl FnOnce() -> Result<CheckedScenario, Diagnostics>,
-) -> Result<Measurement, BenchError> {
+    scenario: impl FnOnce() -> Result<CheckedScenario, E>,
+) -> Result<Measurement, BenchError>
+where
+    BenchError: From<E>,
+{
     let baseline = || bare_queue(servers, requests.min(BASELINE_EVENTS));
     let before = baseline();
     reset_peak_memory();

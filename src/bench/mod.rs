@@ -22,12 +22,16 @@ mod idle;
 mod machine;
 mod measure;
 mod queue;
+mod step_models;
 mod vllm;
 
 pub use data_plane::DataPlane;
 pub use fleet::{FleetBench, SCHEDULERS};
 pub use idle::{TickTime, draining_fleet, idle_fleet, measure_tick};
 pub use machine::{Machine, peak_memory, reset_peak_memory};
-pub use measure::{BenchError, Measurement, measure, measure_scenario, measure_vllm};
+pub use measure::{
+    BenchError, Measurement, measure, measure_scenario, measure_step_models, measure_vllm,
+};
 pub use queue::bare_queue;
+pub use step_models::StepModelBench;
 pub use vllm::{VllmBench, conversation_hour};

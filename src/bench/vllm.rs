@@ -127,7 +127,7 @@ fn served(workload: Workload, servers: u32, prefix_cache: bool) -> Application {
 }
 
 /// An engine with the defaults of a server.
-const fn engine(prefix_cache: bool) -> Engine {
+pub(super) const fn engine(prefix_cache: bool) -> Engine {
     Engine::Vllm {
         max_num_seqs: None,
         max_num_batched_tokens: None,

@@ -49,6 +49,14 @@ pub(super) const FEW: [Parameter; 4] = [
 pub(super) const REPLAY: [Parameter; 3] =
     [Parameter::Flops, Parameter::Bandwidths, Parameter::Step];
 
+/// The same of ranks that step together, which exchange tokens over their links.
+pub(super) const REPLAY_OF_RANKS: [Parameter; 4] = [
+    Parameter::Flops,
+    Parameter::Bandwidths,
+    Parameter::Step,
+    Parameter::Link,
+];
+
 /// The counts of this model on these processors.
 pub(super) fn all(model: &Model, tensor: u32) -> Vec<Parameter> {
     let mut all = vec![

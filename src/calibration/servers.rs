@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 
-use super::parameters::{REPLAY, changed, slowed};
+use super::parameters::{REPLAY, REPLAY_OF_RANKS, changed, slowed};
 use super::{Fitted, Target, simplex};
 use crate::catalog::{Catalog, Coefficients, Layer};
 use crate::measured::Replay;
 use crate::serving::Roofline;
-use crate::validation::{Measurements, Options, Rerun, validate};
+use crate::validation::{Measurements, Options, Rerun, replayed, step_together, validate};
 
 /// One factor on all step times for each combination of model, GPU, engine and precision among means of
 /// servers: the median of measured ÷ simulated, of TPOT or else of E2E.
@@ -92,7 +92,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Three numbers for each run, from the first half of its requests: factors on operations and on
-/// bandwidths, and a time for each step.
+/// bandwidths, and a time for each step. Ranks that step together have a fourth, a factor on their links.
 pub(super) fn fit_replays(
     measurements: &Measurements,
     catalog: &Catalog,
@@ -103,7 +103,12 @@ pub(super) fn fit_replays(
 
 fn of_replay(replay: &Replay, catalog: &Catalog) -> Result<Fitted, String> {
     const MOST: usize = 150;
-    const EVALUATIONS: usize = 70;
+    let together = step_together(replay);
+    let parameters: &[_] = match together {
+        true => &REPLAY_OF_RANKS,
+        false => &REPLAY,
+    };
+    let evaluations = if together { 130 } else { 70 };
     let target = Target::new(
         &replay.model,
         &replay.gpu,
@@ -120,13 +125,13 @@ fn of_replay(replay: &Replay, catalog: &Catalog) -> Result<Fitted, String> {
     if half == 0 {
         return Err(format!("{}: too few requests", replay.id));
     }
-    let simulated = |values: Coefficients| rerun.borrow_mut().simulated(values);
+    let rerun_with = |values: Coefficients| rerun.borrow_mut().simulated(values);
     let square = |ratio: f64| {
         let log = libm::log(ratio);
         log * log
     };
     let loss = |numbers: &[f64]| -> f64 {
-        let Ok(times) = simulated(changed(&from, &REPLAY, numbers)) else {
+        let Ok(times) = rerun_with(changed(&from, parameters, numbers)) else {
             return f64::INFINITY;
         };
         let pairs = || times.iter().zip(&real).take(half);
@@ -141,20 +146,28 @@ fn of_replay(replay: &Replay, catalog: &Catalog) -> Result<Fitted, String> {
         let ridge: f64 = numbers.iter().map(|it| it * it).sum();
         (between + 0.3 * first) / half as f64 + 0.01 * ridge
     };
-    let start = vec![
+    let mut start = vec![
         vec![0.0, 0.0, 0.3],
         vec![0.15, 0.0, 0.3],
         vec![0.0, 0.1, 0.3],
         vec![0.0, 0.0, 2.0],
     ];
-    let numbers = simplex::minimise(loss, start, EVALUATIONS);
-    let values = changed(&from, &REPLAY, &numbers);
-    let before = error(&simulated(from)?[half..], &real[half..], replay);
-    let after = error(&simulated(values)?[half..], &real[half..], replay);
+    if together {
+        start.iter_mut().for_each(|it| it.push(0.0));
+        start.push(vec![0.0, 0.0, 0.3, -0.5]);
+    }
+    let numbers = simplex::minimise(loss, start, evaluations);
+    let values = changed(&from, parameters, &numbers);
+    let before = error(&rerun_with(from)?[half..], &real[half..], replay);
+    let after = error(&rerun_with(values)?[half..], &real[half..], replay);
+    let link = match numbers.get(3) {
+        Some(&number) => format!(", link × {:.3}", libm::exp(number)),
+        None => String::new(),
+    };
     Ok(Fitted {
         set: target.set(catalog, values, after),
         method: format!(
-            "flops × {:.3}, bandwidths × {:.3}, {:+.3} ms a step, from the first {half} requests of {}, \
+            "flops × {:.3}, bandwidths × {:.3}, {:+.3} ms a step{link}, from the first {half} requests of {}, \
              checked on the mean E2E of the others",
             libm::exp(numbers[0]),
             libm::exp(numbers[1]),
@@ -170,9 +183,8 @@ fn of_replay(replay: &Replay, catalog: &Catalog) -> Result<Fitted, String> {
 
 /// The error of the mean time to the last token, in per cent.
 fn error(simulated: &[(f64, f64)], real: &[(f64, f64)], replay: &Replay) -> f64 {
-    let ranks = replay.dp.max(1) as usize;
-    let skipped = replay.requests.iter().step_by(ranks).count() - real.len();
-    let outputs = replay.requests.iter().step_by(ranks).skip(skipped);
+    let requests = replayed(replay);
+    let outputs = requests.iter().skip(requests.len() - real.len());
     let (mut ours, mut theirs) = (0.0, 0.0);
     for ((a, b), of) in simulated.iter().zip(real).zip(outputs) {
         let steps = f64::from(of.output_tokens.saturating_sub(1));

@@ -7,8 +7,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::shell::{Failure, print};
 use crate::bench::{
-    FleetBench, Machine, Measurement, SCHEDULERS, TickTime, VllmBench, conversation_hour, measure,
-    measure_scenario, measure_tick, measure_vllm,
+    FleetBench, Machine, Measurement, SCHEDULERS, StepModelBench, TickTime, VllmBench,
+    conversation_hour, measure, measure_scenario, measure_step_models, measure_tick, measure_vllm,
 };
 use crate::report::grouped;
 use crate::scenario::Scheduler;
@@ -80,6 +80,9 @@ enum What {
     /// Engines of vLLM: 40, 1,000 and 10,000 servers with 1 million requests each, with and without
     /// the prefix cache; and the conversation hour on 8 servers
     Vllm,
+    /// 10,000 instances of four models on three kinds of GPU, their steps priced by `Linear`, then by
+    /// `Roofline`
+    StepModels,
     /// Ticks in which nothing is due, of fleets of 10, 1,000 and 100,000 servers
     Tick,
     /// All of them
@@ -126,8 +129,15 @@ impl Bench {
         if matches!(self.what, What::Vllm | What::All) {
             measured.extend(self.vllm()?);
         }
+        let mut ratio = String::new();
+        if matches!(self.what, What::StepModels | What::All) {
+            let (lines, said) = self.step_models()?;
+            measured.extend(lines);
+            ratio = said;
+        }
         if !measured.is_empty() {
             text += &fleets_table(&measured);
+            text += &ratio;
         }
         if matches!(self.what, What::Tick | What::All) {
             text += &ticks_table(&self.ticks()?);
@@ -147,7 +157,7 @@ impl Bench {
             What::Small => &sizes[..1],
             What::Large => &sizes[1..2],
             What::Huge => &sizes[2..],
-            What::Tick | What::Vllm => &[],
+            What::Tick | What::Vllm | What::StepModels => &[],
             What::All => sizes,
         };
         let mut lines = Vec::new();
@@ -207,6 +217,31 @@ impl Bench {
             size: None,
         });
         Ok(measured)
+    }
+
+    /// The same work with steps priced by `Linear` and by `Roofline`, and what the second takes of the first.
+    fn step_models(&self) -> Result<(Vec<Line>, String), Failure> {
+        let mut measured = Vec::new();
+        for (name, roofline) in [("Linear", false), ("Roofline", true)] {
+            let usual = StepModelBench::new(roofline);
+            let bench = StepModelBench {
+                servers: self.servers.unwrap_or(usual.servers),
+                requests: self.requests.unwrap_or(usual.requests),
+                roofline,
+            };
+            let name = format!("steps {name} {}", grouped(bench.servers));
+            tell(&format!("measuring {name}"));
+            measured.push(Line {
+                result: measure_step_models(&bench).map_err(Failure::running)?,
+                name,
+                load: None,
+                size: None,
+            });
+        }
+        let time = |it: &Line| it.result.run.as_secs_f64();
+        let ratio = time(&measured[1]) / time(&measured[0]);
+        let text = format!("Roofline takes {ratio:.2} times as long as Linear\n");
+        Ok((measured, text))
     }
 
     /// The schedulers to run with: by default one with all instances alike, and one with pools.

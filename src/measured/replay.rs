@@ -10,7 +10,7 @@ use super::table::Table;
 /// A CSV file with the columns `arrival_s`, `prompt_tokens`, `output_tokens`, `first_token_s` and
 /// `last_token_s`, seconds since the start, in order of arrival. What served them stands in a JSON file
 /// of the same name: `model`, `gpu`, `engine`, `precision`, `tensor_parallel`, `data_parallel`,
-/// `max_seqs`, `max_batch_tokens` and, where known, `kv_cache.num_kv_tokens`.
+/// `max_seqs`, `max_batch_tokens` and, where known, `expert_parallel` and `kv_cache.num_kv_tokens`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
     /// Its name: that of the file.
@@ -29,6 +29,8 @@ pub struct Replay {
     pub tp: u32,
     /// Data parallelism: the number of ranks that share the requests.
     pub dp: u32,
+    /// Whether the ranks share the experts out, so that they step together.
+    pub expert_parallel: bool,
     /// The engine's limit of requests that run at once, in a rank.
     pub max_seqs: u32,
     /// The engine's token budget of a step, in a rank.
@@ -137,6 +139,7 @@ impl Replay {
             precision: text("precision")?,
             tp: number("tensor_parallel")?,
             dp: number("data_parallel")?,
+            expert_parallel: json["expert_parallel"].as_bool().unwrap_or(false),
             max_seqs: number("max_seqs")?,
             max_batch_tokens: number("max_batch_tokens")?,
             kv_tokens: json["kv_cache"]["num_kv_tokens"].as_f64(),

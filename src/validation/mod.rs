@@ -6,6 +6,7 @@
 mod case;
 mod errors;
 mod frontend;
+mod ranks;
 mod replays;
 mod serve;
 mod summary;
@@ -21,7 +22,7 @@ use crate::measured::{Arrivals, Figures, MeasuredError, Replay, Row, StepRow, Ta
 
 pub use errors::Errors;
 pub use frontend::Frontend;
-pub(crate) use replays::Rerun;
+pub(crate) use replays::{Rerun, replayed, step_together};
 pub use summary::{ErrorSpread, Figure, Grouping, markdown, skipped, tables, worst, write_csv};
 
 /// A measured row and what its simulation shows, or why there is none.

@@ -1,12 +1,14 @@
 use super::case::{Case, Planned, setup};
+use super::ranks::serve_together;
 use super::serve::{Felt, figures, serve};
 use super::{Errors, Simulated, Validated};
 use crate::catalog::{Catalog, Layer, Parallelism};
 use crate::measured::{Arrivals, Replay, Replayed, Row, Spread};
 
-/// A run with other coefficients: what each request of a rank felt in the simulation, and in the run.
+/// A run with other coefficients: what each request felt in the simulation, and in the run.
 pub(crate) struct Rerun {
     case: Case,
+    together: bool,
     real: Vec<Felt>,
 }
 
@@ -16,9 +18,10 @@ pub(crate) type Times = Vec<(f64, f64)>;
 impl Rerun {
     /// A run with the generic coefficients of its GPU.
     pub(crate) fn new(replay: &Replay, catalog: &Catalog) -> Result<Self, String> {
-        let requests = of_one_rank(replay);
+        let requests = replayed(replay);
         Ok(Self {
             case: case_of(replay, &requests, catalog, Layer::Auto)?,
+            together: step_together(replay),
             real: requests.iter().map(felt_in_run).collect(),
         })
     }
@@ -39,15 +42,30 @@ impl Rerun {
         values: crate::catalog::Coefficients,
     ) -> Result<Times, String> {
         self.case.step = self.case.step.clone().with_coefficients(values);
-        let felt = serve(&self.case)?;
+        let felt = served(&self.case, self.together)?;
         Ok(felt.iter().map(|it| (it.ttft(), it.tpot())).collect())
     }
 }
 
-/// Requests of one rank: every `ranks`th.
-fn of_one_rank(replay: &Replay) -> Vec<Replayed> {
-    let ranks = replay.dp.max(1) as usize;
+/// Whether the ranks of a run step together: where they share the experts out.
+pub(crate) const fn step_together(replay: &Replay) -> bool {
+    replay.dp > 1 && replay.expert_parallel
+}
+
+/// The requests that are simulated: all, or those of one rank where ranks run by themselves.
+pub(crate) fn replayed(replay: &Replay) -> Vec<Replayed> {
+    let ranks = match step_together(replay) {
+        true => 1,
+        false => replay.dp.max(1) as usize,
+    };
     replay.requests.iter().step_by(ranks).copied().collect()
+}
+
+fn served(case: &Case, together: bool) -> Result<Vec<Felt>, String> {
+    match together {
+        true => serve_together(case),
+        false => serve(case),
+    }
 }
 
 fn felt_in_run(of: &Replayed) -> Felt {
@@ -59,12 +77,18 @@ fn felt_in_run(of: &Replayed) -> Felt {
     }
 }
 
-/// Simulates one rank of a run, which gets its share of the requests, each at its own time.
+/// Simulates a run, each request at its own time: all ranks where they step together, else one of them.
 pub(super) fn of_replay(replay: &Replay, catalog: &Catalog, layer: Layer) -> Validated {
-    let requests = of_one_rank(replay);
+    let requests = replayed(replay);
     let result = case_of(replay, &requests, catalog, layer).and_then(|case| {
-        let felt = serve(&case)?;
-        let simulated = figures(&case, &felt);
+        let together = step_together(replay);
+        let felt = served(&case, together)?;
+        let mut simulated = figures(&case, &felt);
+        if together {
+            // They are of all ranks already.
+            simulated.requests_per_s /= f64::from(case.ranks);
+            simulated.output_tokens_per_s /= f64::from(case.ranks);
+        }
         let row = measured(replay, &requests);
         Ok(Simulated {
             figures: simulated,

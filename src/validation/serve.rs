@@ -104,18 +104,23 @@ impl Source<'_> {
         };
         self.arrivals[self.next] = now.seconds();
         engine.enqueue(
-            Work {
-                owner: self.next as u32,
-                id: self.next as u64,
-                arrival: now,
-                prompt_tokens: request.prompt,
-                output_tokens: request.output,
-                prefix: prefix(request),
-                ..Work::default()
-            },
+            work(self.next, request, now),
             now,
         );
         self.next += 1;
+    }
+}
+
+/// The `number`th request, as the engine takes it in.
+pub(super) fn work(number: usize, request: &Planned, now: SimTime) -> Work {
+    Work {
+        owner: number as u32,
+        id: number as u64,
+        arrival: now,
+        prompt_tokens: request.prompt,
+        output_tokens: request.output,
+        prefix: prefix(request),
+        ..Work::default()
     }
 }
 
@@ -137,7 +142,7 @@ fn prefix(request: &Planned) -> Prefix {
     }
 }
 
-fn config(case: &Case) -> Result<VllmConfig, String> {
+pub(super) fn config(case: &Case) -> Result<VllmConfig, String> {
     let longest = case
         .requests
         .iter()

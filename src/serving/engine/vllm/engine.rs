@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,37 @@ impl Vllm {
         let reached = self.events_before(now);
         if let Some(run) = &mut self.run {
             run.count = run.count.min(reached);
+        }
+    }
+
+    /// Lets the step under way end at `end`, and what is scheduled after it as much later or earlier.
+    ///
+    /// For ranks that step together: each waits for the slowest. A run of steps ends with the step under way.
+    pub fn hold_until(&mut self, end: SimTime) {
+        self.run = None;
+        let Some(front) = self.under_way.front() else {
+            return;
+        };
+        let later = end.seconds() - front.end;
+        for (place, step) in self.under_way.iter_mut().enumerate() {
+            step.start += if place > 0 { later } else { 0.0 };
+            step.end += later;
+        }
+        if let Some(front) = self.under_way.front_mut() {
+            front.end = end.seconds();
+            let seconds = match front.prefills {
+                true => &mut self.totals.prefill_s,
+                false => &mut self.totals.decode_s,
+            };
+            *seconds += later;
+        }
+        self.busy_until += later;
+        for row in self.rows.iter_mut().flatten() {
+            match row.step.cmp(&self.processed) {
+                Ordering::Less => {}
+                Ordering::Equal => row.duration_s += later,
+                Ordering::Greater => row.start_s += later,
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The time of a step from what it computes and reads, and from what the hardware can do.
 
 mod kept;
+mod ranks;
 mod terms;
 
 use std::fmt;

@@ -38,7 +38,7 @@ pub struct Terms {
 }
 
 /// `(a^p + b^p)^(1/p)`, with the larger taken out.
-fn norm(a: f64, b: f64, p: f64) -> f64 {
+pub(super) fn norm(a: f64, b: f64, p: f64) -> f64 {
     let (high, low) = if a >= b { (a, b) } else { (b, a) };
     if high > 0.0 {
         high * libm::pow(1.0 + libm::pow(low / high, p), 1.0 / p)
@@ -87,7 +87,7 @@ impl Constants {
         (gemm, weights)
     }
 
-    fn experts(&self, tokens: f64) -> (f64, f64, f64) {
+    pub(super) fn experts(&self, tokens: f64) -> (f64, f64, f64) {
         if self.moe_layers <= 0.0 {
             return (0.0, 0.0, 0.0);
         }
