@@ -366,6 +366,7 @@ fn unserved() -> RequestRecord {
         first_token: None,
         token_start: None,
         end: None,
+        frontend: SimDuration::ZERO,
         prompt_instance: None,
         token_instance: None,
         restarts: 0,

@@ -471,6 +471,7 @@ fn unserved(outcome: Outcome) -> RequestRecord {
         first_token: None,
         token_start: None,
         end: None,
+        frontend: SimDuration::ZERO,
         prompt_instance: None,
         token_instance: None,
         restarts: 0,

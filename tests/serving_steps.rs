@@ -119,7 +119,14 @@ fn coefficients_out_of_range_are_refused() {
             decode_request: 0.0,
             context_token: 0.0,
         };
-        Performance::new(&spec, &catalog, "llama2-70b", "h100-80gb", 8)
+        Performance::new(
+            &spec,
+            &catalog,
+            "llama2-70b",
+            "h100-80gb",
+            8,
+            &Engine::default(),
+        )
     };
     assert!(new(0.01, 0.0).is_ok());
     for (base, prefill_token) in [(0.0, 0.0), (-1.0, 0.0), (f64::NAN, 0.0), (0.01, -1e-9)] {

@@ -194,6 +194,138 @@ fn a_step_is_never_shorter_than_the_minimum_and_an_empty_one_takes_no_time() {
     assert_eq!(slow.decode_run(&shape, 10), (10, Steps::constant(0.0025)));
 }
 
+#[test]
+fn ranks_that_step_together_wait_for_the_longest_and_exchange_tokens() {
+    let catalog = Catalog::built_in();
+    let of = |model: &str, data| {
+        let parallelism = Parallelism { tensor: 1, data };
+        Roofline::of(&catalog, model, "rtx-pro-6000", "vllm", parallelism).unwrap()
+    };
+    let decode = |requests: u64| BatchShape {
+        decodes: requests,
+        decode_context: requests * 1_000,
+        ..BatchShape::default()
+    };
+    let mut prompt = BatchShape::default();
+    prompt.add_chunk(0, 2_048, None);
+    let two = of("qwen3-30b-a3b", 2);
+    // Ranks that are alike take as long as each by itself, and the exchange: 48 layers, twice the latency and
+    // 2 · 32 tokens of 2,048 numbers of two bytes, half of them elsewhere.
+    let alike = two.seconds_of_ranks(&[decode(32), decode(32)]);
+    let values = two.coefficients();
+    let bytes = 0.5 * 2.0 * 32.0 * 2_048.0 * 2.0;
+    let exchange = 48.0 * 2.0 * (values.s_per_allreduce + bytes / 64e9 / values.link);
+    let apart = alike - two.seconds(&decode(32));
+    assert!((apart / exchange - 1.0).abs() < 1e-9, "{apart} {exchange}");
+    // One with a prompt holds the other up, and one without work still steps along.
+    let held_up = two.seconds_of_ranks(&[decode(32), prompt]);
+    assert!(held_up > 2.0 * alike, "{held_up} {alike}");
+    assert!(two.seconds_of_ranks(&[decode(32), BatchShape::default()]) < alike);
+    assert_eq!(two.seconds_of_ranks(&[BatchShape::default(); 2]), 0.0);
+    // One alone exchanges nothing.
+    let one = of("qwen3-30b-a3b", 1);
+    let alone = one.seconds_of_ranks(&[decode(32)]);
+    assert!((alone / one.seconds(&decode(32)) - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn measured_all_reduces_take_the_place_of_fitted_ones() {
+    let catalog = Catalog::built_in();
+    let of = |processor: &str, tensor| {
+        let model = &catalog.models["llama-3.1-8b"];
+        let parallelism = Parallelism::tensor(tensor);
+        let precision = "bf16".parse().unwrap();
+        Roofline::new(
+            &catalog,
+            model,
+            processor,
+            "vllm",
+            precision,
+            parallelism,
+            Layer::Generic,
+        )
+        .unwrap()
+    };
+    let mut shape = BatchShape::default();
+    shape.add_chunk(0, 256, None);
+    let fitted = of("l40s", 8);
+    let measured = fitted.clone().with_measured_all_reduce(&catalog).unwrap();
+    // 256 tokens of 4,096 numbers are the million that took 2.62 ms on eight L40S; two in each of 32 layers.
+    let terms = measured.terms(&shape);
+    assert!(
+        (terms.reduce / (64.0 * 2.62e-3) - 1.0).abs() < 1e-9,
+        "{}",
+        terms.reduce
+    );
+    assert_eq!(measured.seconds(&shape), terms.total);
+    let more = terms.reduce - fitted.terms(&shape).reduce;
+    assert!((terms.total - fitted.seconds(&shape) - more).abs() < 1e-12);
+    // One GPU has nobody to reduce with, and of an H100 no times are in the catalog.
+    let alone = of("l40s", 1);
+    let same = alone.clone().with_measured_all_reduce(&catalog).unwrap();
+    assert_eq!(same.seconds(&shape), alone.seconds(&shape));
+    let missing = of("h100-sxm", 8).with_measured_all_reduce(&catalog);
+    assert!(
+        missing
+            .unwrap_err()
+            .to_string()
+            .contains("between 8 `h100-sxm`")
+    );
+}
+
+/// What the page on the step model's accuracy says of all-reduces: measured ones are better on PCIe, with the
+/// coefficients for any model.
+#[test]
+fn measured_all_reduces_are_better_without_nvlink() {
+    let Some(shared) = shared::directory() else {
+        return;
+    };
+    let catalog = Catalog::built_in();
+    let mut models = BTreeMap::new();
+    let mut errors: BTreeMap<&str, [f64; 3]> = BTreeMap::new();
+    for row in table(&shared.join("reference/measured/steps_kernel_sums.csv")) {
+        let gpu = match row["gpu"].as_str() {
+            "l40s" => "l40s",
+            "rtx-pro-6000" => "rtx-pro-6000",
+            _ => continue,
+        };
+        if row["held_out"] != "1" || row["kind"] == "mixed" || row["tp"] == "1" {
+            continue;
+        }
+        let key = (
+            gpu,
+            row["model"].clone(),
+            row["precision"].clone(),
+            row["tp"].clone(),
+        );
+        let (fitted, measured) = models.entry(key).or_insert_with(|| {
+            let fitted = Roofline::new(
+                &catalog,
+                &catalog.models[&row["model"]],
+                gpu,
+                &row["engine"],
+                row["precision"].parse().unwrap(),
+                Parallelism::tensor(row["tp"].parse().unwrap()),
+                Layer::Generic,
+            )
+            .unwrap();
+            let measured = fitted.clone().with_measured_all_reduce(&catalog).unwrap();
+            (fitted, measured)
+        });
+        let shape = kernel_shape(&row, fitted.window());
+        let error = |of: &Roofline| (of.seconds(&shape) * 1e3 / number(&row, "ms") - 1.0).abs();
+        let sums = errors.entry(gpu).or_default();
+        let more = [1.0, error(fitted), error(measured)];
+        sums.iter_mut()
+            .zip(more)
+            .for_each(|(sum, more)| *sum += more);
+    }
+    for (gpu, least) in [("l40s", 2.0), ("rtx-pro-6000", 1.5)] {
+        let [_, fitted, measured] = errors[gpu];
+        assert!(fitted > least * measured, "{gpu}: {:?}", errors[gpu]);
+    }
+}
+
 /// Mean absolute errors in per cent on step times composed of measured kernels.
 ///
 /// The figures are those of the fits, to the tenth, with own sets: all held-out points, decode, prefill;

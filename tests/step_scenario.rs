@@ -4,7 +4,10 @@
 
 use std::fs;
 
-use fleetsim::scenario::CheckedScenario;
+use fleetsim::catalog::Catalog;
+use fleetsim::observe::Summary;
+use fleetsim::scenario::{CheckedScenario, Engine, EngineHardware, VllmConfig};
+use fleetsim::serving::StepTimes;
 use fleetsim::simulation::Simulation;
 
 fn scenario(performance: &str, model: &str, tensor: u32) -> String {
@@ -23,16 +26,40 @@ fn scenario(performance: &str, model: &str, tensor: u32) -> String {
     )
 }
 
-fn mean_tbt(text: &str, directory: &std::path::Path) -> f64 {
+fn run(text: &str, directory: &std::path::Path) -> Summary {
     let checked =
         CheckedScenario::from_ron(text, directory).unwrap_or_else(|errors| panic!("{errors}"));
     let mut simulation = Simulation::new(&checked).unwrap();
     while simulation.tick().unwrap() {}
     let summary = simulation.finish().record.summarise();
     let chat = &summary.applications[0];
-    assert_eq!(chat.requests.completed, 40);
-    chat.metrics.tbt_s.mean.unwrap()
+    assert_eq!(chat.requests.completed, chat.requests.arrived);
+    summary
 }
+
+fn mean_tbt(text: &str, directory: &std::path::Path) -> f64 {
+    let summary = run(text, directory);
+    summary.applications[0].metrics.tbt_s.mean.unwrap()
+}
+
+/// A scenario of `Roofline()` with this engine on an instance of `tensor` GPUs of this SKU, and a workload.
+fn served(sku: &str, engine: &str, performance: &str, of: &str, workload: &str) -> String {
+    let (model, tensor) = of.split_once(" on ").unwrap();
+    format!(
+        r#"(
+            name: "engines",
+            fleet: [(sku: "{sku}", count: 1)],
+            applications: [(
+                name: "chat", model: "{model}", performance: {performance}, scheduler: RoundRobin,
+                instances: [(role: Mixed, engine: {engine}, tensor_parallelism: {tensor}, start: AllServers)],
+                workload: {workload},
+            )],
+        )"#
+    )
+}
+
+const OPEN: &str = "Synthetic(arrivals: Constant(rate: 4), requests: 40,
+    prompt_tokens: Constant(500), output_tokens: Constant(101))";
 
 #[test]
 fn a_roofline_serves_todays_models_at_about_the_speed_of_their_memory() {
@@ -94,4 +121,154 @@ fn a_table_of_ones_own_steps_comes_first() {
         said.contains("the table has no step of `llama-3.1-8b`"),
         "{said}"
     );
+}
+
+#[test]
+fn a_frontend_makes_users_wait_longer_and_slows_nothing_down() {
+    let here = std::path::Path::new(".");
+    let with = |frontend: &str, workload: &str| {
+        let engine = format!("Vllm(frontend: {frontend})");
+        let text = served(
+            "p5.48xlarge",
+            &engine,
+            "Roofline()",
+            "llama-3.1-8b on 8",
+            workload,
+        );
+        run(&text, here)
+    };
+    let mean = |of: &Summary| {
+        let metrics = &of.applications[0].metrics;
+        [&metrics.ttft_s, &metrics.tbt_s, &metrics.e2e_s].map(|it| it.mean.unwrap())
+    };
+    let [ttft, tbt, e2e] = mean(&with("()", OPEN));
+    let [later, same, last] = mean(&with("(constant: 0.0055, decode_steps: 2)", OPEN));
+    // The mean time between tokens divides by one token less than `tbt` does.
+    let more = 0.0055 + 2.0 * tbt * 101.0 / 100.0;
+    assert!((later - ttft - more).abs() < 1e-9, "{later} {ttft} {more}");
+    assert!((last - e2e - more).abs() < 1e-9, "{last} {e2e}");
+    assert!((same - tbt).abs() < 1e-12, "{same} {tbt}");
+
+    // A user of a closed loop sends the next request when he has the last token.
+    let users = "Users(users: 1, requests: 20, think: Constant(0.0), prompt_tokens: Constant(500),
+        output_tokens: Constant(50))";
+    let (without, slow) = (with("()", users), with("(constant: 0.5)", users));
+    let waits = slow.end_s.seconds() - without.end_s.seconds();
+    assert!((waits - 19.0 * 0.5).abs() < 0.01, "{waits}");
+}
+
+#[test]
+fn other_servers_are_approximated_with_limits_and_coefficients_of_their_own() {
+    let catalog = Catalog::built_in();
+    let gpu = &catalog.processors["b200-sxm"];
+    let config = |engine: &str| {
+        let engine: Engine = ron::from_str(engine).unwrap();
+        let on = engine.on(&EngineHardware {
+            gpu: "b200-sxm",
+            gpu_memory_bytes: gpu.memory_bytes,
+            processors: 8,
+            weights_bytes: 140_000_000_000,
+            kv_bytes_per_token: 327_680,
+        });
+        VllmConfig::of(&on).unwrap()
+    };
+    let (sglang, trtllm) = (config("Sglang()"), config("Trtllm()"));
+    assert_eq!(
+        (sglang.max_num_batched_tokens, sglang.max_num_seqs),
+        (8_192, 4_096)
+    );
+    assert_eq!(
+        (trtllm.max_num_batched_tokens, trtllm.max_num_seqs),
+        (8_192, 2_048)
+    );
+    let tokens =
+        |of: &VllmConfig| f64::from(of.num_gpu_blocks) * f64::from(of.block_size) * 327_680.0;
+    let memory = gpu.memory_bytes as f64;
+    let expected = (0.9 * memory - 2e9) * 8.0 - 140e9;
+    assert!((tokens(&sglang) / expected - 1.0).abs() < 1e-3);
+    // Of what the weights leave free.
+    let expected = 0.9 * ((memory - 2e9) * 8.0 - 140e9);
+    assert!((tokens(&trtllm) / expected - 1.0).abs() < 1e-3);
+    let few = config("Sglang(max_total_tokens: 16000, disable_radix_cache: true)");
+    assert_eq!(
+        (few.num_gpu_blocks, few.enable_prefix_caching),
+        (1_001, false)
+    );
+
+    let layer = |engine: &str, performance: &str| {
+        let text = served(
+            "p6-b200.48xlarge",
+            engine,
+            performance,
+            "qwen3-235b-a22b on 8",
+            OPEN,
+        );
+        let checked =
+            CheckedScenario::from_ron(&text, ".".as_ref()).unwrap_or_else(|it| panic!("{it}"));
+        let times = StepTimes::of(&checked.scenario().applications[0], &checked);
+        run(&text, ".".as_ref());
+        times[0].layer.clone()
+    };
+    assert_eq!(
+        layer("Trtllm()", "Roofline(layer: Generic)"),
+        "generic:b200-sxm/trtllm"
+    );
+    assert_eq!(
+        layer("Vllm()", "Roofline(layer: Generic)"),
+        "generic:b200-sxm/vllm"
+    );
+    let asked = "Roofline(layer: Generic, server: Vllm)";
+    assert_eq!(layer("Trtllm()", asked), "generic:b200-sxm/vllm");
+}
+
+#[test]
+fn ranks_share_experts_and_nothing_else() {
+    let here = std::path::Path::new(".");
+    let ranks = |count: u32, model: &str| {
+        let performance = format!("Roofline(data_parallelism: {count})");
+        served(
+            "p5en.48xlarge",
+            "Vllm()",
+            &performance,
+            &format!("{model} on 1"),
+            OPEN,
+        )
+    };
+    // 671 GB of weights do not fit an H200, an eighth of the experts beside the rest does.
+    let refused = |text: &str| {
+        CheckedScenario::from_ron(text, here)
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    let said = refused(&ranks(1, "deepseek-v3"));
+    assert!(said.contains("the weights of `deepseek-v3` are"), "{said}");
+    let tbt = mean_tbt(&ranks(8, "deepseek-v3"), here);
+    assert!((0.005..0.1).contains(&tbt), "{tbt}");
+    let said = refused(&ranks(16, "deepseek-v3"));
+    assert!(said.contains("take 16 processors"), "{said}");
+    let said = refused(&ranks(8, "llama-3.1-8b"));
+    assert!(said.contains("no experts that ranks could share"), "{said}");
+}
+
+#[test]
+fn energy_is_told_as_far_as_there_are_sources() {
+    let here = std::path::Path::new(".");
+    let on = |sku: &str| {
+        run(
+            &served(sku, "Vllm()", "Roofline()", "llama-3.1-8b on 8", OPEN),
+            here,
+        )
+        .fleet
+    };
+    // Both powers of an H100 are known, the idle power of an H200 is not.
+    let known = on("p5.48xlarge");
+    assert_eq!(known.step_energy_kwh, None);
+    let unknown = on("p5en.48xlarge");
+    assert_eq!(unknown.energy_kwh, None);
+    let steps = unknown.step_energy_kwh.unwrap();
+    let busiest = unknown.gpu_hours * 0.9 * 0.7;
+    assert!(steps > 0.0 && steps < busiest, "{steps} {busiest}");
+    let idle = known.gpu_hours * 0.075;
+    assert!(known.energy_kwh.unwrap() > idle, "{:?}", known.energy_kwh);
 }

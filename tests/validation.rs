@@ -248,6 +248,58 @@ fn reports_of_load_generators_are_read_as_they_are() {
         (row.e2e.mean, row.ttft.p90, row.tpot.mean),
         (Some(530.0), Some(30.0), Some(8.0))
     );
+    // As version 0.6 writes them: more of everything, sums of tokens without their mean.
+    let newer = of(
+        "guidellm_0_6.json",
+        r#"{"type_": "generative_benchmarks_report", "metadata": {"version": 1, "guidellm_version": "0.6.0"},
+            "args": {"profile": "concurrent", "rate": [16], "backend": "openai_http", "max_seconds": 60},
+            "benchmarks": [{"type_": "generative_benchmark", "run_index": 0,
+              "config": {"strategy": {"type_": "concurrent", "worker_count": 4, "max_concurrency": 16, "streams": 16},
+                         "backend": {"target": "http://localhost:8000", "model": "Qwen/Qwen3-8B", "http2": true},
+                         "profile": {"type_": "concurrent"}},
+              "scheduler_state": {"num_processes": 4, "created_requests": 210, "successful_requests": 200},
+              "metrics": {"request_totals": {"successful": 200, "errored": 4, "incomplete": 6, "total": 210},
+                "requests_per_second": {"successful": {"mean": 3.3, "median": 3.2}, "total": {"mean": 3.5}},
+                "prompt_token_count": {"successful": {"total_sum": 102400, "count": 200}},
+                "output_token_count": {"successful": {"total_sum": 25600, "count": 200}},
+                "output_tokens_per_second": {"successful": {"mean": 422.4}},
+                "time_to_first_token_ms": {"successful": {"mean": 41.0, "median": 38.0, "std_dev": 9.0,
+                    "percentiles": {"p50": 38.0, "p90": 52.0, "p99": 77.5}}, "errored": {"mean": 190.0}},
+                "time_per_output_token_ms": {"successful": {"mean": 8.4}},
+                "inter_token_latency_ms": {"successful": {"mean": 8.1, "median": 8.0, "percentiles": {"p99": 9.5}}},
+                "request_latency": {"successful": {"mean": 1.07, "median": 1.06, "percentiles": {"p99": 1.4}}}}}]}"#,
+    );
+    let row = &newer[0];
+    assert_eq!(
+        (row.model.as_str(), row.concurrency, row.requests),
+        ("qwen3-8b", Some(16), Some(200))
+    );
+    assert_eq!((row.prompt_tokens, row.output_tokens), (512.0, 128.0));
+    assert_eq!(
+        (row.ttft.p99, row.tpot.mean, row.e2e.p99),
+        (Some(77.5), Some(8.1), Some(1400.0))
+    );
+    // As its documentation shows the file: with the mode of the loop, errors, and figures of the GPUs.
+    let loops = of(
+        "loop_aiperf.json",
+        r#"{"request_throughput": {"unit": "requests/sec", "avg": 13.1},
+            "request_latency": {"unit": "ms", "avg": 6550.0, "p50": 5800.0, "p90": 8594.0, "p99": 9381.0, "std": 1171.0},
+            "time_to_first_token": {"unit": "ms", "avg": 1588.0, "p50": 787.0, "p95": 4051.0},
+            "inter_token_latency": {"unit": "ms", "avg": 51.7, "p50": 52.0, "p99": 55.8},
+            "input_sequence_length": {"unit": "tokens", "avg": 550.0}, "output_sequence_length": {"unit": "tokens", "avg": 96.85},
+            "output_token_throughput": {"unit": "tokens/sec", "avg": 1275.0},
+            "benchmark_duration": {"unit": "sec", "avg": 15.2}, "request_count": {"unit": "requests", "avg": 200.0},
+            "was_cancelled": false, "error_summary": [], "goodput": null, "error_request_count": null,
+            "telemetry_data": {"endpoints": {}},
+            "input_config": {"endpoint": {"model_names": ["openai/gpt-oss-20b"], "type": "chat", "streaming": true},
+              "loadgen": {"concurrency": 100, "request_rate_mode": "concurrency_burst", "request_count": 200}}}"#,
+    );
+    let row = &loops[0];
+    assert_eq!(
+        (row.model.as_str(), row.arrivals, row.concurrency),
+        ("gpt-oss-20b", Arrivals::Closed, Some(100))
+    );
+    assert_eq!((row.ttft.p90, row.e2e.p90), (None, Some(8594.0)));
     let aiperf = of(
         "profile_export_aiperf.json",
         r#"{"input_config": {"endpoint": {"model_names": ["Qwen/Qwen3-8B"]}, "loadgen": {"concurrency": 4}},
@@ -265,7 +317,7 @@ fn reports_of_load_generators_are_read_as_they_are() {
 
     // Each of them can be simulated as it is.
     let measurements = Measurements {
-        rows: [vllm, guidellm, aiperf].concat(),
+        rows: [vllm, guidellm, newer, loops, aiperf].concat(),
         ..Measurements::default()
     };
     for of in validate(&measurements, &Catalog::built_in(), AUTO) {
@@ -374,4 +426,57 @@ fn errors_against_real_servers_stay_within_what_is_claimed() {
     assert!(e2e.rows >= 52, "{e2e:?}");
     assert!(e2e.mean < 0.06, "{e2e:?}");
     assert!(ttft.mean < 0.10, "{ttft:?}");
+}
+
+/// A run of two ranks that share the experts: it is fitted on its first half, and met in its second.
+#[test]
+fn a_run_of_ranks_that_step_together_is_met_after_calibration() {
+    let Some(shared) = shared::directory() else {
+        return;
+    };
+    let run = "reference/measured/requests_rtx-pro-6000_qwen3-30b-a3b.csv";
+    let mut catalog = Catalog::built_in();
+    let measured = read(&shared.join(run));
+    let (fitted, left_out) = calibrate(&measured, &catalog);
+    assert!(left_out.is_empty(), "{left_out:?}");
+    let fit = &fitted[0];
+    assert!(fit.after_percent < 3.0, "{fit:?}");
+    catalog
+        .add_ron("fitted.ron", &catalog_file(&fitted))
+        .unwrap();
+    let shown = validate(&measured, &catalog, AUTO);
+    let errors = shown[0].result.as_ref().unwrap().errors;
+    assert!(errors.e2e.unwrap().abs() < 0.03, "{errors:?}");
+    assert!(errors.tpot.unwrap().abs() < 0.03, "{errors:?}");
+}
+
+const TOGETHER: &str = r#"{"model": "qwen3-30b-a3b", "gpu": "rtx-pro-6000", "engine": "vllm", "precision": "bf16",
+    "tensor_parallel": 1, "data_parallel": 2, "max_seqs": 8, "max_batch_tokens": 2048, "expert_parallel": true}"#;
+
+#[test]
+fn in_ranks_that_step_together_a_prompt_of_one_holds_up_the_other() {
+    let directory = tempfile::tempdir().unwrap();
+    // Every second request goes to the same rank: one decodes, the other gets long prompts.
+    let tpot = |prompts: u32, together: bool| {
+        let mut text =
+            "arrival_s,prompt_tokens,output_tokens,first_token_s,last_token_s\n".to_owned();
+        for number in 0..20 {
+            let prompt = if number % 2 == 0 { 100 } else { prompts };
+            text += &format!(
+                "{},{prompt},60,{},{}\n",
+                0.1 * f64::from(number),
+                100.0,
+                200.0
+            );
+        }
+        let path = written(&directory, "run.csv", &text);
+        let beside = TOGETHER.replace("true", if together { "true" } else { "false" });
+        written(&directory, "run.json", &beside);
+        let shown = validate(&read(&path), &Catalog::built_in(), AUTO);
+        shown[0].result.as_ref().unwrap().figures.tpot.mean.unwrap()
+    };
+    // By itself, the rank of short prompts never sees the others'.
+    let (apart_short, apart_long) = (tpot(100, false), tpot(8_000, false));
+    assert!((apart_short / apart_long - 1.0).abs() < 1e-12);
+    assert!(tpot(8_000, true) > 1.2 * tpot(100, true));
 }

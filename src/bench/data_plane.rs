@@ -142,6 +142,7 @@ impl Hardware {
             MODEL,
             &sku.processor,
             sku.processors,
+            &Engine::default(),
         );
         Self {
             memory_bytes: catalog.processors[&sku.processor].memory_bytes

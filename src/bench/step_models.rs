@@ -3,8 +3,8 @@ use super::measure::BenchError;
 use super::vllm::engine;
 use crate::catalog::{Catalog, KvPrecision, Layer, Parallelism};
 use crate::scenario::{
-    Application, Arrivals, CheckedScenario, FleetEntry, Lengths, Performance, Role, Scenario,
-    Scheduler, ServerKind, Shape, Start, Template, Workload,
+    AllReduceTimes, Application, Arrivals, CheckedScenario, FleetEntry, Lengths, Performance, Role,
+    Scenario, Scheduler, Shape, Start, Template, Workload,
 };
 use crate::serving::{BatchShape, NoRoofline, Roofline, StepModel};
 use crate::time::SimDuration;
@@ -141,11 +141,13 @@ impl StepModelBench {
 }
 
 const ROOFLINE: Performance = Performance::Roofline {
-    server: ServerKind::Vllm,
+    server: None,
     layer: Layer::Auto,
     precision: None,
     kv_precision: KvPrecision::Bf16,
     minimum: SimDuration::ZERO,
+    data_parallelism: 1,
+    all_reduce: AllReduceTimes::Fitted,
 };
 
 /// A model on eight GPUs of a kind, under a usual load.
@@ -159,11 +161,7 @@ struct Usual {
 }
 
 impl Usual {
-    fn new(
-        catalog: &Catalog,
-        model: &'static str,
-        gpu: &'static str,
-    ) -> Result<Self, NoRoofline> {
+    fn new(catalog: &Catalog, model: &'static str, gpu: &'static str) -> Result<Self, NoRoofline> {
         let (prompt, output) = LENGTHS;
         let step = Roofline::of(catalog, model, gpu, "vllm", Parallelism::tensor(8))?;
         let batch = |decodes: u64, context: u64, prompt: u64| {

@@ -3,8 +3,8 @@ use std::path::Path;
 use super::fleet::{application, scenario, template};
 use crate::catalog::Catalog;
 use crate::scenario::{
-    Application, Arrivals, CheckedScenario, Diagnostics, Engine, Lengths, Performance, Role,
-    Scheduler, SchedulingPolicy, Shape, SystemPrompts, TraceFormat, Workload,
+    Application, Arrivals, CheckedScenario, Diagnostics, Engine, Frontend, Lengths, Performance,
+    Role, Scheduler, SchedulingPolicy, Shape, SystemPrompts, TraceFormat, Workload,
 };
 
 const MODEL: &str = "llama2-70b";
@@ -146,5 +146,6 @@ pub(super) const fn engine(prefix_cache: bool) -> Engine {
         prefill_schedule_interval: 1,
         async_scheduling: true,
         reject_oversized: true,
+        frontend: Frontend::NONE,
     }
 }

@@ -338,6 +338,16 @@ impl Mlp {
 const MOST_PARAMETERS: f64 = 1e15;
 
 impl Architecture {
+    /// What makes its steps unlike those of others, in two words at most: `dense`, `experts`, `latent attention`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match (&self.attention, &self.mlp) {
+            (Attention::Latent { .. }, _) => "latent attention",
+            (_, Mlp::Experts { .. }) => "experts",
+            _ => "dense",
+        }
+    }
+
     /// What cannot be in a model of this depth and width: the field, and why.
     pub(super) fn flaw(&self, layers: u32, hidden_size: u32) -> Option<(&'static str, String)> {
         let (with_experts, experts, active) = self.mlp.experts();

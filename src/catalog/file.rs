@@ -186,6 +186,14 @@ impl Catalog {
             problems.extend(unknown(path, &sku.processor, &processors));
         }
         for (index, processor) in file.processors.iter().enumerate() {
+            for (number, measured) in processor.all_reduce.iter().enumerate() {
+                if !measured.is_valid() {
+                    let path = format!("processors[{index}].all_reduce[{number}].times");
+                    let message = "the times of an all-reduce are positive, and rise with its size";
+                    let help = "sort them by numbers of two bytes, at least two of them";
+                    problems.push(Problem::new(path, message).help(help));
+                }
+            }
             for (field, name) in [
                 ("same_as", &processor.same_as),
                 ("coefficients_of", &processor.coefficients_of),

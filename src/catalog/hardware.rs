@@ -66,15 +66,16 @@ pub struct Processor {
     /// Memory, in bytes.
     #[schemars(range(min = 1))]
     pub memory_bytes: u64,
-    /// Power when idle, in watts. Default 0.
+    /// Power when idle, in watts. Default 0; where the two below are not given either, it is not known.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub idle_power_w: f64,
-    /// Power in iterations that have a prompt, in watts. Default 0.
+    /// Power in iterations that have a prompt, in watts. Default: 0.9 of `power_limit_w`, as kernels of prompts
+    /// were measured on a B200.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub prompt_power_w: f64,
-    /// Power in iterations of tokens alone, in watts. Default 0.
+    /// Power in iterations of tokens alone, in watts. Default: 0.45 of `power_limit_w`, from the same source.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub token_power_w: f64,
@@ -85,6 +86,9 @@ pub struct Processor {
     /// Its speeds, for the step model `Roofline`. Default: not said, and then there is none.
     #[serde(default)]
     pub speeds: Option<Speeds>,
+    /// How long all-reduces between processors of a server take, measured. Default: not known.
+    #[serde(default)]
+    pub all_reduce: Vec<AllReduce>,
     /// The entry that has its speeds and coefficients, where this is the same GPU. Default: none.
     #[serde(default)]
     pub same_as: Option<String>,
@@ -103,6 +107,96 @@ pub struct Processor {
     /// What else a reader should know. Default: nothing.
     #[serde(default)]
     pub notes: Option<String>,
+}
+
+/// Shares of the power limit that steps draw: the medians of kernels on a B200, and within a twentieth those of an
+/// H100. Steps of tokens alone draw more as batches grow; how much more, no source says.
+const PROMPT_SHARE: f64 = 0.9;
+const TOKEN_SHARE: f64 = 0.45;
+
+/// The power that a processor draws in steps, in watts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepPower {
+    /// In steps that have a prompt.
+    pub prompt_w: f64,
+    /// In steps of tokens alone.
+    pub token_w: f64,
+}
+
+impl Processor {
+    /// The power that it draws in steps: as stated, or shares of its limit; `None` where neither is known.
+    #[must_use]
+    pub fn step_power(&self) -> Option<StepPower> {
+        if self.has_stated_power() {
+            return Some(StepPower {
+                prompt_w: self.prompt_power_w,
+                token_w: self.token_power_w,
+            });
+        }
+        let limit = self.power_limit_w.filter(|&it| it > 0.0)?;
+        Some(StepPower {
+            prompt_w: PROMPT_SHARE * limit,
+            token_w: TOKEN_SHARE * limit,
+        })
+    }
+
+    /// The power that it draws when idle, in watts; `None` where no source says.
+    ///
+    /// ```
+    /// let catalog = fleetsim::catalog::Catalog::built_in();
+    /// assert_eq!(catalog.processors["h100-sxm"].idle_power(), Some(75.0));
+    /// assert_eq!(catalog.processors["b200-sxm"].idle_power(), None);
+    /// ```
+    #[must_use]
+    pub fn idle_power(&self) -> Option<f64> {
+        let known = self.idle_power_w > 0.0 || self.has_stated_power();
+        known.then_some(self.idle_power_w)
+    }
+
+    fn has_stated_power(&self) -> bool {
+        self.prompt_power_w > 0.0 && self.token_power_w > 0.0
+    }
+}
+
+/// How long an all-reduce between some processors of a server takes, measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllReduce {
+    /// Between how many.
+    #[schemars(range(min = 2))]
+    pub processors: u32,
+    /// `(numbers of two bytes, seconds)`, at least two, numbers rising. Between them it is linear; fewer take
+    /// as long as the first.
+    #[schemars(length(min = 2))]
+    pub times: Vec<(f64, f64)>,
+}
+
+impl AllReduce {
+    /// Seconds for these many numbers; beyond the last point with the slope of the last two.
+    #[must_use]
+    pub fn seconds(&self, numbers: f64) -> f64 {
+        let after = self.times.partition_point(|&(at, _)| at < numbers);
+        match (after, self.times.len()) {
+            (_, 0) => 0.0,
+            (0, _) | (_, 1) => self.times[0].1,
+            (after, count) => {
+                let ((a, s), (b, t)) = {
+                    let upper = after.min(count - 1);
+                    (self.times[upper - 1], self.times[upper])
+                };
+                s + (numbers - a) * ((t - s) / (b - a))
+            }
+        }
+    }
+
+    /// Whether every message has a time.
+    pub(super) fn is_valid(&self) -> bool {
+        let rising = self.times.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
+        let positive = |&(numbers, seconds): &(f64, f64)| {
+            numbers.is_finite() && numbers >= 0.0 && seconds.is_finite() && seconds > 0.0
+        };
+        self.times.len() > 1 && rising && self.times.iter().all(positive)
+    }
 }
 
 /// The speeds of a processor's data sheet.

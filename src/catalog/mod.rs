@@ -19,7 +19,7 @@ use crate::measured::StepRow;
 
 pub use architecture::{Architecture, Attention, LinearAttention, Mlp, Parameters, Window};
 pub use coefficients::{Basis, Chosen, CoefficientSet, Coefficients, Layer, LayerUsed};
-pub use hardware::{PriceSource, Processor, Sku, Speeds};
+pub use hardware::{AllReduce, PriceSource, Processor, Sku, Speeds, StepPower};
 pub use import::{ImportError, import_model, model_entry};
 pub use model::{MemoryUse, Model, Parallelism};
 pub use precision::{KvPrecision, Precision, UnknownPrecision};
@@ -39,6 +39,46 @@ pub struct Catalog {
     pub coefficients: Vec<CoefficientSet>,
     /// Measured step times of the step model `Table`, by the path that a scenario names.
     pub step_tables: BTreeMap<PathBuf, Arc<Vec<StepRow>>>,
+}
+
+/// A name that the catalog does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the catalog has no {kind} `{name}`")]
+pub struct UnknownName {
+    /// Model or processor.
+    pub kind: &'static str,
+    /// What was asked for.
+    pub name: String,
+}
+
+impl Catalog {
+    /// A model by its name.
+    ///
+    /// # Errors
+    /// [`UnknownName`] where there is none.
+    pub fn model(&self, name: &str) -> Result<&Arc<Model>, UnknownName> {
+        known("model", &self.models, name)
+    }
+
+    /// A processor by its name.
+    ///
+    /// # Errors
+    /// [`UnknownName`] where there is none.
+    pub fn processor(&self, name: &str) -> Result<&Arc<Processor>, UnknownName> {
+        known("processor", &self.processors, name)
+    }
+}
+
+fn known<'a, T>(
+    kind: &'static str,
+    of: &'a BTreeMap<String, T>,
+    name: &str,
+) -> Result<&'a T, UnknownName> {
+    let unknown = || UnknownName {
+        kind,
+        name: name.to_owned(),
+    };
+    of.get(name).ok_or_else(unknown)
 }
 
 /// What a profile was measured on.

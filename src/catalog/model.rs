@@ -141,14 +141,20 @@ impl Model {
         self
     }
 
-    /// The model with its weights and its KV cache in these precisions; without an architecture, as it is.
+    /// The model with its weights and its KV cache in these precisions, as one of `ranks` has it that share the
+    /// experts out among them; without an architecture, as it is.
     #[must_use]
-    pub fn stored(&self, weights: Option<Precision>, kv: KvPrecision) -> Self {
+    pub fn stored(&self, weights: Option<Precision>, kv: KvPrecision, ranks: u32) -> Self {
         let mut stored = self.clone();
-        if let Some(precision) = weights.and_then(|it| self.precision(Some(it)))
-            && let Some(bytes) = self.weights_in(precision)
+        let parallelism = Parallelism {
+            tensor: 1,
+            data: ranks.max(1),
+        };
+        if (weights.is_some() || ranks > 1)
+            && let Some(precision) = self.precision(weights)
+            && let Some(bytes) = self.weights_on_one(precision, parallelism)
         {
-            stored.weights_bytes = bytes;
+            stored.weights_bytes = bytes.ceil() as u64;
         }
         if self.architecture.is_some() {
             stored.bytes_per_value = kv.bytes();

@@ -113,7 +113,14 @@ fn step_times(checked: &CheckedScenario, of: &Application, template: &Template) 
             continue;
         };
         let tensor = template.tensor_parallelism;
-        let priced = Priced::new(&of.performance, catalog, &of.model, &sku.processor, tensor);
+        let priced = Priced::new(
+            &of.performance,
+            catalog,
+            &of.model,
+            &sku.processor,
+            tensor,
+            &template.engine,
+        );
         if let Ok(priced) = priced {
             let _ = writeln!(text, "      on {}: {priced}", entry.sku);
         }
@@ -136,7 +143,19 @@ fn describe(file: &str, checked: &CheckedScenario) -> String {
             .limit
             .map_or_else(|| "no limit".to_owned(), |limit| format!("at most {limit}"));
         let servers = counted(count, "server");
-        let _ = writeln!(text, "  {}: {servers} at the start, {limit}", entry.sku);
+        let sku = checked.catalog().skus.get(&entry.sku);
+        let gpu = sku.and_then(|it| checked.catalog().processors.get(&it.processor));
+        let power = match gpu {
+            Some(gpu) if gpu.idle_power().is_none() => {
+                ", energy of steps alone: no source for idle power"
+            }
+            _ => "",
+        };
+        let _ = writeln!(
+            text,
+            "  {}: {servers} at the start, {limit}{power}",
+            entry.sku
+        );
     }
     for (position, application) in scenario.applications.iter().enumerate() {
         let policy = application.autoscaler.as_ref();
@@ -151,7 +170,18 @@ fn describe(file: &str, checked: &CheckedScenario) -> String {
                 .count();
             let instances = counted(count, &format!("{:?} instance", template.role));
             let processors = counted(template.processors() as usize, "processor");
-            let _ = writeln!(text, "    {instances} at the start, {processors} each");
+            let engine = &template.engine;
+            let like = match engine.is_approximated() {
+                true => format!(
+                    ", {} approximated by the engine of vLLM",
+                    engine.server().title()
+                ),
+                false => String::new(),
+            };
+            let _ = writeln!(
+                text,
+                "    {instances} at the start, {processors} each{like}"
+            );
             text += &step_times(checked, application, template);
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::shell::{Failure, print};
 use crate::autoscale::PolicyRegistry;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Processor};
 use crate::scenario::{Engine, Performance, Scheduler};
 
 /// List what a scenario can name
@@ -131,12 +131,32 @@ fn skus(catalog: &Catalog) -> String {
         let source = sku.price.as_ref().map_or_else(String::new, |of| {
             format!(" ({}, {}: {})", of.kind, of.date, of.source)
         });
+        let power = catalog
+            .processors
+            .get(kind)
+            .map_or_else(String::new, |it| power(it));
         let _ = writeln!(
             text,
-            "{name}\n    {processors} × {kind}{provider}{price}{source}"
+            "{name}\n    {processors} × {kind}{provider}{price}{source}\n    {power}"
         );
     }
     text
+}
+
+/// What a processor draws, as far as it is known.
+fn power(of: &Processor) -> String {
+    let idle = match of.idle_power() {
+        Some(idle) => format!("{idle} W idle"),
+        None => "idle power: no source".to_owned(),
+    };
+    match of.step_power() {
+        Some(steps) => format!(
+            "a GPU: {} W in steps with prompts, {} W in others, {idle}",
+            steps.prompt_w.round(),
+            steps.token_w.round()
+        ),
+        None => format!("a GPU: power in steps not known, {idle}"),
+    }
 }
 
 fn models(catalog: &Catalog) -> String {

@@ -302,6 +302,7 @@ impl Fit {
                 site.model,
                 site.processor,
                 site.tensor_parallelism,
+                &template.engine,
             )?,
         };
         let memory_bytes = u64::from(needed).saturating_mul(kind.processor().memory_bytes);

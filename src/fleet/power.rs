@@ -16,20 +16,18 @@ pub(super) fn server_power_w(world: &World, server: Entity) -> Option<f64> {
         .kinds()
         .get(sku.position())?
         .processor();
-    if power.prompt_power_w <= 0.0 || power.token_power_w <= 0.0 {
-        return None;
-    }
+    let (steps, idle_w) = (power.step_power()?, power.idle_power()?);
     let processors = f64::from(sku.sku().processors);
-    let idle = sku.sku().idle_power_w + processors * power.idle_power_w;
+    let idle = sku.sku().idle_power_w + processors * idle_w;
     let instances = world.get::<Hosts>(server).into_iter().flat_map(Hosts::iter);
     Some(instances.fold(idle, |watts, instance| {
         let used = world.get::<Uses>(instance).map_or(0, Uses::len) as f64;
         let busy = match phase(world, instance) {
-            Phase::Idle => power.idle_power_w,
-            Phase::Prompt => power.prompt_power_w,
-            Phase::Token => power.token_power_w,
+            Phase::Idle => idle_w,
+            Phase::Prompt => steps.prompt_w,
+            Phase::Token => steps.token_w,
         };
-        watts + used * (busy - power.idle_power_w)
+        watts + used * (busy - idle_w)
     }))
 }
 

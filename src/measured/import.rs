@@ -37,7 +37,7 @@ pub fn read(file: &Path, served: &Served) -> Result<Vec<Row>, MeasuredError> {
     let json: Json = serde_json::from_str(&text)
         .map_err(|error| MeasuredError::line(file, error.line() as u64, error.to_string()))?;
     let rows = if let Some(benchmarks) = json["benchmarks"].as_array() {
-        benchmarks.iter().map(guidellm).collect()
+        benchmarks.iter().map(|it| guidellm(it, &json)).collect()
     } else if json["mean_ttft_ms"].is_number() {
         vec![vllm(&json)]
     } else if json["time_to_first_token"].is_object() || json["request_latency"].is_object() {
@@ -163,7 +163,8 @@ fn vllm(json: &Json) -> Report {
     Ok(row)
 }
 
-fn guidellm(json: &Json) -> Report {
+/// One benchmark of a report. Where things stand differs by version: what is looked for first is that of 0.6.
+fn guidellm(json: &Json, report: &Json) -> Report {
     let metrics = &json["metrics"];
     let of = |name: &str, part: &[&str]| {
         let path: Vec<&str> = [&[name, "successful"], part].concat();
@@ -179,8 +180,18 @@ fn guidellm(json: &Json) -> Report {
         }
     };
     let tokens = |name: &str| {
-        of(name, &["mean"]).ok_or_else(|| format!("`metrics.{name}.successful.mean` is missing"))
+        let (sum, count) = (of(name, &["total_sum"]), of(name, &["count"]));
+        let mean = of(name, &["mean"]).or_else(|| Some(sum? / count.filter(|&it| it > 0.0)?));
+        mean.ok_or_else(|| format!("`metrics.{name}.successful.mean` is missing"))
     };
+    let named = [
+        &json["config"]["backend"]["model"],
+        &json["benchmarker"]["backend"]["model"],
+        &json["worker"]["backend_model"],
+        &report["args"]["backend_kwargs"]["model"],
+        &report["args"]["model"],
+    ];
+    let completed = number(metrics, &["request_totals", "successful"]);
     let strategy = [&json["config"]["strategy"], &json["args"]["strategy"]]
         .into_iter()
         .find(|it| it.is_object())
@@ -188,12 +199,10 @@ fn guidellm(json: &Json) -> Report {
     let kind = strategy["type_"].as_str().unwrap_or_default();
     let mut row = Row {
         source: "guidellm".to_owned(),
-        model: short_name(
-            json["benchmarker"]["backend"]["model"]
-                .as_str()
-                .or_else(|| json["worker"]["backend_model"].as_str()),
-        ),
-        requests: of("request_latency", &["count"]).map(|it| it as u32),
+        model: short_name(named.into_iter().find_map(Json::as_str)),
+        requests: completed
+            .or_else(|| of("request_latency", &["count"]))
+            .map(|it| it as u32),
         prompt_tokens: tokens("prompt_token_count")?,
         output_tokens: tokens("output_token_count")?,
         ttft: spread("time_to_first_token_ms", 1.0),

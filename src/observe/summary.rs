@@ -103,6 +103,7 @@ impl RunRecord {
                 mean: mean(usage.seconds, self.end),
                 cost: usage.cost(),
                 energy_kwh: usage.energy_kwh(instances()),
+                step_energy_kwh: usage.step_energy_kwh(instances()),
             })
             .collect();
         // A SKU of which there never was a server adds nothing, known or not.
@@ -115,6 +116,9 @@ impl RunRecord {
             gpu_hours: used().fold(0.0, |sum, sku| sum + sku.gpu_hours),
             cost: total(|sku| sku.cost),
             energy_kwh: total(|sku| sku.energy_kwh),
+            step_energy_kwh: used()
+                .filter_map(|sku| sku.step_energy_kwh)
+                .reduce(|sum, more| sum + more),
             scaling_events: self.scaling.by_name(),
             refusals: self.scaling.refusals_by_name(),
             deserted: self.deserted,
@@ -318,6 +322,10 @@ pub struct FleetSummary {
     pub cost: Option<f64>,
     /// Energy in kWh; `None` when a SKU in use has no power figures.
     pub energy_kwh: Option<f64>,
+    /// Energy in kWh of steps alone, on the SKUs whose processors draw nobody says how much when idle; only
+    /// where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_energy_kwh: Option<f64>,
     /// Events of the scaling log, by action.
     pub scaling_events: BTreeMap<String, u64>,
     /// Refusals among them, by action and reason; only where there are any.
@@ -355,4 +363,7 @@ pub struct ServerSummary {
     pub cost: Option<f64>,
     /// Energy in kWh, by the formula at [`ServerUsage::energy_kwh`]; `None` when not known.
     pub energy_kwh: Option<f64>,
+    /// Energy in kWh of steps alone, where no source says what its processors draw when idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_energy_kwh: Option<f64>,
 }

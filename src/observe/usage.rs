@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::catalog::{Processor, Sku};
+use crate::catalog::{Processor, Sku, StepPower};
 use crate::scenario::Role;
 
 pub(crate) const SECONDS_PER_HOUR: f64 = 3600.0;
@@ -42,10 +42,10 @@ impl InstanceUsage {
         self.seconds() * f64::from(self.processors) / SECONDS_PER_HOUR
     }
 
-    /// Joules that their batches take beyond idling.
-    fn busy_joules(&self, power: &Processor) -> f64 {
-        let prompt = (power.prompt_power_w - power.idle_power_w) * self.prompt_busy_s;
-        let token = (power.token_power_w - power.idle_power_w) * self.token_busy_s;
+    /// Joules that their batches take beyond idling at `idle_w`.
+    fn busy_joules(&self, power: StepPower, idle_w: f64) -> f64 {
+        let prompt = (power.prompt_w - idle_w) * self.prompt_busy_s;
+        let token = (power.token_w - idle_w) * self.token_busy_s;
         f64::from(self.processors) * (prompt + token)
     }
 }
@@ -82,8 +82,8 @@ impl ServerUsage {
         Some(self.sku.price_per_hour? * self.hours())
     }
 
-    /// Energy in kWh, from the power figures of the catalog; none unless the processor's prompt
-    /// power and token power are both given.
+    /// Energy in kWh, from the power figures of the catalog; none where it does not say what the processor
+    /// draws in steps, or [when idle](Processor::idle_power).
     ///
     /// With times in seconds and powers in watts it is the sum, divided by 3.6 × 10⁶, of
     /// - server time × (the server's idle power + its processors × their idle power), and
@@ -96,16 +96,34 @@ impl ServerUsage {
         &self,
         instances: impl IntoIterator<Item = &'a InstanceUsage>,
     ) -> Option<f64> {
-        let power = &*self.processor;
-        if power.prompt_power_w <= 0.0 || power.token_power_w <= 0.0 {
-            return None;
-        }
+        let power = self.processor.step_power()?;
+        let idle_w = self.processor.idle_power()?;
         let processors = f64::from(self.sku.processors);
-        let idle = self.seconds * (self.sku.idle_power_w + processors * power.idle_power_w);
+        let idle = self.seconds * (self.sku.idle_power_w + processors * idle_w);
         let joules = instances
             .into_iter()
             .filter(|usage| *usage.sku == *self.sku.name)
-            .fold(idle, |joules, usage| joules + usage.busy_joules(power));
+            .fold(idle, |joules, usage| {
+                joules + usage.busy_joules(power, idle_w)
+            });
+        Some(joules / JOULES_PER_KWH)
+    }
+
+    /// Energy in kWh that processors draw in steps, where no source says what they draw when idle; else none.
+    #[must_use]
+    pub fn step_energy_kwh<'a>(
+        &self,
+        instances: impl IntoIterator<Item = &'a InstanceUsage>,
+    ) -> Option<f64> {
+        if self.processor.idle_power().is_some() {
+            return None;
+        }
+        let power = self.processor.step_power()?;
+        let joules: f64 = instances
+            .into_iter()
+            .filter(|usage| *usage.sku == *self.sku.name)
+            .map(|usage| usage.busy_joules(power, 0.0))
+            .sum();
         Some(joules / JOULES_PER_KWH)
     }
 }

@@ -160,6 +160,16 @@ fn cost(fleet: &FleetSummary) -> Vec<String> {
     if let Some(energy) = fleet.energy_kwh {
         lines.push(format!("{} kWh", number(energy)));
     }
+    if let Some(energy) = fleet.step_energy_kwh {
+        let of = fleet.servers.iter();
+        let of = of.filter(|it| it.step_energy_kwh.is_some() && it.server_hours > 0.0);
+        let skus: Vec<&str> = of.map(|it| it.sku.as_str()).collect();
+        lines.push(format!(
+            "{} kWh in steps; idle power of {} has no source",
+            number(energy),
+            skus.join(", ")
+        ));
+    }
     lines
 }
 

@@ -43,6 +43,8 @@ pub struct Simulated {
     pub errors: Errors,
     /// The layer of coefficients that was used.
     pub layer: String,
+    /// The kind of its model: `dense`, `experts`, `latent attention`.
+    pub kind: &'static str,
 }
 
 impl Validated {
@@ -186,6 +188,13 @@ pub fn validate(
     done.into_iter().map(|(_, validated)| validated).collect()
 }
 
+/// The kind of a model, by its architecture.
+fn kind_of(catalog: &Catalog, model: &str) -> &'static str {
+    let model = catalog.models.get(model);
+    let architecture = model.and_then(|it| it.architecture.as_ref());
+    architecture.map_or("other", |it| it.kind())
+}
+
 fn of_row(row: &Row, catalog: &Catalog, layer: Layer, chats: &[(u32, u32)]) -> Validated {
     let result = case::case(row, catalog, layer, chats).and_then(|case| {
         let felt = serve::serve(&case)?;
@@ -195,6 +204,7 @@ fn of_row(row: &Row, catalog: &Catalog, layer: Layer, chats: &[(u32, u32)]) -> V
             figures,
             errors: Errors::of(row, &figures),
             layer: case.step.layer().to_string(),
+            kind: kind_of(catalog, &row.model),
         })
     });
     Validated {

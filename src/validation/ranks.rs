@@ -40,7 +40,10 @@ pub(super) fn serve_together(case: &Case) -> Result<Vec<Felt>, String> {
             felt[next].arrival = arrival.seconds();
             next += 1;
         }
-        let shapes: Vec<BatchShape> = ranks.iter_mut().map(|it| it.begin(now, &mut news)).collect();
+        let shapes: Vec<BatchShape> = ranks
+            .iter_mut()
+            .map(|it| it.begin(now, &mut news))
+            .collect();
         let busy = ranks.iter().any(|it| it.engine.next_event().is_some());
         if busy {
             let seconds = case.step.seconds_of_ranks(&shapes);
@@ -99,14 +102,20 @@ struct Shapes {
 
 impl Shapes {
     fn take(&self) -> BatchShape {
-        let mut scheduled = self.scheduled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scheduled = self
+            .scheduled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         scheduled.pop_front().unwrap_or_default()
     }
 }
 
 impl StepModel for Shapes {
     fn seconds(&self, shape: &BatchShape) -> f64 {
-        let mut scheduled = self.scheduled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scheduled = self
+            .scheduled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         scheduled.push_back(*shape);
         1.0
     }

@@ -94,6 +94,7 @@ pub(super) fn of_replay(replay: &Replay, catalog: &Catalog, layer: Layer) -> Val
             figures: simulated,
             errors: Errors::of(&row, &simulated),
             layer: case.step.layer().to_string(),
+            kind: super::kind_of(catalog, &replay.model),
         })
     });
     Validated {

@@ -103,10 +103,7 @@ impl Source<'_> {
             return;
         };
         self.arrivals[self.next] = now.seconds();
-        engine.enqueue(
-            work(self.next, request, now),
-            now,
-        );
+        engine.enqueue(work(self.next, request, now), now);
         self.next += 1;
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Errors, Validated};
+use super::{Errors, Simulated, Validated};
 use crate::measured::quantile;
 
 /// The absolute errors of some rows, as shares.
@@ -104,6 +104,8 @@ impl ErrorSpread {
 pub enum Grouping {
     /// Source and kind of coefficients.
     Layer,
+    /// Source and kind of model: dense, of experts, with latent attention.
+    Kind,
     /// Source, GPU and engine.
     Hardware,
     /// Source, model and precision.
@@ -112,19 +114,20 @@ pub enum Grouping {
 
 impl Grouping {
     /// Each of them.
-    pub const ALL: [Self; 3] = [Self::Layer, Self::Hardware, Self::Model];
+    pub const ALL: [Self; 4] = [Self::Layer, Self::Kind, Self::Hardware, Self::Model];
 
     /// What a table of it is called.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
             Self::Layer => "By source and layer of coefficients",
+            Self::Kind => "By source and kind of model",
             Self::Hardware => "By source, GPU and engine",
             Self::Model => "By source and model",
         }
     }
 
-    fn key(self, of: &Validated, layer: &str) -> String {
+    fn key(self, of: &Validated, simulated: &Simulated) -> String {
         let row = &of.row;
         let arrivals = match row.arrivals {
             crate::measured::Arrivals::AtOnce => " all at once",
@@ -134,12 +137,14 @@ impl Grouping {
         let source = format!("{}{arrivals}{queueing}", row.source);
         match self {
             Self::Layer => {
-                let kind = match layer.strip_prefix("generic") {
+                let layer = simulated.layer.as_str();
+                let layer = match layer.strip_prefix("generic") {
                     Some(_) => "generic",
                     None => layer,
                 };
-                format!("{source}, {kind}")
+                format!("{source}, {layer}")
             }
+            Self::Kind => format!("{source}, {}", simulated.kind),
             Self::Hardware => format!("{source}, {}, {}", row.gpu, row.engine),
             Self::Model => format!("{source}, {} {}", row.model, row.precision),
         }
@@ -151,7 +156,7 @@ impl Grouping {
         let mut groups: BTreeMap<String, Vec<&Validated>> = BTreeMap::new();
         for of in validated {
             if let Ok(simulated) = &of.result {
-                let key = self.key(of, &simulated.layer);
+                let key = self.key(of, simulated);
                 groups.entry(key).or_default().push(of);
             }
         }

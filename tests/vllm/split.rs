@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fleetsim::random::Stream;
-use fleetsim::scenario::{Engine, Scheduler, SchedulingPolicy};
+use fleetsim::scenario::{Engine, Frontend, Scheduler, SchedulingPolicy};
 use fleetsim::serving::{
     ConstantTime, Endpoint, EndpointConfig, EngineId, EngineSpec, Linear, Outcome, Performance,
     PossibleEngine, RequestRecord, Role,
@@ -91,6 +91,7 @@ fn plain(num_gpu_blocks: u32, max_num_batched_tokens: u32) -> Engine {
         prefill_schedule_interval: 1,
         async_scheduling: false,
         reject_oversized: true,
+        frontend: Frontend::NONE,
     }
 }
 
@@ -272,6 +273,7 @@ fn options() -> impl Strategy<Value = Engine> {
             prefill_schedule_interval: interval,
             async_scheduling: pipelined,
             reject_oversized: true,
+            frontend: Frontend::NONE,
         }
     })
 }

@@ -392,9 +392,10 @@ impl Fit {
         match self.sku.price_per_hour.filter(|_| priced) {
             Some(price) => price * share,
             None => {
-                let power = &self.processor;
-                let (prompt, token) = (power.prompt_power_w, power.token_power_w);
-                let busy = token + (prompt - token) * does.prompt_share;
+                let power = self.processor.step_power();
+                let busy = power.map_or(0.0, |it| {
+                    it.token_w + (it.prompt_w - it.token_w) * does.prompt_share
+                });
                 share * (self.sku.idle_power_w + f64::from(self.sku.processors) * busy)
             }
         }
@@ -417,6 +418,7 @@ impl Fit {
             &of.model,
             &sku.processor,
             template.tensor_parallelism,
+            &template.engine,
         );
         let memory = processor.memory_bytes.saturating_mul(processors.into());
         let (weights, token) = (model.weights_bytes, model.kv_bytes_per_token());

@@ -10,7 +10,7 @@ use crate::observe::{
     VllmSummary,
 };
 use crate::report::words::{ALL, grouped, limits, number, percentage};
-use crate::scenario::{Application, CheckedScenario, Engine, Scenario};
+use crate::scenario::{Application, CheckedScenario, Scenario, VllmConfig};
 use crate::simulation::{Finished, News, Simulation};
 
 /// Gathers what `report.html` shows of a run while it goes on, in constant memory.
@@ -223,7 +223,7 @@ fn charts(page: &mut Page, spec: &Application, series: &ApplicationSeries, clock
     for (role, of) in &series.roles {
         page.charts(vec![instances(series, *role, of, clock)]);
         let mut templates = spec.instances.iter().filter(|it| it.role == *role);
-        let has_blocks = templates.any(|it| matches!(it.engine, Engine::Vllm { .. }));
+        let has_blocks = templates.any(|it| VllmConfig::of(&it.engine).is_some());
         page.charts(vec![
             queue(of, *role, clock),
             use_of(of, *role, has_blocks, clock),

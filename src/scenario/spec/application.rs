@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::open::{Term, open_enum};
-use super::{Role, Scaling, Scheduler, Template, Workload};
+use super::{Engine, Role, Scaling, Scheduler, Template, Workload};
 use crate::catalog::{Catalog, KvPrecision, Layer, Model, Precision};
 use crate::scenario::{Actuator, Signals};
 use crate::time::SimDuration;
@@ -65,7 +65,8 @@ impl Application {
         let Some((weights, kv)) = self.performance.precisions() else {
             return Some(Arc::clone(model));
         };
-        Some(Arc::new(model.stored(weights, kv)))
+        let ranks = self.performance.data_parallelism();
+        Some(Arc::new(model.stored(weights, kv, ranks)))
     }
 
     /// The positions of the templates of a role, in the order in which scale-up tries them.
@@ -138,9 +139,9 @@ pub enum Performance {
     },
     /// From the model's dimensions and the processor's data sheet, with fitted coefficients.
     Roofline {
-        /// The server whose coefficients are used. Default `Vllm`.
+        /// The server whose coefficients are used. Default: that of the template's engine, `Vllm` for most.
         #[serde(default)]
-        server: ServerKind,
+        server: Option<ServerKind>,
         /// The coefficients that may be used. Default `Auto`, the best that there are.
         #[serde(default)]
         layer: Layer,
@@ -153,14 +154,22 @@ pub enum Performance {
         /// No step is shorter, in seconds: the host's share. Default 0.
         #[serde(default)]
         minimum: SimDuration,
+        /// Ranks that share the experts out among them, each with attention, requests and KV cache of its own.
+        /// An instance is one rank, and the others are taken to be as busy. Default 1.
+        #[serde(default = "one")]
+        #[schemars(range(min = 1))]
+        data_parallelism: u32,
+        /// Where the time of all-reduces between GPUs comes from. Default `Fitted`.
+        #[serde(default)]
+        all_reduce: AllReduceTimes,
     },
     /// Step times of your own, interpolated; beyond them, with the slope of the roofline.
     Table {
         /// A CSV file of step times, relative to the scenario file.
         path: PathBuf,
-        /// The server whose rows, and whose coefficients, are used. Default `Vllm`.
+        /// The server whose rows, and whose coefficients, are used. Default: that of the template's engine.
         #[serde(default)]
-        server: ServerKind,
+        server: Option<ServerKind>,
         /// How the weights are stored. Default: as they are published.
         #[serde(default)]
         precision: Option<Precision>,
@@ -172,6 +181,23 @@ pub enum Performance {
     #[serde(skip)]
     #[schemars(skip)]
     Named(Term),
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Where the time of all-reduces between GPUs comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum AllReduceTimes {
+    /// From the coefficients, which were fitted together with all else.
+    #[default]
+    Fitted,
+    /// From the times that were measured alone, where the catalog has them. On GPUs without NVLink that is better
+    /// with the layer `Generic`: there the links between two, four and eight GPUs differ, and the
+    /// coefficients have one for all.
+    Measured,
 }
 
 /// A program that serves models, as measurements name it.
@@ -197,9 +223,41 @@ impl ServerKind {
             Self::Trtllm => "trtllm",
         }
     }
+
+    /// The name in prose.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Vllm => "vLLM",
+            Self::Sglang => "SGLang",
+            Self::Trtllm => "TensorRT-LLM",
+        }
+    }
 }
 
 impl Performance {
+    /// The server whose coefficients it uses for an engine.
+    #[must_use]
+    pub fn server_of(&self, engine: &Engine) -> ServerKind {
+        match self {
+            Self::Roofline { server, .. } | Self::Table { server, .. } => {
+                server.unwrap_or(engine.server())
+            }
+            _ => engine.server(),
+        }
+    }
+
+    /// Ranks that share the experts out among them.
+    #[must_use]
+    pub const fn data_parallelism(&self) -> u32 {
+        match *self {
+            Self::Roofline {
+                data_parallelism, ..
+            } => data_parallelism,
+            _ => 1,
+        }
+    }
+
     /// The precision of the weights of a model: the one asked for, or the published one.
     #[must_use]
     pub fn precision_of(&self, model: &Model) -> Precision {

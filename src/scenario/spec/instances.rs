@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Frontend;
 use super::open::{Term, open_enum};
 use crate::random::Delay;
 use crate::time::SimDuration;
@@ -154,6 +155,67 @@ pub enum Engine {
         /// does. Default true.
         #[serde(default = "yes")]
         reject_oversized: bool,
+        /// What the server takes around the engine until a user has a token. Default: nothing.
+        #[serde(default)]
+        frontend: Frontend,
+    },
+    /// SGLang, approximated: its limits and coefficients, with the scheduling of `Vllm`. SGLang itself computes
+    /// prompts in steps of their own unless told otherwise, and keeps pages of one token.
+    Sglang {
+        /// The most requests that run at once. Default 4096.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_running_requests: Option<u32>,
+        /// The most prompt tokens of a step. Default 8192.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        chunked_prefill_size: Option<u32>,
+        /// The most tokens of a request, prompt and outputs. Default: as many as the KV cache holds.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        context_length: Option<u32>,
+        /// Tokens of the KV cache. Default: what fits into `mem_fraction_static` beside the weights.
+        #[serde(default)]
+        #[schemars(range(min = 16))]
+        max_total_tokens: Option<u32>,
+        /// The share of the memory for weights, KV cache and 2 GB of activations a GPU. Default 0.9, as
+        /// SGLang's documentation has it; it works out its own, which is lower on many GPUs.
+        #[serde(default = "default_utilization")]
+        #[schemars(range(min = 0, max = 1))]
+        mem_fraction_static: f64,
+        /// Whether computed pages serve nobody else. Default false.
+        #[serde(default)]
+        disable_radix_cache: bool,
+        /// What the server takes around the engine until a user has a token. Default: nothing.
+        #[serde(default)]
+        frontend: Frontend,
+    },
+    /// TensorRT-LLM, approximated: its limits and coefficients, with the scheduling of `Vllm`. TensorRT-LLM itself
+    /// admits a request only where all its tokens fit, and so preempts nobody.
+    Trtllm {
+        /// The most requests that run at once. Default 2048.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_batch_size: Option<u32>,
+        /// The most tokens of a step. Default 8192.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_num_tokens: Option<u32>,
+        /// The most tokens of a request, prompt and outputs. Default: as many as the KV cache holds.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_seq_len: Option<u32>,
+        /// The share, for the KV cache, of the memory that the weights and 2 GB of activations a GPU leave
+        /// free. Default 0.9, as in its documentation.
+        #[serde(default = "default_utilization")]
+        #[schemars(range(min = 0, max = 1))]
+        free_gpu_memory_fraction: f64,
+        /// Whether computed blocks serve later requests with equal tokens. Default true.
+        #[serde(default = "yes")]
+        enable_block_reuse: bool,
+        /// What the server takes around the engine until a user has a token. Default: nothing.
+        #[serde(default)]
+        frontend: Frontend,
     },
     /// One that is not built in, by its name in a registry.
     #[serde(skip)]
@@ -171,7 +233,7 @@ pub enum SchedulingPolicy {
     Priority,
 }
 
-open_enum!(Engine: "Splitwise", "Orca", "Fcfs", "Vllm");
+open_enum!(Engine: "Splitwise", "Orca", "Fcfs", "Vllm", "Sglang", "Trtllm");
 
 impl Default for Engine {
     fn default() -> Self {

@@ -1,6 +1,6 @@
 //! What engines can hold and do at most, as they tell of themselves.
 
-use super::Engine;
+use super::{Engine, Frontend};
 
 /// What an engine can hold and do at most, as it tells of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -96,10 +96,19 @@ impl EngineLimits {
 }
 
 impl Engine {
+    /// What its server takes around it.
+    #[must_use]
+    pub const fn frontend(&self) -> Frontend {
+        match self.approximated() {
+            Self::Vllm { frontend, .. } => frontend,
+            _ => Frontend::NONE,
+        }
+    }
+
     /// What an instance can hold and do at most. Of one that is not built in nothing is known here.
     #[must_use]
     pub const fn limits(&self) -> EngineLimits {
-        let (requests, step_tokens, memory) = match *self {
+        let (requests, step_tokens, memory) = match self.approximated() {
             Self::Vllm {
                 max_num_seqs,
                 max_num_batched_tokens,
@@ -141,7 +150,10 @@ impl Engine {
             } => (max_batch_size, Some(max_batch_tokens), KvMemory::Reserved),
             Self::Orca { max_batch_size } => (max_batch_size, None, KvMemory::Reserved),
             Self::Fcfs => (1, None, KvMemory::Unlimited),
-            Self::Named(_) => return EngineLimits::NONE,
+            // Those that are approximated are a `Vllm` here.
+            Self::Named(_) | Self::Sglang { .. } | Self::Trtllm { .. } => {
+                return EngineLimits::NONE;
+            }
         };
         EngineLimits {
             requests: Some(requests),

@@ -1,9 +1,11 @@
 //! What a scenario says, as plain data. Every field has its unit and its default beside it.
 
 mod application;
+mod frontend;
 mod instances;
 mod limits;
 mod open;
+mod presets;
 mod scheduler;
 mod script;
 mod vllm;
@@ -18,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::random::Delay;
 use crate::time::{SimDuration, SimTime};
 
-pub use application::{Application, Performance, RawPolicy, ServerKind, Slo};
+pub use application::{AllReduceTimes, Application, Performance, RawPolicy, ServerKind, Slo};
+pub use frontend::Frontend;
 pub use instances::{Drain, Engine, Role, Scaling, SchedulingPolicy, Start, Template};
 pub use limits::{EngineLimits, KvMemory};
 #[cfg(feature = "cli")]

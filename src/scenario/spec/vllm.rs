@@ -44,7 +44,9 @@ pub fn vllm_defaults(gpu: &str, memory_bytes: u64) -> (u32, u32) {
 impl Engine {
     /// The same engine with every default filled in that depends on the hardware.
     #[must_use]
-    pub fn on(mut self, hardware: &EngineHardware<'_>) -> Self {
+    pub fn on(self, hardware: &EngineHardware<'_>) -> Self {
+        let of_free = matches!(self, Self::Trtllm { .. });
+        let mut engine = self.approximated();
         let Self::Vllm {
             max_num_seqs,
             max_num_batched_tokens,
@@ -54,16 +56,20 @@ impl Engine {
             gpu_memory_utilization,
             enable_chunked_prefill,
             ..
-        } = &mut self
+        } = &mut engine
         else {
-            return self;
+            return engine;
         };
         let size = (*block_size).max(1);
         let blocks = *num_gpu_blocks.get_or_insert_with(|| {
             let all = f64::from(hardware.processors);
-            let memory =
-                *gpu_memory_utilization * hardware.gpu_memory_bytes as f64 - RESERVED_BYTES;
-            let free = memory * all - hardware.weights_bytes as f64;
+            let (memory, share) = (hardware.gpu_memory_bytes as f64, *gpu_memory_utilization);
+            let beside =
+                |memory: f64| (memory - RESERVED_BYTES) * all - hardware.weights_bytes as f64;
+            let free = match of_free {
+                true => share * beside(memory),
+                false => beside(share * memory),
+            };
             let block = hardware.kv_bytes_per_token.max(1) as f64 * f64::from(size);
             // A cast of a float saturates.
             ((free / block) as u32).min(u32::MAX / size)
@@ -76,6 +82,6 @@ impl Engine {
         }
         let seqs = *max_num_seqs.get_or_insert(seqs.min(max_num_batched_tokens.unwrap_or(tokens)));
         max_num_batched_tokens.get_or_insert(tokens.max(seqs));
-        self
+        engine
     }
 }

@@ -68,7 +68,7 @@ impl VllmConfig {
         }
     }
 
-    /// The options of a scenario's engine, if it is a `Vllm`. What it leaves open is as on an H100 without
+    /// The options of a scenario's engine, if it is a `Vllm` or approximated by one. What it leaves open is as on an H100 without
     /// any KV blocks: see [`Engine::on`].
     #[must_use]
     pub fn of(engine: &Engine) -> Option<Self> {
@@ -90,7 +90,8 @@ impl VllmConfig {
             prefill_schedule_interval,
             async_scheduling,
             reject_oversized: _,
-        } = *engine
+            frontend: _,
+        } = engine.approximated()
         else {
             return None;
         };

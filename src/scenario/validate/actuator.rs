@@ -89,7 +89,7 @@ impl Check<'_> {
         let unknown = self.scenario.fleet.iter().find(|entry| {
             let sku = skus.get(&entry.sku);
             let power = sku.and_then(|sku| processors.get(&sku.processor));
-            power.is_some_and(|it| it.prompt_power_w <= 0.0 || it.token_power_w <= 0.0)
+            power.is_some_and(|it| it.step_power().is_none())
         });
         if let (Some(unpriced), Some(unknown)) = (self.unpriced(), unknown) {
             let message = format!(

@@ -1,12 +1,17 @@
 use super::Check;
 use crate::catalog::{Catalog, ProfileKey};
-use crate::scenario::{Application, EngineHardware, Performance, Template, VllmConfig};
+use crate::scenario::{
+    AllReduceTimes, Application, EngineHardware, Performance, Template, VllmConfig,
+};
 
 /// Why no instance of a template can run on a server of a SKU, the nearest miss last.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Misfit {
     Processors { needed: u32, there: u32 },
     Memory { weights: u64, memory: u64 },
+    Ranks { needed: u32, there: u32 },
+    NoExperts,
+    AllReduce { processor: String, between: u32 },
     Speeds(String),
     Rows(ProfileKey),
     Profile(ProfileKey),
@@ -84,7 +89,26 @@ impl Check<'_> {
         let (reason, help) = match misfit {
             Misfit::Processors { needed, there } => (
                 format!("an instance takes {needed} processors, and a `{sku}` has {there}"),
-                "tensor_parallelism × pipeline_parallelism must fit on one server".to_owned(),
+                "tensor_parallelism × pipeline_parallelism must fit on one server: an instance over \
+                 several servers is not modelled"
+                    .to_owned(),
+            ),
+            Misfit::Ranks { needed, there } => (
+                format!(
+                    "the ranks that share experts take {needed} processors, and the fast links of a \
+                     `{sku}` reach {there}"
+                ),
+                "data_parallelism × tensor_parallelism must fit there: the step model has no \
+                 exchange over a network"
+                    .to_owned(),
+            ),
+            Misfit::AllReduce { processor, between } => (
+                format!("no all-reduce between {between} `{processor}` was measured"),
+                "use all_reduce: Fitted".to_owned(),
+            ),
+            Misfit::NoExperts => (
+                format!("`{model}` has no experts that ranks could share"),
+                "take data_parallelism: 1, and as many instances as there would be ranks".to_owned(),
             ),
             Misfit::Memory { weights, memory } => (
                 format!(
@@ -164,13 +188,41 @@ fn misfit(
         let there = catalog.profiles.contains_key(&key);
         return (!there).then_some(Misfit::Profile(key));
     }
-    if let Performance::Table { path, server, .. } = &application.performance
+    let ranks = application.performance.data_parallelism();
+    if ranks > 1 {
+        let experts = model.architecture.as_ref().map(|it| it.mlp.experts().1);
+        if experts == Some(0) {
+            return Some(Misfit::NoExperts);
+        }
+        let needed = ranks.saturating_mul(needed);
+        let there = sku.link_domain.unwrap_or(sku.processors);
+        if needed > there {
+            return Some(Misfit::Ranks { needed, there });
+        }
+    }
+    if let Performance::Table { path, .. } = &application.performance
         && needed > 0
         && catalog.speeds(&key.processor).is_some()
     {
         let precision = application.performance.precision_of(&model);
+        let server = application.performance.server_of(&template.engine);
         let rows = catalog.step_rows(path, &key, server.name(), precision);
         return rows.is_empty().then_some(Misfit::Rows(key));
+    }
+    if let Performance::Roofline {
+        all_reduce: AllReduceTimes::Measured,
+        ..
+    } = &application.performance
+        && template.tensor_parallelism > 1
+    {
+        let between = template.tensor_parallelism;
+        let measured = &processor.all_reduce;
+        if !measured.iter().any(|it| it.processors == between) {
+            return Some(Misfit::AllReduce {
+                processor: processor.name.clone(),
+                between,
+            });
+        }
     }
     let priced = application.performance.precisions().is_some();
     (priced && catalog.speeds(&key.processor).is_none())

@@ -4,7 +4,7 @@ use super::{Endpoint, EngineId, EngineLoad, Outcome, RequestRecord};
 use crate::serving::engine::RequestId;
 use crate::serving::requests::Stage;
 use crate::statistics::Distribution;
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 impl Endpoint {
     pub(crate) fn record(
@@ -32,12 +32,24 @@ impl Endpoint {
             first_token: request.first_token,
             token_start: request.token_start,
             end,
+            frontend: self.frontend_delay(id, end),
             prompt_instance,
             token_instance,
             restarts: self.requests.restarts(id),
             outcome,
             details: self.requests.details(id).cloned(),
         }
+    }
+
+    /// How much later than the engine the user of a request has its tokens, of which the last came at `end`.
+    fn frontend_delay(&self, id: RequestId, end: Option<SimTime>) -> SimDuration {
+        let request = &self.requests[id];
+        let engine = match request.stage {
+            Stage::Ended | Stage::Waiting | Stage::Parked => return SimDuration::ZERO,
+            _ => &self.engines[request.token_engine.index()].engine,
+        };
+        let (first, outputs) = (request.first_token, request.output_tokens);
+        engine.frontend().delay(first, end, outputs)
     }
 
     /// The records of everything that has not ended, by arrival.

@@ -55,12 +55,14 @@ pub struct RequestRecord {
     pub output_tokens: u32,
     /// When its prompt first ran.
     pub prompt_start: Option<SimTime>,
-    /// When its first token was generated.
+    /// When its first token was generated, in the engine.
     pub first_token: Option<SimTime>,
     /// When its token phase first ran; none for a request of one output token.
     pub token_start: Option<SimTime>,
     /// When its last token was generated, or when it was taken back.
     pub end: Option<SimTime>,
+    /// How much later than the engine its user has each token.
+    pub frontend: SimDuration,
     /// The instance that served its prompt.
     pub prompt_instance: Option<u64>,
     /// The instance that served its tokens.
@@ -82,16 +84,21 @@ impl RequestRecord {
         Some(self.prompt_start? - self.arrival)
     }
 
-    /// Time to first token: arrival to the end of the prompt phase.
+    /// Time to first token: arrival to the end of the prompt phase, and what the frontend takes.
     #[must_use]
     pub fn ttft(&self) -> Option<SimDuration> {
-        Some(self.first_token? - self.arrival)
+        Some(self.seen(self.first_token?))
     }
 
-    /// Arrival to the last token.
+    /// Arrival to the last token, and what the frontend takes.
     #[must_use]
     pub fn e2e(&self) -> Option<SimDuration> {
-        Some(self.end? - self.arrival)
+        Some(self.seen(self.end?))
+    }
+
+    /// From the arrival until the user has what the engine had then.
+    fn seen(&self, token: SimTime) -> SimDuration {
+        SimDuration::saturating((token - self.arrival).seconds() + self.frontend.seconds())
     }
 
     /// Mean time between tokens as the reference defines it: (e2e − ttft) / output tokens.

@@ -214,8 +214,9 @@ impl Endpoint {
         self.router.on(&Event::Completed { engine });
         self.router.on(&Event::Left { engine });
         let record = self.record(id, Outcome::Completed, Some(self.now));
+        let seen = self.now + record.frontend;
         self.ended.push(record);
-        self.arrivals.ended(self.now, false);
+        self.arrivals.ended(seen, false);
         self.requests.remove(id);
         self.router.on(&Event::MemoryReleased {
             engine,

@@ -1,8 +1,8 @@
 use super::batching::BatchingEngine;
 use super::vllm::VllmEngine;
 use super::{
-    Description, Effects, Engine, EngineLimits, EngineLoad, Interrupted, Place, Recount, RequestId,
-    Start, StepRow, UnderWay, Urge, Work, Works,
+    Description, Effects, Engine, EngineLimits, EngineLoad, Frontend, Interrupted, Place, Recount,
+    RequestId, Start, StepRow, UnderWay, Urge, Work, Works,
 };
 use crate::time::SimTime;
 
@@ -84,6 +84,14 @@ impl AnyEngine {
     }
     pub(crate) fn limits(&self) -> EngineLimits {
         each!(self, it => it.limits())
+    }
+    #[inline]
+    pub(crate) fn frontend(&self) -> Frontend {
+        match self {
+            Self::Batching(_) => Frontend::NONE,
+            Self::Vllm(engine) => engine.frontend(),
+            Self::Boxed(engine) => engine.frontend(),
+        }
     }
     pub(crate) fn recount(&self, works: Works<'_>) -> Result<Recount, String> {
         each!(self, it => it.recount(works))

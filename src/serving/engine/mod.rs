@@ -39,7 +39,7 @@ pub use work::{
 };
 
 pub use super::requests::Works;
-pub use crate::scenario::{EngineLimits, KvMemory};
+pub use crate::scenario::{EngineLimits, Frontend, KvMemory};
 pub use vllm::StepRow;
 
 /// The batch engine of one instance: its queue, its batch and its KV memory.
@@ -96,6 +96,11 @@ pub trait Engine: CloneEngine + Debug + Send + Sync {
     /// What it can hold and do at most. The default has no limits.
     fn limits(&self) -> EngineLimits {
         EngineLimits::NONE
+    }
+
+    /// What its server takes around it until a user has a token. The default is nothing.
+    fn frontend(&self) -> Frontend {
+        Frontend::NONE
     }
 
     /// Counts all that it keeps as running totals request by request. For tests. The default counts the

@@ -7,8 +7,8 @@ use super::{
     BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Roofline,
     StepModel, Steps, Table,
 };
-use crate::catalog::{Catalog, Layer, Parallelism, ProfileKey};
-use crate::scenario::{self, CheckedScenario, ServerKind};
+use crate::catalog::{Catalog, Layer, Parallelism, ProfileKey, UnknownName};
+use crate::scenario::{self, AllReduceTimes, CheckedScenario, Engine};
 
 /// The step model of an engine. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,6 +46,9 @@ pub enum PerformanceError {
     /// The catalog lacks what a roofline needs.
     #[error(transparent)]
     NoRoofline(#[from] NoRoofline),
+    /// A name that the catalog does not have.
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
     /// The measured steps cannot be interpolated.
     #[error(transparent)]
     NoTable(#[from] NoTable),
@@ -74,23 +77,23 @@ impl Priced {
         model: &str,
         processor: &str,
         tensor_parallelism: u32,
+        engine: &Engine,
     ) -> Result<Self, PerformanceError> {
-        let known = catalog
-            .models
-            .get(model)
-            .ok_or_else(|| NoRoofline::Unknown {
-                kind: "model",
-                name: model.to_owned(),
-            })?;
+        let known = catalog.model(model)?;
         let precision = spec.precision_of(known);
-        let roofline = |server: ServerKind, layer: Layer| {
+        let server = spec.server_of(engine).name();
+        let parallelism = Parallelism {
+            tensor: tensor_parallelism,
+            data: spec.data_parallelism(),
+        };
+        let roofline = |layer: Layer| {
             Roofline::new(
                 catalog,
                 known,
                 processor,
-                server.name(),
+                server,
                 precision,
-                Parallelism::tensor(tensor_parallelism),
+                parallelism,
                 layer,
             )
         };
@@ -101,17 +104,20 @@ impl Priced {
         };
         match spec {
             scenario::Performance::Roofline {
-                server,
                 layer,
                 minimum,
+                all_reduce,
                 ..
             } => {
-                let roofline = roofline(*server, *layer)?.with_minimum(minimum.seconds());
-                Ok(Self::Roofline(roofline))
+                let roofline = roofline(*layer)?.with_minimum(minimum.seconds());
+                Ok(Self::Roofline(match all_reduce {
+                    AllReduceTimes::Fitted => roofline,
+                    AllReduceTimes::Measured => roofline.with_measured_all_reduce(catalog)?,
+                }))
             }
-            scenario::Performance::Table { path, server, .. } => {
-                let roofline = roofline(*server, Layer::Auto)?;
-                let rows = catalog.step_rows(path, &key(), server.name(), precision);
+            scenario::Performance::Table { path, .. } => {
+                let roofline = roofline(Layer::Auto)?;
+                let rows = catalog.step_rows(path, &key(), server, precision);
                 let window = roofline.window();
                 let steps = rows
                     .iter()
@@ -158,6 +164,7 @@ impl StepTimes {
                     &application.model,
                     &sku.processor,
                     template.tensor_parallelism,
+                    &template.engine,
                 );
                 let (layer, error_percent) = match priced {
                     Ok(Priced::Roofline(it)) => (it.layer().to_string(), it.error_percent()),
@@ -203,6 +210,7 @@ impl Performance {
         model: &str,
         processor: &str,
         tensor_parallelism: u32,
+        engine: &Engine,
     ) -> Result<Self, PerformanceError> {
         match *spec {
             scenario::Performance::Constant {
@@ -243,7 +251,8 @@ impl Performance {
                 }
             }
             scenario::Performance::Roofline { .. } | scenario::Performance::Table { .. } => {
-                let priced = Priced::new(spec, catalog, model, processor, tensor_parallelism)?;
+                let priced =
+                    Priced::new(spec, catalog, model, processor, tensor_parallelism, engine)?;
                 Ok(Self::Model(match priced {
                     Priced::Roofline(roofline) => Arc::new(roofline),
                     Priced::Table(table, _) => Arc::new(table),

@@ -75,10 +75,12 @@ impl Rule {
             scenario::Engine::Orca { max_batch_size } => Self::Orca(Orca {
                 max_batch_size: max_batch_size as usize,
             }),
-            // One that is not built in, and a `Vllm`, never get here: they are made by their own kinds.
-            scenario::Engine::Fcfs | scenario::Engine::Named(_) | scenario::Engine::Vllm { .. } => {
-                Self::Fcfs(Fcfs)
-            }
+            // The others never get here: they are made by their own kinds.
+            scenario::Engine::Fcfs
+            | scenario::Engine::Named(_)
+            | scenario::Engine::Vllm { .. }
+            | scenario::Engine::Sglang { .. }
+            | scenario::Engine::Trtllm { .. } => Self::Fcfs(Fcfs),
         }
     }
 }

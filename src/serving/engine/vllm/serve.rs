@@ -10,8 +10,8 @@ use super::news::News;
 use super::request::{Part, Ticket, Work as Request};
 use super::step::StepRow;
 use crate::serving::engine::{
-    Description, Effects, Engine, EngineLimits, EngineLoad, Interrupted, Phases, Place, Recount,
-    RequestId, Start, UnderWay, Urge, Work, Works,
+    Description, Effects, Engine, EngineLimits, EngineLoad, Frontend, Interrupted, Phases, Place,
+    Recount, RequestId, Start, UnderWay, Urge, Work, Works,
 };
 use crate::serving::{EngineSpec, Performance};
 use crate::time::SimTime;
@@ -54,6 +54,7 @@ struct VllmKind {
     weights: u64,
     kv_bytes_per_token: u64,
     limits: EngineLimits,
+    frontend: Frontend,
 }
 
 impl VllmEngine {
@@ -70,6 +71,7 @@ impl VllmEngine {
             weights,
             kv_bytes_per_token,
             limits: spec.batching.limits(),
+            frontend: spec.batching.frontend(),
         };
         let kind = match last {
             Some(last) if last.kind.is(&kind) => Arc::clone(&last.kind),
@@ -186,6 +188,7 @@ impl VllmKind {
     fn is(&self, other: &Self) -> bool {
         self.performance.is(&other.performance)
             && self.limits == other.limits
+            && self.frontend == other.frontend
             && self.kv_bytes_per_token == other.kv_bytes_per_token
             && self.weights == other.weights
     }
@@ -308,6 +311,10 @@ impl Engine for VllmEngine {
         self.kind.limits
     }
 
+    fn frontend(&self) -> Frontend {
+        self.kind.frontend
+    }
+
     fn recount(&self, _: Works<'_>) -> Result<Recount, String> {
         self.core.recount()?;
         Ok(Recount {
@@ -390,7 +397,7 @@ mod tests {
 
     use super::*;
     use crate::random::Stream;
-    use crate::scenario::{Engine as Options, Scheduler, SchedulingPolicy};
+    use crate::scenario::{Engine as Options, Frontend, Scheduler, SchedulingPolicy};
     use crate::serving::engine::AnyEngine;
     use crate::serving::{Endpoint, EndpointConfig, Linear, PossibleEngine, RequestRecord, Role};
     use crate::workload::Arrival;
@@ -413,6 +420,7 @@ mod tests {
         prefill_schedule_interval: 1,
         async_scheduling: true,
         reject_oversized: true,
+        frontend: Frontend::NONE,
     };
 
     fn written_and_read<T: Serialize + DeserializeOwned>(value: &T) -> T {

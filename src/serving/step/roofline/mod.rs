@@ -5,13 +5,15 @@ mod ranks;
 mod terms;
 
 use std::fmt;
+use std::sync::Arc;
 
 use kept::{Kept, Part};
 pub use terms::Terms;
 
 use super::{BatchShape, StepModel, Steps};
 use crate::catalog::{
-    Catalog, Coefficients, Layer, LayerUsed, Model, Parallelism, Precision, Speeds,
+    AllReduce, Catalog, Coefficients, Layer, LayerUsed, Model, Parallelism, Precision, Speeds,
+    UnknownName,
 };
 
 /// A step time from a model's dimensions and a processor's data sheet.
@@ -57,6 +59,9 @@ pub struct Roofline {
     error_percent: Option<f64>,
     /// No step is shorter than this, in seconds.
     minimum: f64,
+    processor: String,
+    /// Measured all-reduces, in the place of fitted ones.
+    all_reduce: Option<Arc<AllReduce>>,
     kept: Kept,
 }
 
@@ -81,6 +86,8 @@ struct Constants {
     active: f64,
     moe_layers: f64,
     expert_parameters: f64,
+    /// −ln of the share of the experts that a token does not take.
+    leaving: f64,
     latent: bool,
     window: f64,
     full_layers: f64,
@@ -96,19 +103,17 @@ struct Constants {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoRoofline {
     /// A name that the catalog does not have.
-    #[error("the catalog has no {kind} `{name}`")]
-    Unknown {
-        /// Model or processor.
-        kind: &'static str,
-        /// What was asked for.
-        name: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
     /// The model's dimensions are not known.
     #[error("the model `{0}` has no architecture in the catalog: a roofline needs its dimensions")]
     NoArchitecture(String),
     /// The processor's speeds are not known.
     #[error("the processor `{0}` has no speeds in the catalog: a roofline needs its data sheet")]
     NoSpeeds(String),
+    /// No all-reduce was measured there.
+    #[error("no all-reduce between {1} `{0}` was measured: use all_reduce: Fitted")]
+    NoAllReduce(String, u32),
     /// The catalog has no coefficients at all.
     #[error("the catalog has no coefficients for `{0}`")]
     NoCoefficients(String),
@@ -127,13 +132,7 @@ impl Roofline {
         engine: &str,
         parallelism: Parallelism,
     ) -> Result<Self, NoRoofline> {
-        let known = catalog
-            .models
-            .get(model)
-            .ok_or_else(|| NoRoofline::Unknown {
-                kind: "model",
-                name: model.to_owned(),
-            })?;
+        let known = catalog.model(model)?;
         let precision = known.precision(None).unwrap_or_default();
         Self::new(
             catalog,
@@ -159,12 +158,7 @@ impl Roofline {
         parallelism: Parallelism,
         layer: Layer,
     ) -> Result<Self, NoRoofline> {
-        if !catalog.processors.contains_key(processor) {
-            return Err(NoRoofline::Unknown {
-                kind: "processor",
-                name: processor.to_owned(),
-            });
-        }
+        catalog.processor(processor)?;
         let speeds = catalog
             .speeds(processor)
             .ok_or_else(|| NoRoofline::NoSpeeds(processor.to_owned()))?;
@@ -182,6 +176,8 @@ impl Roofline {
             layer: chosen.layer,
             error_percent: chosen.error_percent,
             minimum: 0.0,
+            processor: processor.to_owned(),
+            all_reduce: None,
             kept: Kept::default(),
         })
     }
@@ -201,6 +197,23 @@ impl Roofline {
     pub fn with_minimum(mut self, seconds: f64) -> Self {
         self.minimum = seconds;
         self
+    }
+
+    /// The same with the all-reduces that were measured on the processor, in the place of fitted ones.
+    ///
+    /// # Errors
+    /// [`NoRoofline::NoAllReduce`] where none were measured between as many.
+    pub fn with_measured_all_reduce(mut self, catalog: &Catalog) -> Result<Self, NoRoofline> {
+        let between = self.constants.tensor as u32;
+        if between > 1 {
+            let processor = catalog.processor(&self.processor)?;
+            let measured = processor.all_reduce.iter();
+            let found = measured.cloned().find(|it| it.processors == between);
+            let missing = || NoRoofline::NoAllReduce(self.processor.clone(), between);
+            self.all_reduce = Some(Arc::new(found.ok_or_else(missing)?));
+            self.kept = Kept::default();
+        }
+        Ok(self)
     }
 
     /// The coefficients.
@@ -224,7 +237,23 @@ impl Roofline {
     /// Every term of the sum, computed anew.
     #[must_use]
     pub fn terms(&self, shape: &BatchShape) -> Terms {
-        self.constants.terms(&Sums::of(shape))
+        let sums = Sums::of(shape);
+        let mut terms = self.constants.terms(&sums);
+        if self.all_reduce.is_some() && sums.tokens() > 0.0 {
+            let part = self.part(sums.tokens(), sums.decodes + sums.chunks);
+            terms.reduce = part.reduce;
+            terms.total = self.constants.total(&part, &sums);
+        }
+        terms
+    }
+
+    fn part(&self, tokens: f64, rows: f64) -> Part {
+        let mut part = self.constants.part(tokens, rows);
+        if let Some(measured) = &self.all_reduce {
+            let of = &self.constants;
+            part.reduce = 2.0 * of.layers * measured.seconds(tokens * of.hidden);
+        }
+        part
     }
 
     fn unbounded(&self, sums: &Sums) -> f64 {
@@ -233,9 +262,7 @@ impl Roofline {
             return 0.0;
         }
         let rows = sums.decodes + sums.chunks;
-        let part = self
-            .kept
-            .get(tokens, rows, || self.constants.part(tokens, rows));
+        let part = self.kept.get(tokens, rows, || self.part(tokens, rows));
         self.constants.total(&part, sums)
     }
 
@@ -341,6 +368,7 @@ impl Constants {
             active: active.into(),
             moe_layers: moe_layers.into(),
             expert_parameters: parameters.per_expert as f64,
+            leaving: -libm::log(1.0 - f64::from(active) / f64::from(experts)),
             latent,
             window: window.map_or(0.0, |it| it.tokens.into()),
             full_layers: full_layers.into(),

@@ -23,8 +23,9 @@ impl Roofline {
         if tokens <= 0.0 {
             return 0.0;
         }
-        let fixed =
-            of.layers * of.of.s_per_layer + of.moe_layers * of.of.s_per_moe_layer + of.of.s_per_step;
+        let fixed = of.layers * of.of.s_per_layer
+            + of.moe_layers * of.of.s_per_moe_layer
+            + of.of.s_per_step;
         let own = |sums: &Sums| {
             let terms = of.terms(sums);
             // A rank without work computes along with the others.

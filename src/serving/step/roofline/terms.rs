@@ -40,12 +40,21 @@ pub struct Terms {
 /// `(a^p + b^p)^(1/p)`, with the larger taken out.
 pub(super) fn norm(a: f64, b: f64, p: f64) -> f64 {
     let (high, low) = if a >= b { (a, b) } else { (b, a) };
-    if high > 0.0 {
+    if low <= 0.0 {
+        // No experts, for one; 1^x is 1.
+        high.max(0.0)
+    } else if p == 1.0 {
+        // The same bits: x^1 is x.
+        high * (1.0 + low / high)
+    } else if high > 0.0 {
         high * libm::pow(1.0 + libm::pow(low / high, p), 1.0 / p)
     } else {
         0.0
     }
 }
+
+/// What is left of 1 − e^−x beyond this is less than a double can tell from 1: 54 · ln 2 is 37.4.
+const CERTAIN: f64 = 38.0;
 
 impl Constants {
     /// Each term: one expression, from left to right.
@@ -92,7 +101,11 @@ impl Constants {
             return (0.0, 0.0, 0.0);
         }
         let (t, d) = (self.tensor, self.data);
-        let coverage = 1.0 - libm::pow(1.0 - self.active / self.experts, tokens * d);
+        let coverage = if tokens * d * self.leaving > CERTAIN {
+            1.0
+        } else {
+            1.0 - libm::pow(1.0 - self.active / self.experts, tokens * d)
+        };
         let flops = 2.0 * self.moe_layers * self.active * self.expert_parameters * tokens * d
             / (t * d)
             / self.flops
