@@ -189,8 +189,8 @@ impl Catalog {
             for (number, measured) in processor.all_reduce.iter().enumerate() {
                 if !measured.is_valid() {
                     let path = format!("processors[{index}].all_reduce[{number}].times");
-                    let message = "the times of an all-reduce are positive, and rise with its size";
-                    let help = "sort them by numbers of two bytes, at least two of them";
+                    let message = "the times of an all-reduce are positive, and the last is the longest of the last two";
+                    let help = "give at least two, sorted by numbers of two bytes, each once";
                     problems.push(Problem::new(path, message).help(help));
                 }
             }

@@ -191,11 +191,13 @@ impl AllReduce {
 
     /// Whether every message has a time.
     pub(super) fn is_valid(&self) -> bool {
-        let rising = self.times.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
+        let rising = self.times.is_sorted_by(|a, b| a.0 < b.0);
+        let end = self.times.last_chunk::<2>();
+        let grows = end.is_some_and(|[a, b]| a.1 <= b.1);
         let positive = |&(numbers, seconds): &(f64, f64)| {
             numbers.is_finite() && numbers >= 0.0 && seconds.is_finite() && seconds > 0.0
         };
-        self.times.len() > 1 && rising && self.times.iter().all(positive)
+        rising && grows && self.times.iter().all(positive)
     }
 }
 

@@ -207,10 +207,10 @@ impl Roofline {
         let between = self.constants.tensor as u32;
         if between > 1 {
             let processor = catalog.processor(&self.processor)?;
-            let measured = processor.all_reduce.iter();
-            let found = measured.cloned().find(|it| it.processors == between);
+            let measured = &processor.all_reduce;
+            let found = measured.iter().find(|it| it.processors == between);
             let missing = || NoRoofline::NoAllReduce(self.processor.clone(), between);
-            self.all_reduce = Some(Arc::new(found.ok_or_else(missing)?));
+            self.all_reduce = Some(Arc::new(found.ok_or_else(missing)?.clone()));
             self.kept = Kept::default();
         }
         Ok(self)
