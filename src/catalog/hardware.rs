@@ -70,12 +70,13 @@ pub struct Processor {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub idle_power_w: f64,
-    /// Power in iterations that have a prompt, in watts. Default: 0.9 of `power_limit_w`, as kernels of prompts
-    /// were measured on a B200.
+    /// Power in iterations that have a prompt, in watts. Default 0, for 0.9 of `power_limit_w`, as kernels of
+    /// prompts were measured on a B200.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub prompt_power_w: f64,
-    /// Power in iterations of tokens alone, in watts. Default: 0.45 of `power_limit_w`, from the same source.
+    /// Power in iterations of tokens alone, in watts. Default 0, for 0.45 of `power_limit_w`, from the
+    /// same source.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub token_power_w: f64,
