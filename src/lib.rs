@@ -144,6 +144,7 @@ pub mod report;
 pub mod scenario;
 pub mod serving;
 pub mod simulation;
+pub mod snapshot;
 mod statistics;
 pub mod study;
 pub mod time;

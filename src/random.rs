@@ -19,7 +19,7 @@ use crate::time::SimDuration;
 /// let mut two = Stream::new(42, "arrivals/chat");
 /// assert_eq!(one.uniform(), two.uniform());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {

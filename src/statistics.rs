@@ -4,6 +4,8 @@ mod distribution;
 mod sketch;
 mod student;
 
+use serde::{Deserialize, Serialize};
+
 pub use distribution::{Distribution, Statistics};
 pub use student::Interval;
 
@@ -24,7 +26,7 @@ fn sum_of(values: &[f64], figure: impl Fn(f64) -> f64 + Copy) -> f64 {
 
 /// The product of any number of values, for their geometric mean: with the powers of two apart it
 /// neither overflows nor fades, and takes one logarithm rather than one a value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Product {
     significand: f64,
     /// Of two.

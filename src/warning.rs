@@ -29,17 +29,21 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::document::Problem;
+use crate::snapshot::name::Name;
 use crate::time::SimTime;
 
 /// Warnings of one kind that are kept one by one.
 const SHOWN: usize = 5;
 
 /// One warning.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// Its kind, in lower case with underscores.
-    pub kind: &'static str,
+    #[serde(with = "crate::snapshot::name")]
+    pub kind: Name,
     /// When it came up, in a run.
     pub time: Option<SimTime>,
     /// What is wrong, where, and what to do about it.
@@ -96,16 +100,17 @@ impl fmt::Display for Warning {
 }
 
 /// Warnings by kind: the first few of each, and how many there were.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warnings {
     /// In the order in which each kind came first.
     kinds: Vec<Kind>,
 }
 
 /// The warnings of one kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
-    name: &'static str,
+    #[serde(with = "crate::snapshot::name")]
+    name: Name,
     first: Vec<Warning>,
     count: u64,
 }

@@ -7,6 +7,7 @@ use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
+use serde::{Deserialize, Serialize};
 
 use super::decide::{Bound, Deciding};
 use super::placement::{best_sku, places, room, sku_of, victims};
@@ -20,14 +21,14 @@ use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
 
 /// How an application's desires are carried out, and when its roles last changed.
-#[derive(Component, Clone, Debug, Default)]
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Actuator {
     settings: scenario::Actuator,
     changed: BTreeMap<Role, Changed>,
 }
 
 /// When a role was last changed by the actuator.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Changed {
     up: Option<SimTime>,
     any: Option<SimTime>,

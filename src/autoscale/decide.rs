@@ -5,6 +5,7 @@ use bevy_ecs::change_detection::DetectChanges;
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::{EntityWorldMut, Query, Ref, Res, ResMut};
+use serde::{Deserialize, Serialize};
 
 use super::grid::next_on_grid;
 use super::policies::keep_all;
@@ -191,7 +192,7 @@ fn fault(policy: &impl Policy) -> Option<String> {
 }
 
 /// How few and how many instances of a role a host lets come of a decision, and why.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Bound {
     least: Option<(u32, Cow<'static, str>)>,
     most: Option<(u32, Cow<'static, str>)>,

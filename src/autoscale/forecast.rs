@@ -1,5 +1,6 @@
 //! What comes next in a series of equally spaced values.
 
+mod any;
 mod arima;
 
 use std::collections::VecDeque;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimDuration;
 
+pub use any::AnyForecaster;
 pub use arima::Arima;
 
 /// Learns from a series of equally spaced values, and says what comes next.
@@ -138,29 +140,33 @@ fn tenth() -> f64 {
 impl Method {
     /// A forecaster of a series with a value every `interval`.
     #[must_use]
-    pub fn forecaster(self, interval: SimDuration) -> Box<dyn Forecaster> {
+    pub fn forecaster(self, interval: SimDuration) -> AnyForecaster {
         let steps = |season: SimDuration| {
             let steps = (season.seconds() / interval.seconds()).round();
             (steps as usize).max(1)
         };
         match self {
-            Self::Last => Box::new(SeasonalNaive::new(1)),
-            Self::SeasonalNaive { season } => Box::new(SeasonalNaive::new(steps(season))),
+            Self::Last => AnyForecaster::SeasonalNaive(SeasonalNaive::new(1)),
+            Self::SeasonalNaive { season } => {
+                AnyForecaster::SeasonalNaive(SeasonalNaive::new(steps(season)))
+            }
             Self::Kalman {
                 level,
                 trend,
                 noise,
                 warm_up,
                 log,
-            } => Box::new(Kalman::new([level, trend], noise, warm_up, log)),
-            Self::Arima { log } => Box::new(Arima::new(log)),
-            Self::Holt { level, trend } => Box::new(Holt::new(level, trend)),
+            } => AnyForecaster::Kalman(Kalman::new([level, trend], noise, warm_up, log)),
+            Self::Arima { log } => AnyForecaster::Arima(Arima::new(log)),
+            Self::Holt { level, trend } => AnyForecaster::Holt(Holt::new(level, trend)),
             Self::HoltWinters {
                 level,
                 trend,
                 seasonal,
                 season,
-            } => Box::new(HoltWinters::new(level, trend, seasonal, steps(season))),
+            } => {
+                AnyForecaster::HoltWinters(HoltWinters::new(level, trend, seasonal, steps(season)))
+            }
         }
     }
 }
@@ -170,7 +176,7 @@ impl Method {
 /// The level grows by the trend with each value, and both move by themselves with given variances; a value
 /// is the level with noise. Before the first value that is not 0, zeros are passed over. The forecast is never
 /// negative, and before `warm_up` values it is the last value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kalman {
     drift: [f64; 2],
     noise: f64,
@@ -182,7 +188,7 @@ pub struct Kalman {
 }
 
 /// A level and a trend, and the covariance of their errors.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Estimate {
     level: f64,
     trend: f64,
@@ -269,7 +275,7 @@ impl Forecaster for Kalman {
 }
 
 /// What was a season ago; before a whole season has passed, what was last.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SeasonalNaive {
     season: usize,
     /// The last season, the oldest first.
@@ -308,7 +314,7 @@ impl Forecaster for SeasonalNaive {
 ///
 /// The first value is the first level, with no trend (Holt 1957; Hyndman and Athanasopoulos,
 /// "Forecasting: Principles and Practice", section 8.2).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Holt {
     alpha: f64,
     beta: f64,
@@ -348,7 +354,7 @@ impl Forecaster for Holt {
 /// When a whole season has been seen, its mean is the level, each value's distance from it the season,
 /// and there is no trend; until then it is [`Holt`] (Winters 1960; Hyndman and Athanasopoulos, section
 /// 8.3).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HoltWinters {
     gamma: f64,
     first: Holt,

@@ -1,20 +1,23 @@
 use std::sync::Arc;
 
 use bevy_ecs::prelude::{Res, ResMut, Resource};
+use serde::{Deserialize, Serialize};
 
 use crate::fleet::Retention;
 use crate::serving::Role;
+use crate::snapshot::name::Name;
 use crate::time::SimTime;
 
 /// One row of `decisions.csv`: what a policy wanted of a role, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// When.
     pub time: SimTime,
     /// The application's name.
     pub application: Arc<str>,
     /// The policy's name.
-    pub policy: &'static str,
+    #[serde(with = "crate::snapshot::name")]
+    pub policy: Name,
     /// The role.
     pub role: Role,
     /// Instances that started up, before it was carried out.
@@ -39,7 +42,7 @@ pub struct Decision {
 }
 
 /// What the policies decided, in order, until somebody drains it.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DecisionLog {
     decisions: Vec<Decision>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use bevy_ecs::component::{Component, Mutable};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::Signals;
 use super::policies::Metric;
@@ -121,7 +122,7 @@ pub struct InvalidParameter {
 }
 
 /// How many instances of a role a policy wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Desire {
     /// As many as there are.
     Keep,
@@ -132,7 +133,7 @@ pub enum Desire {
 }
 
 /// What a policy wants, by role. A role of which it says nothing is left alone.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DesiredInstances {
     roles: BTreeMap<Role, (Desire, Cow<'static, str>)>,
     skus: BTreeMap<Role, Vec<(usize, u32)>>,

@@ -1,5 +1,6 @@
 use bevy_ecs::component::Component;
 use bevy_ecs::prelude::{Query, Res, ResMut};
+use serde::{Deserialize, Serialize};
 
 use super::grid::next_on_grid;
 use super::{
@@ -20,7 +21,7 @@ const FULL_PROMPT: u64 = 2048;
 pub(super) struct Scraping;
 
 /// When an application is looked at.
-#[derive(Component, Clone, Debug)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Scraper {
     interval: SimDuration,
     /// Whether it looks for each decision.
@@ -35,7 +36,7 @@ pub(super) struct Scraper {
 }
 
 /// What a model takes on an instance, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct ModelMemory {
     pub(super) weights: u64,
     /// For each token in the KV cache.

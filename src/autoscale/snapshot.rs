@@ -1,6 +1,8 @@
 use std::ops::AddAssign;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Amount;
 use crate::catalog::Sku;
 use crate::fleet::InstanceStatus;
@@ -31,7 +33,7 @@ pub struct Snapshot {
 /// In the latest snapshot that a policy sees, `starting`, `active` and `draining` are those of the
 /// instant of its decision. Everything else is as old as the snapshot: metrics are late, but how many
 /// instances there are and how many were asked for is known at once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoleSnapshot {
     /// The role.
     pub role: Role,
@@ -90,7 +92,7 @@ pub struct InstanceCounts {
 }
 
 /// The instances of a role on one SKU.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
     /// The position of the SKU in the fleet.
     pub sku: usize,
@@ -111,7 +113,7 @@ impl Variant {
 }
 
 /// One instance at one instant.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InstanceSnapshot {
     /// Its number.
     pub number: u64,
@@ -124,7 +126,7 @@ pub struct InstanceSnapshot {
 }
 
 /// What instances have to do and hold, runs under way credited.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Load {
     /// Requests assigned that are not finished, transfers included.
     pub assigned: u64,
@@ -158,7 +160,7 @@ pub struct SkuSnapshot {
 }
 
 /// A request that was completed, as monitoring sees it. Times are in seconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Completion {
     /// When.
     pub end: SimTime,

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::position::Position;
 use super::source::Place;
 
@@ -58,7 +60,7 @@ impl fmt::Display for Diagnostics {
 }
 
 /// One thing that is wrong, where, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The file's name as it was given, or `--set PATH`; empty for data made in code.
     pub source: String,

@@ -1,5 +1,7 @@
+use serde::{Deserialize, Serialize};
+
 /// A place in a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Counted from 1.
     pub line: usize,

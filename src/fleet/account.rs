@@ -1,13 +1,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::serving::{EngineId, Role};
 use crate::time::{SimDuration, SimTime};
 
 use super::{InstanceStatus, ServerStatus};
 
 /// The account of one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceAccount {
     /// Its application's position in the scenario.
     pub application: usize,
@@ -34,7 +36,7 @@ pub struct InstanceAccount {
 }
 
 /// The account of one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerAccount {
     /// Its SKU: the position in the fleet.
     pub sku: usize,
@@ -51,7 +53,7 @@ pub struct ServerAccount {
 }
 
 /// How many instances are in which status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusCounts {
     /// Instances that start up.
     pub scaling_up: u32,
@@ -62,7 +64,7 @@ pub struct StatusCounts {
 }
 
 /// How many servers of a SKU are in which status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerCounts {
     /// Servers being provisioned.
     pub scaling_up: u32,

@@ -3,6 +3,7 @@ use std::collections::BinaryHeap;
 
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
+use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
@@ -123,13 +124,13 @@ impl Agenda {
 }
 
 /// Things by time, and by order of insertion at equal times.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Queue<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
     pushed: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry<T> {
     at: SimTime,
     sequence: u64,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bevy_ecs::component::Component;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::random::{Delay, Stream};
@@ -51,7 +52,7 @@ impl Application {
 pub struct Service(pub Endpoint);
 
 /// How an application's instances come and go.
-#[derive(Component, Clone, Debug)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize)]
 #[component(on_insert = guard::inserted::<Self>, on_discard = guard::discarded::<Self>)]
 pub struct ScalingRules {
     pub(super) spin_up: Delay,

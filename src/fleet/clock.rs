@@ -1,11 +1,12 @@
 use std::num::NonZero;
 
 use bevy_ecs::resource::Resource;
+use serde::{Deserialize, Serialize};
 
 use crate::time::{SimDuration, SimTime};
 
 /// The instant that the fleet has reached. Only a tick moves it, and never back.
-#[derive(Resource, Clone, Copy, Debug, Default)]
+#[derive(Resource, Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Clock {
     now: SimTime,
     /// Ticks in a row that did not move it although something was due.
@@ -36,7 +37,7 @@ impl Clock {
 }
 
 /// How far one tick may go. A host may change it between ticks.
-#[derive(Resource, Clone, Copy, Debug)]
+#[derive(Resource, Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct TickLimits {
     /// No tick goes beyond this instant. Default [`SimTime::MAX`]: no bound.
     pub horizon: SimTime,
@@ -56,7 +57,7 @@ pub struct TickLimits {
 
 /// Where a tick ends before the next thing is due: at the last thing that happened, when nothing that
 /// the run is for is left. What was to come then, such as a sample or a decision, does not come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rest {
     /// Nowhere: somebody outside may yet ask for something.
     Never,

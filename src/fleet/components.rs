@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipSourceCollection;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog;
 use crate::serving::{EngineId, Role};
@@ -19,7 +20,7 @@ use super::{due, free_processors, guard, removal};
 ///
 /// Despawning a server takes its processors and instances with it; unless the scaling API did it,
 /// that is a crash.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     on_insert = guard::inserted::<Self>,
@@ -65,7 +66,9 @@ impl ServerSku {
 }
 
 /// Where a server is in its life.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[component(
     immutable,
     on_insert = free_processors::server_status_changed,
@@ -95,7 +98,7 @@ impl ServerStatus {
 /// When a server that is being provisioned will be there.
 ///
 /// Inserting it arms the timer; see [`Due`](super::Due).
-#[derive(Component, Clone, Copy, Debug)]
+#[derive(Component, Clone, Copy, Debug, Serialize, Deserialize)]
 #[component(
     immutable,
     storage = "SparseSet",
@@ -115,7 +118,7 @@ impl Provisioning {
 }
 
 /// A processor, by its position on its server, from 0. A server that loses one crashes.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     on_insert = guard::inserted::<Self>,
@@ -181,7 +184,7 @@ pub struct Uses(Vec<Entity>);
 ///
 /// Despawning an instance frees its processors and puts its work back; unless the scaling API did
 /// it, that is a crash.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     on_insert = guard::inserted::<Self>,
@@ -203,7 +206,9 @@ impl Instance {
 /// Where an instance is in its life. `ScalingUp → Active → Draining → ScalingDown`; a start-up that
 /// is given up goes straight to the end, and so does an instance whose application is removed; a crash ends it
 /// anywhere, `pre_start` enters at `Active`.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Component, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[component(
     immutable,
     on_insert = guard::instance_status_changed,
@@ -295,7 +300,7 @@ impl Instances {
 }
 
 /// What an instance serves.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     on_insert = guard::inserted::<Self>,
@@ -312,7 +317,7 @@ impl InstanceRole {
 }
 
 /// The position of an instance's template in its application.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     on_insert = guard::inserted::<Self>,
@@ -321,12 +326,12 @@ impl InstanceRole {
 pub(super) struct FromTemplate(pub(super) usize);
 
 /// The label that an instance was created with, if any.
-#[derive(Component, Clone, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(immutable)]
 pub struct Tag(pub Arc<str>);
 
 /// The batch engine of an instance that has joined its application.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     on_insert = guard::inserted::<Self>,
@@ -345,7 +350,7 @@ impl EngineHandle {
 /// When an instance that starts up will have joined and be active.
 ///
 /// Inserting it arms the timer, replacing it moves the instants; see [`Due`](super::Due).
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     storage = "SparseSet",
@@ -373,7 +378,7 @@ pub struct StartUp {
 ///     commands.entity(instance).insert(DrainTimer::until(noon));
 /// }
 /// ```
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(
     immutable,
     storage = "SparseSet",
@@ -402,16 +407,16 @@ impl DrainTimer {
 }
 
 /// On an instance whose server goes with it if that is left empty: its removal has been granted.
-#[derive(Component, Clone, Copy, Debug)]
+#[derive(Component, Clone, Copy, Debug, Serialize, Deserialize)]
 #[component(storage = "SparseSet", immutable)]
 pub(super) struct TakesServerAlong;
 
 /// On an instance that was made in one step with its server, so that both are given up in one.
-#[derive(Component, Clone, Copy, Debug)]
+#[derive(Component, Clone, Copy, Debug, Serialize, Deserialize)]
 #[component(storage = "SparseSet", immutable)]
 pub(super) struct MadeWithServer;
 
 /// On a server that was made in one step with an instance.
-#[derive(Component, Clone, Copy, Debug)]
+#[derive(Component, Clone, Copy, Debug, Serialize, Deserialize)]
 #[component(storage = "SparseSet", immutable)]
 pub(crate) struct MadeWithInstance;

@@ -7,6 +7,7 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::Query;
 use bevy_ecs::query::With;
 use bevy_ecs::world::World;
+use serde::{Deserialize, Serialize};
 
 use crate::scenario::Drain;
 use crate::serving::EngineId;
@@ -22,7 +23,7 @@ use super::{
 
 /// The instances of an application that retire at the very instant at which they are idle. While
 /// there are any, no tick goes beyond the application's next event.
-#[derive(Component, Clone, Debug, Default)]
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct IdleDrains {
     /// By engine, which the endpoint watches: the instance, and the number of its drain.
     watched: BTreeMap<EngineId, (u64, Entity)>,

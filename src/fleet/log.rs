@@ -4,7 +4,9 @@ use std::fmt;
 use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::DeferredWorld;
+use serde::{Deserialize, Serialize};
 
+use crate::snapshot::name::{self, Name};
 use crate::time::SimTime;
 
 use super::ScalingError;
@@ -13,7 +15,7 @@ use super::ScalingError;
 ///
 /// As a message it can be read by systems of the `Tick` schedule, in the tick in which it was written
 /// and in the next; a host that looks less often reads the [`ScalingLog`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message, Serialize, Deserialize)]
 pub struct ScalingEvent {
     /// When.
     pub time: SimTime,
@@ -23,11 +25,12 @@ pub struct ScalingEvent {
     pub target: Target,
     /// The target's status from then on, in lower case with underscores; `failed` for what never
     /// came to be, `gone` for what is no longer there.
-    pub status: &'static str,
+    #[serde(with = "crate::snapshot::name")]
+    pub status: Name,
 }
 
 /// What the lifecycle did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ScalingAction {
     /// An instance began to start up.
     ScaleUpStart,
@@ -97,7 +100,7 @@ impl ScalingAction {
 }
 
 /// What a scaling event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Target {
     /// The instance of this number.
     Instance(u64),
@@ -121,8 +124,29 @@ impl fmt::Display for Target {
 }
 
 /// Refusals since the start, by action and by [reason](ScalingError::reason).
-#[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Resource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    from = "Vec<(ScalingAction, String, u64)>",
+    into = "Vec<(ScalingAction, String, u64)>"
+)]
 pub struct Refusals(BTreeMap<(ScalingAction, &'static str), u64>);
+
+impl From<Vec<(ScalingAction, String, u64)>> for Refusals {
+    fn from(counts: Vec<(ScalingAction, String, u64)>) -> Self {
+        let counts = counts.into_iter();
+        let named = counts.map(|(action, reason, count)| ((action, name::of(&reason)), count));
+        Self(named.collect())
+    }
+}
+
+impl From<Refusals> for Vec<(ScalingAction, String, u64)> {
+    fn from(refusals: Refusals) -> Self {
+        let counts = refusals.iter();
+        counts
+            .map(|(action, reason, count)| (action, reason.to_owned(), count))
+            .collect()
+    }
+}
 
 impl Refusals {
     /// Each action and reason with its count, in order; none of them is 0.
@@ -143,7 +167,7 @@ impl Refusals {
 }
 
 /// What the lifecycle did, in order, until somebody drains it.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ScalingLog {
     events: Vec<ScalingEvent>,
     /// Of each action since the start.

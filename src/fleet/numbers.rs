@@ -1,5 +1,6 @@
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
+use serde::{Deserialize, Serialize};
 
 use crate::serving::EngineId;
 
@@ -7,7 +8,7 @@ use super::ScalingError;
 use super::parts::Twins;
 
 /// Who has which number. Numbers count from 0 in order of creation and are never reused.
-#[derive(Resource, Clone, Debug)]
+#[derive(Resource, Clone, Debug, Serialize, Deserialize)]
 pub struct Roster {
     servers: Numbers,
     instances: Numbers,
@@ -124,7 +125,7 @@ impl Roster {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Numbers {
     entities: Vec<Option<Entity>>,
     live: usize,

@@ -6,6 +6,7 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource, Schedules, World};
 use bevy_ecs::schedule::IntoScheduleConfigs;
+use serde::{Deserialize, Serialize};
 
 use crate::serving::{
     Cancelled, Follower, InvalidRate, NoSuchRequest, Phase, RequestRecord, SubmitError,
@@ -29,7 +30,7 @@ pub struct RequestEnded {
 }
 
 /// Whose requests are announced, and how far they are.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Announced(BTreeMap<usize, (Entity, Follower)>);
 
 impl Announced {

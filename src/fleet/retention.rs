@@ -1,4 +1,5 @@
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource};
+use serde::{Deserialize, Serialize};
 
 use super::{OutcomeLog, ScalingLog, Service};
 
@@ -13,7 +14,7 @@ use super::{OutcomeLog, ScalingLog, Service};
 /// # let mut world = World::new();
 /// world.insert_resource(Retention::OneTick);
 /// ```
-#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Retention {
     /// Until somebody takes them. The default: nothing is lost.
     #[default]

@@ -3,6 +3,7 @@
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::{DeferredWorld, World};
+use serde::{Deserialize, Serialize};
 
 use crate::serving::EngineSpec;
 use crate::time::SimTime;
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct WaitingRequests(Vec<Entity>);
 
 impl WaitingRequests {

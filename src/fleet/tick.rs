@@ -11,6 +11,7 @@ use bevy_ecs::schedule::{
     IntoScheduleConfigs, LogLevel, Schedule, ScheduleBuildSettings, ScheduleLabel, Schedules,
     SingleThreadedExecutor, SystemSet,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::time::{SimDuration, SimTime};
 
@@ -31,7 +32,7 @@ use super::{
 pub struct Tick;
 
 /// The phases of a tick, in order. Hosts may put systems of their own into any of them.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TickSet {
     /// The clock moves, and every endpoint serves up to and including the new instant.
     Serve,

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use bevy_ecs::entity::Entity;
+use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
@@ -32,7 +33,7 @@ pub(super) struct Timers {
 /// When, and how many were set before.
 type Stamp = (SimTime, u64);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Timer {
     stamp: Stamp,
     out: bool,

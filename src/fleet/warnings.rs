@@ -1,4 +1,5 @@
 use bevy_ecs::resource::Resource;
+use serde::{Deserialize, Serialize};
 
 use crate::warning::{Warning, Warnings};
 
@@ -14,7 +15,7 @@ use crate::warning::{Warning, Warnings};
 ///     warnings.push(warning.at_time(clock.now()));
 /// }
 /// ```
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunWarnings(Warnings);
 
 impl RunWarnings {

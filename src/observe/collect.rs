@@ -5,6 +5,7 @@ use bevy_ecs::prelude::{
     Without, World,
 };
 use bevy_ecs::relationship::Relationship;
+use serde::{Deserialize, Serialize};
 
 use super::{ApplicationStatistics, InstanceSample, KvUsage, Sample};
 use crate::fleet::{
@@ -17,7 +18,7 @@ use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
 use crate::time::{SimDuration, SimTime};
 
 /// What ended and what was sampled since the last time that somebody took it, in order.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rows {
     /// Requests that ended, with the position of their application, in the order of ending.
     pub requests: Vec<(usize, RequestRecord)>,
@@ -33,11 +34,11 @@ pub struct Rows {
 }
 
 /// The statistics of an application's requests.
-#[derive(Component, Clone, Debug)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize)]
 pub struct Recorded(pub ApplicationStatistics);
 
 /// Samples an application every so often.
-#[derive(Component, Clone, Debug)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Sampler {
     interval: SimDuration,
     /// Samples that were due so far.
@@ -51,7 +52,7 @@ pub(crate) struct Sampler {
 }
 
 /// What the instances of a role had done by the last sample and by the one before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct SampledRole {
     role: Role,
     last: EngineLoad,
@@ -193,7 +194,7 @@ pub enum ObserveSet {
 struct Sampling;
 
 /// Applications whose sample is due at this instant, by position in the scenario.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 struct DueSamples(BTreeMap<usize, Entity>);
 
 /// Samples the applications that are due, in the last tick of their instant: a row is the state at the end

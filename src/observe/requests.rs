@@ -10,7 +10,7 @@ use crate::time::{SimDuration, SimTime};
 /// Collects what became of one application's requests.
 ///
 /// Each request is recorded once: when it ends, or where it stands at the end of the run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ApplicationStatistics {
     slo: Slo,
     counts: RequestCounts,
@@ -200,7 +200,7 @@ pub struct VllmSummary {
 }
 
 /// How full KV caches were, over samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KvUsage {
     /// Σ bytes in use.
     used: f64,

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::serving::Role;
 use crate::time::SimTime;
 
 /// What one instance held at a sample. Only where it is recorded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InstanceSample {
     /// When.
     pub time: SimTime,
@@ -19,7 +21,7 @@ pub struct InstanceSample {
 }
 
 /// One row of `timeline.csv`: the instances of one role of one application at one instant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// When.
     pub time: SimTime,

@@ -1,8 +1,10 @@
+use serde::{Deserialize, Serialize};
+
 use super::queue::Id;
 
 /// An engine of an [`Endpoint`](super::Endpoint): the batch engine of one instance. Numbered in the
 /// order of joining and never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EngineId(pub(crate) u32);
 
 impl EngineId {

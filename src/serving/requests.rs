@@ -5,6 +5,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{Arrival, Details};
 
@@ -15,7 +17,7 @@ use super::engine::{Description, Phases, Place, RequestId, Work};
 use super::queue::fetch;
 
 /// How far a request has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// It has ended; its place is free.
     Ended,
@@ -34,7 +36,7 @@ pub(crate) enum Stage {
 }
 
 /// A request that has not ended. Nearly every event needs one, so it is kept to one line of the cache.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[repr(align(64))]
 pub(crate) struct Request {
     pub(crate) id: u64,
@@ -124,7 +126,7 @@ impl Hasher for NumberHasher {
 type ByRequest<T> = HashMap<RequestId, T, BuildHasherDefault<NumberHasher>>;
 
 /// All requests that have not ended, in dense storage whose places are used again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     slots: Vec<Request>,
     /// By place: the order of arrival at the endpoint, which breaks ties of `Request::arrival`.

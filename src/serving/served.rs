@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimDuration;
 
 /// How an engine of vLLM served a request that has ended there.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Served {
     /// How often it was preempted.
     pub preemptions: u32,

@@ -17,10 +17,10 @@ use super::{Ascending, Product, mean_of};
 /// assert_eq!(statistics.p90, Some(3.6));
 /// assert_eq!(Distribution::default().statistics().mean, None);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Distribution(Kept);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Kept {
     All(Vec<f64>),
     Sketch(Box<Sketch>),

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use sketches_ddsketch::{Config, DDSketch};
 
 use super::{Product, mean_of};
@@ -15,7 +16,7 @@ const MOST_BINS: u32 = 1 << 15;
 
 /// What is kept of values that are too many to be kept: their moments, and how many there are in each
 /// bin of a logarithmic scale (DDSketch, arXiv 1908.10693).
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Sketch {
     bins: DDSketch,
     scale: Config,

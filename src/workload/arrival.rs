@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::details::Details;
 use super::error::WorkloadError;
 use crate::time::SimTime;
 
 /// One request as it arrives.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Arrival {
     /// The trace's own number for it, or its position in the workload.
     pub id: u64,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 /// Why a workload could not be opened or read on: the file, line and column where they are known,
 /// what was wrong there and what to do.
 ///
@@ -12,11 +14,11 @@ use std::path::{Path, PathBuf};
 /// assert_eq!(error.to_string(), "trace.csv:17:3: `abc` is not a number of tokens");
 /// assert_eq!(error.line(), Some(17));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadError(Box<Detail>);
 
 /// Boxed, so that a stream's items stay small.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Detail {
     file: Option<PathBuf>,
     place: Option<(u64, u64)>,

@@ -1,11 +1,13 @@
 //! Draws lengths of prompts and outputs.
 
+use serde::{Deserialize, Serialize};
+
 use super::error::WorkloadError;
 use crate::random::Stream;
 use crate::scenario::Lengths;
 
 /// A distribution of lengths, ready to draw from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Sampler {
     Constant(u32),
     LogNormal {

@@ -1,5 +1,7 @@
 //! Plays a trace several times, end to end.
 
+use serde::{Deserialize, Serialize};
+
 use super::arrival::Arrival;
 use super::error::WorkloadError;
 use super::trace::{Trace, TraceStream};
@@ -28,7 +30,7 @@ pub(super) struct Passes {
     told: bool,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Totals {
     rows: u64,
     first: SimTime,

@@ -1,5 +1,7 @@
 //! A closed loop: each user sends the next request when the last has ended.
 
+use serde::{Deserialize, Serialize};
+
 use super::arrival::{Arrival, ArrivalStream};
 use super::error::WorkloadError;
 use super::lengths::Sampler;
@@ -10,7 +12,7 @@ use crate::time::{SimDuration, SimTime};
 /// Users that wait for an answer, think, and send the next request.
 ///
 /// They all begin at time zero. Lengths and pauses come from streams of their own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Users {
     users: u32,
     /// Requests that are still to come.

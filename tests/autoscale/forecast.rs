@@ -40,10 +40,10 @@ fn the_last_season_comes_again() {
     );
     assert_eq!(expected[4], Some(30.0));
     assert_eq!(ahead, [64.0, 45.0, 41.0, 52.0, 64.0, 45.0]);
-    let last = &mut *Method::Last.forecaster(seconds(1.0));
+    let last = &mut Method::Last.forecaster(seconds(1.0));
     assert_eq!(run(last, 3).1, [52.0; 3]);
     let season = seconds(40.0);
-    let minutes = &mut *Method::SeasonalNaive { season }.forecaster(seconds(10.0));
+    let minutes = &mut Method::SeasonalNaive { season }.forecaster(seconds(10.0));
     assert_eq!(run(minutes, 2).1, [64.0, 45.0]);
 }
 

@@ -1,5 +1,7 @@
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimDuration;
 
 /// What users ask of an application, per second.
@@ -28,7 +30,7 @@ pub struct Mix {
 }
 
 /// Requests and their tokens, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
     /// Requests.
     pub requests: u64,

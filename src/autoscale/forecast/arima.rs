@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::Forecaster;
 
 /// Values from which the order is chosen.
@@ -14,7 +16,7 @@ const FIRST: u64 = 5;
 /// It stands in for the default predictor of Dynamo's planner (`auto_arima` of pmdarima, on the first five values,
 /// and again on their logarithms where no order is left). Higher orders and differences are not tried,
 /// and that library's updates stop after a few steps of their optimizer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Arima {
     log: bool,
     series: Sums,
@@ -24,7 +26,7 @@ pub struct Arima {
 }
 
 /// What the likelihood of a series depends on; values are counted from the first.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Sums {
     count: u64,
     first: f64,

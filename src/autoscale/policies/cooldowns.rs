@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
+
 use crate::time::{SimDuration, SimTime};
 
 /// When instances were last added and last removed, each way with a rest of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Cooldowns {
     out: Option<SimTime>,
     into: Option<SimTime>,

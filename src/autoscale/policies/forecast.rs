@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::Bounded;
 use super::wishes::Wishes;
 use super::{keep_all, round_up};
-use crate::autoscale::forecast::{Forecaster, Method};
+use crate::autoscale::forecast::{AnyForecaster, Forecaster, Method};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -57,7 +57,7 @@ pub struct Forecast {
     pub max: u32,
     #[serde(skip)]
     #[schemars(skip)]
-    rate: Option<Box<dyn Forecaster>>,
+    rate: Option<AnyForecaster>,
     #[serde(skip)]
     #[schemars(skip)]
     wishes: BTreeMap<Role, Wishes>,

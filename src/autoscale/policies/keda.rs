@@ -142,7 +142,7 @@ impl Cron {
 }
 
 /// What is remembered of a role.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     created: SimTime,
     active: Option<SimTime>,

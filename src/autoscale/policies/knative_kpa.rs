@@ -113,7 +113,7 @@ pub enum Averaging {
 }
 
 /// What is remembered of a role.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     /// When it was last over the panic threshold.
     panic: Option<SimTime>,
@@ -124,7 +124,7 @@ pub(super) struct State {
 }
 
 /// Whether the revision serves requests.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Activity {
     Active,
     Activating,
@@ -132,7 +132,7 @@ enum Activity {
 }
 
 /// What decides when the last instance goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Revision {
     activity: Activity,
     since: SimTime,

@@ -84,7 +84,7 @@ pub struct KubernetesHpa {
 }
 
 /// A total of the application that another policy goes by, and what each pod is to have of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Given {
     pub(super) total: f64,
     pub(super) target: f64,

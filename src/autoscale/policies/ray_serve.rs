@@ -84,7 +84,7 @@ pub struct RayServe {
 }
 
 /// What is remembered of a role.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     /// What was asked for last.
     target: u32,

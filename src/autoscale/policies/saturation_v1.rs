@@ -74,7 +74,7 @@ pub struct SaturationV1 {
 }
 
 /// What is remembered of a role.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Memory {
     /// Looks at each instance, by its number.
     looks: BTreeMap<u64, VecDeque<Look>>,
@@ -83,7 +83,7 @@ pub(super) struct Memory {
 }
 
 /// A number that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Asked {
     count: u32,
     /// Whether it was asked for again though nothing was under way.
@@ -91,7 +91,7 @@ struct Asked {
 }
 
 /// An instance as it was once seen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Look {
     time: SimTime,
     kv: f64,

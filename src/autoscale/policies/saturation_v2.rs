@@ -83,7 +83,7 @@ pub struct SaturationV2 {
 }
 
 /// What is known of a variant's instances.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Known {
     /// Compute bounds observed, by how long the outputs were.
     observed: BTreeMap<Outputs, VecDeque<f64>>,
@@ -92,7 +92,7 @@ pub(super) struct Known {
 }
 
 /// How long outputs are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Outputs {
     Short,
     Medium,
@@ -100,7 +100,7 @@ enum Outputs {
 }
 
 /// Mean tokens of the requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Tokens {
     prompt: f64,
     output: f64,

@@ -1,9 +1,11 @@
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::{SimDuration, SimTime};
 
 /// Recent numbers of wanted instances, in order of time.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Wishes(VecDeque<(SimTime, u32)>);
 
 impl Wishes {

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
@@ -14,7 +16,7 @@ pub struct InvalidRate {
 
 /// How the time of a workload passes: at the instant `at` it is `origin` there, and it passes `rate` times as
 /// fast.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Pace {
     at: SimTime,
     origin: SimTime,

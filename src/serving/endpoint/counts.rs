@@ -1,5 +1,7 @@
+use serde::{Deserialize, Serialize};
+
 /// How many requests stand where: `arrived = completed + rejected + waiting + in_flight`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Requests that arrived so far.
     pub arrived: u64,

@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::vec::Drain;
 
+use serde::{Deserialize, Serialize};
+
 use super::Endpoint;
 use super::record::RequestRecord;
 
 /// A place in the stream of records of one endpoint: see [`Endpoint::follow_ended`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Follower(usize);
 
 /// Records in the order of ending.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ended {
     /// Those that were not taken yet.
     records: Vec<RequestRecord>,

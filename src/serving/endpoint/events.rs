@@ -1,6 +1,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimTime;
 
 use super::EngineId;
@@ -9,7 +11,7 @@ use crate::serving::engine::RequestId;
 
 /// What is due: the ends of runs and the steps of KV-cache transfers, in order of time and, at equal
 /// times, in the order in which they were scheduled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Events {
     /// At most one for each engine, so a run that is cut short just ends anew.
     runs: RunEnds,
@@ -23,14 +25,14 @@ pub(crate) struct Events {
 }
 
 /// Steps of one request's transfers that are passed over.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Stale {
     /// The largest number that any of them has.
     up_to: u64,
     steps: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Transfer {
     time: SimTime,
     number: u64,

@@ -32,6 +32,7 @@ use ended::Ended;
 use events::{Event, Events};
 use recorder::{Recorder, StepRecorder};
 use seat::Stay;
+use serde::{Deserialize, Serialize};
 
 use super::engine::{RequestId, Told};
 use super::requests::Requests;
@@ -502,7 +503,7 @@ impl Endpoint {
 }
 
 /// What the largest of some engines could hold.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Largest {
     /// Bytes of memory, weights included.
     bytes: u64,

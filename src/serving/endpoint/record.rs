@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::serving::Served;
 use crate::time::{SimDuration, SimTime};
 use crate::workload::Details;
 
 /// How a request stands when it is reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Every token was generated.
     Completed,
@@ -18,7 +20,7 @@ pub enum Outcome {
 }
 
 /// Why a request was turned away, or did not get to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rejection {
     /// No instance that the fleet could ever have holds its KV cache.
     TooLarge,
@@ -43,7 +45,7 @@ impl Rejection {
 /// What became of one request.
 ///
 /// Instances are given by their numbers in the fleet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// The workload's number for it.
     pub id: u64,

@@ -1,5 +1,7 @@
 //! Runs of iterations, written down for those who want to see them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimTime;
 
 use super::{Endpoint, EngineId};
@@ -7,7 +9,7 @@ use crate::serving::engine::StepRow;
 
 /// Contiguous iterations of one batch on one instance: from its start to its end, or to where it was
 /// cut short.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchRun {
     /// The instance's number in the fleet.
     pub instance: u64,
@@ -34,7 +36,7 @@ impl BatchRun {
 }
 
 /// The runs of an endpoint's engines, where they are recorded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Recorder {
     /// By engine: the run under way, which ends where it starts for now.
     open: Vec<Option<BatchRun>>,
@@ -56,7 +58,7 @@ impl Recorder {
 }
 
 /// The engines whose steps are recorded, and their completed steps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct StepRecorder {
     /// The numbers of the instances. None: all.
     instances: Option<Vec<u64>>,

@@ -1,5 +1,7 @@
 use std::mem;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimTime;
 
 use super::EngineId;
@@ -8,7 +10,7 @@ use crate::serving::queue::{Entry, Ladder, LeastIndex};
 
 /// The ends of runs by time, at most one for each engine, so that a run that is cut short just ends anew:
 /// in the way that is faster for as many engines.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum RunEnds {
     Few(LeastIndex<EngineId, SimTime>),
     Many(Box<Ladder<EngineId>>),

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use crate::serving::Role;
 use crate::serving::engine::AnyEngine;
 use crate::serving::queue::fetch;
@@ -24,7 +26,7 @@ pub(crate) struct Seat {
 const _: () = assert!(size_of::<Seat>() <= 5 * 64, "five lines of the cache");
 
 /// Whether the router may choose an engine. It goes one way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Admission {
     /// Not yet.
     Joined,
@@ -94,7 +96,7 @@ impl Seat {
 }
 
 /// When an engine came and went. It is seldom asked for, so it stands beside the engine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Stay {
     joined: SimTime,
     removed: Option<SimTime>,

@@ -1,10 +1,12 @@
+use serde::{Deserialize, Serialize};
+
 use crate::serving::EngineId;
 use crate::serving::engine::RequestId;
 use crate::serving::queue::fetch;
 
 /// Requests whose prompts and tokens are served by different engines, by engine, while no engine or only
 /// that of the prompt has them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Split {
     /// By engine.
     sides: Vec<Side>,
@@ -23,7 +25,7 @@ struct Many {
 
 /// The requests of one engine, in no particular order. In a large fleet it is read from memory at each step
 /// of a request, so it is kept to one line of the cache.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[repr(C, align(64))]
 struct Side {
     /// Tokens to be generated here for the requests that are coming.
@@ -38,7 +40,7 @@ const MANY: u32 = u32::MAX;
 const _: () = assert!(size_of::<Side>() == 64, "one line of the cache");
 
 /// A request, and whether it is going or coming.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Part(u32);
 
 impl Part {

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::batching::Selection;
 use super::vllm::{Progress, TokenGaps};
 use super::{Phases, RequestId, Work};
@@ -14,7 +16,7 @@ pub struct Effects<'a> {
 }
 
 /// What engines told of since the endpoint looked last. Storage that is used again and again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) events: Vec<(RequestId, Progressed)>,
     pub(crate) prompt_tokens: u64,
@@ -22,11 +24,12 @@ pub(crate) struct Told {
     /// Seconds between two tokens of a request, since the endpoint is there.
     pub(crate) gaps: Distribution,
     /// For the engines that select a batch.
+    #[serde(skip)]
     pub(crate) selection: Selection,
 }
 
 /// How a request has come on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Progressed {
     FirstToken,
     KvReady,

@@ -1,7 +1,9 @@
 use std::ops::AddAssign;
 
+use serde::{Deserialize, Serialize};
+
 /// What one engine holds and did, with the run under way credited up to the instant asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EngineLoad {
     /// Requests queued or preempted here.
     pub queued: u64,

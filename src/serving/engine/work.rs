@@ -91,7 +91,7 @@ pub enum Phases {
 }
 
 /// Where an engine keeps a request: a number of its own choice, by which it is told of it again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place(pub u32);
 
 /// What an engine wants to do, now that it was told something.

@@ -1,6 +1,8 @@
 use std::marker::PhantomData;
 use std::mem;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::SimTime;
 
 use super::least::{Entry, entry, id_of, rank};
@@ -14,7 +16,8 @@ use super::{Id, MOST};
 /// sorted. What is later lies in buckets of time, and what is later than those in no order at all; a
 /// bucket is sorted, or spread over narrower ones, when its turn comes. An end that is set anew leaves the
 /// one before behind, which is passed over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub(crate) struct Ladder<I> {
     /// What is due before all else, in order.
     near: Queue<u128>,
@@ -31,13 +34,14 @@ pub(crate) struct Ladder<I> {
     /// Ends left behind.
     stale: usize,
     /// Storage of small buckets, to be used again.
+    #[serde(skip)]
     spare: Vec<Vec<u128>>,
     ids: PhantomData<I>,
 }
 
 /// Buckets side by side, all of one width. Times are divided by the bits that stand for them, which is
 /// exact.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Rung {
     start: u64,
     /// A bucket is two to the power of this wide.

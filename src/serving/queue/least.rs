@@ -1,6 +1,8 @@
 use std::marker::PhantomData;
 use std::mem;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Id, MOST};
 use crate::time::SimTime;
 
@@ -9,7 +11,8 @@ use crate::time::SimTime;
 /// A tournament: every item has its place on the lowest level, and each place above holds the least
 /// of four below, so nothing ever moves. Equal keys are ordered by a number given with them, so the
 /// least is always the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct LeastIndex<I, K> {
     /// Level by level from the one group with the least of all: below place `p` is group `p + 1`.
     groups: Vec<Group>,
@@ -20,7 +23,7 @@ pub struct LeastIndex<I, K> {
 
 /// Four ranks that are compared with one another, in one line of the cache: with tens of thousands of
 /// items, reading those lines is most of what a change costs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[repr(align(64))]
 struct Group([u128; ARITY]);
 

@@ -1,8 +1,10 @@
 use std::ops::Deref;
 
+use serde::{Deserialize, Serialize};
+
 /// A list that is mostly taken from at its front, and is a slice all the same: places can be probed.
 /// What stands behind the first does not move when that leaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Queue<T: Copy> {
     /// The list, behind `gone` places that are out of use.
     items: Vec<T>,

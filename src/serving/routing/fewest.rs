@@ -1,12 +1,15 @@
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
+use serde::{Deserialize, Serialize};
+
 use super::list::{Change, List};
 use crate::serving::EngineId;
 use crate::serving::queue::LeastIndex;
 
 /// The engine with the least of a figure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub(crate) struct Fewest<F> {
     engines: LeastIndex<EngineId, i64>,
     figure: PhantomData<F>,

@@ -1,11 +1,13 @@
 use std::fmt::Debug;
 
+use serde::{Deserialize, Serialize};
+
 use super::list::List;
 use crate::random::Stream;
 use crate::serving::EngineId;
 
 /// The open engines in the order in which they joined, and a rule that picks by position.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct InOrder<P> {
     engines: Vec<EngineId>,
     rule: P,
@@ -27,11 +29,11 @@ pub(crate) trait Pick: Clone + Debug + Send + Sync + 'static {
 
 /// Each in turn. The turn is a position in the list as it stands when a request comes, so it survives
 /// engines that come and go.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Turn(usize);
 
 /// Any, each as likely as the others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Draw(Stream);
 
 impl<P> InOrder<P> {

@@ -1,4 +1,5 @@
 use prefetch_index::prefetch_index;
+use serde::{Deserialize, Serialize};
 
 use super::{Ahead, EngineId, Engines, Event, RequestView, Role, Route, Router, Withdrawn};
 use crate::serving::engine::Phases;
@@ -8,7 +9,7 @@ use Figure::{Memory, Tokens};
 /// Prompt, token and mixed pools that lend each other engines (Patel et al., "Splitwise", ISCA 2024,
 /// as the reference simulator does it): a prompt queue that is too long borrows a token engine, a full
 /// token memory borrows a prompt engine, and a borrowed engine goes home when it has nothing left.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MixedPool {
     weights_bytes: i64,
     prompt_max_pending_tokens: i64,
@@ -23,7 +24,7 @@ pub(crate) struct MixedPool {
 
 /// The open engines of one pool by one figure. It learns what has changed when it is asked: the prompt pool
 /// is seldom asked for memory, and the token pool for tokens.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Ranking {
     index: LeastIndex<EngineId, i64>,
     /// Engines that have changed since it was asked last.
@@ -37,7 +38,7 @@ enum Figure {
     Memory,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Member {
     /// Where it is now.
     pool: Role,

@@ -17,6 +17,7 @@ use fewest::{Fewest, Requests, Tokens};
 use in_order::{Draw, InOrder, Turn};
 use mixed_pool::MixedPool;
 use one_instance::OneInstance;
+use serde::{Deserialize, Serialize};
 use two_instances::TwoInstances;
 
 pub use view::{Engines, RequestView};
@@ -197,7 +198,7 @@ trait Ahead {
 }
 
 /// The built-in routers, and any other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum AnyRouter {
     RoundRobin(OneInstance<InOrder<Turn>>),
     Random(OneInstance<InOrder<Draw>>),
@@ -207,6 +208,7 @@ pub(crate) enum AnyRouter {
     KvJsq(TwoInstances<Fewest<Requests>>),
     KvTokenJsq(TwoInstances<Fewest<Tokens>>),
     MixedPool(MixedPool),
+    #[serde(skip)]
     Boxed(Box<dyn Router>),
 }
 

@@ -1,9 +1,11 @@
+use serde::{Deserialize, Serialize};
+
 use super::list::{Change, List};
 use super::{Ahead, EngineId, Engines, Event, RequestView, Route, Router};
 use crate::serving::engine::Phases;
 
 /// One engine serves both phases: `RoundRobin`, `Random`, `Jsq` and `TokenJsq`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct OneInstance<L> {
     list: L,
 }

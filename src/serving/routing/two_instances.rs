@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::list::{Change, List};
 use super::{Ahead, EngineId, Engines, Event, RequestView, Role, Route, Router};
 use crate::serving::engine::Phases;
@@ -6,7 +8,7 @@ use crate::serving::engine::Phases;
 /// its role: `KvRoundRobin`, `KvJsq` and `KvTokenJsq`.
 ///
 /// As in the reference, `KvTokenJsq` counts tokens that are served but never tokens that are scheduled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct TwoInstances<L> {
     prompt: L,
     token: L,

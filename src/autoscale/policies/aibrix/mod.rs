@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Metric;
 use super::bounds::Bounds;
 use super::carried_over::Rules;
@@ -11,7 +13,7 @@ use crate::autoscale::{Desire, RoleSnapshot, Signals};
 use crate::time::{SimDuration, SimTime};
 
 /// What is remembered of a role.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Memory {
     samples: Samples,
     wishes: Wishes,
@@ -88,7 +90,7 @@ impl Rule {
 }
 
 /// Samples of a metric, each the mean over the instances of a role.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Samples(VecDeque<(SimTime, f64)>);
 
 impl Samples {

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::report::{RoleReports, StepReport};
 use crate::autoscale::EngineModel;
 use crate::serving::Role;
@@ -10,7 +12,7 @@ use crate::serving::Role;
 const REPORTS: usize = 64;
 
 /// The mean of the last reports; zeros before the first other value do not count.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Mean {
     values: VecDeque<f64>,
 }
@@ -33,7 +35,7 @@ impl Mean {
 }
 
 /// Means over the reports of a role's instances.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct OfRole {
     /// Prompt tokens of a prompt in a step.
     prompt: Mean,
@@ -44,7 +46,7 @@ struct OfRole {
 }
 
 /// What was reported so far.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Means(BTreeMap<Role, OfRole>);
 
 impl Means {

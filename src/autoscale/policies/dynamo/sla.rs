@@ -8,7 +8,7 @@ use super::prediction::Prediction;
 use super::rate::{Objectives, rate};
 use super::report::RoleReports;
 use super::{Answer, Limits, groups, limits, say, starts_up, while_starting};
-use crate::autoscale::forecast::{Forecaster, Method};
+use crate::autoscale::forecast::{AnyForecaster, Forecaster, Method};
 use crate::autoscale::policies::bounds::Bounded;
 use crate::autoscale::policies::keep_all;
 use crate::autoscale::{CapacityModel, DesiredInstances, InvalidParameter, Mix, Policy, Signals};
@@ -82,7 +82,7 @@ pub struct DynamoSla {
     pub max: u32,
     #[serde(skip)]
     #[schemars(skip)]
-    predictors: Option<[Box<dyn Forecaster>; 3]>,
+    predictors: Option<[AnyForecaster; 3]>,
 }
 
 impl Default for DynamoSla {

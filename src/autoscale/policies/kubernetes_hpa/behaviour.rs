@@ -65,7 +65,7 @@ pub(super) enum Way {
 }
 
 /// What a role's number was to be, and how it changed.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Past {
     wishes: Wishes,
     added: Vec<Change>,

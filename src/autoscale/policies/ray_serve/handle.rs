@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::aggregate::{Aggregation, Series};
 use crate::time::SimDuration;
 
@@ -28,7 +30,7 @@ pub(super) struct Periods {
 }
 
 /// A router's records, and its last report.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Handle {
     records: BTreeMap<Of, Series>,
     reported: BTreeMap<Of, Series>,
@@ -39,7 +41,7 @@ pub(super) struct Handle {
 }
 
 /// When it began, and how often it recorded and reported since.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Clock {
     begun: f64,
     records: f64,

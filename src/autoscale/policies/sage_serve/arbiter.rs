@@ -1,5 +1,7 @@
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::OVERRIDE;
 use crate::autoscale::RoleSnapshot;
 use crate::time::{SimDuration, SimTime};
@@ -21,7 +23,7 @@ const FAILED: f64 = 5.0;
 const MINUTE: SimDuration = SimDuration::saturating(60.0);
 
 /// What a role owes to the plan, and what it sees of the minute.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Arbiter {
     /// Instances to be added; negative for those that were added beyond the plan.
     owed: i64,

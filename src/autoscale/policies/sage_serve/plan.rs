@@ -1,5 +1,7 @@
+use serde::{Deserialize, Serialize};
+
 use crate::autoscale::Signals;
-use crate::autoscale::forecast::{Forecaster, Method};
+use crate::autoscale::forecast::{AnyForecaster, Forecaster, Method};
 use crate::serving::Role;
 use crate::time::SimDuration;
 
@@ -18,9 +20,9 @@ pub fn planned_change(forecast: f64, of_one: f64, current: u32) -> i64 {
 }
 
 /// Learns from the minutes, and plans the hours.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Planner {
-    forecaster: Option<Box<dyn Forecaster>>,
+    forecaster: Option<AnyForecaster>,
 }
 
 /// What a look at the traffic leads to.

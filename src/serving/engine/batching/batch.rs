@@ -1,9 +1,10 @@
 use prefetch_index::prefetch_index;
+use serde::{Deserialize, Serialize};
 
 use super::task::{Phase, Task};
 
 /// The tasks that run together on an engine, in the order in which they joined.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Batch {
     running: Vec<Running>,
     /// Prompts in it; they stand behind the token tasks that stayed.
@@ -19,7 +20,7 @@ pub(crate) struct Batch {
     next_finish: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Running {
     task: Task,
     /// The clock when it is done.

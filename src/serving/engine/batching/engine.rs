@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::batch::Batch;
 use super::kind::Kind;
 use super::pool::Pool;
@@ -23,7 +25,7 @@ pub(crate) struct BatchingEngine {
 }
 
 /// What an engine did so far, its run under way not included, and has to do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Totals {
     pub(crate) prompt_tokens: u64,
     pub(crate) output_tokens: u64,

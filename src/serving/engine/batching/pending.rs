@@ -1,13 +1,14 @@
 use std::mem;
 
 use prefetch_index::prefetch_index;
+use serde::{Deserialize, Serialize};
 
 use super::task::Task;
 use crate::serving::queue::Queue;
 
 /// A list whose every place can be looked at, put into and taken from at little cost, however long it
 /// is: thousands wait for an instance that is overloaded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Pending {
     Short(Queue<Task>),
     Long(Box<Parts>),
@@ -15,7 +16,7 @@ pub(crate) enum Pending {
 
 /// A list in parts, which knows of each task which part it is in. A change moves what is in one part
 /// and counts the parts behind it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Parts {
     parts: Vec<Part>,
     /// The parts that are in use, in the order of the list.

@@ -1,4 +1,5 @@
 use prefetch_index::prefetch_index;
+use serde::{Deserialize, Serialize};
 
 use super::pending::{Bounds, Pending};
 use super::task::{Phase, Slot, Task};
@@ -10,7 +11,7 @@ use crate::time::SimTime;
 ///
 /// What batching asks of a request stands here, side by side with its fellows; the request itself is
 /// elsewhere in memory and is left alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[repr(C)]
 pub(crate) struct Pool {
     members: Vec<Member>,
@@ -34,7 +35,7 @@ pub(crate) struct Pool {
 }
 
 /// What a pool knows of one of its requests: half a line of the cache.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[repr(align(32))]
 pub(crate) struct Member {
     arrival: SimTime,
@@ -59,7 +60,7 @@ pub(crate) struct Member {
 }
 
 /// The KV memory that the next phase of a request has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Memory {
     /// None of its own: what is held is of the phase before.
     Untaken,

@@ -1,5 +1,7 @@
 //! What an engine runs: its batch changes, runs, and ends its run.
 
+use serde::{Deserialize, Serialize};
+
 use super::engine::BatchingEngine;
 use super::rule::{Batching, Selection};
 use super::task::{Phase, Task};
@@ -8,7 +10,7 @@ use crate::serving::requests::Requests;
 use crate::time::SimTime;
 
 /// Contiguous iterations of one batch, which end in one event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
     pub(crate) ends: SimTime,
     /// Seconds of one iteration.

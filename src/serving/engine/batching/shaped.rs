@@ -1,6 +1,8 @@
 //! Steps whose time depends on what is in the KV cache: kept up to date in O(1), and only where a step
 //! model asks for it.
 
+use serde::{Deserialize, Serialize};
+
 use super::engine::BatchingEngine;
 use super::pool::Member;
 use super::run::Run;
@@ -9,7 +11,7 @@ use crate::serving::step::{BatchShape, StepModel, Steps};
 use crate::time::SimTime;
 
 /// What the batch of an engine has in the KV cache, and the lengths of the steps of its run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Shaped {
     /// Tokens in the KV cache of the token tasks of the batch, at the last boundary of steps known.
     context: u64,

@@ -1,5 +1,7 @@
+use serde::{Deserialize, Serialize};
+
 /// The two halves of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Phase {
     /// The whole prompt in one iteration, which yields the first token.
     Prompt,
@@ -8,7 +10,7 @@ pub(crate) enum Phase {
 }
 
 /// The place of a request in the pool of its engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Slot(u32);
 
 impl Slot {
@@ -23,7 +25,7 @@ impl Slot {
 }
 
 /// One phase of one request in a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Task(u32);
 
 impl Task {
