@@ -297,7 +297,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_fork_ends_as_the_run_that_it_was_made_of(text in scenario(), share in 0.0..1.0_f64, again in 1usize..9) {
+    fn forks_and_snapshots_end_as_the_run_that_they_were_made_of(text in scenario(), share in 0.0..1.0_f64, again in 1usize..9) {
         let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(format!("{error}\n{text}"));
         let undisturbed = run(&text, false)?;
         let checked = CheckedScenario::from_ron(&text, ".".as_ref()).map_err(|e| fail(&e))?;
@@ -324,7 +324,18 @@ proptest! {
             other.tick().map_err(|e| fail(&e))?;
             check_invariants(other.world_mut()).map_err(|e| fail(&e))?;
         }
-        for simulation in [fork, simulation] {
+        let mut bytes = Vec::new();
+        simulation.save(&mut bytes).map_err(|e| fail(&e))?;
+        let mut restored = Simulation::restore(&checked, &*bytes).map_err(|e| fail(&e))?;
+        check_invariants(restored.world_mut()).map_err(|e| fail(&e))?;
+        for _ in 0..again {
+            restored.tick().map_err(|e| fail(&e))?;
+        }
+        // A run that was restored can be saved, too.
+        bytes.clear();
+        restored.save(&mut bytes).map_err(|e| fail(&e))?;
+        let once_more = Simulation::restore(&checked, &*bytes).map_err(|e| fail(&e))?;
+        for simulation in [fork, simulation, restored, once_more] {
             let ended = finish(simulation, &text, false)?;
             prop_assert_eq!(&ended.everything, &undisturbed.everything, "{}", text);
         }

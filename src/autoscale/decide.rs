@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use bevy_ecs::change_detection::DetectChanges;
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
-use bevy_ecs::prelude::{EntityWorldMut, Query, Ref, Res, ResMut};
+use bevy_ecs::prelude::{EntityWorldMut, Query, Ref, Res, ResMut, World};
 use serde::{Deserialize, Serialize};
 
 use super::grid::next_on_grid;
@@ -16,6 +16,7 @@ use crate::fleet::{
     ServerSku, StartUp, Templates,
 };
 use crate::serving::Role;
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::{SimDuration, SimTime};
 
 /// The purpose for which an application is woken when its policy decides.
@@ -47,6 +48,35 @@ impl Decider {
                 application.remove::<P>();
             },
         }
+    }
+
+    /// Writes all of it into a snapshot but what takes the policy off.
+    pub(super) fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        let Self {
+            policy,
+            interval,
+            next,
+            decided,
+            bounds,
+            remove: _,
+        } = self;
+        to.put(&(policy, interval, next, decided, bounds))
+    }
+
+    /// Lays the state over that of an application with the same policy.
+    pub(super) fn restore(
+        world: &mut World,
+        entity: Entity,
+        from: &mut StateReader<'_>,
+    ) -> Result<(), RestoreError> {
+        let (policy, interval, next, decided, bounds): (String, _, _, _, _) = from.take()?;
+        let own = world.get_mut::<Self>(entity);
+        let Some(mut own) = own.filter(|own| own.policy == policy) else {
+            return Err(RestoreError::Unknown(format!("the policy {policy}")));
+        };
+        (own.interval, own.next) = (interval, next);
+        (own.decided, own.bounds) = (decided, bounds);
+        Ok(())
     }
 
     /// What takes the policy off the application.
@@ -124,6 +154,25 @@ impl Decider {
     }
 
     /// Lets this decision change nothing about a role, save that what is missing from its minimum is restored.
+    ///
+    /// ```
+    /// use bevy_ecs::prelude::*;
+    /// use fleetsim::autoscale::{Decided, Decider};
+    /// use fleetsim::fleet::{Clock, Tick, TickSet};
+    /// use fleetsim::serving::Role;
+    ///
+    /// fn freeze(clock: Res<Clock>, mut wishes: Query<&mut Decider>) {
+    ///     let hour = clock.now().seconds() / 3600.0;
+    ///     for mut wish in &mut wishes {
+    ///         if (9.0..10.0).contains(&hour) {
+    ///             wish.veto(Role::Mixed, "change freeze");
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let mut schedules = Schedules::default();
+    /// schedules.add_systems(Tick, freeze.in_set(TickSet::Decide).after(Decided));
+    /// ```
     pub fn veto(&mut self, role: Role, reason: impl Into<Cow<'static, str>>) {
         let reason = reason.into();
         self.at_most(role, 0, reason.clone());

@@ -15,6 +15,16 @@ pub use any::AnyForecaster;
 pub use arima::Arima;
 
 /// Learns from a series of equally spaced values, and says what comes next.
+///
+/// ```
+/// use fleetsim::autoscale::forecast::{Forecaster, Method};
+/// use fleetsim::time::SimDuration;
+///
+/// let trend = Method::Holt { level: 1.0, trend: 1.0 };
+/// let mut forecaster = trend.forecaster(SimDuration::saturating(60.0));
+/// (1..5).for_each(|minute| forecaster.observe(10.0 * f64::from(minute)));
+/// assert_eq!(forecaster.forecast(2), Some(60.0));
+/// ```
 pub trait Forecaster: CloneForecaster + Debug + Send + Sync {
     /// The next value of the series.
     fn observe(&mut self, value: f64);

@@ -10,6 +10,7 @@ use super::Signals;
 use super::policies::Metric;
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::serving::Role;
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimDuration;
 use crate::warning::Warning;
 
@@ -17,12 +18,61 @@ use crate::warning::Warning;
 ///
 /// A policy is a component of its application. Its fields are its parameters, as in the scenario's
 /// `autoscaler: Name(field: value)`; what it remembers from one decision to the next are further
-/// fields with `#[serde(skip)]`. `#[serde(default, deny_unknown_fields)]` on the struct lets a
+/// fields with `#[serde(skip)]`, or with `#[serde(with = "fleetsim::snapshot::remembered")]` and
+/// `#[schemars(skip)]` where snapshots have them. `#[serde(default, deny_unknown_fields)]` on the struct lets a
 /// scenario leave parameters out and reports misspelt ones. The name of the struct must be
 /// [`Self::NAME`].
 ///
 /// The built-in policies use this trait and nothing else. Register one of your own with a
 /// [`PolicyRegistry`](super::PolicyRegistry).
+///
+/// ```
+/// use bevy_ecs::component::Component;
+/// use fleetsim::autoscale::{DesiredInstances, Policy, PolicyRegistry, Signals};
+/// use fleetsim::snapshot::{RestoreError, SaveError, StateReader, StateWriter, remembered};
+/// use fleetsim::time::SimDuration;
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// One instance more at each decision, up to `most`.
+/// #[derive(Component, Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+/// #[serde(default, deny_unknown_fields)]
+/// struct Growing {
+///     most: u32,
+///     /// How often it has decided.
+///     #[serde(with = "remembered")]
+///     #[schemars(skip)]
+///     decisions: u32,
+/// }
+///
+/// impl Policy for Growing {
+///     const NAME: &'static str = "Growing";
+///     const SUMMARY: &'static str = "one instance more at each decision";
+///
+///     fn interval(&self) -> SimDuration {
+///         SimDuration::saturating(30.0)
+///     }
+///
+///     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+///         self.decisions += 1;
+///         for role in signals.roles() {
+///             desired.exactly(role.role, self.decisions.min(self.most), "as time goes by");
+///         }
+///     }
+///
+///     fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+///         to.put(self)
+///     }
+///
+///     fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+///         *self = from.take()?;
+///         Ok(())
+///     }
+/// }
+///
+/// let mut policies = PolicyRegistry::built_in();
+/// policies.register::<Growing>();
+/// ```
 pub trait Policy:
     Component<Mutability = Mutable> + Clone + DeserializeOwned + JsonSchema + Default
 {
@@ -85,6 +135,28 @@ pub trait Policy:
         _application: usize,
     ) -> Result<(), Diagnostics> {
         Ok(())
+    }
+
+    /// Writes its parameters and what it remembers into a snapshot. Of a policy that is serde as a whole that is
+    /// `to.put(self)`, with [`remembered`](crate::snapshot::remembered) on each field that is no parameter.
+    ///
+    /// # Errors
+    /// What cannot be written. The default refuses, so that no memory is lost unnoticed.
+    fn save(&self, _to: &mut StateWriter) -> Result<(), SaveError> {
+        let what = format!("the policy {}", Self::NAME);
+        Err(SaveError::not_saved(what, "it has no `Policy::save`"))
+    }
+
+    /// Takes what [`save`](Self::save) wrote: `*self = from.take()?` of a policy that is serde as a whole.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn restore(&mut self, _from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        let what = format!("the policy {}", Self::NAME);
+        Err(RestoreError::unreadable(
+            what,
+            "it has no `Policy::restore`",
+        ))
     }
 
     /// Decides.

@@ -12,12 +12,13 @@ use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
 use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator, limiter};
 use crate::document::suggest;
 use crate::fleet::{
-    Agenda, Clock, FleetSystems, Parts, Prepared, Roster, ScalingExt, ScriptedActions, ServeSet,
-    Tick, TickSet,
+    Agenda, Clock, Codec, FleetSystems, Parts, Prepared, Roster, ScalingExt, ScriptedActions,
+    ServeSet, Tick, TickSet,
 };
 use crate::scenario::{self, CheckedScenario, Diagnostics, KvMemory, Problem};
 use crate::serving::ServingRegistry;
 use crate::serving::registry::{EngineKind, RouterKind, StepModelKind};
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 use crate::workload::TraceFormatKind;
@@ -122,7 +123,11 @@ impl PolicyRegistry {
             install: install::<P>,
             type_id: TypeId::of::<P>,
             enter: |parts| {
-                parts.component::<P>().systems::<P>(add_system::<P>);
+                let codec = Codec {
+                    save: save_policy::<P>,
+                    restore: restore_policy::<P>,
+                };
+                parts.component_by(codec).systems::<P>(add_system::<P>);
             },
             add_system: add_system::<P>,
         });
@@ -322,12 +327,20 @@ fn add_parts(world: &mut World, used: &mut Vec<PolicyKind>) {
     let mut parts = world.get_resource_or_init::<Parts>();
     if first {
         parts
-            .component::<Signals>()
+            .component_by::<Signals>(Codec {
+                save: |_, _, signals, to| signals.save(to),
+                restore: Signals::restore,
+            })
             .component::<Scraper>()
-            .component::<Decider>()
+            .component_by::<Decider>(Codec {
+                save: |_, _, decider, to| decider.save(to),
+                restore: Decider::restore,
+            })
             .component::<Actuator>()
             .resource::<DecisionLog>()
-            .resource::<AddedSystems>()
+            .derived_resource::<AddedSystems>()
+            .purpose::<Scraping>()
+            .purpose::<Deciding>()
             .systems::<DecisionLog>(add_systems);
     }
     used.iter().for_each(|policy| (policy.enter)(&mut parts));
@@ -335,6 +348,27 @@ fn add_parts(world: &mut World, used: &mut Vec<PolicyKind>) {
         add_systems(world);
     }
     used.iter().for_each(|policy| (policy.add_system)(world));
+}
+
+fn save_policy<P: Policy>(
+    _: &World,
+    _: Entity,
+    policy: &P,
+    to: &mut StateWriter,
+) -> Result<(), SaveError> {
+    policy.save(to)
+}
+
+/// Lays the state over the policy that the application has, or over one with the default parameters.
+fn restore_policy<P: Policy>(
+    world: &mut World,
+    entity: Entity,
+    from: &mut StateReader<'_>,
+) -> Result<(), RestoreError> {
+    let mut policy = world.get::<P>(entity).cloned().unwrap_or_default();
+    policy.restore(from)?;
+    world.entity_mut(entity).insert(policy);
+    Ok(())
 }
 
 /// Adds the systems that all policies share.

@@ -1,3 +1,5 @@
+mod saved;
+
 use std::collections::VecDeque;
 
 use bevy_ecs::component::Component;

@@ -49,7 +49,7 @@ impl Compare {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
         let command = self.input.command("compare");
-        let strict = self.input.strict;
+        let strict = self.input.changes.strict;
         let checked = self.input.load(policies)?;
         let mut contest =
             Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;

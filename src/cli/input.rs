@@ -15,12 +15,19 @@ pub(super) struct Input {
     /// The scenario file
     #[arg(value_name = "SCENARIO.ron")]
     scenario: PathBuf,
+    #[command(flatten)]
+    pub(super) changes: Changes,
+}
+
+/// What is other than in the scenario file, and how warnings are taken.
+#[derive(Debug, Args)]
+pub(super) struct Changes {
     /// Replace a value, as in `applications[0].scaling.scale_up_delay=20`; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE")]
-    overrides: Vec<String>,
+    pub(super) overrides: Vec<String>,
     /// Seed of every random stream, instead of the scenario's
     #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// Take warnings for errors, with exit status 2
     #[arg(long)]
     pub(super) strict: bool,
@@ -30,23 +37,37 @@ impl Input {
     /// What to type to have the same scenario again, in a shell.
     pub(super) fn command(&self, subcommand: &str) -> String {
         let scenario = self.scenario.display().to_string();
-        let mut command = format!("fleetsim {subcommand} {}", quoted(&scenario));
-        for assignment in &self.overrides {
-            command += &format!(" --set {}", quoted(assignment));
-        }
-        if let Some(seed) = self.seed {
-            command += &format!(" --seed {seed}");
-        }
-        command
+        format!(
+            "fleetsim {subcommand} {}{}",
+            quoted(&scenario),
+            self.changes.words()
+        )
     }
 
-    pub(super) fn load(mut self, registry: &PolicyRegistry) -> Result<CheckedScenario, Failure> {
-        if let Some(seed) = self.seed {
-            self.overrides.push(format!("seed={seed}"));
-        }
+    pub(super) fn load(self, registry: &PolicyRegistry) -> Result<CheckedScenario, Failure> {
         registry
-            .load(&self.scenario, &self.overrides)
+            .load(&self.scenario, &self.changes.all())
             .map_err(Failure::input)
+    }
+}
+
+impl Changes {
+    /// The words of a shell command that say the same.
+    pub(super) fn words(&self) -> String {
+        let overrides = self.overrides.iter();
+        let mut words: String = overrides
+            .map(|assignment| format!(" --set {}", quoted(assignment)))
+            .collect();
+        if let Some(seed) = self.seed {
+            words += &format!(" --seed {seed}");
+        }
+        words
+    }
+
+    /// The overrides, with that of the seed.
+    pub(super) fn all(&self) -> Vec<String> {
+        let seed = self.seed.map(|seed| format!("seed={seed}"));
+        self.overrides.iter().cloned().chain(seed).collect()
     }
 }
 

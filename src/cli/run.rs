@@ -1,28 +1,35 @@
 use std::io::{self, Write};
 use std::num::NonZero;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::input::{Format, Input, Output, json};
+use super::input::{Changes, Format, Output, json};
 use super::interrupt::Interrupt;
 use super::kept::Kept;
+use super::part::Part;
 use super::replicate::Replicate;
 use super::shell::{Failure, print};
 use super::warn::Telling;
 use crate::autoscale::PolicyRegistry;
 use crate::fleet::RunWarnings;
+use crate::observe::Rows;
 use crate::report::{
     self, PerfettoTrace, Progress, ReportError, TraceExcerpts, TraceOptions, TraceWindow,
     summary_table,
 };
-use crate::simulation::Simulation;
-use crate::time::SimDuration;
+use crate::time::{SimDuration, SimTime};
 
 /// Run a scenario to its end and write what happened
 #[derive(Debug, Args)]
 pub(super) struct Run {
+    /// The scenario file; with --from, that of the run that goes on unless it is named
+    #[arg(value_name = "SCENARIO.ron", required_unless_present = "from")]
+    scenario: Option<PathBuf>,
     #[command(flatten)]
-    input: Input,
+    changes: Changes,
+    #[command(flatten)]
+    part: Part,
     /// Threads that serve applications at once; worth something with several applications. With
     /// `--replications`, runs at once [default: 1; with `--replications` one for each core]
     #[arg(long, value_name = "N")]
@@ -107,21 +114,22 @@ enum Halt {
 impl Run {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
-        let command = self.input.command("run");
         let telling = Telling {
             quiet: output.quiet,
-            strict: self.input.strict,
+            strict: self.changes.strict,
         };
-        let checked = self.input.load(policies)?;
+        let part = self.part;
+        let command = part.command(self.scenario.as_deref(), &self.changes);
+        let begun = part.begin(self.scenario, &self.changes, policies)?;
+        let (checked, mut simulation) = (&begun.checked, begun.simulation);
         if let Some(count) = self.replicate.count() {
-            telling.tell(&policies.check(&checked).map_err(Failure::input)?)?;
+            telling.tell(&policies.check(checked).map_err(Failure::input)?)?;
             return self
                 .replicate
-                .run(count, &checked, policies, &output, self.threads);
+                .run(count, checked, policies, &output, self.threads);
         }
         let scenario = checked.scenario();
-        let simulation = Simulation::with_policies(&checked, policies);
-        let mut simulation = simulation.map_err(Failure::input)?;
+        let until = part.until(&simulation)?;
         telling.tell(&simulation.warnings())?;
         if let Some(threads) = self.threads {
             if threads.get() > 1 && scenario.applications.len() == 1 {
@@ -132,7 +140,7 @@ impl Run {
         let destination = output.directory(&scenario.name, false)?;
         let results = destination.results();
         let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
-        let kept = Kept::new(results, &checked, &formats, &command);
+        let kept = Kept::new(results, checked, &formats, &command);
         let mut kept = kept.map_err(Failure::running)?;
         if let Some(instances) = self.steps {
             simulation.record_steps((!instances.is_empty()).then_some(instances));
@@ -143,8 +151,9 @@ impl Run {
             PerfettoTrace::new(options)
         });
         let interrupt = Interrupt::listen().map_err(Failure::running)?;
-        let mut progress = (!output.quiet).then(|| Progress::new(scenario.end));
-        let ran = simulation.run(|simulation, news| {
+        let end = Some(until).filter(|&it| it < SimTime::MAX).or(scenario.end);
+        let mut progress = (!output.quiet).then(|| Progress::new(end));
+        let ran = simulation.run_until(until, |simulation, news| {
             if let Some(progress) = &mut progress {
                 progress.update(simulation.now(), simulation.completed());
             }
@@ -168,8 +177,16 @@ impl Run {
                 Some("interrupted".to_owned())
             }
         };
+        let saved = match failed {
+            None => part.save(&mut simulation, begun.file, begun.overrides)?,
+            Some(_) => None,
+        };
         let came_up = simulation.world().resource::<RunWarnings>().all().clone();
-        let finished = simulation.finish();
+        let mut finished = simulation.finish();
+        if saved.is_some() {
+            // What has not ended is in the part that goes on from here.
+            finished.rows = Rows::default();
+        }
         let summary = kept.finish(&finished).map_err(Failure::running)?;
         if let Some(trace) = trace {
             let written = results.write_trace(trace, &finished);
@@ -186,6 +203,13 @@ impl Run {
             })?;
         }
         let told = telling.tell(&came_up);
+        if let Some(saved) = saved {
+            if !output.quiet {
+                // Nothing is lost with this line.
+                _ = writeln!(io::stderr().lock(), "{saved}");
+            }
+            return told;
+        }
         let partial = |reason: &str| {
             let results = destination.path().display();
             format!("{reason}\nthe results up to there are in {results}, marked partial")

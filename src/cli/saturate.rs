@@ -57,7 +57,7 @@ impl SaturateCommand {
         let output = self.output;
         let telling = Telling {
             quiet: output.quiet,
-            strict: self.input.strict,
+            strict: self.input.changes.strict,
         };
         let checked = self.input.load(policies)?;
         telling.tell(&policies.check(&checked).map_err(Failure::input)?)?;

@@ -15,6 +15,8 @@ pub struct InstanceAccount {
     pub application: usize,
     /// What it serves.
     pub role: Role,
+    /// Its template: the position among those of the application.
+    pub template: usize,
     /// Its server's SKU: the position in the fleet.
     pub sku: usize,
     /// Its server's number.

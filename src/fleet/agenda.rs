@@ -1,3 +1,4 @@
+use std::any::TypeId;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -5,11 +6,12 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::{RestoreError, SaveError};
 use crate::time::SimTime;
 
 use super::TickSet;
 use super::parts::Twins;
-use super::timers::Timers;
+use super::timers::{SavedTimers, Timers};
 
 /// Everything that the control plane has due, by time. The next tick ends at its first entry, so a
 /// tick costs what is due in it and not what the fleet is large.
@@ -106,6 +108,44 @@ impl Agenda {
         }
     }
 
+    /// What a snapshot has of it; each purpose by the name under which it is entered.
+    pub(super) fn saved(
+        self,
+        purposes: &[(TypeId, &'static str)],
+    ) -> Result<SavedAgenda, SaveError> {
+        let Self {
+            faults,
+            lifecycle,
+            actions,
+            keyed,
+            wakes,
+            awake,
+        } = self;
+        Ok(SavedAgenda {
+            faults,
+            lifecycle: lifecycle.saved(purposes)?,
+            actions,
+            keyed: keyed.saved(purposes)?,
+            wakes,
+            awake,
+        })
+    }
+
+    /// That of a snapshot.
+    pub(super) fn restored(
+        saved: SavedAgenda,
+        purposes: &[(TypeId, &'static str)],
+    ) -> Result<Self, RestoreError> {
+        Ok(Self {
+            faults: saved.faults,
+            lifecycle: Timers::restored(saved.lifecycle, purposes)?,
+            actions: saved.actions,
+            keyed: Timers::restored(saved.keyed, purposes)?,
+            wakes: saved.wakes,
+            awake: saved.awake,
+        })
+    }
+
     /// Begins the tick that ends at `now`.
     pub(super) fn begin(&mut self, now: SimTime) {
         for awake in &mut self.awake {
@@ -121,6 +161,17 @@ impl Agenda {
             timers.run_out(now);
         }
     }
+}
+
+/// What a snapshot has of an agenda.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedAgenda {
+    faults: Queue<usize>,
+    lifecycle: SavedTimers,
+    actions: Queue<usize>,
+    keyed: SavedTimers,
+    wakes: Queue<(TickSet, Entity)>,
+    awake: [Vec<Entity>; TickSet::COUNT],
 }
 
 /// Things by time, and by order of insertion at equal times.

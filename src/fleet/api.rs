@@ -22,11 +22,30 @@ use super::{
 /// and is written into the log as well. The same verbs exist on
 /// [`Commands`](super::ScalingCommandsExt).
 ///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let new = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed))?;
+/// assert_eq!(world.status_summary().instances[0].2.scaling_up, 1);
+/// world.run_until(SimTime::new(15.0)?)?;
+/// assert!(world.can_schedule(new.instance));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Panics
 /// On a world without a fleet.
 pub trait ScalingExt {
     /// Creates a server and one instance on its first processors. The instance is `ScalingUp` until
     /// spin-up and the scale-up delay have both passed since the server was there, then `Active`.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let new = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed))?;
+    /// world.run_until(SimTime::new(14.0)?)?;
+    /// assert!(!world.can_schedule(new.instance));
+    /// world.run_until(SimTime::new(15.0)?)?;
+    /// assert!(world.can_schedule(new.instance));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the application, the template or the SKU does not exist or does not fit, the SKU is at its
@@ -36,11 +55,30 @@ pub trait ScalingExt {
     /// Drains an instance, retires it when it is idle, and then removes its server if that is left
     /// empty, also where the instance crashes meanwhile. A server that carries another instance stays.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let first = world.instance(0).ok_or("it is there")?;
+    /// world.scale_down_full(first)?;
+    /// world.run_until(SimTime::new(10.0)?)?;
+    /// assert_eq!((world.instance(0), world.server(0)), (None, None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the instance is not `Active`.
     fn scale_down_full(&mut self, instance: Entity) -> Result<(), ScalingError>;
 
     /// Creates a server of the SKU, or of the first SKU of the fleet.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let server = world.scale_up_server(Some("dgx-h100"))?;
+    /// assert_eq!(world.get(server), Some(&ServerStatus::ScalingUp));
+    /// world.run_until(SimTime::new(5.0)?)?;
+    /// assert_eq!(world.get(server), Some(&ServerStatus::Active));
+    /// assert!(world.scale_up_server(Some("dgx-h200")).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the SKU does not exist or is at its limit, or a fault keeps servers from being created.
@@ -48,11 +86,29 @@ pub trait ScalingExt {
 
     /// Removes an empty server, be it still provisioned.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let [busy, empty] = [0, 1].map(|number| world.server(number));
+    /// assert!(world.scale_down_server(busy.ok_or("it is there")?).is_err());
+    /// world.scale_down_server(empty.ok_or("it is there")?)?;
+    /// assert_eq!(world.server(1), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the server carries an instance, in any status.
     fn scale_down_server(&mut self, server: Entity) -> Result<(), ScalingError>;
 
     /// Creates an instance on a server, which may still be provisioned.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let empty = world.server(1).ok_or("it is there")?;
+    /// let instance = world.scale_up_instance(&ScaleUpInstance::new(chat, Role::Mixed, empty))?;
+    /// world.run_until(SimTime::new(10.0)?)?;
+    /// assert!(world.can_schedule(instance));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the application, the template or the server does not exist, or the processors do not
@@ -61,12 +117,30 @@ pub trait ScalingExt {
 
     /// Drains an instance and retires it when it is idle; its server stays.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let first = world.instance(0).ok_or("it is there")?;
+    /// world.scale_down_instance(first)?;
+    /// world.run_until(SimTime::new(10.0)?)?;
+    /// assert!(world.instance(0).is_none() && world.server(0).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the instance is not `Active`.
     fn scale_down_instance(&mut self, instance: Entity) -> Result<(), ScalingError>;
 
     /// The verb beneath [`scale_up_instance`](Self::scale_up_instance), which is this one without
     /// `pre_start`. With it, the instance is `Active` at once.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let empty = world.server(1).ok_or("it is there")?;
+    /// let request = ScaleUpInstance::new(chat, Role::Mixed, empty);
+    /// let instance = world.start_spin_up_instance(&request, true)?;
+    /// assert!(world.can_schedule(instance));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As there; with `pre_start` also when the server is still provisioned.
@@ -78,11 +152,26 @@ pub trait ScalingExt {
 
     /// Gives up an instance that is `ScalingUp`, and its server if that is left empty.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let new = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed))?;
+    /// world.cancel_scale_up(new.instance)?;
+    /// assert_eq!(world.server(2), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the instance does not start up.
     fn cancel_scale_up(&mut self, instance: Entity) -> Result<(), ScalingError>;
 
     /// Any of the verbs, as a value.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let request = ScalingRequest::ScaleUpServer { sku: None };
+    /// assert!(matches!(world.scale(&request)?, Granted::Server(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of the verb.
@@ -90,19 +179,59 @@ pub trait ScalingExt {
 
     /// Takes what became of a verb that was asked for through [`Commands`](super::ScalingCommandsExt): none
     /// where it was not carried out yet, was taken before, or is too long ago.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let ticket = world.commands().scale_up_server(None);
+    /// assert_eq!(world.outcome(ticket), None);
+    /// world.flush();
+    /// assert!(matches!(world.outcome(ticket), Some(Ok(Granted::Server(_)))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn outcome(&mut self, ticket: Ticket) -> Option<Result<Granted, ScalingError>>;
 
     /// Whether requests may be given to the instance: it is `Active`.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let first = world.instance(0).ok_or("it is there")?;
+    /// assert!(world.can_schedule(first));
+    /// assert!(!world.can_schedule(chat));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn can_schedule(&self, instance: Entity) -> bool;
 
     /// The application's `Active` instances of a role, in the order of creation.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// assert_eq!(world.active_instances(chat, Role::Mixed), [world.instance(0).ok_or("it is there")?]);
+    /// assert!(world.active_instances(chat, Role::Prompt).is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn active_instances(&self, application: Entity, role: Role) -> Vec<Entity>;
 
     /// The application's instances of a role in a status, in the order of creation.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let new = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed))?;
+    /// assert_eq!(world.instances_in(chat, Role::Mixed, InstanceStatus::ScalingUp), [new.instance]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn instances_in(&self, application: Entity, role: Role, status: InstanceStatus) -> Vec<Entity>;
 
     /// The servers that a [`scale_down_full`](Self::scale_down_full) under way takes along if its
     /// instance leaves them empty, by number.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(1.1)?)?;
+    /// let first = world.instance(0).ok_or("it is there")?;
+    /// world.scale_down_full(first)?;
+    /// assert_eq!(world.pending_server_removals(), [world.server(0).ok_or("it is there")?]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn pending_server_removals(&mut self) -> Vec<Entity>;
 
     /// The power that a server draws now, in watts, as [`ServerUsage::energy_kwh`] adds it up: that of the
@@ -110,25 +239,68 @@ pub trait ScalingExt {
     /// is no server, and without power figures in the catalog.
     ///
     /// [`ServerUsage::energy_kwh`]: crate::observe::ServerUsage::energy_kwh
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let power = |world: &World, number| world.server(number).and_then(|it| world.server_power_w(it));
+    /// world.run_until(SimTime::new(0.75)?)?;
+    /// assert!(power(&world, 0) > power(&world, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn server_power_w(&self, server: Entity) -> Option<f64>;
 
     /// How many instances and servers there are, in which status.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let summary = world.status_summary();
+    /// assert_eq!(summary.instances[0].2.active, 1);
+    /// assert_eq!(summary.servers[0].1.active, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn status_summary(&self) -> StatusSummary;
 
     /// Instance-seconds within the window up to the present, of the instances that the filter takes.
     /// Every instance-second is counted once; those of the start state count as `Active` from zero.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(20.0)?)?;
+    /// let window = SimTime::ZERO..SimTime::new(15.0)?;
+    /// assert_eq!(world.instance_time(window, &InstanceFilter::default()).seconds(), 15.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn instance_time(&self, window: Range<SimTime>, filter: &InstanceFilter) -> SimDuration;
 
     /// The application of this name.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// assert_eq!(world.application("chat")?, chat);
+    /// assert!(world.application("chats").unwrap_err().to_string().contains("chat"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ScalingError::UnknownApplication`], with the most similar name.
     fn application(&self, name: &str) -> Result<Entity, ScalingError>;
 
     /// The instance of this number, while it is there.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// assert!(world.instance(0).is_some() && world.instance(1).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn instance(&self, number: u64) -> Option<Entity>;
 
     /// The server of this number, while it is there.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// assert!(world.server(1).is_some() && world.server(2).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn server(&self, number: u64) -> Option<Entity>;
 }
 

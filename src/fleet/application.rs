@@ -181,6 +181,10 @@ impl Templates {
         templates.position(|template| template.role == role)
     }
 
+    pub(super) fn find(&self, position: usize) -> Option<&InstanceTemplate> {
+        self.templates.get(position)
+    }
+
     pub(super) fn get(&self, position: usize) -> &InstanceTemplate {
         &self.templates[position]
     }

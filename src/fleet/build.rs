@@ -23,7 +23,7 @@ use super::start_up::WaitingRequests;
 use super::{
     Agenda, Application, Clock, Ledger, Origin, OutcomeLog, Parts, Refusals, Retention, Roster,
     RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates,
-    TickLimits, VerbOutcome, fork, guard, instances, servers, tick,
+    TickLimits, VerbOutcome, entries, guard, instances, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -64,6 +64,13 @@ pub enum InstallError {
 /// Puts a fleet into a world: its entities as they are at time zero, its resources, and the
 /// [`Tick`](super::Tick) schedule. The world may hold anything else beside it; a [`Retention`] that it has
 /// stays.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// assert_eq!(world.status_summary().servers[0].1.active, 2);
+/// assert_eq!(fleet::install(&mut world, &scenario), Err(InstallError::Installed));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// When the world has a fleet, the scenario names what its catalog lacks, a workload cannot be opened, or the
@@ -117,7 +124,7 @@ pub fn install_with(
     guard::add_observers(world);
     world.insert_resource(FreeProcessors::default());
     world.init_resource::<Retention>();
-    fork::enter_parts(&mut world.get_resource_or_init::<Parts>());
+    entries::enter(&mut world.get_resource_or_init::<Parts>());
     world.insert_resource(Messages::<ScalingEvent>::default());
     world.insert_resource(Messages::<VerbOutcome>::default());
     for blueprint in blueprints {

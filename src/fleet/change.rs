@@ -43,11 +43,27 @@ use super::{
 pub trait ChangeExt {
     /// The most servers of a SKU from now on; servers beyond it stay.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.set_limit("dgx-h100", Some(2))?;
+    /// assert!(world.scale_up_server(None).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the fleet does not have the SKU.
     fn set_limit(&mut self, sku: &str, limit: Option<u32>) -> Result<(), ScalingError>;
 
     /// How long servers of a SKU take to be there that are asked for from now on.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.set_provision_delay("dgx-h100", Delay::Constant(SimDuration::new(60.0)?))?;
+    /// let server = world.scale_up_server(None)?;
+    /// world.run_until(SimTime::new(59.0)?)?;
+    /// assert_eq!(world.get(server), Some(&ServerStatus::ScalingUp));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the fleet does not have the SKU.
@@ -58,6 +74,19 @@ pub trait ChangeExt {
     /// [`scale_up_server`](super::ScalingExt::scale_up_server). What `catalog` says of the SKU holds, and step times
     /// come from there.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let entry = FleetEntry {
+    ///     sku: "dgx-a100".to_owned(),
+    ///     count: 1,
+    ///     limit: Some(8),
+    ///     provision_delay: Delay::ZERO,
+    /// };
+    /// world.add_sku(&entry, scenario.catalog())?;
+    /// assert_eq!(world.status_summary().servers[1].0, "dgx-a100");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// When the catalog does not have the SKU or its processor, the fleet has it already, or fewer servers are
     /// allowed than are asked for. Nothing is changed then.
@@ -65,6 +94,19 @@ pub trait ChangeExt {
 
     /// How the instances of an application come and go from now on. Those that start up are active when they
     /// were to be; those that drain are looked at as the new rule says, and put back when they were to be.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let rules = Scaling {
+    ///     scale_up_delay: SimDuration::new(1.0)?,
+    ///     ..Scaling::default()
+    /// };
+    /// world.set_scaling(chat, &rules)?;
+    /// let new = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed))?;
+    /// world.run_until(SimTime::new(6.0)?)?;
+    /// assert!(world.can_schedule(new.instance));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ScalingError::NotAnApplication`].
@@ -74,6 +116,21 @@ pub trait ChangeExt {
     /// `start` is the host's to carry out. Policies are given by
     /// [`PolicyRegistry::set_policy`](crate::autoscale::PolicyRegistry::set_policy), records by installing
     /// [recorders](crate::observe::install) once more.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let text = r#"(
+    ///     name: "more", fleet: [(sku: "dgx-h100", count: 1)],
+    ///     applications: [(
+    ///         name: "code", model: "llama2-70b", instances: [(role: Mixed, start: None)],
+    ///         workload: Host, autoscaler: Host,
+    ///     )],
+    /// )"#;
+    /// let more = CheckedScenario::from_ron(text, ".".as_ref())?;
+    /// let code = world.add_application(&more, "code", &ServingRegistry::default())?;
+    /// world.scale_up_full(&ScaleUpFull::new(code, Role::Mixed))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// When the scenario has no application of this name, the fleet has one, or it cannot be built. Nothing is

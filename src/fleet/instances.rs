@@ -193,6 +193,7 @@ fn enlist(world: &mut World, instance: Entity, role: Role, status: InstanceStatu
     let account = InstanceAccount {
         application: application.index(),
         role,
+        template: plan.template,
         sku: sku.position(),
         server,
         processors: u32::try_from(plan.processors.len()).unwrap_or(u32::MAX),

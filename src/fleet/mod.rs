@@ -25,7 +25,8 @@
 //!   [`ScalingLog`], or sets [`Retention::OneTick`]. Readers with a place of their own
 //!   [follow](crate::serving::Endpoint::follow_ended) beside the one who takes.
 //!
-//! [`fork`] copies a fleet into a world of its own, [`uninstall`] takes it away. `docs/EMBEDDING.md` says
+//! [`fork`] copies a fleet into a world of its own, [`save`] writes it into a snapshot from which
+//! [`restore`] goes on, [`uninstall`] takes it away. `docs/EMBEDDING.md` says
 //! what a host may touch.
 //!
 //! ```
@@ -83,6 +84,7 @@ mod commands;
 mod components;
 mod drain;
 mod due;
+mod entries;
 mod error;
 mod fork;
 pub(crate) mod free_processors;
@@ -93,6 +95,7 @@ mod ledger;
 mod lifecycle;
 mod log;
 mod members;
+mod natures;
 mod numbers;
 mod origin;
 mod parts;
@@ -105,10 +108,12 @@ mod retention;
 mod script;
 mod servers;
 mod skus;
+mod snapshot;
 mod start_up;
 mod status;
 mod tick;
 mod timers;
+mod twins;
 mod uninstall;
 mod warnings;
 
@@ -136,12 +141,15 @@ pub use lifecycle::LifecycleSet;
 pub use log::{Refusals, ScalingAction, ScalingEvent, ScalingLog, Target};
 pub use numbers::Roster;
 pub use origin::Origin;
+pub(crate) use parts::Codec;
 pub use parts::{Parts, Twins};
 pub use queries::StatusSummary;
 pub use request::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingRequest};
 pub use requests::RequestEnded;
 pub use retention::Retention;
 pub use skus::{Kind, Stock};
+pub(crate) use snapshot::{header, read, write};
+pub use snapshot::{restore, save};
 pub use tick::{FleetWorldExt, Prepared, ScriptedActions, ServeSet, Tick, TickError, TickSet};
 pub(crate) use uninstall::FleetSystems;
 pub use uninstall::uninstall;

@@ -53,7 +53,6 @@ pub(super) fn announce(world: &mut World) {
         return;
     }
     world.insert_resource(Announced::default());
-    world.init_resource::<Messages<RequestEnded>>();
     let applications = world.resource::<Roster>().applications().to_vec();
     for (index, entity) in applications.into_iter().enumerate() {
         if let Some(mut service) = world.get_mut::<Service>(entity) {
@@ -62,9 +61,17 @@ pub(super) fn announce(world: &mut World) {
             announced.0.insert(index, (entity, follower));
         }
     }
+    add_messages(world);
+}
+
+/// Adds the messages and the system that writes them, once.
+pub(super) fn add_messages(world: &mut World) {
+    world.init_resource::<Messages<RequestEnded>>();
     let mut parts = world.get_resource_or_init::<Parts>();
-    parts.systems::<RequestEnded>(add_system);
-    add_system(world);
+    if !parts.has_systems::<RequestEnded>() {
+        parts.systems::<RequestEnded>(add_system);
+        add_system(world);
+    }
 }
 
 fn add_system(world: &mut World) {
@@ -98,6 +105,19 @@ fn write_messages(
 impl Service {
     /// Hands over a request of the host's own making; in any order.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let mut service = world.get_mut::<Service>(chat).ok_or("it serves")?;
+    /// service.submit(fleetsim::workload::Arrival {
+    ///     id: 1_000,
+    ///     time: SimTime::new(3.0)?,
+    ///     prompt_tokens: 200,
+    ///     output_tokens: 10,
+    ///     details: None,
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Endpoint::submit`](crate::serving::Endpoint::submit): it comes too late, has no tokens, or its
     /// number is in use.
@@ -106,6 +126,15 @@ impl Service {
     }
 
     /// Takes a request back, wherever it is.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(0.6)?)?;
+    /// let mut service = world.get_mut::<Service>(chat).ok_or("it serves")?;
+    /// service.cancel(0)?;
+    /// assert!(service.cancel(0).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`NoSuchRequest`] where it has ended, or never was.
@@ -116,6 +145,13 @@ impl Service {
     /// Lets the requests of the scenario's workload come this many times as fast from now on as they do by
     /// themselves.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.get_mut::<Service>(chat).ok_or("it serves")?.set_rate(4.0)?;
+    /// assert_eq!(world.next_served(), Some(SimTime::new(0.125)?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidRate`] unless it is a number above 0.
     pub fn set_rate(&mut self, rate: f64) -> Result<(), InvalidRate> {
@@ -123,11 +159,28 @@ impl Service {
     }
 
     /// Replaces what is to come of the workload; the time zero of these requests is now.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.get_mut::<Service>(chat).ok_or("it serves")?.set_arrivals(Box::new(std::iter::empty()));
+    /// assert!(world.is_served());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_arrivals(&mut self, arrivals: ArrivalStream) {
         self.0.set_arrivals(arrivals);
     }
 
     /// What an instance does now, by its [`EngineHandle`].
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// use fleetsim::serving::Phase;
+    /// world.run_until(SimTime::new(0.51)?)?;
+    /// let handle = world.instance(0).and_then(|it| world.get::<EngineHandle>(it));
+    /// let service = world.get::<Service>(chat).ok_or("it serves")?;
+    /// assert_eq!(service.phase(handle.ok_or("it has joined")?), Phase::Prompt);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn phase(&self, instance: &EngineHandle) -> Phase {
         self.0.phase(instance.engine())

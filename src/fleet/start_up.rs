@@ -5,7 +5,8 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::world::{DeferredWorld, World};
 use serde::{Deserialize, Serialize};
 
-use crate::serving::EngineSpec;
+use crate::serving::registry::NamedEngine;
+use crate::serving::{EngineSpec, Role};
 use crate::time::SimTime;
 
 use super::parts::Twins;
@@ -99,18 +100,10 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
     ) else {
         return;
     };
-    let template = templates.get(template);
-    let Ok(fit) = template.on(sku.position()) else {
+    let spec = engine_spec(templates, template, sku.position(), number, role);
+    let Some((spec, named)) = spec else {
         return;
     };
-    let spec = EngineSpec {
-        instance: number,
-        role,
-        batching: fit.engine,
-        memory_bytes: fit.memory_bytes,
-        performance: fit.performance.clone(),
-    };
-    let named = template.named.clone();
     let Some(mut service) = world.get_mut::<Service>(application) else {
         return;
     };
@@ -125,6 +118,26 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
         world.entity_mut(instance).insert(EngineHandle(engine));
     });
     world.resource_mut::<Ledger>().join(number, engine);
+}
+
+/// What the engine of an instance is made from: its template on a SKU; with its kind, if it is not built in.
+pub(super) fn engine_spec(
+    templates: &Templates,
+    template: usize,
+    sku: usize,
+    instance: u64,
+    role: Role,
+) -> Option<(EngineSpec, Option<NamedEngine>)> {
+    let template = templates.find(template)?;
+    let fit = template.on(sku).ok()?;
+    let spec = EngineSpec {
+        instance,
+        role,
+        batching: fit.engine,
+        memory_bytes: fit.memory_bytes,
+        performance: fit.performance.clone(),
+    };
+    Some((spec, template.named.clone()))
 }
 
 /// Schedules the waiting requests of an application, after everything else due at this instant.

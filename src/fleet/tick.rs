@@ -121,14 +121,38 @@ pub enum TickError {
 /// A host may as well run the [`Tick`] schedule in its own; these methods add the guard against an
 /// instant that never ends.
 ///
+/// ```
+#[doc = include_str!("example.txt")]
+/// while !world.is_quiet() {
+///     world.tick()?;
+/// }
+/// assert!(world.now() > SimTime::new(50.0)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Panics
 /// All but [`tick`](Self::tick) panic on a world without a fleet.
 pub trait FleetWorldExt {
     /// The instant reached.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(3.0)?)?;
+    /// assert_eq!(world.now(), SimTime::new(3.0)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn now(&self) -> SimTime;
 
     /// Runs one tick: to the next instant at which something is due, within [`TickLimits`]. With
     /// nothing due and no limit, serves to the end.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.resource_mut::<TickLimits>().max_tick = Some(SimDuration::new(0.1)?);
+    /// world.tick()?;
+    /// assert_eq!(world.now(), SimTime::new(0.1)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TickError::Standing`] when [`TickLimits::max_standing`] ticks in a row have not moved the
@@ -141,33 +165,99 @@ pub trait FleetWorldExt {
     /// the data plane, also where [`TickLimits::rest`] would end a tick before. Also the way to catch up
     /// with what was asked for between ticks: `until` may be the present.
     ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(3.0)?)?;
+    /// assert!(world.run_until(SimTime::new(2.0)?).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`tick`](Self::tick), and [`TickError::InThePast`].
     fn run_until(&mut self, until: SimTime) -> Result<(), TickError>;
 
     /// Has a [`RequestEnded`](super::RequestEnded) message written for each request that ends from now on,
     /// in the tick in which it ends.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.announce_requests();
+    /// let mut reader = bevy_ecs::message::MessageCursor::default();
+    /// let mut ended = 0;
+    /// while !world.is_quiet() {
+    ///     world.tick()?;
+    ///     ended += reader.read(world.resource::<Messages<RequestEnded>>()).count();
+    /// }
+    /// assert_eq!(ended, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn announce_requests(&mut self);
 
     /// Whether nothing is left to do: every workload has ended and every request with it, no scripted
     /// action or fault is left, and nothing starts up or drains. Samples and decisions do not count.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// assert!(!world.is_quiet());
+    /// world.run_until(SimTime::new(100.0)?)?;
+    /// assert!(world.is_quiet());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn is_quiet(&self) -> bool;
 
     /// Whether nothing will happen any more unless somebody who asked to be woken acts, such as a
     /// policy: requests may be waiting, but nothing is on its way to serve them.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let first = world.instance(0).ok_or("it is there")?;
+    /// world.despawn(first);
+    /// world.run_until(SimTime::new(60.0)?)?;
+    /// assert!(world.is_stalled() && !world.is_quiet());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn is_stalled(&self) -> bool;
 
     /// Whether every workload has ended and every request with it.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(100.0)?)?;
+    /// assert!(world.is_served());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn is_served(&self) -> bool;
 
     /// The instant of the next thing in the data plane, if anything is due there.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// assert_eq!(world.next_served(), Some(SimTime::new(0.5)?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn next_served(&self) -> Option<SimTime>;
 
     /// The instant of the last thing that happened in the data plane.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(100.0)?)?;
+    /// assert!(world.last_served() < SimTime::new(60.0)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn last_served(&self) -> SimTime;
 
     /// The instant of the last thing that happened, in the data plane or to a server or an instance. A
     /// verb that was refused or failed does not count.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.run_until(SimTime::new(100.0)?)?;
+    /// world.scale_up_server(None)?;
+    /// world.run_until(SimTime::new(200.0)?)?;
+    /// assert_eq!(world.last_activity(), SimTime::new(105.0)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn last_activity(&self) -> SimTime;
 }
 

@@ -1,12 +1,13 @@
 //! Instants at which somebody is to act: one at most for each purpose and entity.
 
-use std::any::TypeId;
+use std::any::{TypeId, type_name};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use bevy_ecs::entity::Entity;
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::{RestoreError, SaveError};
 use crate::time::SimTime;
 
 use super::parts::Twins;
@@ -24,10 +25,20 @@ pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Stamp, Purpose, Entity)>>,
     /// The one of each purpose and entity that counts; any other entry of the heap or of `out` is stale.
     set: BTreeMap<(Purpose, Entity), Timer>,
+    /// The names of the purposes for which any was ever set.
+    names: Vec<(Purpose, &'static str)>,
     /// Timers set so far.
     asked: u64,
     /// Those that have run out in this tick, by purpose, in order.
     out: Vec<(Purpose, Vec<(Stamp, Entity)>)>,
+}
+
+/// What a snapshot has of timers, with the names of their purposes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedTimers {
+    set: Vec<(String, Entity, Timer)>,
+    asked: u64,
+    out: Vec<(String, Vec<(Stamp, Entity)>)>,
 }
 
 /// When, and how many were set before.
@@ -51,7 +62,9 @@ impl Timers {
         if at < SimTime::MAX {
             let stamp = (at, self.asked);
             self.asked += 1;
-            self.set.insert(key, Timer { stamp, out: false });
+            if self.set.insert(key, Timer { stamp, out: false }).is_none() {
+                self.name::<P>();
+            }
             self.heap.push(Reverse((stamp, key.0, key.1)));
         } else {
             self.set.remove(&key);
@@ -62,6 +75,14 @@ impl Timers {
                 .retain(|&Reverse((stamp, purpose, entity))| counts(set, stamp, purpose, entity));
         }
         self.drop_stale();
+    }
+
+    /// Keeps the name of a purpose.
+    fn name<P: 'static>(&mut self) {
+        let purpose = TypeId::of::<P>();
+        if self.names.iter().all(|&(known, _)| known != purpose) {
+            self.names.push((purpose, type_name::<P>()));
+        }
     }
 
     /// Clears the timer of `P` for an entity, run out or not.
@@ -129,6 +150,70 @@ impl Timers {
                 .collect();
         }
         self.drop_stale();
+    }
+
+    /// What a snapshot has of them; each purpose by the name under which it is entered.
+    pub(super) fn saved(
+        self,
+        purposes: &[(Purpose, &'static str)],
+    ) -> Result<SavedTimers, SaveError> {
+        let Self {
+            heap: _,
+            set,
+            names,
+            asked,
+            out,
+        } = self;
+        let name = |purpose: Purpose| {
+            let find = |list: &[(Purpose, &'static str)]| {
+                let found = list.iter().find(|&&(known, _)| known == purpose);
+                found.map(|&(_, name)| name.to_owned())
+            };
+            find(purposes).ok_or_else(|| {
+                let own = find(&names).unwrap_or_default();
+                let why = "enter the purpose in the `Parts`: `parts.purpose::<P>()`";
+                SaveError::not_saved(format!("a wake for the purpose {own}"), why)
+            })
+        };
+        let set = set.into_iter();
+        let set = set.map(|((purpose, entity), it)| Ok((name(purpose)?, entity, it)));
+        let out = out.into_iter().filter(|(_, out)| !out.is_empty());
+        let out = out.map(|(purpose, out)| Ok((name(purpose)?, out)));
+        Ok(SavedTimers {
+            set: set.collect::<Result<_, SaveError>>()?,
+            asked,
+            out: out.collect::<Result<_, SaveError>>()?,
+        })
+    }
+
+    /// Those of a snapshot.
+    pub(super) fn restored(
+        saved: SavedTimers,
+        purposes: &[(Purpose, &'static str)],
+    ) -> Result<Self, RestoreError> {
+        let purpose = |name: &str| {
+            let found = purposes.iter().find(|&&(_, known)| known == name);
+            let unknown = || RestoreError::Unknown(format!("wakes for the purpose {name}"));
+            found.copied().ok_or_else(unknown)
+        };
+        let mut timers = Self {
+            asked: saved.asked,
+            ..Self::default()
+        };
+        for (name, entity, timer) in saved.set {
+            let named = purpose(&name)?;
+            if !timer.out {
+                timers.heap.push(Reverse((timer.stamp, named.0, entity)));
+            }
+            timers.set.insert((named.0, entity), timer);
+            if !timers.names.contains(&named) {
+                timers.names.push(named);
+            }
+        }
+        for (name, out) in saved.out {
+            timers.out.push((purpose(&name)?.0, out));
+        }
+        Ok(timers)
     }
 
     /// Keeps a timer that counts on top of the heap.

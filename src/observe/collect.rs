@@ -106,6 +106,7 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
         .component::<Recorded>()
         .component::<Sampler>()
         .resource::<Rows>()
+        .purpose::<Sampling>()
         .resource_with::<DueSamples>(|due, twins| {
             let applications = std::mem::take(&mut due.0).into_iter();
             let of_twin = |(index, entity)| Some((index, twins.of(entity)?));

@@ -15,6 +15,7 @@ mod served;
 mod step;
 
 pub use crate::scenario::{EngineLimits, KvMemory, Role};
+pub(crate) use endpoint::Made;
 pub use endpoint::{
     BatchRun, Cancelled, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Follower,
     InvalidRate, NoSuchRequest, Outcome, Phase, PossibleEngine, Rejection, RequestRecord,

@@ -2,6 +2,7 @@
 
 mod record;
 mod run;
+mod saved;
 mod tick_length;
 mod usage;
 
@@ -16,6 +17,7 @@ use crate::fleet::{
 };
 use crate::observe::{self, Rows, RunRecord, Sampler};
 use crate::scenario::{CheckedScenario, Diagnostics, Slo};
+use crate::snapshot::RestoreError;
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 
@@ -43,6 +45,9 @@ pub enum SimulationError {
     /// An application's policy is unknown, or its parameters are wrong.
     #[error(transparent)]
     Policies(#[from] Diagnostics),
+    /// A snapshot is none, or not one of this scenario.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
 }
 
 /// A scenario being run: a world, stepped tick by tick until nothing is left to do.
@@ -118,29 +123,44 @@ impl Simulation {
         observe::install(&mut world, &slo, scenario.sample_interval);
         let has_policies = world.contains_resource::<DecisionLog>();
         let has_script = world.resource::<Agenda>().has_script();
-        let mut limits = world.resource_mut::<TickLimits>();
-        limits.max_tick = scenario.max_tick;
-        limits.horizon = scenario.end.unwrap_or(SimTime::MAX);
-        limits.rest = match scenario.end {
-            Some(_) => Rest::Never,
-            None if has_policies => Rest::Quiet,
-            None => Rest::Stalled,
-        };
-        Ok(Self {
+        world.resource_mut::<TickLimits>().max_tick = scenario.max_tick;
+        let mut simulation = Self {
             world,
-            end: scenario.end,
+            end: None,
             over: false,
             has_policies,
             script_ended: (!has_script).then_some(SimTime::ZERO),
             stopped: None,
             pace: Pace::default(),
-        })
+        };
+        simulation.set_end(scenario.end);
+        Ok(simulation)
+    }
+
+    /// Lets the run end at another instant than its scenario says or, for `None`, when nothing is left to do.
+    /// One that is over goes on if that is later. An instant that is over ends it at once.
+    pub fn set_end(&mut self, end: Option<SimTime>) {
+        self.end = end;
+        self.over = false;
+        let mut limits = self.world.resource_mut::<TickLimits>();
+        limits.horizon = end.unwrap_or(SimTime::MAX);
+        limits.rest = match end {
+            Some(_) => Rest::Never,
+            None if self.has_policies => Rest::Quiet,
+            None => Rest::Stalled,
+        };
     }
 
     /// The warnings so far: those of the scenario and its policies, then those of the run.
     #[must_use]
     pub fn warnings(&self) -> Warnings {
         record::warnings(&self.world)
+    }
+
+    /// Whether nothing is left to do, or the run was stopped.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.over
     }
 
     /// The world, to look at.

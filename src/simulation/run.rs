@@ -1,7 +1,8 @@
-use super::Simulation;
+use super::{Simulation, record};
 use crate::autoscale::Decision;
-use crate::fleet::{ScalingEvent, TickError};
+use crate::fleet::{Agenda, ScalingEvent, TickError, TickLimits};
 use crate::observe::Rows;
+use crate::time::SimTime;
 
 /// What came of a run since it was last asked.
 #[derive(Debug, Default)]
@@ -32,10 +33,26 @@ impl Simulation {
     /// run is then stopped, and what was done so far counts.
     pub fn run<E>(
         &mut self,
+        each: impl FnMut(&Self, News) -> Result<(), E>,
+    ) -> Result<Result<(), TickError>, E> {
+        self.run_until(SimTime::MAX, each)
+    }
+
+    /// The same up to an instant, with all that happens at it: the run can go on from there. It
+    /// [is over](Self::is_over) before, if nothing is left to do.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_until<E>(
+        &mut self,
+        until: SimTime,
         mut each: impl FnMut(&Self, News) -> Result<(), E>,
     ) -> Result<Result<(), TickError>, E> {
         loop {
-            let more = self.tick();
+            if self.has_reached(until) {
+                return Ok(Ok(()));
+            }
+            let more = self.tick_within(until);
             let news = self.take_news();
             each(self, news)?;
             match more {
@@ -47,5 +64,23 @@ impl Simulation {
                 }
             }
         }
+    }
+
+    /// Whether nothing is left to do up to an instant, that included.
+    fn has_reached(&self, until: SimTime) -> bool {
+        let services = record::services(&self.world);
+        let served = services.filter_map(|it| it.0.next_event()).min();
+        let due = self.world.resource::<Agenda>().next_due();
+        self.now() >= until && due.min(served.unwrap_or(SimTime::MAX)) > until
+    }
+
+    /// One tick that does not go beyond an instant.
+    fn tick_within(&mut self, until: SimTime) -> Result<bool, TickError> {
+        let mut limits = self.world.resource_mut::<TickLimits>();
+        let horizon = limits.horizon;
+        limits.horizon = horizon.min(until);
+        let more = self.tick();
+        self.world.resource_mut::<TickLimits>().horizon = horizon;
+        more
     }
 }

@@ -1,8 +1,10 @@
+use serde::{Deserialize, Serialize};
+
 use crate::time::{SimDuration, SimTime};
 
 /// How long ticks may be for few requests to end in each, so that what ended is handed over before it
 /// fills the memory. Results do not depend on it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Pace(SimDuration);
 
 /// So many requests may end in a tick.

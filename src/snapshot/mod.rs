@@ -20,11 +20,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod envelope;
 mod error;
 pub(crate) mod name;
 mod reader;
+pub mod remembered;
 mod writer;
 
+pub use envelope::{Header, read_header};
+pub(crate) use envelope::{open, seal};
 pub use error::{RestoreError, SaveError};
 pub use reader::StateReader;
 pub use writer::StateWriter;

@@ -31,10 +31,15 @@ impl<'a> StateReader<'a> {
         self.bytes.len()
     }
 
-    /// All bytes that are left.
-    #[cfg(test)]
-    pub(crate) const fn rest(&self) -> &'a [u8] {
-        self.bytes
+    /// A reader of the bytes of a section.
+    pub(crate) fn take_section(&mut self) -> Result<Self, RestoreError> {
+        let length: u64 = self.take()?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let section = self.bytes.split_at_checked(length);
+        let (section, rest) =
+            section.ok_or_else(|| RestoreError::unreadable("a section", "it is cut short"))?;
+        self.bytes = rest;
+        Ok(Self::new(section))
     }
 
     /// Whether every value was taken.

@@ -40,6 +40,18 @@ impl StateWriter {
             .map_err(|error| SaveError::not_saved(std::any::type_name::<T>(), error))
     }
 
+    /// Adds the values that `write` puts, with their length before them.
+    pub(crate) fn put_section(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), SaveError>,
+    ) -> Result<(), SaveError> {
+        let mut section = Self::default();
+        write(&mut section)?;
+        self.put(&(section.bytes.len() as u64))?;
+        self.bytes.append(&mut section.bytes);
+        Ok(())
+    }
+
     /// The bytes of all values.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {

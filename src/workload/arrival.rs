@@ -1,9 +1,12 @@
+use std::any::Any;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::details::Details;
 use super::error::WorkloadError;
+use super::place;
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
 /// One request as it arrives.
@@ -28,6 +31,36 @@ pub type ArrivalStream = Box<dyn ArrivalSource>;
 pub trait ArrivalSource: Iterator<Item = Result<Arrival, WorkloadError>> + Send + Sync {
     /// A copy that goes on where this one stands.
     fn fork(&self) -> ArrivalStream;
+
+    /// Itself, where it may be one of the streams that come with fleetsim.
+    #[doc(hidden)]
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
+
+    /// Writes into a snapshot where it stands.
+    ///
+    /// # Errors
+    /// What cannot be written. The default refuses, so that no request is lost unnoticed.
+    fn save(&self, _to: &mut StateWriter) -> Result<(), SaveError> {
+        let what = format!("the stream of requests {}", std::any::type_name::<Self>());
+        Err(SaveError::not_saved(
+            what,
+            "it has no `ArrivalSource::save`",
+        ))
+    }
+
+    /// Goes on from where a stream of the same requests stood, as [`save`](Self::save) wrote it.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn restore(&mut self, _from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        let what = format!("the stream of requests {}", std::any::type_name::<Self>());
+        Err(RestoreError::unreadable(
+            what,
+            "it has no `ArrivalSource::restore`",
+        ))
+    }
 }
 
 impl<I> ArrivalSource for I
@@ -36,6 +69,18 @@ where
 {
     fn fork(&self) -> ArrivalStream {
         Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
+
+    fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        place::save(self, to)
+    }
+
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        place::restore(self, from)
     }
 }
 

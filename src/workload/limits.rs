@@ -83,6 +83,17 @@ pub struct Limited<I> {
 }
 
 impl<I> Limited<I> {
+    /// Requests that may still come.
+    pub(super) const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Lets this many come still, and gives what they are taken from.
+    pub(super) const fn go_on(&mut self, left: u64) -> &mut I {
+        self.left = left;
+        &mut self.source
+    }
+
     /// What it takes from.
     pub const fn source(&self) -> &I {
         &self.source

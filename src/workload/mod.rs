@@ -22,6 +22,7 @@ mod open;
 mod own;
 #[cfg(feature = "compression")]
 mod packing;
+mod place;
 mod prefixes;
 mod reader;
 mod reorder;
@@ -51,6 +52,7 @@ pub(crate) use own::AnyFormat;
 pub use own::{NamedFormat, TraceFormatKind, TraceRows};
 #[cfg(feature = "compression")]
 pub use packing::{Packer, Packing};
+pub(crate) use place::is_at_an_end;
 pub use prefixes::PrefixStatistics;
 pub use statistics::{
     GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,

@@ -54,7 +54,49 @@ impl Totals {
     }
 }
 
+/// Where the passes over a trace stand.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Place {
+    taken: u64,
+    pass: u32,
+    first_pass: Totals,
+    shift: SimDuration,
+    first_id: u64,
+    reached: SimTime,
+    told: bool,
+}
+
 impl Passes {
+    /// Where it stands.
+    pub(super) const fn place(&self) -> Place {
+        Place {
+            taken: self.taken,
+            pass: self.pass,
+            first_pass: self.first_pass,
+            shift: self.shift,
+            first_id: self.first_id,
+            reached: self.reached,
+            told: self.told,
+        }
+    }
+
+    /// Goes on there: the file is read up to that row when the next is asked for.
+    pub(super) fn go_on_at(&mut self, place: Place) {
+        let Place {
+            taken,
+            pass,
+            first_pass,
+            shift,
+            first_id,
+            reached,
+            told,
+        } = place;
+        self.rows = None;
+        (self.taken, self.pass, self.first_pass) = (taken, pass, first_pass);
+        (self.shift, self.first_id) = (shift, first_id);
+        (self.reached, self.told) = (reached, told);
+    }
+
     pub(super) fn new(trace: Trace, passes: u32) -> Result<Self, WorkloadError> {
         WorkloadError::unless(passes > 0, "repeat", passes, "at least 1")?;
         Ok(Self {

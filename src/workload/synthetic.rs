@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::arrival::Arrival;
 use super::details::Details;
 use super::error::WorkloadError;
@@ -40,7 +42,52 @@ enum Gaps {
     One,
 }
 
+/// Where a generator stands.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Place {
+    prompt_tokens: Stream,
+    output_tokens: Stream,
+    system_prompts: Option<Stream>,
+    stream: Stream,
+    expected: f64,
+    reached: SimTime,
+    next_id: u64,
+}
+
 impl Synthetic {
+    /// Where it stands.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            prompt_tokens: self.prompt_tokens.1.clone(),
+            output_tokens: self.output_tokens.1.clone(),
+            system_prompts: self.system_prompts.as_ref().map(|(.., it)| it.clone()),
+            stream: self.stream.clone(),
+            expected: self.expected,
+            reached: self.reached,
+            next_id: self.next_id,
+        }
+    }
+
+    /// Goes on there.
+    pub(super) fn go_on_at(&mut self, place: Place) {
+        let Place {
+            prompt_tokens,
+            output_tokens,
+            system_prompts,
+            stream,
+            expected,
+            reached,
+            next_id,
+        } = place;
+        self.prompt_tokens.1 = prompt_tokens;
+        self.output_tokens.1 = output_tokens;
+        if let (Some((.., own)), Some(stream)) = (&mut self.system_prompts, system_prompts) {
+            *own = stream;
+        }
+        self.stream = stream;
+        (self.expected, self.reached, self.next_id) = (expected, reached, next_id);
+    }
+
     pub(super) fn new(
         arrivals: Arrivals,
         shape: &Shape,

@@ -6,11 +6,12 @@ use fleetsim::fleet::{self, *};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::Role;
 use fleetsim::simulation::Simulation;
+use serde::{Deserialize, Serialize};
 
 use crate::host::*;
 
 /// Everything that a run leaves behind, as text.
-fn finish(mut simulation: Simulation) -> String {
+pub(crate) fn finish(mut simulation: Simulation) -> String {
     while simulation.tick().unwrap() {}
     let decisions = simulation.take_decisions();
     let finished = simulation.finish();
@@ -133,7 +134,7 @@ fn a_fork_has_steps_and_runs_that_are_recorded() {
 }
 
 /// What a host keeps of an application.
-#[derive(Component, Clone, Debug, PartialEq)]
+#[derive(Component, Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Budget(f64);
 
 #[derive(Component)]

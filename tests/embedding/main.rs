@@ -8,4 +8,5 @@ mod foreign;
 mod fork;
 mod host;
 mod requests;
+mod snapshot;
 mod veto;

@@ -8,6 +8,7 @@ use super::bounds::Bounded;
 use super::carried_over::Rules;
 use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
+use super::saved::saved_whole;
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -79,7 +80,8 @@ pub struct AibrixKpa {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     roles: Memories<Memory>,
 }
 
@@ -126,6 +128,8 @@ impl Policy for AibrixKpa {
             target: Some(self.target),
         }])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         decide_each(self, signals, desired);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounded;
 use super::carried_over::Rules;
+use super::saved::saved_whole;
 use crate::autoscale::{DesiredInstances, InstanceSnapshot, InvalidParameter, Policy, Signals};
 use crate::fleet::InstanceStatus;
 use crate::time::SimDuration;
@@ -73,6 +74,8 @@ impl Policy for Chiron {
     fn check(&self) -> Result<(), InvalidParameter> {
         self.bounds().check()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         for of in signals.roles() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounded;
 use super::round_up;
+use super::saved::saved_whole;
 use crate::autoscale::capacity::{arrivals_in_bins, bin};
 use crate::autoscale::{
     Amount, CapacityModel, DesiredInstances, InvalidParameter, Policy, Signals,
@@ -59,7 +60,8 @@ pub struct Clairvoyant {
     /// Maximum number of instances of a role. Default 100,000: as many as it takes.
     pub max: u32,
     /// What the window that begins with a bin needs, for bins in which anything arrives.
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     needs: BTreeMap<u64, Vec<(Role, f64)>>,
 }
 
@@ -117,6 +119,8 @@ impl Policy for Clairvoyant {
             .collect();
         Ok(())
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let now = bin(signals.now(), self.interval);

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounded;
+use super::saved::saved_whole;
 use super::wishes::Wishes;
 use super::{keep_all, round_up};
 use crate::autoscale::forecast::{AnyForecaster, Forecaster, Method};
@@ -55,10 +56,10 @@ pub struct Forecast {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
     #[schemars(skip)]
     rate: Option<AnyForecaster>,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
     #[schemars(skip)]
     wishes: BTreeMap<Role, Wishes>,
 }
@@ -99,6 +100,8 @@ impl Policy for Forecast {
     fn check(&self) -> Result<(), InvalidParameter> {
         self.bounds().check()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let (interval, method, bounds) = (self.interval, self.method, self.bounds());

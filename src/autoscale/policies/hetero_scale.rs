@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::{Bounded, Bounds};
 use super::carried_over::Rules;
 use super::cooldowns::Cooldowns;
+use super::saved::saved_whole;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Latency, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -70,7 +71,8 @@ pub struct HeteroScale {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     cooldowns: Cooldowns,
 }
 
@@ -108,6 +110,8 @@ impl Policy for HeteroScale {
     fn check(&self) -> Result<(), InvalidParameter> {
         self.bounds().check()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let now = signals.now();

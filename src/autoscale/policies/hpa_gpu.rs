@@ -6,6 +6,7 @@ use super::Metric;
 use super::bounds::Bounded;
 use super::carried_over::{ByRatios, at_least_one};
 use super::cooldowns::Cooldowns;
+use super::saved::saved_whole;
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
 };
@@ -56,7 +57,8 @@ pub struct HpaGpu {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     cooldowns: Cooldowns,
 }
 
@@ -92,6 +94,8 @@ impl Policy for HpaGpu {
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
         Some(vec![Measure::of(Metric::Memory)])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let needed = |of: &RoleSnapshot| {

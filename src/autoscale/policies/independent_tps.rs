@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::Bounded;
 use super::carried_over::{ByRatios, at_least_one};
 use super::cooldowns::Cooldowns;
+use super::saved::saved_whole;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, RoleSnapshot, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -57,7 +58,8 @@ pub struct IndependentTps {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     cooldowns: Cooldowns,
 }
 
@@ -89,6 +91,8 @@ impl Policy for IndependentTps {
     fn check(&self) -> Result<(), InvalidParameter> {
         self.bounds().check()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let needed = |of| (of, self.needed(of, signals));

@@ -6,6 +6,7 @@ use super::bounds::Bounded;
 use super::each_role::{EachRole, Memories, decide_each};
 use super::kubernetes_hpa::Given;
 use super::metric::check_target;
+use super::saved::saved_whole;
 use super::{KubernetesHpa, Metric, MetricKind, MetricTarget};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
@@ -65,7 +66,8 @@ pub struct Keda {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     roles: Memories<State>,
 }
 
@@ -188,6 +190,8 @@ impl Policy for Keda {
             target: Some(self.target),
         }])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         decide_each(self, signals, desired);

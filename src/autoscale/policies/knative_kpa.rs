@@ -6,6 +6,7 @@ use super::Metric;
 use super::bounds::Bounded;
 use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
+use super::saved::saved_whole;
 use super::wishes::Wishes;
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
@@ -98,7 +99,8 @@ pub struct KnativeKpa {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     roles: Memories<State>,
 }
 
@@ -189,6 +191,8 @@ impl Policy for KnativeKpa {
             target: Some(self.target),
         }])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         decide_each(self, signals, desired);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounded;
 use super::metric::check_target;
+use super::saved::saved_whole;
 use super::{Metric, MetricKind, MetricTarget};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
@@ -77,9 +78,11 @@ pub struct KubernetesHpa {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     roles: BTreeMap<Role, Past>,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     given: Vec<Given>,
 }
 
@@ -163,6 +166,8 @@ impl Policy for KubernetesHpa {
         };
         Some(self.metrics_of(role).map(measure).collect())
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         for of in signals.roles() {

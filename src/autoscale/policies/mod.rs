@@ -34,6 +34,7 @@ mod sage_serve_reactive;
 mod saturation;
 mod saturation_v1;
 mod saturation_v2;
+mod saved;
 mod threshold;
 mod token_velocity;
 mod wishes;

@@ -2,6 +2,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::saved::saved_whole;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -119,6 +120,8 @@ impl Policy for Periodic {
         let named = named.filter(|(_, count)| count.is_some());
         named.map(|(role, _)| role).collect()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let hour = (self.start_hour + signals.now().seconds() / 3600.0) % 24.0;

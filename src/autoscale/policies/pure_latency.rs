@@ -6,6 +6,7 @@ use super::bounds::Bounded;
 use super::carried_over::{Idle, is_idle};
 use super::check_band;
 use super::cooldowns::Cooldowns;
+use super::saved::saved_whole;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Latency, Policy, Signals};
 use crate::serving::Role;
 use crate::time::SimDuration;
@@ -57,7 +58,8 @@ pub struct PureLatency {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     cooldowns: Cooldowns,
 }
 
@@ -93,6 +95,8 @@ impl Policy for PureLatency {
         check_band(("in_threshold", into), ("out_threshold", out))?;
         self.bounds().check()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let now = signals.now();

@@ -10,6 +10,7 @@ use super::Metric;
 use super::bounds::Bounded;
 use super::each_role::{EachRole, Memories, decide_each};
 use super::metric::check_target;
+use super::saved::saved_whole;
 use crate::autoscale::{
     DesiredInstances, InstanceSnapshot, InvalidParameter, Load, Measure, Policy, RoleSnapshot,
     Signals,
@@ -79,7 +80,8 @@ pub struct RayServe {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     roles: Memories<State>,
 }
 
@@ -137,6 +139,8 @@ impl Policy for RayServe {
             target: Some(self.target_ongoing_requests),
         }])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         decide_each(self, signals, desired);

@@ -3,6 +3,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounded;
+use super::saved::saved_whole;
 use super::{Metric, check_band};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Measure, Policy, Signals};
 use crate::serving::Role;
@@ -70,6 +71,8 @@ impl Policy for SageServeReactive {
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
         Some(vec![Measure::of(Metric::Memory)])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         for of in signals.roles() {

@@ -8,6 +8,7 @@ use super::Metric;
 use super::bounds::Bounded;
 use super::each_role::{EachRole, Memories, decide_each};
 use super::saturation::{Targets, dearest_first, measured, variants};
+use super::saved::saved_whole;
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals, Variant,
 };
@@ -69,7 +70,8 @@ pub struct SaturationV1 {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     roles: Memories<Memory>,
 }
 
@@ -137,6 +139,8 @@ impl Policy for SaturationV1 {
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
         Some(vec![Measure::of(Metric::Kv)])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         decide_each(self, signals, desired);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::Bounded;
 use super::each_role::{EachRole, Memories, decide_each};
 use super::saturation::{Targets, measured, variants};
+use super::saved::saved_whole;
 use super::{Metric, check_band};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Load, Measure, Policy, RoleSnapshot, Signals, Variant,
@@ -75,10 +76,12 @@ pub struct SaturationV2 {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     roles: Memories<BTreeMap<usize, Known>>,
     /// The mean tokens of requests that were seen last.
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     tokens: Tokens,
 }
 
@@ -144,6 +147,8 @@ impl Policy for SaturationV2 {
     fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
         Some(vec![Measure::of(Metric::Kv)])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         if let Some((prompt, output)) = signals.mean_tokens(self.window) {

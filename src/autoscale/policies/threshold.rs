@@ -3,6 +3,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounded;
+use super::saved::saved_whole;
 use super::{Metric, check_band, keep_all};
 use crate::autoscale::{
     DesiredInstances, InvalidParameter, Measure, Policy, RoleSnapshot, Signals,
@@ -49,7 +50,8 @@ pub struct Threshold {
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
     /// When an instance was last added or removed; the start counts as such a time.
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     acted: SimTime,
 }
 
@@ -88,6 +90,8 @@ impl Policy for Threshold {
         };
         Some(vec![Measure::of(metric)])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let now = signals.now();

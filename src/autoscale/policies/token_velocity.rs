@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bounds::Bounded;
+use super::saved::saved_whole;
 use super::wishes::Wishes;
 use super::{keep_all, round_up};
 use crate::autoscale::{DesiredInstances, InvalidParameter, Mix, Policy, Signals};
@@ -58,7 +59,8 @@ pub struct TokenVelocity {
     pub min: u32,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
+    #[schemars(skip)]
     wishes: BTreeMap<Role, Wishes>,
 }
 
@@ -92,6 +94,8 @@ impl Policy for TokenVelocity {
     fn check(&self) -> Result<(), InvalidParameter> {
         self.bounds().check()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let Some(mix) = self.mix(signals) else {

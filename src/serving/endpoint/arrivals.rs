@@ -3,8 +3,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
-use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
+use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError, is_at_an_end};
 
 /// A workload cannot come this many times as fast.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -53,6 +54,8 @@ pub(crate) struct Arrivals {
     pub(crate) error: Option<WorkloadError>,
     /// Who sends a request when another ends.
     users: Option<Users>,
+    /// The workload is not that of the scenario any more.
+    replaced: bool,
 }
 
 impl Arrivals {
@@ -67,6 +70,7 @@ impl Arrivals {
             handed_over: 0,
             error: None,
             users: None,
+            replaced: false,
         };
         arrivals.advance();
         arrivals
@@ -118,6 +122,7 @@ impl Arrivals {
             rate: 1.0,
         };
         self.stream = stream;
+        self.replaced = true;
         self.error = None;
         self.pace = Some((pace, SimTime::ZERO));
         self.advance();
@@ -157,6 +162,57 @@ impl Arrivals {
         };
         self.find_due();
         found
+    }
+
+    /// Writes what is to come, with the place that the workload has reached.
+    pub(crate) fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        let Self {
+            stream,
+            next,
+            due,
+            pace,
+            submitted,
+            in_order,
+            handed_over,
+            error,
+            users,
+            replaced,
+        } = self;
+        let submitted: Vec<_> = submitted.iter().collect();
+        to.put(&(next, due, pace, submitted, in_order, handed_over))?;
+        to.put(&(error, users, replaced))?;
+        let ended = is_at_an_end(&**stream);
+        to.put(&ended)?;
+        if ended {
+            return Ok(());
+        }
+        if *replaced {
+            return Err(SaveError::not_saved(
+                "a workload that a host gave by `set_arrivals`",
+                "hand its requests over by `submit` instead",
+            ));
+        }
+        stream.save(to)
+    }
+
+    /// Takes what was to come of the same workload.
+    pub(crate) fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        let submitted: Vec<((SimTime, u64), Arrival)>;
+        (
+            self.next,
+            self.due,
+            self.pace,
+            submitted,
+            self.in_order,
+            self.handed_over,
+        ) = from.take()?;
+        self.submitted = submitted.into_iter().collect();
+        (self.error, self.users, self.replaced) = from.take()?;
+        if from.take()? {
+            self.stream = Box::new(std::iter::empty());
+            return Ok(());
+        }
+        self.stream.restore(from)
     }
 
     fn advance(&mut self) {

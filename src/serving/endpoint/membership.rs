@@ -1,28 +1,74 @@
 //! Engines that come and go.
 
 use super::seat::{Admission, Seat, Stay};
+use super::state::Made;
 use super::{Endpoint, EngineBusy, EngineId, EngineLoad, EngineSpec, Role};
 use crate::serving::engine::batching::{BatchingEngine, Kind};
 use crate::serving::engine::vllm::VllmEngine;
 use crate::serving::engine::{AnyEngine, Engine};
 use crate::serving::registry::EngineSite;
 use crate::serving::routing::Event;
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
 impl Endpoint {
     /// Adds an engine. The router leaves it alone until it is opened.
     pub fn add_engine(&mut self, spec: EngineSpec) -> EngineId {
+        let engine = self.make(&spec);
+        self.seat(spec.instance, spec.role, engine)
+    }
+
+    /// The engine of `spec`, which shares what is alike with the one that joined last.
+    fn make(&self, spec: &EngineSpec) -> AnyEngine {
         let config = &self.config;
         let last = self.engines.last().and_then(|last| last.engine.ahead());
         let (token, weights) = (config.kv_bytes_per_token, config.weights_bytes);
         let like = self.engines.last().and_then(|last| last.engine.vllm());
-        let engine = if let Some(engine) = VllmEngine::of(&spec, token, weights, like) {
+        if let Some(engine) = VllmEngine::of(spec, token, weights, like) {
             AnyEngine::Vllm(Box::new(engine))
         } else {
-            let kind = Kind::of(&spec, token, weights, last.map(BatchingEngine::kind));
+            let kind = Kind::of(spec, token, weights, last.map(BatchingEngine::kind));
             AnyEngine::Batching(BatchingEngine::new(kind))
+        }
+    }
+
+    /// Seats an engine as it was when its state was saved.
+    pub(super) fn restore_seat(
+        &mut self,
+        engine: Made,
+        from: &mut StateReader<'_>,
+    ) -> Result<(), RestoreError> {
+        let mut engine = match engine {
+            Made::From(spec) => self.make(&spec),
+            Made::Own(engine) => AnyEngine::Boxed(engine),
         };
-        self.seat(spec.instance, spec.role, engine)
+        let (assigned, outgoing, incoming, admission, watched, role) = from.take()?;
+        engine.restore(from)?;
+        self.engines.push(Seat {
+            engine,
+            assigned,
+            outgoing,
+            incoming,
+            admission,
+            watched,
+            role,
+        });
+        Ok(())
+    }
+
+    /// Writes an engine, with what the endpoint keeps of it.
+    pub(super) fn save_seat(seat: &Seat, to: &mut StateWriter) -> Result<(), SaveError> {
+        let Seat {
+            engine,
+            assigned,
+            outgoing,
+            incoming,
+            admission,
+            watched,
+            role,
+        } = seat;
+        to.put(&(assigned, outgoing, incoming, admission, watched, role))?;
+        engine.save(to)
     }
 
     /// What an engine made from this works with.

@@ -19,6 +19,7 @@ mod run_ends;
 mod seat;
 mod serve;
 mod split;
+mod state;
 mod transfer;
 mod withdrawal;
 
@@ -48,6 +49,7 @@ pub use error::{EngineBusy, SubmitError};
 pub use phase::Phase;
 pub(crate) use seat::Seat;
 pub(crate) use split::Split;
+pub(crate) use state::Made;
 
 pub use record::{Outcome, Rejection, RequestRecord};
 pub use recorder::BatchRun;

@@ -15,7 +15,7 @@ pub(crate) struct Split {
 }
 
 /// Requests by engine, of which each can be taken out at once. A part is with one engine at a time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Many {
     /// By engine.
     parts: Vec<Vec<Part>>,

@@ -4,6 +4,7 @@ use super::{
     Description, Effects, Engine, EngineLimits, EngineLoad, Frontend, Interrupted, Place, Recount,
     RequestId, Start, StepRow, UnderWay, Urge, Work, Works,
 };
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
 /// An engine of an endpoint: those of the hot path stand in place, all others behind a pointer.
@@ -128,6 +129,12 @@ impl AnyEngine {
     }
     pub(crate) fn clear(&mut self) {
         each!(self, it => it.clear());
+    }
+    pub(crate) fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        each!(self, it => it.save(to))
+    }
+    pub(crate) fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        each!(self, it => it.restore(from))
     }
 
     /// Whether a request with this prompt, and these tokens of prompt and output together, is not too long.

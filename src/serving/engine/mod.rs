@@ -28,6 +28,7 @@ mod work;
 
 use std::fmt::Debug;
 
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
 pub use effects::Effects;
@@ -44,7 +45,11 @@ pub use vllm::StepRow;
 
 /// The batch engine of one instance: its queue, its batch and its KV memory.
 ///
-/// See the [module](self) for who calls what when.
+/// See the [module](self) for who calls what when. An engine of one's own, in a program:
+///
+/// ```
+#[doc = include_str!("../../../examples/custom_engine.rs")]
+/// ```
 pub trait Engine: CloneEngine + Debug + Send + Sync {
     /// Takes work in. The place is handed back wherever the endpoint speaks of the request again.
     fn enqueue(&mut self, work: &Work, now: SimTime) -> (Place, Urge);
@@ -164,6 +169,27 @@ pub trait Engine: CloneEngine + Debug + Send + Sync {
 
     /// Lets go of all storage: the engine is empty and nothing comes any more. What it did stays.
     fn clear(&mut self) {}
+
+    /// Writes its state into a snapshot: all that has changed since it was made.
+    ///
+    /// # Errors
+    /// What cannot be written. The default refuses, so that no state is lost unnoticed.
+    fn save(&self, _to: &mut StateWriter) -> Result<(), SaveError> {
+        let what = format!("the engine {}", std::any::type_name::<Self>());
+        Err(SaveError::not_saved(what, "it has no `Engine::save`"))
+    }
+
+    /// Takes the state of an engine that was made from the same, as [`save`](Self::save) wrote it.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn restore(&mut self, _from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        let what = format!("the engine {}", std::any::type_name::<Self>());
+        Err(RestoreError::unreadable(
+            what,
+            "it has no `Engine::restore`",
+        ))
+    }
 }
 
 /// Engines can be copied, so that a run can be forked. Every engine that is `Clone` has it.

@@ -25,6 +25,7 @@ pub use view::{Engines, RequestView};
 use super::{EngineId, Role};
 use crate::random::Stream;
 use crate::scenario;
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 
 /// Decides which engines serve a request.
 ///
@@ -74,6 +75,27 @@ pub trait Router: CloneRouter + Debug + Send + Sync {
 
     /// Something happened.
     fn on(&mut self, event: &Event);
+
+    /// Writes its state into a snapshot: all that has changed since it was made.
+    ///
+    /// # Errors
+    /// What cannot be written. The default refuses, so that no state is lost unnoticed.
+    fn save(&self, _to: &mut StateWriter) -> Result<(), SaveError> {
+        let what = format!("the router {}", std::any::type_name::<Self>());
+        Err(SaveError::not_saved(what, "it has no `Router::save`"))
+    }
+
+    /// Takes the state of a router that was made from the same, as [`save`](Self::save) wrote it.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn restore(&mut self, _from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        let what = format!("the router {}", std::any::type_name::<Self>());
+        Err(RestoreError::unreadable(
+            what,
+            "it has no `Router::restore`",
+        ))
+    }
 }
 
 /// Where a request goes.
@@ -226,6 +248,25 @@ macro_rules! each {
             AnyRouter::Boxed($boxed) => $other,
         }
     };
+}
+
+impl AnyRouter {
+    /// Writes its state into a snapshot.
+    pub(crate) fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        match self {
+            Self::Boxed(router) => router.save(to),
+            built_in => to.put(built_in),
+        }
+    }
+
+    /// Takes the state of a router of the same rule.
+    pub(crate) fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        match self {
+            Self::Boxed(router) => router.restore(from)?,
+            built_in => *built_in = from.take()?,
+        }
+        Ok(())
+    }
 }
 
 impl AnyRouter {

@@ -295,6 +295,7 @@ fn predictors() {
             let ordered = ["wave", "trend", "gaps", "walk_021", "idle_first_040"];
             let ordered = matches!(method, Method::Arima { .. })
                 && ordered.iter().any(|it| name.contains(it));
+            use fleetsim::autoscale::forecast::Forecaster;
             let mut forecaster = method.forecaster(SimDuration::saturating(180.0));
             for step in &steps {
                 let value: f64 = step.text("value").parse().unwrap();

@@ -4,6 +4,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::saved::saved_whole;
 use super::estimate::{Estimates, Means, Thought};
 use super::report::{RoleReports, StepReport};
 use super::{
@@ -106,10 +107,10 @@ pub struct DynamoLoad {
     pub token_min: Option<u32>,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
     #[schemars(skip)]
     means: Means,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
     #[schemars(skip)]
     floors: BTreeMap<Role, u32>,
 }
@@ -189,6 +190,8 @@ impl Policy for DynamoLoad {
         };
         Some(vec![Measure::of(metric)])
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let of = |of| RoleReports::of(signals, of, self.interval, PROMPTS);

@@ -4,6 +4,7 @@ use bevy_ecs::component::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::saved::saved_whole;
 use super::prediction::Prediction;
 use super::rate::{Objectives, rate};
 use super::report::RoleReports;
@@ -80,7 +81,7 @@ pub struct DynamoSla {
     pub token_min: Option<u32>,
     /// Maximum number of instances of a role. Default 100.
     pub max: u32,
-    #[serde(skip)]
+    #[serde(with = "crate::snapshot::remembered")]
     #[schemars(skip)]
     predictors: Option<[AnyForecaster; 3]>,
 }
@@ -116,6 +117,8 @@ impl Policy for DynamoSla {
     fn check(&self) -> Result<(), InvalidParameter> {
         self.bounds().check()
     }
+
+    saved_whole!();
 
     fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
         let Some(next) = self.predict(signals) else {

@@ -13,6 +13,7 @@ use self::arbiter::{Arbiter, Carries, Look};
 use self::plan::Planner;
 use super::Metric;
 use super::bounds::Bounded;
+use super::saved::saved_whole;
 use crate::autoscale::forecast::Method;
 use crate::autoscale::{DesiredInstances, InvalidParameter, Measure, Policy, Signals};
 use crate::serving::Role;
@@ -52,10 +53,10 @@ macro_rules! long_term {
             pub min: u32,
             /// Maximum number of instances of a role. Default 100.
             pub max: u32,
-            #[serde(skip)]
+            #[serde(with = "crate::snapshot::remembered")]
             #[schemars(skip)]
             arbiters: BTreeMap<Role, Arbiter>,
-            #[serde(skip)]
+            #[serde(with = "crate::snapshot::remembered")]
             #[schemars(skip)]
             planner: Planner,
         }
@@ -115,6 +116,8 @@ macro_rules! long_term {
             fn measures(&self, _role: Role) -> Option<Vec<Measure>> {
                 Some(vec![Measure::of(Metric::Memory)])
             }
+
+            saved_whole!();
 
             fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
                 let plan = self.planner.look(

@@ -8,6 +8,7 @@ use super::pool::Pool;
 use super::run::Run;
 use super::shaped::Shaped;
 use super::task::Task;
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 
 /// The state of one engine. An event needs most of it, so it is kept short, with what stands in which
 /// line of the cache settled by the order of the fields.
@@ -46,6 +47,33 @@ impl BatchingEngine {
             shaped: (!kind.performance.counts_suffice()).then(Box::default),
             kind,
         }
+    }
+
+    /// Writes all that has changed since it was made.
+    pub(crate) fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        let Self {
+            pool,
+            batch,
+            run,
+            kind: _,
+            used,
+            totals,
+            shaped,
+        } = self;
+        to.put(&(pool, batch, run, used, totals, shaped))
+    }
+
+    /// Takes the state of an engine of the same kind.
+    pub(crate) fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        (
+            self.pool,
+            self.batch,
+            self.run,
+            self.used,
+            self.totals,
+            self.shaped,
+        ) = from.take()?;
+        Ok(())
     }
 
     pub(crate) const fn kind(&self) -> &Arc<Kind> {

@@ -30,7 +30,7 @@ pub(crate) struct Parts {
     len: usize,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Part {
     tasks: Queue<Task>,
     bounds: Bounds,
@@ -38,7 +38,7 @@ struct Part {
 
 /// What holds for every task of a part. Bounds stay true when a task leaves; a walk over the part makes
 /// them tight again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bounds {
     /// Each needs room for at least these tokens to join the batch.
     pub(crate) held: u64,

@@ -14,6 +14,7 @@ use crate::serving::engine::{
     Recount, RequestId, Start, UnderWay, Urge, Work, Works,
 };
 use crate::serving::{EngineSpec, Performance};
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
 /// An engine that schedules as vLLM does, at an endpoint.
@@ -86,6 +87,22 @@ impl VllmEngine {
             kind,
             desk: Desk::default(),
         })
+    }
+
+    /// Writes all that has changed since it was made.
+    pub(crate) fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        let Self {
+            core,
+            kind: _,
+            desk,
+        } = self;
+        to.put(&(core, desk))
+    }
+
+    /// Takes the state of an engine of the same kind.
+    pub(crate) fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        (self.core, self.desk) = from.take()?;
+        Ok(())
     }
 
     /// Requests that wait, and requests that run.

@@ -1,0 +1,194 @@
+//! What the fleet itself enters in the list of its parts: how each is copied, saved and restored.
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::message::Messages;
+use bevy_ecs::world::World;
+
+use crate::random::{Delay, Stream};
+use crate::serving::Made;
+use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
+use crate::time::SimTime;
+
+use super::agenda::SavedAgenda;
+use super::drain::IdleDrains;
+use super::due::{DrainCheck, Joining};
+use super::parts::{Codec, Parts};
+use super::requests::{self, Announced};
+use super::script::Script;
+use super::start_up::{self, WaitingRequests};
+use super::{
+    Agenda, Application, Clock, DrainTimer, EngineHandle, Instance, Ledger, MadeWithInstance,
+    MadeWithServer, Origin, OutcomeLog, Processor, Provisioning, Refusals, RequestEnded, Retention,
+    Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, Service, StartUp, Stock,
+    Tag, TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
+};
+
+/// Enters what the fleet itself is made of.
+pub(super) fn enter(parts: &mut Parts) {
+    parts
+        .nature::<Server>()
+        .nature::<Processor>()
+        .nature::<Instance>()
+        .resource_by::<Stock>(|_, _| {}, save_stock, restore_stock)
+        .resource::<Ledger>()
+        .derived_component::<Application>()
+        .derived_component::<Templates>()
+        .component_by::<Service>(Codec {
+            save: save_service,
+            restore: restore_service,
+        })
+        .component_with::<IdleDrains>(IdleDrains::follow)
+        .component::<ScalingRules>()
+        .component::<Tag>()
+        .component::<EngineHandle>()
+        .component::<TakesServerAlong>()
+        .component::<MadeWithServer>()
+        .component::<MadeWithInstance>()
+        .component::<Provisioning>()
+        .component::<StartUp>()
+        .component::<DrainTimer>()
+        .resource_by::<Agenda>(Agenda::follow, save_agenda, restore_agenda)
+        .purpose::<WaitingRequests>()
+        .purpose::<Provisioning>()
+        .purpose::<Joining>()
+        .purpose::<StartUp>()
+        .purpose::<DrainCheck>()
+        .purpose::<DrainTimer>()
+        .derived_resource::<Script>()
+        .resource::<TickLimits>()
+        .resource::<Clock>()
+        .derived_resource::<Origin>()
+        .resource_with::<Roster>(Roster::follow)
+        .resource_with::<WaitingRequests>(WaitingRequests::follow)
+        .resource::<ScalingLog>()
+        .resource::<RunWarnings>()
+        .resource::<Refusals>()
+        .resource::<Retention>()
+        .resource_by::<Announced>(Announced::follow, save_announced, restore_announced)
+        .fresh_resource::<OutcomeLog>()
+        .fresh_resource::<Messages<ScalingEvent>>()
+        .fresh_resource::<Messages<VerbOutcome>>()
+        .fresh_resource::<Messages<RequestEnded>>()
+        .systems::<super::Tick>(tick::add_schedule);
+}
+
+/// What changes about a SKU.
+type SavedKind = (String, Option<u32>, Option<u32>, Delay, Stream, SimTime);
+
+fn save_stock(_: &World, stock: Stock, to: &mut StateWriter) -> Result<(), SaveError> {
+    let kinds = stock.kinds.into_iter().map(|kind| {
+        (
+            kind.sku.name.clone(),
+            kind.limit,
+            kind.highest_limit,
+            kind.provision_delay,
+            kind.stream,
+            kind.blocked_until,
+        )
+    });
+    let kinds: Vec<SavedKind> = kinds.collect();
+    to.put(&kinds)
+}
+
+fn restore_stock(
+    world: &mut World,
+    _: &super::Twins,
+    from: &mut StateReader<'_>,
+) -> Result<(), RestoreError> {
+    let saved: Vec<SavedKind> = from.take()?;
+    let mut stock = world.resource_mut::<Stock>();
+    for (position, (name, limit, highest, delay, stream, until)) in saved.into_iter().enumerate() {
+        let kind = stock.kinds.get_mut(position);
+        let Some(kind) = kind.filter(|it| it.sku.name == name) else {
+            return Err(RestoreError::Unknown(format!("the SKU \"{name}\"")));
+        };
+        (kind.limit, kind.highest_limit) = (limit, highest);
+        (kind.provision_delay, kind.stream, kind.blocked_until) = (delay, stream, until);
+    }
+    Ok(())
+}
+
+/// An engine that a host has added by hand belongs to no instance, and could not be made anew.
+fn save_service(
+    world: &World,
+    entity: Entity,
+    service: &Service,
+    to: &mut StateWriter,
+) -> Result<(), SaveError> {
+    let application = world.get::<Application>(entity).map(Application::index);
+    let ledger = world.resource::<Ledger>();
+    for (engine, number) in service.0.engine_instances() {
+        let index = usize::try_from(number).ok();
+        let account = index.and_then(|index| ledger.instances().get(index));
+        let holds = account
+            .is_some_and(|it| it.engine == Some(engine) && Some(it.application) == application);
+        if !holds {
+            let what = format!("the engine of the number {number} that a host has added by hand");
+            return Err(SaveError::not_saved(what, "create an instance instead"));
+        }
+    }
+    service.0.save(to)
+}
+
+fn restore_service(
+    world: &mut World,
+    entity: Entity,
+    from: &mut StateReader<'_>,
+) -> Result<(), RestoreError> {
+    let missing = |what: String| RestoreError::unreadable("an application", what);
+    let Some(templates) = world.get::<Templates>(entity).cloned() else {
+        return Err(missing("it has no templates".to_owned()));
+    };
+    let accounts = world.resource::<Ledger>().instances().iter();
+    let accounts: Vec<_> = accounts.map(|it| (it.template, it.sku, it.role)).collect();
+    let Some(mut service) = world.get_mut::<Service>(entity) else {
+        return Err(missing("it has no endpoint".to_owned()));
+    };
+    service.0.restore(from, |endpoint, number| {
+        let index = usize::try_from(number).ok();
+        let account = index.and_then(|index| accounts.get(index));
+        let spec = account.and_then(|&(template, sku, role)| {
+            start_up::engine_spec(&templates, template, sku, number, role)
+        });
+        let (spec, named) =
+            spec.ok_or_else(|| missing(format!("nothing is known of instance {number}")))?;
+        Ok(match named {
+            Some(named) => Made::Own(named.build(&endpoint.site(&spec))),
+            None => Made::From(spec),
+        })
+    })
+}
+
+fn save_agenda(world: &World, agenda: Agenda, to: &mut StateWriter) -> Result<(), SaveError> {
+    let purposes = world.resource::<Parts>().purposes();
+    to.put(&agenda.saved(purposes)?)
+}
+
+fn restore_agenda(
+    world: &mut World,
+    twins: &super::Twins,
+    from: &mut StateReader<'_>,
+) -> Result<(), RestoreError> {
+    let saved: SavedAgenda = from.take()?;
+    let purposes = world.resource::<Parts>().purposes().to_vec();
+    let mut agenda = Agenda::restored(saved, &purposes)?;
+    agenda.follow(twins);
+    world.insert_resource(agenda);
+    Ok(())
+}
+
+fn save_announced(_: &World, announced: Announced, to: &mut StateWriter) -> Result<(), SaveError> {
+    to.put(&announced)
+}
+
+fn restore_announced(
+    world: &mut World,
+    twins: &super::Twins,
+    from: &mut StateReader<'_>,
+) -> Result<(), RestoreError> {
+    let mut announced: Announced = from.take()?;
+    announced.follow(twins);
+    world.insert_resource(announced);
+    requests::add_messages(world);
+    Ok(())
+}
