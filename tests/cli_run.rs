@@ -69,7 +69,10 @@ const PARTS: &str = r#"(
 fn run_into(folder: &Path, name: &str, arguments: &[&str]) -> Output {
     let out = folder.join(name).display().to_string();
     let run = [&["run"], arguments, &["--quiet", "--out", &out]].concat();
-    fleetsim(run).current_dir(folder).output().unwrap()
+    fleetsim(run)
+        .current_dir(folder)
+        .output()
+        .expect("the binary runs")
 }
 
 #[test]

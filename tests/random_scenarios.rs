@@ -293,8 +293,14 @@ proptest! {
     }
 }
 
+/// Random instants at which a run is copied and saved: 100, or what `FLEETSIM_FORK_CASES` says.
+fn fork_cases() -> u32 {
+    let cases = std::env::var("FLEETSIM_FORK_CASES");
+    cases.ok().and_then(|it| it.parse().ok()).unwrap_or(100)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: fork_cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn forks_and_snapshots_end_as_the_run_that_they_were_made_of(text in scenario(), share in 0.0..1.0_f64, again in 1usize..9) {

@@ -205,7 +205,7 @@ fn check_changeable(assignment: &str) -> Result<(), Failure> {
         let rest = plain.strip_prefix(*place);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '(']))
     };
-    if CHANGEABLE.iter().any(|place| is_in(&place)) {
+    if CHANGEABLE.iter().any(is_in) {
         return Ok(());
     }
     let message = format!(

@@ -3,11 +3,15 @@
 use bevy_ecs::prelude::*;
 use fleetsim::autoscale::PolicyRegistry;
 use fleetsim::fleet::{self, *};
+use fleetsim::random::Stream;
 use fleetsim::scenario::CheckedScenario;
-use fleetsim::serving::Role;
+use fleetsim::serving::registry::RouterKind;
+use fleetsim::serving::routing::{Engines, Event, RequestView, Route, Router};
+use fleetsim::serving::{EngineId, Role};
 use fleetsim::simulation::{Simulation, SimulationError};
-use fleetsim::snapshot::{RestoreError, SaveError, read_header};
+use fleetsim::snapshot::{RestoreError, SaveError, StateReader, StateWriter, read_header};
 use proptest::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fork::finish;
@@ -137,6 +141,137 @@ fn a_run_keeps_the_steps_and_runs_that_are_recorded() {
         simulation
     };
     goes_on(&checked, begin, &[0, 2, 5, 9, 12]);
+}
+
+#[test]
+fn applications_go_on_whatever_their_steps_take() {
+    let application = |name: &str, performance: &str, engine: &str| {
+        format!(
+            r#"(
+                name: "{name}", model: "llama2-70b", scheduler: TokenJsq, performance: {performance},
+                instances: [(role: Mixed, engine: {engine}, start: Servers(2))],
+                workload: Synthetic(
+                    arrivals: Gamma(rate: 5.0, cv: 2.0), requests: 300,
+                    prompt_tokens: LogNormal(median: 700.0, sigma: 0.9), output_tokens: Geometric(mean: 90.0),
+                    system_prompts: (count: 5, tokens: 300),
+                ),
+            )"#
+        )
+    };
+    let linear =
+        "Linear(base: 0.006, prefill_token: 2e-5, decode_request: 5e-5, context_token: 1e-7)";
+    let applications = [
+        application("one", linear, "Splitwise()"),
+        application("two", linear, "Vllm(max_num_seqs: 32, num_gpu_blocks: 700)"),
+        application("three", "Roofline()", "Orca(max_batch_size: 16)"),
+        application(
+            "four",
+            "Constant(prompt_time: 0.2, token_time: 0.03)",
+            "Fcfs",
+        ),
+    ];
+    let text = format!(
+        "(name: \"four\", fleet: [(sku: \"dgx-h100\", count: 8)], applications: [{}])",
+        applications.join(", ")
+    );
+    let checked =
+        CheckedScenario::from_ron(&text, ".".as_ref()).unwrap_or_else(|it| panic!("{it}"));
+    let begin = || {
+        let mut simulation = Simulation::new(&checked).unwrap();
+        let max_tick = fleetsim::time::SimDuration::saturating(0.7);
+        let mut limits = simulation.world_mut().resource_mut::<TickLimits>();
+        limits.max_tick = Some(max_tick);
+        simulation
+    };
+    goes_on(&checked, begin, &[0, 1, 13, 40, 77]);
+}
+
+/// A router of one's own: instances in turn. Of a stubborn one no state can be written.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct InTurn {
+    stubborn: bool,
+    #[serde(skip)]
+    open: Vec<EngineId>,
+    #[serde(skip)]
+    next: usize,
+}
+
+impl RouterKind for InTurn {
+    const NAME: &'static str = "InTurn";
+    const SUMMARY: &'static str = "Instances in turn.";
+
+    fn build(&self, _: Stream) -> Box<dyn Router> {
+        Box::new(self.clone())
+    }
+}
+
+impl Router for InTurn {
+    fn route(&mut self, _: &RequestView, _: &Engines<'_>) -> Route {
+        self.next += 1;
+        match self.open.len() {
+            0 => Route::Wait,
+            count => Route::Engine(self.open[self.next % count]),
+        }
+    }
+
+    fn on(&mut self, event: &Event) {
+        match *event {
+            Event::Opened { engine, .. } => self.open.push(engine),
+            Event::Closed { engine } => self.open.retain(|&it| it != engine),
+            _ => {}
+        }
+    }
+
+    fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
+        match self.stubborn {
+            true => Err(SaveError::not_saved("the router InTurn", "it is stubborn")),
+            false => to.put(&(&self.open, self.next)),
+        }
+    }
+
+    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
+        (self.open, self.next) = from.take()?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_router_of_a_hosts_own_goes_on_if_it_says_how() {
+    let mut registry = PolicyRegistry::built_in();
+    registry.register_router::<InTurn>();
+    let scenario = |stubborn: bool| {
+        let text = format!(
+            r#"(
+                name: "own", fleet: [(sku: "dgx-h100", count: 3)],
+                applications: [(
+                    name: "chat", model: "llama2-70b", scheduler: InTurn(stubborn: {stubborn}),
+                    instances: [(role: Mixed, start: AllServers)],
+                    workload: Synthetic(
+                        arrivals: Poisson(rate: 6.0), requests: 200,
+                        prompt_tokens: Constant(400), output_tokens: Geometric(mean: 60.0),
+                    ),
+                )],
+                faults: [(at: 12.0, fault: InstanceCrash(instance: 1))],
+            )"#
+        );
+        registry.from_ron(&text, ".".as_ref()).unwrap()
+    };
+    let checked = scenario(false);
+    let begin = || Simulation::with_policies(&checked, &registry).unwrap();
+    let mut simulation = begin();
+    (0..3).for_each(|_| _ = simulation.tick().unwrap());
+    let bytes = saved(&simulation);
+    let restored = Simulation::restore_with_policies(&checked, &registry, &*bytes).unwrap();
+    let undisturbed = finish(begin());
+    assert!(finish(restored) == undisturbed && finish(simulation) == undisturbed);
+
+    let simulation = Simulation::with_policies(&scenario(true), &registry).unwrap();
+    let error = simulation.save(&mut Vec::new()).unwrap_err().to_string();
+    assert!(
+        error.contains("InTurn") && error.contains("stubborn"),
+        "{error}"
+    );
 }
 
 /// What a host keeps of an application.
