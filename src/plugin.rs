@@ -52,7 +52,7 @@ use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel};
 use crate::autoscale::PolicyRegistry;
 use crate::fleet::{self, FleetWorldExt, Roster};
 use crate::observe;
-use crate::scenario::{CheckedScenario, Slo};
+use crate::scenario::{CheckedScenario, Objective};
 use crate::time::{SimDuration, SimTime};
 
 /// The set of the system that steps the fleet, in the schedule that [`FleetPlugin`] names.
@@ -264,7 +264,7 @@ impl Plugin for AutoscalePlugin {
 /// [`Rows`](observe::Rows) grow until they are taken, or as [`Retention`](fleet::Retention) says.
 #[derive(Clone, Debug)]
 pub struct ObservePlugin {
-    slo: Vec<Slo>,
+    objectives: Vec<Objective>,
     sample_interval: SimDuration,
 }
 
@@ -274,7 +274,7 @@ impl ObservePlugin {
     pub fn new(scenario: &CheckedScenario) -> Self {
         let applications = scenario.scenario().applications.iter();
         Self {
-            slo: applications.map(|of| of.slo).collect(),
+            objectives: applications.map(|of| of.slo).collect(),
             sample_interval: scenario.scenario().sample_interval,
         }
     }
@@ -284,7 +284,7 @@ impl Plugin for ObservePlugin {
     fn build(&self, app: &mut App) {
         let world = app.world_mut();
         if has_fleet(world) {
-            observe::install(world, &self.slo, self.sample_interval);
+            observe::install(world, &self.objectives, self.sample_interval);
         }
     }
 }

@@ -171,6 +171,51 @@ fn json_and_csv_hold_the_same_and_regret_is_relative_to_the_plan() {
 }
 
 #[test]
+fn a_percentile_is_met_or_not_and_the_cheaper_of_those_that_meet_it_is_best() {
+    let bench = Bench::new();
+    // 90 % within: of those that meet it, only the cost counts.
+    let slo = ["--set", "applications[0].slo=(ttft: P90(30), tbt: P50(1))"];
+    let asked = ["--set", "percentiles=[75, 90, 95]"];
+    let policies = ["--policies", "None, Threshold(min: 3)"];
+    let table = bench.compare("table", &[&slo[..], &asked, &policies].concat());
+    for word in ["met", "yes", "p75", "p90", "p95"] {
+        assert!(table.contains(word), "{word}:\n{table}");
+    }
+    let format = ["--format", "json", "--overwrite"];
+    let printed = bench.compare("table", &[&slo[..], &asked, &policies, &format].concat());
+    let comparison: Comparison = serde_json::from_str(&printed).unwrap();
+    let [none, three] = &comparison.contenders[..] else {
+        panic!("{printed}")
+    };
+    let figures = none.figures.as_ref().unwrap();
+    assert_eq!((figures.slo_met, figures.slo_kept), (Some(true), Some(1.0)));
+    assert_eq!((none.frontier, three.frontier), (Some(true), Some(false)));
+    let [p75, p90, p95] = &figures.percentiles[..] else {
+        panic!("{printed}")
+    };
+    assert!(p75.ttft_s < p90.ttft_s && p90.ttft_s < p95.ttft_s);
+    assert_eq!(
+        (p90.ttft_s, p95.tbt_s),
+        (figures.ttft_s.p90, figures.tbt_s.p95)
+    );
+
+    // No run keeps half a second with one server in the peak: the share of what is demanded counts.
+    let slo = ["--set", "applications[0].slo=(ttft: P95(0.2), e2e: 1000)"];
+    let overwrite = [&slo[..], &policies, &format].concat();
+    let comparison: Comparison = serde_json::from_str(&bench.compare("table", &overwrite)).unwrap();
+    for standing in &comparison.contenders {
+        let of = standing.figures.as_ref().unwrap();
+        let attained = of.attainment.unwrap();
+        let (kept, met) = (of.slo_kept.unwrap(), of.slo_met.unwrap());
+        assert_eq!(met, attained >= 0.95, "E2E is never missed");
+        let share = if met { 1.0 } else { attained / 0.95 };
+        // What is not over at the end has missed the limit of each request.
+        let share = share.min(of.completed as f64 / of.arrived as f64);
+        assert!((kept - share).abs() < 1e-9, "{kept} {share}");
+    }
+}
+
+#[test]
 fn the_number_of_jobs_changes_nothing() {
     let bench = Bench::new();
     let policies = ["--policies", "Threshold, None, HpaGpu, Threshold(up: 0.5)"];

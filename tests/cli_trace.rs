@@ -379,6 +379,10 @@ fn the_schema_knows_the_fields_of_every_scenario_and_the_policies() {
         }
     }
     assert!(has_field(&schema, "HeteroScale"));
+    // What may be written without a name.
+    let alone = |definition: &str| &schema["$defs"][definition]["anyOf"][0];
+    assert_eq!(alone("Limit")["type"], "number");
+    assert!(alone("Workload")["properties"]["requests_per_day"].is_object());
     assert_references(&schema, &schema);
 }
 

@@ -270,7 +270,8 @@ fn the_summary_has_the_keys_of_the_contract() {
     assert_eq!(chat["instances"][0]["role"], "Prompt");
     keys(
         &json["fleet"],
-        "cost energy_kwh gpu_hours scaling_events server_hours servers",
+        "cost cost_per_day cost_per_million_output_tokens cost_per_million_tokens cost_per_month \
+         energy_kwh gpu_hours scaling_events server_hours servers",
     );
     keys(
         &json["fleet"]["servers"][0],
@@ -404,6 +405,7 @@ fn run(application: &str) -> RunRecord {
         scenario: "quickstart".to_owned(),
         hash: "abc".to_owned(),
         seed: 42,
+        percentiles: vec![50.0, 95.0, 99.0],
         end: SimTime::saturating(3600.0),
         stopped: None,
         applications: vec![ApplicationRecord {

@@ -274,6 +274,82 @@ fn work_that_never_ends_needs_a_limit() {
 }
 
 #[test]
+fn an_unknown_sku_is_one_error() {
+    let text = GOOD.replace("sku: \"dgx-h100\", count", "sku: \"dgx-h10\", count");
+    let wrong = rejected(check(&text));
+    let said: Vec<_> = wrong.problems().iter().map(|it| &it.message).collect();
+    assert_eq!(said, ["unknown SKU `dgx-h10`"]);
+}
+
+#[test]
+fn a_model_that_is_not_there_is_taken_for_one_of_its_family_or_for_none() {
+    let help = |name: &str| {
+        let text = GOOD.replace("llama2-70b", name);
+        let wrong = rejected(check(&text));
+        assert_eq!(wrong.problems().len(), 1, "{wrong}");
+        wrong.problems()[0].help.clone().unwrap()
+    };
+    for (name, meant) in [
+        ("llama2-70", "llama2-70b"),
+        ("Qwen/Qwen2.5-7B", "qwen2.5-7b"),
+        ("mixtral-8x7", "mixtral-8x7b"),
+        ("mistal-7b", "mistral-7b"),
+    ] {
+        assert_eq!(help(name), format!("did you mean `{meant}`?"));
+    }
+    // One letter away from another family, or near in length alone.
+    for name in ["mixtral-7b", "gemma-7b", "phi-70b-instruct", "opt-30b"] {
+        let help = help(name);
+        assert!(
+            !help.contains("mistral") && !help.contains("did you mean"),
+            "{name}: {help}"
+        );
+    }
+}
+
+#[test]
+fn percentiles_rise_and_there_are_five_at_most() {
+    let of = |list: &str| check(&GOOD.replace("seed: 42,", &format!("percentiles: {list},")));
+    assert!(of("[0, 12.5, 99.9, 100]").is_ok());
+    for (list, said) in [
+        ("[50, 150]", "there is no 150th percentile"),
+        ("[95, 50]", "50 does not follow 95"),
+        (
+            "[10, 20, 30, 40, 50, 60]",
+            "there is room for 5 percentiles",
+        ),
+        ("[]", "expected at least 1"),
+    ] {
+        let wrong = rejected(of(list)).to_string();
+        assert!(wrong.contains(said), "{wrong}");
+    }
+}
+
+#[test]
+fn an_objective_has_numbers_and_percentiles() {
+    let of = |slo: &str| check(&GOOD.replace("slo: (ttft: 2.0)", &format!("slo: ({slo})")));
+    let good = of("ttft: P95(1.5), tbt: 0.06, e2e: Each(9)").unwrap();
+    let slo = good.scenario().applications[0].slo;
+    let seconds = |limit: Option<fleetsim::scenario::Limit>| {
+        let limit = limit.unwrap();
+        (limit.percentile(), limit.duration().seconds())
+    };
+    assert_eq!(seconds(slo.ttft), (Some(95.0), 1.5));
+    assert_eq!(seconds(slo.tbt), (None, 0.06));
+    assert_eq!(seconds(slo.e2e), (None, 9.0));
+    for (slo, said) in [
+        ("ttft: P85(1.5)", "unknown variant `P85`"),
+        ("ttft: P95(-1)", "expected at least 0, found `-1`"),
+        ("ttft: -1", "expected at least 0, found `-1`"),
+        ("ttft: \"P95\"", "expected a name"),
+        ("ttft: (1.5)", "expected one of"),
+    ] {
+        let wrong = rejected(of(slo)).to_string();
+        assert!(wrong.contains(said), "{slo}: {wrong}");
+    }
+}
+
+#[test]
 fn applications_have_names_of_their_own() {
     let start = GOOD.find("        (\n            name: \"chat\"").unwrap();
     let end = GOOD.find("    ],\n    actions").unwrap();

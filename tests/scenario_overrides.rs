@@ -62,8 +62,8 @@ fn values_are_replaced_and_fields_added() {
         }
     ));
     assert_eq!(checked.placement().servers.len(), 3);
-    assert_eq!(application.slo.ttft.unwrap().seconds(), 1.0);
-    assert_eq!(application.slo.tbt.unwrap().seconds(), 0.5);
+    assert_eq!(application.slo.ttft.unwrap().duration().seconds(), 1.0);
+    assert_eq!(application.slo.tbt.unwrap().duration().seconds(), 0.5);
     assert_ne!(checked.hash(), load(&[]).unwrap().hash());
     assert_eq!(
         load(&["seed=7"]).unwrap().hash(),

@@ -553,7 +553,7 @@ fn install<P: Policy>(
     world.entity_mut(entity).insert((
         policy,
         Signals::new(window, delay)
-            .with_slo(of.slo)
+            .with_slo(of.slo.limits())
             .with_capacity(CapacityModel::new(checked, application)),
         Scraper::new(of.signals.scrape_interval, delay, interval, memory),
         decider,

@@ -1,8 +1,8 @@
 use crate::catalog::Catalog;
 use crate::scenario::{
     Action, Actuator, Application, Arrivals, CheckedScenario, Diagnostics, Engine, FleetEntry,
-    Lengths, Performance, Role, Scaling, Scenario, Scheduler, Shape, Signals, Slo, Start, Template,
-    Verb, Workload,
+    Lengths, Objective, Performance, Role, Scaling, Scenario, Scheduler, Shape, Signals, Start,
+    Template, Verb, Workload,
 };
 use crate::time::{SimDuration, SimTime};
 
@@ -241,6 +241,7 @@ pub(super) fn scenario(servers: u32, application: Application) -> Scenario {
         end: None,
         max_tick: None,
         sample_interval: SimDuration::saturating(10.0),
+        percentiles: vec![50.0, 95.0, 99.0],
         catalog: Vec::new(),
         fleet: vec![FleetEntry {
             sku: SKU.to_owned(),
@@ -266,7 +267,7 @@ pub(super) fn application(workload: Workload) -> Application {
         autoscaler: None,
         signals: Signals::default(),
         actuator: Actuator::default(),
-        slo: Slo::default(),
+        slo: Objective::default(),
         workload,
     }
 }

@@ -109,6 +109,7 @@ pub fn conversation_hour(path: &Path) -> Result<CheckedScenario, Diagnostics> {
         repeat: 1,
         rate_scale: 1.0,
         window: None,
+        resample: None,
         requests: None,
     };
     let served = served(workload, SERVERS, true);

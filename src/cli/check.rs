@@ -6,7 +6,7 @@ use clap::Args;
 use super::shell::{Failure, print};
 use super::warn::Telling;
 use crate::autoscale::PolicyRegistry;
-use crate::scenario::{Application, CheckedScenario, Diagnostics, Template, Workload};
+use crate::scenario::{Application, CheckedScenario, Diagnostics, Template};
 use crate::serving::Priced;
 use crate::warning::Warnings;
 use crate::workload::{self, IdleStretch};
@@ -71,11 +71,9 @@ fn traces(
 ) -> Result<(), Diagnostics> {
     let mut problems = Vec::new();
     for (index, application) in checked.scenario().applications.iter().enumerate() {
-        let mut spec = application.workload.clone();
-        let Workload::Trace { repeat, .. } = &mut spec else {
+        let Some(spec) = application.workload.recorded() else {
             continue;
         };
-        *repeat = 1;
         let path = format!("applications[{index}].workload");
         let named = policies.serving().named(checked, index)?;
         let (directory, name) = (checked.directory(), &application.name);

@@ -197,7 +197,7 @@ impl Follower for OnTheSide {
         let run = self.runs.get(position).and_then(Option::as_ref);
         let kept = run.map(|run| {
             let results = run.destination.results();
-            Kept::new(results, scenario, &[], &run.command)
+            Kept::new(results, scenario, &run.command)
         });
         Ok(Box::new(Side {
             position,

@@ -1,7 +1,7 @@
 use crate::observe::Summary;
 #[cfg(feature = "html")]
 use crate::report::RunReport;
-use crate::report::{Format, Outputs, ReportError, ResultsDirectory};
+use crate::report::{OutputOptions, Outputs, ReportError, ResultsDirectory};
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News, Simulation};
 
@@ -10,26 +10,36 @@ pub(super) struct Kept<'a> {
     results: &'a ResultsDirectory,
     outputs: Outputs<'a>,
     #[cfg(feature = "html")]
-    report: RunReport,
+    report: Option<RunReport>,
 }
 
 impl<'a> Kept<'a> {
-    /// Starts the tables. `command` is what to type to have the same run again.
+    /// Starts all tables. `command` is what to type to have the same run again.
+    pub(super) fn new(
+        results: &'a ResultsDirectory,
+        checked: &CheckedScenario,
+        command: &str,
+    ) -> Result<Self, ReportError> {
+        Self::with(results, checked, command, &OutputOptions::default(), true)
+    }
+
+    /// The same as these options have it and, unless `report` says so, without report.html.
     #[cfg_attr(
         not(feature = "html"),
         expect(unused_variables, reason = "only the report says it")
     )]
-    pub(super) fn new(
+    pub(super) fn with(
         results: &'a ResultsDirectory,
         checked: &CheckedScenario,
-        formats: &[Format],
         command: &str,
+        options: &OutputOptions,
+        report: bool,
     ) -> Result<Self, ReportError> {
         Ok(Self {
             results,
-            outputs: Outputs::new(results, checked, formats)?,
+            outputs: Outputs::with(results, checked, options)?,
             #[cfg(feature = "html")]
-            report: RunReport::new(checked, command),
+            report: report.then(|| RunReport::new(checked, command)),
         })
     }
 
@@ -45,7 +55,9 @@ impl<'a> Kept<'a> {
     )]
     pub(super) fn see(&mut self, simulation: &Simulation, news: &News) -> Result<(), ReportError> {
         #[cfg(feature = "html")]
-        self.report.see(simulation, news);
+        if let Some(report) = &mut self.report {
+            report.see(simulation, news);
+        }
         self.outputs.write(news)
     }
 
@@ -55,8 +67,10 @@ impl<'a> Kept<'a> {
         let summary = finished.record.summarise();
         self.results.write_summary(&summary)?;
         #[cfg(feature = "html")]
-        self.results
-            .write_report(&self.report.page(finished, &summary))?;
+        if let Some(report) = self.report {
+            self.results
+                .write_report(&report.page(finished, &summary))?;
+        }
         Ok(summary)
     }
 }

@@ -15,10 +15,11 @@ use crate::autoscale::PolicyRegistry;
 use crate::fleet::RunWarnings;
 use crate::observe::Rows;
 use crate::report::{
-    self, PerfettoTrace, Progress, ReportError, TraceExcerpts, TraceOptions, TraceWindow,
-    summary_table,
+    self, MetricsOptions, Omitted, OutputOptions, PerfettoTrace, Progress, ReportError,
+    TraceExcerpts, TraceOptions, TraceWindow, summary_table,
 };
 use crate::time::{SimDuration, SimTime};
+use crate::workload::seconds_since_1970;
 
 /// Run a scenario to its end and write what happened
 #[derive(Debug, Args)]
@@ -47,6 +48,12 @@ pub(super) struct Run {
         conflicts_with = "replications"
     )]
     also: Vec<Also>,
+    /// Files to leave out; summary.json is always written
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FILES")]
+    without: Vec<Without>,
+    /// Leave requests.csv out: the same as `--without requests`
+    #[arg(long)]
+    no_requests: bool,
     /// Write steps.csv, a row for each step of the engines `Vllm`; with INSTANCES, of these alone
     #[arg(
         long,
@@ -58,7 +65,25 @@ pub(super) struct Run {
     )]
     steps: Option<Vec<u64>>,
     #[command(flatten)]
+    metrics: Metrics,
+    #[command(flatten)]
     trace: Trace,
+}
+
+/// How metrics.prom is written.
+#[derive(Debug, Args)]
+struct Metrics {
+    /// What time zero is in metrics.prom, as 2026-01-05 or 2026-01-05T08:00:00Z [default: 1970-01-01]
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    metrics_start: Option<f64>,
+    /// A series for each instance in metrics.prom, of what an instance of vLLM tells
+    #[arg(long)]
+    metrics_by_instance: bool,
+}
+
+fn date(text: &str) -> Result<f64, String> {
+    let expected = || format!("`{text}` is no date such as 2026-01-05 or 2026-01-05T08:00:00Z");
+    seconds_since_1970(text).ok_or_else(expected)
 }
 
 /// Whether and how trace.json is written.
@@ -89,21 +114,54 @@ enum Also {
     Jsonl,
     /// metrics.prom: OpenMetrics with vLLM's names, a scrape at each sample
     Prometheus,
-    /// Every table as Parquet
-    #[cfg(feature = "parquet")]
+    /// Every table as Parquet, in a build with the feature `parquet`
     Parquet,
 }
 
+/// A file that a run may go without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Without {
+    /// requests.csv: a row a request
+    Requests,
+    /// scaling.csv: a row an event
+    Scaling,
+    /// timeline.csv: a row a sample of each role
+    Timeline,
+    /// decisions.csv: a row a decision of a policy
+    Decisions,
+    /// report.html: the charts
+    Report,
+}
+
+impl Without {
+    const fn table(self) -> Option<Omitted> {
+        Some(match self {
+            Self::Requests => Omitted::Requests,
+            Self::Scaling => Omitted::Scaling,
+            Self::Timeline => Omitted::Timeline,
+            Self::Decisions => Omitted::Decisions,
+            Self::Report => return None,
+        })
+    }
+}
+
 impl Also {
-    const fn format(self) -> report::Format {
+    fn format(self) -> Result<report::Format, Failure> {
         match self {
-            Self::Jsonl => report::Format::JsonLines,
-            Self::Prometheus => report::Format::Prometheus,
+            Self::Jsonl => Ok(report::Format::JsonLines),
+            Self::Prometheus => Ok(report::Format::Prometheus),
             #[cfg(feature = "parquet")]
-            Self::Parquet => report::Format::Parquet,
+            Self::Parquet => Ok(report::Format::Parquet),
+            #[cfg(not(feature = "parquet"))]
+            Self::Parquet => Err(Failure::Input(NO_PARQUET.to_owned())),
         }
     }
 }
+
+/// What to do for Parquet.
+#[cfg(not(feature = "parquet"))]
+const NO_PARQUET: &str = "this build writes no Parquet; install one that does, in the folder of the \
+                          sources, with `cargo install --path . --features parquet`";
 
 /// Why a run is not followed to its end.
 enum Halt {
@@ -114,6 +172,8 @@ enum Halt {
 impl Run {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
         let output = self.output;
+        let formats: Result<Vec<_>, _> = self.also.into_iter().map(Also::format).collect();
+        let formats = formats?;
         let telling = Telling {
             quiet: output.quiet,
             strict: self.changes.strict,
@@ -139,8 +199,21 @@ impl Run {
         }
         let destination = output.directory(&scenario.name, false)?;
         let results = destination.results();
-        let formats: Vec<_> = self.also.into_iter().map(Also::format).collect();
-        let kept = Kept::new(results, checked, &formats, &command);
+        let mut without = self.without;
+        without.extend(self.no_requests.then_some(Without::Requests));
+        let report = !without.contains(&Without::Report);
+        let options = OutputOptions {
+            formats,
+            omitted: without.iter().filter_map(|it| it.table()).collect(),
+            metrics: MetricsOptions {
+                start: self.metrics.metrics_start.unwrap_or(0.0),
+                by_instance: self.metrics.metrics_by_instance,
+            },
+        };
+        if options.metrics.by_instance {
+            simulation.record_instances();
+        }
+        let kept = Kept::with(results, checked, &command, &options, report);
         let mut kept = kept.map_err(Failure::running)?;
         if let Some(instances) = self.steps {
             simulation.record_steps((!instances.is_empty()).then_some(instances));

@@ -16,10 +16,29 @@ impl Schema {
         let Self {} = self;
         let mut schema = json_schema();
         policies.serving().terms().extend(&mut schema);
-        let schema = with_policies(schema, policies);
+        let mut schema = with_policies(schema, policies);
+        accept_plain(&mut schema);
         let text = serde_json::to_string_pretty(&schema)
             .map_err(|error| Failure::Running(format!("cannot write the schema: {error}")))?;
         print(&(text + "\n"))
+    }
+}
+
+/// Allows the payload of a `plain` variant alone: its name may be left out.
+fn accept_plain(scenario: &mut Json) {
+    let definitions = scenario["$defs"].as_object_mut().into_iter().flatten();
+    for (_, schema) in definitions {
+        let Some(name) = schema["plain"].as_str().map(str::to_owned) else {
+            continue;
+        };
+        let variants = schema["oneOf"].as_array().into_iter().flatten();
+        let mut payloads = variants.filter_map(|variant| variant["properties"].get(&name));
+        let payload = payloads.next().cloned();
+        if let (Some(payload), Some(fields)) = (payload, schema.as_object_mut()) {
+            fields.remove("plain");
+            let named = json!({ "oneOf": fields.remove("oneOf") });
+            fields.insert("anyOf".to_owned(), json!([payload, named]));
+        }
     }
 }
 

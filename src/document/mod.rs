@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 pub use diagnostics::{Diagnostics, Problem};
-pub(crate) use nearest::suggest;
+pub(crate) use nearest::{nearest, suggest};
 pub use position::Position;
 pub(crate) use reading::Document;
 pub(crate) use source::Source;

@@ -3,7 +3,7 @@ const LONGEST: usize = 100;
 
 /// The name that `word` was probably meant to be: one that it begins, or one that differs in at
 /// most every third letter.
-pub(super) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // No name is so long: what a file of another kind has here is not looked at.
     let word = match word.char_indices().nth(LONGEST) {
         Some(_) => return None,

@@ -53,6 +53,12 @@ pub(super) fn variants(schema: &Json) -> BTreeMap<&str, Option<&Json>> {
     variants
 }
 
+/// The variant that a value without a name stands for, and what it holds: a schema names it as `plain`.
+pub(super) fn plain_variant(schema: &Json) -> Option<(&str, &Json)> {
+    let name = schema["plain"].as_str()?;
+    Some((name, (*variants(schema).get(name)?)?))
+}
+
 /// Required fields, or a few that there are, as they would be written.
 pub(super) fn example_of_fields(schema: &Json) -> String {
     let mut names: Vec<&str> = strings(&schema["required"]).collect();

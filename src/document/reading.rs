@@ -111,17 +111,22 @@ impl Document {
     }
 
     fn fixed(&self, fixes: Vec<Fix>) -> Source {
-        let mut edits: Vec<_> = fixes
-            .into_iter()
-            .map(|fix| match fix {
-                Fix::Drop(range) => (range, ""),
-                Fix::AddParentheses(at) => (at..at, "()"),
-            })
-            .collect();
+        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+        for fix in fixes {
+            match fix {
+                Fix::Drop(range) => edits.push((range, String::new())),
+                Fix::AddParentheses(at) => edits.push((at..at, "()".to_owned())),
+                Fix::Name(at, name) => edits.push((at..at, name)),
+                Fix::Wrap(range, name) => {
+                    edits.push((range.start..range.start, name + "("));
+                    edits.push((range.end..range.end, ")".to_owned()));
+                }
+            }
+        }
         edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
         let mut source = self.source.clone();
         for (range, text) in edits {
-            source.replace(range, &[Insert::Glue(0, text)]);
+            source.replace(range, &[Insert::Glue(0, &text)]);
         }
         source
     }

@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use super::lexer::shown;
 use super::nearest::{nearest, suggest};
 use super::outline::{
-    Optional, example_of_fields, integer_range, kind_name, optional, property_names, strings,
-    variants,
+    Optional, example_of_fields, integer_range, kind_name, optional, plain_variant, property_names,
+    strings, variants,
 };
 use super::tree::{Body, Field, Node, Number, Term, Value};
 
@@ -26,6 +26,10 @@ pub(super) enum Fix {
     Drop(Range<usize>),
     /// `Splitwise` becomes `Splitwise()`.
     AddParentheses(usize),
+    /// `1.5` becomes `Each(1.5)`: a number alone stands for a variant.
+    Wrap(Range<usize>, String),
+    /// `(rate: 1)` becomes `Steady(rate: 1)`: fields alone stand for a variant.
+    Name(usize, String),
 }
 
 /// What a check found.
@@ -224,6 +228,7 @@ impl<'a> Checker<'a> {
                 body,
                 ..
             }) => (name, body),
+            _ if self.plain(node, schema) => return,
             Value::Text(text) if variants.contains_key(text.as_str()) => {
                 let help = format!("write {text} without quotes");
                 return self.expected(node, "a name", Some(help));
@@ -260,6 +265,31 @@ impl<'a> Checker<'a> {
                 self.report(&node.span, message, Some(help));
             }
         }
+    }
+
+    /// Checks a value that says no variant, where one of them may be left out: its number or its fields.
+    fn plain(&mut self, node: &Node, schema: &'a Json) -> bool {
+        let Some((name, payload)) = plain_variant(schema) else {
+            return false;
+        };
+        match &node.value {
+            Value::Number(_) if !payload["properties"].is_object() => {
+                self.node(node, payload, None);
+                let fix = Fix::Wrap(node.span.clone(), name.to_owned());
+                self.checked.fixes.push(fix);
+            }
+            Value::Term(Term {
+                name: None,
+                body: body @ Body::Fields(_),
+                ..
+            }) if payload["properties"].is_object() => {
+                self.fields(node, body, payload);
+                let fix = Fix::Name(node.span.start, name.to_owned());
+                self.checked.fixes.push(fix);
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn tuple(&mut self, node: &Node, schema: &'a Json) {

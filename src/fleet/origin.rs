@@ -13,6 +13,8 @@ pub struct Origin {
     pub hash: String,
     /// The seed in force.
     pub seed: u64,
+    /// The percentiles that its summary is to show.
+    pub percentiles: Vec<f64>,
     /// What step times rest on, by application.
     pub step_times: Vec<Vec<StepTimes>>,
     /// What is likely a mistake in the scenario.
@@ -27,6 +29,7 @@ impl Origin {
             scenario: scenario.name.clone(),
             hash: checked.hash().to_owned(),
             seed: scenario.seed,
+            percentiles: scenario.percentiles.clone(),
             step_times: scenario.applications.iter().map(step_times).collect(),
             warnings: checked.warnings().clone(),
         }

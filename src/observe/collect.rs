@@ -12,7 +12,7 @@ use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, FleetSystems, HostedOn, Instance, InstanceRole,
     InstanceStatus, Instances, Parts, Retention, Service, Templates, Tick, TickSet,
 };
-use crate::scenario::Slo;
+use crate::scenario::Objective;
 use crate::serving::vllm::StepRow;
 use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
 use crate::time::{SimDuration, SimTime};
@@ -59,8 +59,8 @@ struct SampledRole {
 }
 
 /// Records every application's requests and samples: adds the systems to `Observe`, once, and the
-/// components to the applications that have none. `slo` gives the objective of each by position.
-pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
+/// components to the applications that have none. `objectives` has that of each by position.
+pub fn install(world: &mut World, objectives: &[Objective], sample_interval: SimDuration) {
     let first = !world.contains_resource::<DueSamples>();
     world.init_resource::<Rows>();
     world.init_resource::<DueSamples>();
@@ -82,7 +82,7 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
         })
         .collect();
     for (entity, index, roles) in found {
-        let slo = slo.get(index).copied().unwrap_or_default();
+        let objective = objectives.get(index).copied().unwrap_or_default();
         let sampler = Sampler {
             interval: sample_interval,
             due: (now.seconds() / sample_interval.seconds()) as u32,
@@ -93,7 +93,7 @@ pub fn install(world: &mut World, slo: &[Slo], sample_interval: SimDuration) {
         };
         world
             .entity_mut(entity)
-            .insert((Recorded(ApplicationStatistics::new(slo)), sampler));
+            .insert((Recorded(ApplicationStatistics::new(objective)), sampler));
         world
             .resource_mut::<Agenda>()
             .wake_for::<Sampling>(now, entity);
@@ -322,9 +322,18 @@ impl Sampler {
                         rows.instances.push(InstanceSample {
                             time: at,
                             instance: instance.number(),
+                            application: application.index(),
+                            role,
                             queued: load.queued,
                             running: load.running,
                             kv_used_bytes: load.memory_used.saturating_sub(own_weights),
+                            kv_bytes: (load.memory < u64::MAX)
+                                .then(|| load.memory.saturating_sub(own_weights)),
+                            prompt_tokens: load.prompt_tokens,
+                            output_tokens: load.output_tokens,
+                            prefix_queries: load.queried_tokens,
+                            prefix_hits: load.hit_tokens,
+                            preemptions: load.preemptions,
                         });
                     }
                 }

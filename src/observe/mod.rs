@@ -4,6 +4,7 @@ mod collect;
 mod requests;
 mod sample;
 mod scaling;
+mod slo;
 mod summary;
 mod usage;
 
@@ -11,13 +12,15 @@ pub use crate::statistics::{Distribution, Statistics};
 pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, sample_end};
 pub use requests::{
-    ApplicationStatistics, KvUsage, Metrics, RequestCounts, SloSummary, Throughput, VllmSummary,
+    ApplicationStatistics, KvUsage, Metrics, PercentileSummary, RequestCounts, Throughput,
+    VllmSummary,
 };
 pub use sample::{InstanceSample, Sample};
 pub use scaling::ScalingCounts;
+pub use slo::{PercentileLimit, SloSummary};
 pub use summary::{
-    ApplicationRecord, ApplicationSummary, DesertedSummary, FleetSummary, InstanceSummary,
-    RunRecord, ServerSummary, Summary, TotalSummary, WarningSummary,
+    ApplicationRecord, ApplicationSummary, CostRates, DesertedSummary, FleetSummary,
+    InstanceSummary, RunRecord, ServerSummary, Summary, TotalSummary, WarningSummary,
 };
 pub(crate) use usage::SECONDS_PER_HOUR;
 pub use usage::{InstanceUsage, ServerUsage};

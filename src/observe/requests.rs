@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::slo::{Kept, SloSummary};
 use super::{Distribution, Sample, Statistics};
-use crate::scenario::Slo;
+use crate::scenario::Objective;
 use crate::serving::{Outcome, RequestRecord};
 use crate::time::{SimDuration, SimTime};
 
@@ -12,9 +13,8 @@ use crate::time::{SimDuration, SimTime};
 /// Each request is recorded once: when it ends, or where it stands at the end of the run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ApplicationStatistics {
-    slo: Slo,
+    kept: Kept,
     counts: RequestCounts,
-    met_slo: u64,
     prompt_tokens: u64,
     output_tokens: u64,
     vllm: VllmSummary,
@@ -30,9 +30,9 @@ pub struct ApplicationStatistics {
 impl ApplicationStatistics {
     /// Starts empty, with the objective to hold requests against.
     #[must_use]
-    pub fn new(slo: Slo) -> Self {
+    pub fn new(objective: impl Into<Objective>) -> Self {
         Self {
-            slo,
+            kept: Kept::new(objective.into()),
             ..Self::default()
         }
     }
@@ -57,7 +57,7 @@ impl ApplicationStatistics {
 
     fn complete(&mut self, request: &RequestRecord) {
         self.counts.completed += 1;
-        self.met_slo += u64::from(meets(&self.slo, request));
+        self.kept.complete(request);
         self.prompt_tokens += u64::from(request.prompt_tokens);
         self.output_tokens += u64::from(request.output_tokens);
         self.vllm.complete(request);
@@ -77,7 +77,7 @@ impl ApplicationStatistics {
     /// Adds what `other` collected, of another application or another run. The objective stays.
     pub fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
-        self.met_slo += other.met_slo;
+        self.kept.merge(&other.kept);
         self.prompt_tokens += other.prompt_tokens;
         self.output_tokens += other.output_tokens;
         self.vllm.merge(&other.vllm);
@@ -119,7 +119,7 @@ impl ApplicationStatistics {
     /// Requests that met every limit, of which there must be one.
     #[must_use]
     pub fn met_slo(&self) -> Option<u64> {
-        (self.slo != Slo::default()).then_some(self.met_slo)
+        self.kept.met()
     }
 
     /// Times to first token of the completed requests, in seconds.
@@ -155,6 +155,54 @@ impl ApplicationStatistics {
         }
     }
 
+    /// Prompt and output tokens of the completed requests.
+    #[must_use]
+    pub const fn tokens(&self) -> [u64; 2] {
+        [self.prompt_tokens, self.output_tokens]
+    }
+
+    /// Requests that met every limit of each request, of which there must be one.
+    #[must_use]
+    pub fn met_each(&self) -> Option<u64> {
+        self.kept.met_each()
+    }
+
+    /// How far the limits of percentiles were kept, 0 to 1, held against this many requests: the share within
+    /// a limit as a share of what it demands, at most 1, and of several limits the least. `None` without one.
+    #[must_use]
+    pub fn kept_percentiles(&self, requests: u64) -> Option<f64> {
+        self.kept.kept_percentiles(requests)
+    }
+
+    /// Whether this many requests keep every limit of a percentile. `None` without one.
+    #[must_use]
+    pub fn met_percentiles(&self, requests: u64) -> Option<bool> {
+        self.kept.met_percentiles(requests)
+    }
+
+    /// Percentiles of the metrics of the completed requests, a row each; `metrics` are
+    /// [`Self::metrics`], which have some of them.
+    #[must_use]
+    pub fn percentiles(&self, metrics: &Metrics, percents: &[f64]) -> Vec<PercentileSummary> {
+        let row = |&percent: &f64| {
+            let of = |known: &Statistics, values: &Distribution| {
+                let known = known.percentile(percent);
+                known.or_else(|| values.percentile(percent))
+            };
+            let itl = metrics.itl_s.as_ref();
+            PercentileSummary {
+                percentile: percent,
+                queue_s: of(&metrics.queue_s, &self.queue),
+                ttft_s: of(&metrics.ttft_s, &self.ttft),
+                tbt_s: of(&metrics.tbt_s, &self.tbt),
+                e2e_s: of(&metrics.e2e_s, &self.e2e),
+                second_token_s: of(&metrics.second_token_s, &self.second_token),
+                itl_s: itl.and_then(|known| of(known, &self.itl)),
+            }
+        };
+        percents.iter().map(row).collect()
+    }
+
     /// The metrics of the completed requests.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -171,11 +219,29 @@ impl ApplicationStatistics {
     /// How the objective fared over a run of this length.
     #[must_use]
     pub fn slo(&self, end: SimTime) -> SloSummary {
-        SloSummary {
-            limits: self.slo,
-            ..SloSummary::of_all([self], end)
-        }
+        let ended = self.counts.completed + self.counts.rejected_total();
+        self.kept.summary(ended, end)
     }
+}
+
+/// A percentile of what users felt, in seconds; `None` where there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PercentileSummary {
+    /// Which, from 0 to 100.
+    pub percentile: f64,
+    /// Arrival to the first run of the prompt.
+    pub queue_s: Option<f64>,
+    /// Time to first token.
+    pub ttft_s: Option<f64>,
+    /// Time between tokens.
+    pub tbt_s: Option<f64>,
+    /// Arrival to the last token.
+    pub e2e_s: Option<f64>,
+    /// End of the prompt phase to the start of the token phase.
+    pub second_token_s: Option<f64>,
+    /// Inter-token latency; only engines `Vllm` tell of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub itl_s: Option<f64>,
 }
 
 /// How engines `Vllm` served the completed requests.
@@ -254,19 +320,8 @@ impl VllmSummary {
     }
 }
 
-/// Whether a completed request keeps within every limit given.
-fn meets(slo: &Slo, request: &RequestRecord) -> bool {
-    [
-        (slo.ttft, request.ttft()),
-        (slo.tbt, request.tbt()),
-        (slo.e2e, request.e2e()),
-    ]
-    .into_iter()
-    .all(|(limit, metric)| limit.is_none_or(|limit| metric.is_some_and(|metric| metric <= limit)))
-}
-
 /// A count per second; 0 when no time passed.
-fn rate(count: u64, end: SimTime) -> f64 {
+pub(super) fn rate(count: u64, end: SimTime) -> f64 {
     if end > SimTime::ZERO {
         count as f64 / end.seconds()
     } else {
@@ -342,38 +397,4 @@ pub struct Metrics {
     /// tells of it, as `Vllm` does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub itl_s: Option<Statistics>,
-}
-
-/// Whether users got what they were promised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SloSummary {
-    /// Share of the requests that ended (completed or rejected) that met every limit, 0 to 1.
-    /// Requests still outstanding do not count. `None` without a limit, or if none ended.
-    pub attainment: Option<f64>,
-    /// Requests that met every limit, per second of the run. `None` without a limit.
-    pub goodput_per_s: Option<f64>,
-    /// The limits.
-    pub limits: Slo,
-}
-
-impl SloSummary {
-    /// How the objectives of several applications fared together, each by its own, without limits that
-    /// hold for all of them.
-    pub(super) fn of_all<'a>(
-        applications: impl IntoIterator<Item = &'a ApplicationStatistics>,
-        end: SimTime,
-    ) -> Self {
-        let promised = applications.into_iter().filter_map(|of| {
-            let ended = of.counts.completed + of.counts.rejected_total();
-            Some((of.met_slo()?, ended))
-        });
-        let both = promised.reduce(|a, b| (a.0 + b.0, a.1 + b.1));
-        Self {
-            attainment: both
-                .filter(|(_, ended)| *ended > 0)
-                .map(|(met, ended)| met as f64 / ended as f64),
-            goodput_per_s: both.map(|(met, _)| rate(met, end)),
-            limits: Slo::default(),
-        }
-    }
 }

@@ -12,12 +12,37 @@ pub struct InstanceSample {
     pub time: SimTime,
     /// The instance's number.
     pub instance: u64,
+    /// The position of its application.
+    pub application: usize,
+    /// Its role.
+    pub role: Role,
     /// Requests queued or preempted on it.
     pub queued: u64,
     /// Requests in its batch.
     pub running: u64,
     /// Bytes of the KV cache in use: memory in use less the weights.
     pub kv_used_bytes: u64,
+    /// Bytes that it has for the KV cache; none where there is no limit.
+    pub kv_bytes: Option<u64>,
+    /// Prompt tokens processed on it so far.
+    pub prompt_tokens: u64,
+    /// Output tokens generated on it so far.
+    pub output_tokens: u64,
+    /// Tokens of requests that looked for their blocks in its prefix cache so far.
+    pub prefix_queries: u64,
+    /// Of these, those that were found.
+    pub prefix_hits: u64,
+    /// Requests that lost their blocks and began again, so far.
+    pub preemptions: u64,
+}
+
+impl InstanceSample {
+    /// The share of the KV cache that is in use, 0 to 1; none where there is no limit.
+    #[must_use]
+    pub fn kv_usage(&self) -> Option<f64> {
+        let all = self.kv_bytes?.max(1);
+        Some(self.kv_used_bytes as f64 / all as f64)
+    }
 }
 
 /// One row of `timeline.csv`: the instances of one role of one application at one instant.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::requests::{
-    ApplicationStatistics, Metrics, RequestCounts, SloSummary, Throughput, VllmSummary,
+    ApplicationStatistics, Metrics, PercentileSummary, RequestCounts, Throughput, VllmSummary,
 };
 use super::scaling::ScalingCounts;
+use super::slo::SloSummary;
 use super::usage::{InstanceUsage, ServerUsage};
 use crate::scenario::Role;
 use crate::serving::StepTimes;
@@ -22,6 +23,8 @@ pub struct RunRecord {
     pub hash: String,
     /// The seed in force.
     pub seed: u64,
+    /// The percentiles that are asked for.
+    pub percentiles: Vec<f64>,
     /// Simulated time at which the run ended.
     pub end: SimTime,
     /// Why the run stopped before its end, if it did.
@@ -66,7 +69,7 @@ impl RunRecord {
             applications: self
                 .applications
                 .iter()
-                .map(|application| application.summarise(self.end))
+                .map(|application| application.summarise(self.end, &self.percentiles))
                 .collect(),
             total: (self.applications.len() > 1).then(|| self.total()),
             fleet: self.summarise_fleet(),
@@ -79,11 +82,13 @@ impl RunRecord {
         let mut all = ApplicationStatistics::default();
         let statistics = || self.applications.iter().map(|of| &of.statistics);
         statistics().for_each(|of| all.merge(of));
+        let metrics = all.metrics();
         TotalSummary {
             requests: all.counts().clone(),
             throughput: all.throughput(self.end),
             slo: SloSummary::of_all(statistics(), self.end),
-            metrics: all.metrics(),
+            percentiles: all.percentiles(&metrics, &self.percentiles),
+            metrics,
             vllm: all.vllm(),
         }
     }
@@ -111,10 +116,14 @@ impl RunRecord {
         let total = |figure: fn(&ServerSummary) -> Option<f64>| {
             used().try_fold(0.0, |sum, sku| Some(sum + figure(sku)?))
         };
+        let cost = total(|sku| sku.cost);
+        let statistics = self.applications.iter().map(|of| of.statistics.tokens());
+        let [prompt, output] = statistics.fold([0, 0], |sum, of| [sum[0] + of[0], sum[1] + of[1]]);
         FleetSummary {
+            rates: CostRates::new(cost, self.end, prompt, output),
             server_hours: used().fold(0.0, |sum, sku| sum + sku.server_hours),
             gpu_hours: used().fold(0.0, |sum, sku| sum + sku.gpu_hours),
-            cost: total(|sku| sku.cost),
+            cost,
             energy_kwh: total(|sku| sku.energy_kwh),
             step_energy_kwh: used()
                 .filter_map(|sku| sku.step_energy_kwh)
@@ -128,13 +137,15 @@ impl RunRecord {
 }
 
 impl ApplicationRecord {
-    fn summarise(&self, end: SimTime) -> ApplicationSummary {
+    fn summarise(&self, end: SimTime, percentiles: &[f64]) -> ApplicationSummary {
+        let metrics = self.statistics.metrics();
         ApplicationSummary {
             name: self.name.to_string(),
             requests: self.statistics.counts().clone(),
             throughput: self.statistics.throughput(end),
             slo: self.statistics.slo(end),
-            metrics: self.statistics.metrics(),
+            percentiles: self.statistics.percentiles(&metrics, percentiles),
+            metrics,
             vllm: self.statistics.vllm(),
             instances: self
                 .instances
@@ -254,6 +265,9 @@ pub struct TotalSummary {
     pub slo: SloSummary,
     /// What users felt.
     pub metrics: Metrics,
+    /// The percentiles of it that the scenario asks for.
+    #[serde(default)]
+    pub percentiles: Vec<PercentileSummary>,
     /// How engines `Vllm` served the completed requests; only where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vllm: Option<VllmSummary>,
@@ -272,6 +286,9 @@ pub struct ApplicationSummary {
     pub slo: SloSummary,
     /// What users felt.
     pub metrics: Metrics,
+    /// The percentiles of it that the scenario asks for.
+    #[serde(default)]
+    pub percentiles: Vec<PercentileSummary>,
     /// How engines `Vllm` served the completed requests; only where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vllm: Option<VllmSummary>,
@@ -320,6 +337,9 @@ pub struct FleetSummary {
     pub gpu_hours: f64,
     /// Dollars; `None` when a SKU in use has no price.
     pub cost: Option<f64>,
+    /// The cost by time and by work.
+    #[serde(flatten)]
+    pub rates: CostRates,
     /// Energy in kWh; `None` when a SKU in use has no power figures.
     pub energy_kwh: Option<f64>,
     /// Energy in kWh of steps alone, on the SKUs whose processors draw nobody says how much when idle; only
@@ -334,6 +354,38 @@ pub struct FleetSummary {
     /// Servers that crashes left empty; only where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deserted: Option<DesertedSummary>,
+}
+
+/// Dollars by time and by work; `None` where the cost is not known, or there was no time or no token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CostRates {
+    /// A day of 24 hours, if all days are as this run is on average.
+    pub cost_per_day: Option<f64>,
+    /// A month of 30 days.
+    pub cost_per_month: Option<f64>,
+    /// A million tokens, prompt and output, of completed requests.
+    pub cost_per_million_tokens: Option<f64>,
+    /// A million output tokens of completed requests.
+    pub cost_per_million_output_tokens: Option<f64>,
+}
+
+impl CostRates {
+    /// Seconds of a day, and days of a month.
+    const DAY: f64 = 86_400.0;
+    const MONTH: f64 = 30.0;
+
+    fn new(cost: Option<f64>, end: SimTime, prompt_tokens: u64, output_tokens: u64) -> Self {
+        let over = |of: f64| cost.filter(|_| of > 0.0).map(|cost| cost / of);
+        let day = over(end.seconds() / Self::DAY);
+        let millions = |tokens: u64| over(tokens as f64 / 1e6);
+        Self {
+            cost_per_day: day,
+            cost_per_month: day.map(|day| day * Self::MONTH),
+            cost_per_million_tokens: millions(prompt_tokens + output_tokens),
+            cost_per_million_output_tokens: millions(output_tokens),
+        }
+    }
 }
 
 /// Servers that crashes of their instances left empty.

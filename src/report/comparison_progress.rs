@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::progress::{INTERVAL, STEPS, share, span};
+use super::progress::{INTERVAL, Lines, STEPS, share, span};
 use crate::time::SimTime;
 
 /// A progress line on standard error while contenders run side by side: how many are done, and how far
-/// those are that run. Silent where that is no terminal. Any thread may tell it.
+/// those are that run. Where that is no terminal, a line of text a minute of wall time. Any thread may
+/// tell it.
 #[derive(Debug)]
 pub struct ComparisonProgress {
     line: Option<Mutex<Line>>,
@@ -17,7 +18,8 @@ pub struct ComparisonProgress {
 
 #[derive(Debug)]
 struct Line {
-    bar: ProgressBar,
+    bar: Option<ProgressBar>,
+    lines: Option<Lines>,
     end: Option<SimTime>,
     drawn: Instant,
     contenders: Vec<Contender>,
@@ -35,7 +37,9 @@ impl ComparisonProgress {
     /// Starts the line for contenders of these names, whose runs end at `end` where that is known.
     #[must_use]
     pub fn new(labels: Vec<String>, end: Option<SimTime>) -> Self {
-        let line = std::io::stderr().is_terminal().then(|| {
+        let is_terminal = std::io::stderr().is_terminal();
+        let lines = Lines::new();
+        let line = (is_terminal || lines.is_some()).then(|| {
             let contenders = labels.into_iter().map(|label| Contender {
                 label,
                 reached: None,
@@ -43,7 +47,8 @@ impl ComparisonProgress {
             });
             let contenders: Vec<_> = contenders.collect();
             Mutex::new(Line {
-                bar: bar(STEPS * contenders.len() as u64),
+                bar: is_terminal.then(|| bar(STEPS * contenders.len() as u64)),
+                lines,
                 end,
                 drawn: Instant::now(),
                 contenders,
@@ -66,7 +71,9 @@ impl ComparisonProgress {
     pub fn finish(self) {
         if let Some(line) = self.line {
             let line = line.into_inner().unwrap_or_else(PoisonError::into_inner);
-            line.bar.finish_and_clear();
+            if let Some(bar) = line.bar {
+                bar.finish_and_clear();
+            }
         }
     }
 
@@ -76,11 +83,22 @@ impl ComparisonProgress {
         if let Some(contender) = line.contenders.get_mut(position) {
             change(contender);
         }
-        if line.drawn.elapsed() >= INTERVAL {
-            line.drawn = Instant::now();
-            let steps = position_of(&line.contenders, line.end);
-            line.bar.set_position(steps);
-            line.bar.set_message(status(&line.contenders));
+        let Line {
+            bar,
+            lines,
+            end,
+            drawn,
+            contenders,
+        } = &mut *line;
+        if let Some(lines) = lines {
+            lines.say(|| status(contenders));
+        }
+        if let Some(bar) = bar
+            && drawn.elapsed() >= INTERVAL
+        {
+            *drawn = Instant::now();
+            bar.set_position(position_of(contenders, *end));
+            bar.set_message(status(contenders));
         }
     }
 }

@@ -2,7 +2,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 
 use super::replications_table::replicated_table;
 use super::table::WIDTH;
-use super::words::{grouped, number};
+use super::words::{grouped, number, percentile};
 use crate::study::{Basis, Comparison, Figures, Standing};
 
 /// Columns of the terminal that a policy's term may take.
@@ -27,25 +27,22 @@ pub fn comparison_table(comparison: &Comparison) -> String {
         Some(Basis::Dollars) => ("cost\n$", "regret\n$"),
         _ => ("GPU\nhours", "regret\nhours"),
     };
-    let mut header = vec![
-        "",
-        "policy",
-        "SLO\nmet %",
-        "TTFT\np50 s",
-        "TTFT\np99 s",
-        "TBT\np99 s",
-        cost,
-        "short\n%",
-        "ac-\ntions",
-        "turns\nper h",
-    ];
+    let shown = Shown::new(comparison);
+    let mut header: Vec<String> = ["", "policy", "SLO\nmet %"].map(str::to_owned).to_vec();
+    if shown.verdict {
+        header.push("SLO\nmet".to_owned());
+    }
+    let seconds = |metric: &str, percent: &f64| format!("{metric}\n{} s", percentile(*percent));
+    header.extend(shown.percentiles.iter().map(|it| seconds("TTFT", it)));
+    header.extend(shown.percentiles.last().map(|it| seconds("TBT", it)));
+    header.extend([cost, "short\n%", "ac-\ntions", "turns\nper h"].map(str::to_owned));
     if regrets {
-        header.extend([regret, "regret\nmisses"]);
+        header.extend([regret, "regret\nmisses"].map(str::to_owned));
     }
     let columns = header.len();
     table.set_header(header);
     for standing in &comparison.contenders {
-        table.add_row(row(standing, comparison.basis, regrets));
+        table.add_row(row(standing, comparison.basis, &shown, regrets));
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -98,7 +95,31 @@ pub(super) fn plain() -> Table {
     table
 }
 
-fn row(standing: &Standing, basis: Option<Basis>, regrets: bool) -> Vec<String> {
+/// Columns that not every comparison has.
+struct Shown {
+    /// The percentiles that the scenario asks for.
+    percentiles: Vec<f64>,
+    /// Whether limits of percentiles were met.
+    verdict: bool,
+}
+
+impl Shown {
+    fn new(comparison: &Comparison) -> Self {
+        let figures = || {
+            comparison
+                .contenders
+                .iter()
+                .filter_map(|it| it.figures.as_ref())
+        };
+        let asked = figures().next().map_or(&[][..], |it| &it.percentiles);
+        Self {
+            percentiles: asked.iter().map(|it| it.percentile).collect(),
+            verdict: figures().any(|it| it.slo_met.is_some()),
+        }
+    }
+}
+
+fn row(standing: &Standing, basis: Option<Basis>, shown: &Shown, regrets: bool) -> Vec<String> {
     let mark = if standing.frontier == Some(true) {
         "*"
     } else {
@@ -106,7 +127,7 @@ fn row(standing: &Standing, basis: Option<Basis>, regrets: bool) -> Vec<String> 
     };
     let mut cells = vec![mark.to_owned(), standing.policy.clone()];
     match standing.figures.as_ref().zip(basis) {
-        Some((figures, basis)) => cells.extend(cells_of(figures, basis)),
+        Some((figures, basis)) => cells.extend(cells_of(figures, basis, shown)),
         None => cells.push("failed".to_owned()),
     }
     if regrets && let Some(regret) = &standing.regret {
@@ -118,21 +139,29 @@ fn row(standing: &Standing, basis: Option<Basis>, regrets: bool) -> Vec<String> 
     cells
 }
 
-fn cells_of(figures: &Figures, basis: Basis) -> [String; 8] {
+fn cells_of(figures: &Figures, basis: Basis, shown: &Shown) -> Vec<String> {
     let met = figures.attainment.map(|met| format!("{:.2}", met * 100.0));
     let short = figures.under_provisioned;
     let short = short.map(|share| format!("{:.1}", share * 100.0));
     let seconds = |figure: Option<f64>| or_dash(figure.map(number));
-    [
-        or_dash(met),
-        seconds(figures.ttft_s.p50),
-        seconds(figures.ttft_s.p99),
-        seconds(figures.tbt_s.p99),
+    let mut cells = vec![or_dash(met)];
+    if shown.verdict {
+        cells.push(or_dash(figures.slo_met.map(yes_or_no)));
+    }
+    let all = &figures.percentiles;
+    cells.extend(all.iter().map(|it| seconds(it.ttft_s)));
+    cells.extend(all.last().map(|it| seconds(it.tbt_s)));
+    cells.extend([
         number(basis.of(figures)),
         or_dash(short),
         grouped(figures.scaling_actions),
         number(figures.flapping.per_hour),
-    ]
+    ]);
+    cells
+}
+
+fn yes_or_no(what: bool) -> String {
+    if what { "yes" } else { "no" }.to_owned()
 }
 
 fn or_dash(figure: Option<String>) -> String {

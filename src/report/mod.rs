@@ -44,10 +44,10 @@ pub use comparison_progress::ComparisonProgress;
 pub use comparison_table::comparison_table;
 pub use directory::{Journal, ResultsDirectory};
 pub use error::ReportError;
-pub use exposition::Exposition;
+pub use exposition::{Exposition, MetricsOptions};
 #[cfg(feature = "html")]
 pub use html::{RunReport, comparison_page, validation_page};
-pub use outputs::{Format, Outputs};
+pub use outputs::{Format, Omitted, OutputOptions, Outputs};
 pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
 #[cfg(feature = "cli")]
 pub use progress::Progress;

@@ -1,8 +1,8 @@
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
 use super::{
-    CsvWriter, Decisions, Exposition, JsonLinesWriter, ReportError, Requests, ResultsDirectory,
-    Scaling, Steps, Table, Timeline,
+    CsvWriter, Decisions, Exposition, JsonLinesWriter, MetricsOptions, ReportError, Requests,
+    ResultsDirectory, Scaling, Steps, Table, Timeline,
 };
 use crate::fleet::ScalingEvent;
 use crate::observe::Rows;
@@ -15,16 +15,40 @@ use crate::simulation::{Finished, News};
 pub struct Outputs<'a> {
     results: &'a ResultsDirectory,
     names: Vec<String>,
-    requests: Sheet<Requests>,
+    requests: Option<Sheet<Requests>>,
     json_lines: Option<JsonLinesWriter<Requests>>,
-    scaling: Sheet<Scaling>,
-    timeline: Sheet<Timeline>,
+    scaling: Option<Sheet<Scaling>>,
+    timeline: Option<Sheet<Timeline>>,
     /// Only where an application has a policy.
     decisions: Option<Sheet<Decisions>>,
     metrics: Option<Exposition>,
     /// Only where steps are recorded.
     steps: Option<Sheet<Steps>>,
     formats: Vec<Format>,
+}
+
+/// Which files there are to be, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OutputOptions {
+    /// Formats beside CSV.
+    pub formats: Vec<Format>,
+    /// Tables to go without.
+    pub omitted: Vec<Omitted>,
+    /// How `metrics.prom` is written.
+    pub metrics: MetricsOptions,
+}
+
+/// A table that a run may go without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Omitted {
+    /// `requests.csv`, and the same in other formats.
+    Requests,
+    /// `scaling.csv`.
+    Scaling,
+    /// `timeline.csv`.
+    Timeline,
+    /// `decisions.csv`.
+    Decisions,
 }
 
 /// A format beside CSV.
@@ -50,20 +74,40 @@ impl<'a> Outputs<'a> {
         checked: &CheckedScenario,
         formats: &[Format],
     ) -> Result<Self, ReportError> {
+        let options = OutputOptions {
+            formats: formats.to_vec(),
+            ..OutputOptions::default()
+        };
+        Self::with(results, checked, &options)
+    }
+
+    /// The same as these options have it.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when a file cannot be created.
+    pub fn with(
+        results: &'a ResultsDirectory,
+        checked: &CheckedScenario,
+        options: &OutputOptions,
+    ) -> Result<Self, ReportError> {
+        let formats = &options.formats[..];
+        let has = |table| !options.omitted.contains(&table);
         let scenario = checked.scenario();
         let applications = &scenario.applications;
         let decides = applications.iter().any(|of| of.autoscaler.is_some());
-        let json_lines = formats.contains(&Format::JsonLines);
+        let decides = decides && has(Omitted::Decisions);
+        let requests = has(Omitted::Requests);
+        let json_lines = requests && formats.contains(&Format::JsonLines);
         let metrics = formats.contains(&Format::Prometheus);
         Ok(Self {
             results,
             names: applications.iter().map(|of| of.name.clone()).collect(),
-            requests: Sheet::new(results, formats)?,
+            requests: sheet(results, formats, requests)?,
             json_lines: json_lines.then(|| results.json_lines()).transpose()?,
-            scaling: Sheet::new(results, formats)?,
-            timeline: Sheet::new(results, formats)?,
-            decisions: decides.then(|| Sheet::new(results, formats)).transpose()?,
-            metrics: metrics.then(|| Exposition::new(scenario)),
+            scaling: sheet(results, formats, has(Omitted::Scaling))?,
+            timeline: sheet(results, formats, has(Omitted::Timeline))?,
+            decisions: sheet(results, formats, decides)?,
+            metrics: metrics.then(|| Exposition::with(scenario, options.metrics)),
             steps: None,
             formats: formats.to_vec(),
         })
@@ -98,18 +142,14 @@ impl<'a> Outputs<'a> {
     /// [`ReportError::Io`] when a file cannot be written.
     pub fn finish(mut self, finished: &Finished) -> Result<(), ReportError> {
         self.add(&finished.rows, &finished.scaling)?;
-        self.requests.finish()?;
+        finish(self.requests)?;
         if let Some(writer) = self.json_lines {
             writer.finish()?;
         }
-        self.scaling.finish()?;
-        self.timeline.finish()?;
-        if let Some(sheet) = self.decisions {
-            sheet.finish()?;
-        }
-        if let Some(sheet) = self.steps {
-            sheet.finish()?;
-        }
+        finish(self.scaling)?;
+        finish(self.timeline)?;
+        finish(self.decisions)?;
+        finish(self.steps)?;
         match &self.metrics {
             Some(metrics) => self.results.write_metrics(metrics),
             None => Ok(()),
@@ -117,11 +157,13 @@ impl<'a> Outputs<'a> {
     }
 
     fn add(&mut self, rows: &Rows, scaling: &[ScalingEvent]) -> Result<(), ReportError> {
-        for (application, request) in &rows.requests {
-            let name = &*self.names[*application];
-            self.requests.write((name, request))?;
-            if let Some(writer) = &mut self.json_lines {
-                writer.write((name, request))?;
+        if let Some(sheet) = &mut self.requests {
+            for (application, request) in &rows.requests {
+                let name = &*self.names[*application];
+                sheet.write((name, request))?;
+                if let Some(writer) = &mut self.json_lines {
+                    writer.write((name, request))?;
+                }
             }
         }
         if let Some(sheet) = &mut self.steps {
@@ -129,17 +171,40 @@ impl<'a> Outputs<'a> {
                 sheet.write((*instance, step))?;
             }
         }
-        for event in scaling {
-            self.scaling.write(event)?;
+        if let Some(sheet) = &mut self.scaling {
+            for event in scaling {
+                sheet.write(event)?;
+            }
         }
-        for sample in &rows.samples {
-            self.timeline.write(sample)?;
+        if let Some(sheet) = &mut self.timeline {
+            for sample in &rows.samples {
+                sheet.write(sample)?;
+            }
         }
         if let Some(metrics) = &mut self.metrics {
             metrics.add(rows, &self.names);
         }
         Ok(())
     }
+}
+
+/// A table, if there is to be one.
+fn sheet<T: Table>(
+    results: &ResultsDirectory,
+    formats: &[Format],
+    wanted: bool,
+) -> Result<Option<Sheet<T>>, ReportError>
+where
+    for<'a> T::Row<'a>: Copy,
+{
+    wanted.then(|| Sheet::new(results, formats)).transpose()
+}
+
+fn finish<T: Table>(sheet: Option<Sheet<T>>) -> Result<(), ReportError>
+where
+    for<'a> T::Row<'a>: Copy,
+{
+    sheet.map_or(Ok(()), Sheet::finish)
 }
 
 /// One table, in the formats that every table is written in.

@@ -1,4 +1,4 @@
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,12 +11,47 @@ pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 /// Length of the whole bar; its cells are finer than a character.
 pub(super) const STEPS: u64 = 1000;
 
-/// A progress line on standard error while a run goes on; silent where that is no terminal.
+/// Lines of text where standard error is no terminal: one a minute of wall time.
+///
+/// The environment variable `FLEETSIM_PROGRESS` says another number of seconds, or 0 for no line.
+#[derive(Debug)]
+pub(super) struct Lines {
+    every: Duration,
+    said: Instant,
+}
+
+impl Lines {
+    const EVERY: f64 = 60.0;
+
+    /// None where standard error is a terminal, or no line is wanted.
+    pub(super) fn new() -> Option<Self> {
+        let asked = std::env::var("FLEETSIM_PROGRESS").ok();
+        let every = asked.and_then(|it| it.parse().ok()).unwrap_or(Self::EVERY);
+        let every = Duration::try_from_secs_f64(every).ok()?;
+        (!io::stderr().is_terminal() && !every.is_zero()).then(|| Self {
+            every,
+            said: Instant::now(),
+        })
+    }
+
+    /// Says a line, if it is time to.
+    pub(super) fn say(&mut self, line: impl FnOnce() -> String) {
+        if self.said.elapsed() >= self.every {
+            self.said = Instant::now();
+            // Nothing is lost with this line.
+            _ = writeln!(io::stderr().lock(), "{}", line());
+        }
+    }
+}
+
+/// A progress line on standard error while a run goes on; where that is no terminal, a line of text a
+/// minute of wall time.
 ///
 /// The only user of wall time: it tells how fast the simulation goes and when it will be done.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
+    lines: Option<Lines>,
     end: Option<SimTime>,
     started: Instant,
     drawn: Instant,
@@ -28,7 +63,8 @@ impl Progress {
     pub fn new(end: Option<SimTime>) -> Self {
         let now = Instant::now();
         Self {
-            bar: std::io::stderr().is_terminal().then(|| bar(end)),
+            bar: io::stderr().is_terminal().then(|| bar(end)),
+            lines: Lines::new(),
             end,
             started: now,
             drawn: now,
@@ -37,6 +73,18 @@ impl Progress {
 
     /// Shows where the run is. Cheap enough for every tick: it draws at most ten times a second.
     pub fn update(&mut self, now: SimTime, requests_completed: u64) {
+        if let Some(lines) = &mut self.lines {
+            let (end, started) = (self.end, self.started);
+            let line = || {
+                status(
+                    now,
+                    end,
+                    requests_completed,
+                    started.elapsed().as_secs_f64(),
+                )
+            };
+            lines.say(line);
+        }
         let Some(bar) = &self.bar else { return };
         if self.drawn.elapsed() < INTERVAL {
             return;

@@ -1,11 +1,10 @@
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a line is written where standard error is no terminal.
-const LINES: Duration = Duration::from_secs(60);
+use super::progress;
 
 /// How far a study is: a line on standard error with the runs done and the time left. A line a minute
 /// where that is no terminal. Any thread may tell it.
@@ -20,7 +19,8 @@ struct Lines {
     done: u64,
     of: u64,
     begun: Instant,
-    written: Instant,
+    /// None where no line is wanted.
+    text: Option<progress::Lines>,
 }
 
 impl SweepProgress {
@@ -40,7 +40,7 @@ impl SweepProgress {
                 done: 0,
                 of: runs as u64,
                 begun: now,
-                written: now,
+                text: progress::Lines::new(),
             }),
         }
     }
@@ -55,18 +55,18 @@ impl SweepProgress {
             return;
         };
         lines.done += 1;
-        if lines.written.elapsed() >= LINES {
-            lines.written = Instant::now();
-            let each = lines.begun.elapsed().as_secs_f64() / lines.done as f64;
-            let left = each * lines.of.saturating_sub(lines.done) as f64;
-            // Nothing is lost with this line.
-            _ = writeln!(
-                std::io::stderr().lock(),
-                "{} of {} runs, about {:.0} min left",
-                lines.done,
-                lines.of,
-                left / 60.0
-            );
+        let Lines {
+            done,
+            of,
+            begun,
+            text,
+        } = &mut *lines;
+        if let Some(text) = text {
+            text.say(|| {
+                let each = begun.elapsed().as_secs_f64() / *done as f64;
+                let left = each * of.saturating_sub(*done) as f64;
+                format!("{done} of {of} runs, about {:.0} min left", left / 60.0)
+            });
         }
     }
 

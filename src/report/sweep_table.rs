@@ -93,7 +93,7 @@ pub(super) fn shown(measure: Measure, interval: &Interval) -> String {
 /// A figure as text, shares in per cent.
 pub(super) fn amount(measure: Measure, value: f64) -> String {
     match measure {
-        Measure::Attainment => format!("{:.2}", value * 100.0),
+        Measure::Attainment | Measure::SloKept => format!("{:.2}", value * 100.0),
         _ => number(value),
     }
 }
@@ -102,6 +102,7 @@ pub(super) fn amount(measure: Measure, value: f64) -> String {
 pub(super) const fn label(measure: Measure) -> &'static str {
     match measure {
         Measure::Attainment => "SLO met %",
+        Measure::SloKept => "SLO kept %",
         Measure::Goodput => "good requests/s",
         Measure::TtftP50 => "TTFT p50 s",
         Measure::TtftP99 => "TTFT p99 s",

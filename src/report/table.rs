@@ -1,10 +1,10 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
-use super::words::{ALL, grouped, limits, number, percentage};
+use super::words::{ALL, grouped, number, objective, percentage, percentile, percentiles};
 use crate::fleet::ScalingAction;
 use crate::observe::{
-    ApplicationSummary, FleetSummary, InstanceSummary, Metrics, RequestCounts, SloSummary,
-    Statistics, Summary, Throughput, VllmSummary,
+    ApplicationSummary, FleetSummary, InstanceSummary, Metrics, PercentileSummary, RequestCounts,
+    SloSummary, Statistics, Summary, Throughput, VllmSummary,
 };
 
 /// Columns of the terminal that the table keeps within.
@@ -33,11 +33,11 @@ pub fn summary_table(summary: &Summary) -> String {
         table.add_row([topic, lines.join("\n")]);
     };
     for of in &summary.applications {
-        let lines = users(&of.slo, &of.throughput, &of.metrics);
+        let lines = users(&of.slo, &of.throughput, &of.metrics, &of.percentiles);
         add("users", Some(&of.name), lines);
     }
     if let Some(of) = &summary.total {
-        let lines = users(&of.slo, &of.throughput, &of.metrics);
+        let lines = users(&of.slo, &of.throughput, &of.metrics, &of.percentiles);
         add("users", Some(ALL), lines);
     }
     for of in &summary.applications {
@@ -75,21 +75,13 @@ fn headline(summary: &Summary) -> String {
     line
 }
 
-fn users(slo: &SloSummary, throughput: &Throughput, metrics: &Metrics) -> Vec<String> {
-    let mut lines = vec![match (limits(&slo.limits), slo.attainment) {
-        (None, None) => "no objective given".to_owned(),
-        (None, Some(attainment)) => {
-            let met = percentage(attainment);
-            format!("SLO of each application: met by {met} of requests")
-        }
-        (Some(limits), None) => format!("SLO {limits}: no request ended"),
-        (Some(limits), Some(attainment)) => {
-            format!(
-                "SLO {limits}: met by {} of requests",
-                percentage(attainment)
-            )
-        }
-    }];
+fn users(
+    slo: &SloSummary,
+    throughput: &Throughput,
+    metrics: &Metrics,
+    rows: &[PercentileSummary],
+) -> Vec<String> {
+    let mut lines = promised(slo);
     if let Some(goodput) = slo.goodput_per_s {
         lines.push(format!("goodput {} requests/s", number(goodput)));
     }
@@ -99,17 +91,70 @@ fn users(slo: &SloSummary, throughput: &Throughput, metrics: &Metrics) -> Vec<St
         number(throughput.prompt_tokens_per_s),
         number(throughput.output_tokens_per_s)
     ));
-    lines.push(columns(["seconds", "mean", "p50", "p90", "p99"]));
-    for (name, statistics) in [
-        ("TTFT", Some(&metrics.ttft_s)),
-        ("TBT", Some(&metrics.tbt_s)),
-        ("ITL", metrics.itl_s.as_ref()),
-        ("E2E", Some(&metrics.e2e_s)),
-        ("queue", Some(&metrics.queue_s)),
-    ] {
-        lines.extend(statistics.map(|it| metric(name, it)));
+    let names = rows.iter().map(|row| percentile(row.percentile));
+    lines.push(columns(
+        "seconds",
+        ["mean".to_owned()].into_iter().chain(names),
+    ));
+    type Row<'a> = (
+        &'static str,
+        Option<&'a Statistics>,
+        fn(&PercentileSummary) -> Option<f64>,
+    );
+    let table: [Row<'_>; 5] = [
+        ("TTFT", Some(&metrics.ttft_s), |row| row.ttft_s),
+        ("TBT", Some(&metrics.tbt_s), |row| row.tbt_s),
+        ("ITL", metrics.itl_s.as_ref(), |row| row.itl_s),
+        ("E2E", Some(&metrics.e2e_s), |row| row.e2e_s),
+        ("queue", Some(&metrics.queue_s), |row| row.queue_s),
+    ];
+    for (name, statistics, metric) in table {
+        let Some(statistics) = statistics else {
+            continue;
+        };
+        let mean = statistics.mean.map_or_else(|| "-".to_owned(), number);
+        let figures = [mean].into_iter().chain(percentiles(rows, metric));
+        lines.push(columns(name, figures));
     }
     lines
+}
+
+/// Whether users got what they were promised.
+fn promised(slo: &SloSummary) -> Vec<String> {
+    let of_all = slo.attainment.map(percentage);
+    let Some(limits) = objective(slo) else {
+        let line = match (of_all, slo.met) {
+            (None, _) => "no objective given".to_owned(),
+            (Some(met), None) => format!("SLO of each application: met by {met} of requests"),
+            (Some(met), Some(all)) => {
+                let all = verdict(all);
+                format!("SLO of each application: met by {met} of requests, percentiles {all}")
+            }
+        };
+        return vec![line];
+    };
+    let Some(of_all) = of_all else {
+        return vec![format!("SLO {limits}: no request ended")];
+    };
+    let Some(met) = slo.met else {
+        return vec![format!("SLO {limits}: met by {of_all} of requests")];
+    };
+    let within = slo.percentiles.iter().map(|of| {
+        let share = of.within.map_or_else(|| "-".to_owned(), percentage);
+        format!("{} {share}", of.metric.to_uppercase())
+    });
+    let within: Vec<_> = within.collect();
+    vec![
+        format!("SLO {limits}: {}", verdict(met)),
+        format!(
+            "requests within the limit: {}, all limits {of_all}",
+            within.join(", ")
+        ),
+    ]
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "missed" }
 }
 
 /// How the blocks of engines of vLLM were used.
@@ -129,18 +174,7 @@ fn kv_cache(of: &VllmSummary) -> Vec<String> {
     ]
 }
 
-fn metric(name: &str, statistics: &Statistics) -> String {
-    let [mean, p50, p90, p99] = [
-        statistics.mean,
-        statistics.p50,
-        statistics.p90,
-        statistics.p99,
-    ]
-    .map(|figure| figure.map_or_else(|| "-".to_owned(), number));
-    columns([name, &mean, &p50, &p90, &p99])
-}
-
-fn columns([name, figures @ ..]: [&str; 5]) -> String {
+fn columns(name: &str, figures: impl IntoIterator<Item = String>) -> String {
     let mut line = format!("{name:<8}");
     for figure in figures {
         line += &format!("{figure:>12}");
@@ -155,7 +189,15 @@ fn cost(fleet: &FleetSummary) -> Vec<String> {
         number(fleet.server_hours)
     )];
     if let Some(cost) = fleet.cost {
-        lines.push(format!("{cost:.2} dollars"));
+        let rates = [
+            (fleet.rates.cost_per_day, "a day"),
+            (fleet.rates.cost_per_month, "a month of 30 days"),
+            (fleet.rates.cost_per_million_tokens, "a million tokens"),
+        ];
+        let rates = rates.map(|(rate, of)| Some(format!("{} {of}", number(rate?))));
+        let rates: Vec<_> = rates.into_iter().flatten().collect();
+        let colon = if rates.is_empty() { "" } else { ": " };
+        lines.push(format!("{cost:.2} dollars{colon}{}", rates.join(", ")));
     }
     if let Some(energy) = fleet.energy_kwh {
         lines.push(format!("{} kWh", number(energy)));

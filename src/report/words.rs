@@ -1,5 +1,7 @@
 //! Figures as people read them, in every report.
 
+#[cfg(feature = "cli")]
+use crate::observe::{PercentileSummary, SloSummary};
 use crate::scenario::Slo;
 
 /// What the figures of all applications together are under.
@@ -11,6 +13,34 @@ pub(super) fn limits(slo: &Slo) -> Option<String> {
         .filter_map(|(name, limit)| Some(format!("{name} ≤ {} s", limit?)))
         .collect();
     (!limits.is_empty()).then(|| limits.join(", "))
+}
+
+/// Every limit of an objective, those of percentiles behind those of each request.
+#[cfg(feature = "cli")]
+pub(super) fn objective(slo: &SloSummary) -> Option<String> {
+    let percentiles = slo.percentiles.iter().map(|of| {
+        let metric = of.metric.to_uppercase();
+        format!("{metric} {} ≤ {} s", percentile(of.percentile), of.limit_s)
+    });
+    let limits: Vec<_> = limits(&slo.limits).into_iter().chain(percentiles).collect();
+    (!limits.is_empty()).then(|| limits.join(", "))
+}
+
+/// The name of a percentile, such as p95 or p99.9.
+#[cfg(feature = "cli")]
+pub(super) fn percentile(percent: f64) -> String {
+    format!("p{percent}")
+}
+
+/// What the percentiles of a metric are in a table: names and values.
+#[cfg(feature = "cli")]
+pub(super) fn percentiles(
+    rows: &[PercentileSummary],
+    metric: fn(&PercentileSummary) -> Option<f64>,
+) -> Vec<String> {
+    let values = rows.iter().map(metric);
+    let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+    values.map(text).collect()
 }
 
 /// Rounded to four significant digits or so, thousands grouped.

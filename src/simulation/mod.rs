@@ -16,7 +16,7 @@ use crate::fleet::{
     ScalingEvent, ScalingLog, Service, TickError, TickLimits,
 };
 use crate::observe::{self, Rows, RunRecord, Sampler};
-use crate::scenario::{CheckedScenario, Diagnostics, Slo};
+use crate::scenario::{CheckedScenario, Diagnostics, Objective};
 use crate::snapshot::RestoreError;
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
@@ -119,8 +119,9 @@ impl Simulation {
         fleet::install_with(&mut world, checked, policies.serving())?;
         world.resource_mut::<Origin>().warnings = warnings;
         policies.install(&mut world, checked)?;
-        let slo: Vec<Slo> = scenario.applications.iter().map(|of| of.slo).collect();
-        observe::install(&mut world, &slo, scenario.sample_interval);
+        let objectives = scenario.applications.iter().map(|of| of.slo);
+        let objectives: Vec<Objective> = objectives.collect();
+        observe::install(&mut world, &objectives, scenario.sample_interval);
         let has_policies = world.contains_resource::<DecisionLog>();
         let has_script = world.resource::<Agenda>().has_script();
         world.resource_mut::<TickLimits>().max_tick = scenario.max_tick;
@@ -332,6 +333,15 @@ impl Simulation {
         self.world.resource_mut::<ScalingLog>().drain().collect()
     }
 
+    /// Samples each instance, too, from now on, for [`Rows::instances`].
+    pub fn record_instances(&mut self) {
+        for entity in self.world.resource::<Roster>().applications().to_vec() {
+            if let Some(mut sampler) = self.world.get_mut::<Sampler>(entity) {
+                sampler.instances = true;
+            }
+        }
+    }
+
     /// Has every run of iterations recorded from now on, for [`Rows::runs`], and each instance sampled,
     /// for [`Rows::instances`].
     pub fn record_runs(&mut self) {
@@ -339,10 +349,8 @@ impl Simulation {
             if let Some(mut service) = self.world.get_mut::<Service>(entity) {
                 service.0.record_runs(true);
             }
-            if let Some(mut sampler) = self.world.get_mut::<Sampler>(entity) {
-                sampler.instances = true;
-            }
         }
+        self.record_instances();
     }
 
     /// Records each step of the engines that can tell (`Vllm`) from now on, for [`Rows::steps`]: those of

@@ -83,6 +83,7 @@ pub(super) fn of(world: &World, end: SimTime, stopped: Option<String>) -> RunRec
         scenario: origin.scenario,
         hash: origin.hash,
         seed: origin.seed,
+        percentiles: origin.percentiles,
         end,
         stopped,
         applications,

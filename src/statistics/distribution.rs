@@ -128,6 +128,27 @@ impl Distribution {
     }
 }
 
+impl Distribution {
+    /// A percentile, of 0 to 100 per cent; `None` without a value. Linear between the two values around it.
+    ///
+    /// ```
+    /// use fleetsim::observe::Distribution;
+    /// let mut waits = Distribution::default();
+    /// [1.0, 2.0, 4.0].into_iter().for_each(|seconds| waits.record(seconds));
+    /// assert_eq!(waits.percentile(75.0), Some(3.0));
+    /// ```
+    #[must_use]
+    pub fn percentile(&self, percent: f64) -> Option<f64> {
+        let percent = percent.clamp(0.0, 100.0);
+        let figure = match &self.0 {
+            Kept::All(values) if values.is_empty() => return None,
+            Kept::All(values) => Ascending::new(values.clone()).percentile(percent),
+            Kept::Sketch(sketch) => sketch.percentile(percent),
+        };
+        Some(figure).filter(|figure| figure.is_finite())
+    }
+}
+
 fn exact(values: &[f64]) -> Statistics {
     let mean = mean_of(values, |value| value);
     let variance = mean_of(values, |value| (value - mean) * (value - mean));
@@ -153,6 +174,14 @@ fn sketched(sketch: &Sketch) -> Statistics {
 const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
 
 impl Statistics {
+    /// One of the percentiles that it has; `None` for others.
+    #[must_use]
+    pub fn percentile(&self, percent: f64) -> Option<f64> {
+        let all = [self.p50, self.p90, self.p95, self.p99, self.p999];
+        let mut found = PERCENTILES.iter().zip(all);
+        found.find(|(it, _)| **it == percent)?.1
+    }
+
     fn new(
         count: u64,
         [mean, std, min, max, geomean]: [f64; 5],

@@ -67,8 +67,8 @@ pub struct Standing {
     pub figures: Option<Figures>,
     /// What it cost more than `Clairvoyant`, and missed more. `None` unless that took part.
     pub regret: Option<Regret>,
-    /// Whether it is on the frontier of cost and SLO attainment: no other contender is at least as
-    /// good in both and better in one. `None` without an objective.
+    /// Whether it is on the frontier of cost and of how far the SLO was kept ([`Figures::slo_kept`]): no
+    /// other contender is at least as good in both and better in one. `None` without an objective.
     pub frontier: Option<bool>,
 }
 

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::Flapping;
 use super::flapping::Directions;
 use crate::fleet::ScalingAction;
-use crate::observe::{ApplicationStatistics, Distribution, RunRecord, Statistics};
+use crate::observe::{ApplicationStatistics, CostRates, Distribution, RunRecord, Statistics};
 use crate::time::SimTime;
 
 /// A contender's run in figures, over every application of the scenario. Figures that are not known are
@@ -23,16 +23,30 @@ pub struct Figures {
     /// than in `summary.json`, a request that is not over at the end counts as a miss: a policy
     /// that lets requests wait must not look the better for it.
     pub attainment: Option<f64>,
+    /// Whether every limit of a percentile was met, of all requests that arrived. `None` without one.
+    #[serde(default)]
+    pub slo_met: Option<bool>,
+    /// How far the objective was kept, 0 to 1; the frontier goes by it. Limits of each request count as
+    /// in `attainment`; a limit of a percentile by the share of requests within it over the share that it
+    /// demands, at most 1. The least counts. `None` without an objective.
+    #[serde(default)]
+    pub slo_kept: Option<f64>,
     /// Requests that met every limit, per second of the run.
     pub goodput_per_s: Option<f64>,
     /// Times to first token of the completed requests, in seconds.
     pub ttft_s: Percentiles,
     /// Times between tokens of the completed requests, in seconds.
     pub tbt_s: Percentiles,
+    /// The percentiles that the scenario asks for.
+    #[serde(default)]
+    pub percentiles: Vec<PercentileFigures>,
     /// Hours of processors, used or not.
     pub gpu_hours: f64,
     /// Dollars; `None` when a SKU in use has no price.
     pub cost: Option<f64>,
+    /// The cost by time and by work.
+    #[serde(flatten)]
+    pub rates: CostRates,
     /// Energy in kWh; `None` when a SKU in use has no power figures.
     pub energy_kwh: Option<f64>,
     /// Share of the run in which some role that a policy took over had fewer active instances than
@@ -54,8 +68,22 @@ pub struct Percentiles {
     pub p50: Option<f64>,
     /// The 90th.
     pub p90: Option<f64>,
+    /// The 95th.
+    #[serde(default)]
+    pub p95: Option<f64>,
     /// The 99th.
     pub p99: Option<f64>,
+}
+
+/// A percentile of the requests completed, in seconds; `None` where there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PercentileFigures {
+    /// Which, from 0 to 100.
+    pub percentile: f64,
+    /// Time to first token.
+    pub ttft_s: Option<f64>,
+    /// Time between tokens.
+    pub tbt_s: Option<f64>,
 }
 
 impl Figures {
@@ -72,6 +100,28 @@ impl Figures {
         let (met, of) = promised
             .iter()
             .fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        let each: Vec<(u64, u64)> = applications()
+            .filter_map(|of| Some((of.met_each()?, of.counts().arrived)))
+            .collect();
+        let each = each
+            .iter()
+            .fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        let each = (each.1 > 0).then(|| each.0 as f64 / each.1 as f64);
+        let kept = applications().filter_map(|of| of.kept_percentiles(of.counts().arrived));
+        let kept = each.into_iter().chain(kept).reduce(f64::min);
+        let verdicts = applications().filter_map(|of| of.met_percentiles(of.counts().arrived));
+        let (ttft, tbt) = (
+            merged(applications(), ApplicationStatistics::ttft),
+            merged(applications(), ApplicationStatistics::tbt),
+        );
+        let asked = record
+            .percentiles
+            .iter()
+            .map(|&percentile| PercentileFigures {
+                percentile,
+                ttft_s: ttft.percentile(percentile),
+                tbt_s: tbt.percentile(percentile),
+            });
         let fleet = record.summarise_fleet();
         let actions = [
             ScalingAction::ScaleUpStart,
@@ -85,11 +135,15 @@ impl Figures {
             completed: applications().map(|of| of.counts().completed).sum(),
             slo_misses: any.then(|| of - met),
             attainment: (of > 0).then(|| met as f64 / of as f64),
+            slo_met: verdicts.reduce(|one, other| one && other),
+            slo_kept: kept,
             goodput_per_s: (any && seconds > 0.0).then(|| met as f64 / seconds),
-            ttft_s: percentiles(applications(), ApplicationStatistics::ttft),
-            tbt_s: percentiles(applications(), ApplicationStatistics::tbt),
+            ttft_s: percentiles(&ttft),
+            tbt_s: percentiles(&tbt),
+            percentiles: asked.collect(),
             gpu_hours: fleet.gpu_hours,
             cost: fleet.cost,
+            rates: fleet.rates,
             energy_kwh: fleet.energy_kwh,
             under_provisioned,
             scaling_actions: actions.map(|it| record.scaling.count(it)).iter().sum(),
@@ -98,12 +152,19 @@ impl Figures {
     }
 }
 
-fn percentiles<'a>(
+/// The values of all applications together.
+fn merged<'a>(
     applications: impl Iterator<Item = &'a ApplicationStatistics>,
     metric: fn(&ApplicationStatistics) -> &Distribution,
-) -> Percentiles {
+) -> Distribution {
     let mut all = Distribution::default();
     applications.for_each(|of| all.merge(metric(of)));
-    let Statistics { p50, p90, p99, .. } = all.statistics();
-    Percentiles { p50, p90, p99 }
+    all
+}
+
+fn percentiles(of: &Distribution) -> Percentiles {
+    let Statistics {
+        p50, p90, p95, p99, ..
+    } = of.statistics();
+    Percentiles { p50, p90, p95, p99 }
 }

@@ -46,7 +46,7 @@ const LEFT_OUT: [&str; 6] = [
 ];
 
 /// The fields that name an element of a list.
-const NAMES: [&str; 3] = ["name", "role", "sku"];
+const NAMES: [&str; 4] = ["name", "role", "sku", "metric"];
 
 /// The figures of a summary, in its order, each with the path to it, such as `chat.metrics.ttft_s.p99`.
 /// Elements of lists go by their names.
@@ -108,8 +108,15 @@ impl Tree {
                 _ => None,
             })
             .collect();
+        let percentile = rest.iter().find_map(|(name, value)| match value {
+            Self::Figure(figure) if name == "percentile" => figure.number(),
+            _ => None,
+        });
         match names.is_empty() {
-            true => (position.to_string(), Self::Fields(rest)),
+            true => {
+                let name = percentile.map_or_else(|| position.to_string(), |it| format!("p{it}"));
+                (name, Self::Fields(rest))
+            }
             false => (names.join("."), Self::Fields(rest)),
         }
     }

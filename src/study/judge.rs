@@ -19,7 +19,7 @@ pub(super) fn judge(comparison: &mut Comparison) {
         false => Basis::GpuHours,
     };
     let points: Vec<(f64, f64)> = figures()
-        .filter_map(|(_, of)| Some((basis.of(of), of.attainment?)))
+        .filter_map(|(_, of)| Some((basis.of(of), of.slo_kept?)))
         .collect();
     let plan = figures().find(|(name, _)| *name == PLAN);
     let plan = plan.map(|(_, figures)| figures.clone());
@@ -28,8 +28,8 @@ pub(super) fn judge(comparison: &mut Comparison) {
             continue;
         };
         standing.frontier = figures
-            .attainment
-            .map(|attainment| is_best(&points, basis.of(figures), attainment));
+            .slo_kept
+            .map(|kept| is_best(&points, basis.of(figures), kept));
         standing.regret = plan.as_ref().map(|plan| regret(basis, plan, figures));
     }
     comparison.basis = Some(basis);

@@ -57,7 +57,7 @@ pub mod sweep;
 pub use comparison::{Basis, Bound, Comparison, Regret, Skipped, Standing};
 pub use contest::Contest;
 pub use evaluate::{StudyError, StudyFollower};
-pub use figures::{Figures, Percentiles};
+pub use figures::{Figures, PercentileFigures, Percentiles};
 pub use flapping::{Flapping, RoleFlapping};
 pub use flat::{Figure, flat};
 pub use follow::{Follower, Watch};

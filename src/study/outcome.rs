@@ -92,6 +92,9 @@ fn run_to_end(
 pub enum Measure {
     /// Share of the requests that met every limit of their objective.
     Attainment,
+    /// How far the objective was kept: [`Figures::slo_kept`]. Only with limits of percentiles; without, it is
+    /// the attainment.
+    SloKept,
     /// Requests that met every limit, a second.
     Goodput,
     /// Median time to first token.
@@ -110,8 +113,9 @@ pub enum Measure {
 
 impl Measure {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Attainment,
+        Self::SloKept,
         Self::Goodput,
         Self::TtftP50,
         Self::TtftP99,
@@ -126,6 +130,7 @@ impl Measure {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Attainment => "attainment",
+            Self::SloKept => "slo_kept",
             Self::Goodput => "goodput_per_s",
             Self::TtftP50 => "ttft_s.p50",
             Self::TtftP99 => "ttft_s.p99",
@@ -142,6 +147,7 @@ impl Measure {
         let Percentiles { p50, p99, .. } = figures.ttft_s;
         match self {
             Self::Attainment => figures.attainment,
+            Self::SloKept => figures.slo_met.and(figures.slo_kept),
             Self::Goodput => figures.goodput_per_s,
             Self::TtftP50 => p50,
             Self::TtftP99 => p99,

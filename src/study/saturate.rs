@@ -14,7 +14,8 @@ use crate::scenario::{CheckedScenario, Workload};
 /// How a knee is looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Saturate {
-    /// Share of the requests that must meet every limit of their objective, 0 to 1.
+    /// Share of the requests that must meet every limit of their objective, 0 to 1. Limits of percentiles say
+    /// themselves for how many requests they are: each run must meet them, and the share is of the other limits.
     pub attainment: f64,
     /// How near the highest rate that meets it and the lowest that does not must come, as a share.
     pub tolerance: f64,
@@ -154,16 +155,20 @@ impl Saturate {
     ) -> Result<LoadPoint, StudyError> {
         let runs = evaluator.of(settings);
         let figures = intervals(runs.iter().map(|it| &it.figures));
+        // Limits of percentiles say themselves how many requests they are for.
+        let percentiles = runs.iter().filter_map(|it| it.figures.slo_met);
+        let percentiles = percentiles.reduce(|one, other| one && other);
         let Some(met) = figures.get(Measure::Attainment.name()) else {
             let message = "there is no objective to meet: give an application an `slo`, such as \
                            slo: (ttft: 1.0, tbt: 0.1)";
             return Err(StudyError::Input(message.to_owned()));
         };
+        let kept = figures.get(Measure::SloKept.name()).unwrap_or(met);
         let offered: Vec<f64> = runs.iter().filter_map(|it| it.offered_per_s).collect();
         Ok(LoadPoint {
             scale,
             offered_per_s: Interval::of(&offered).map_or(0.0, |it| it.mean),
-            meets: met.mean >= self.attainment,
+            meets: percentiles != Some(false) && kept.mean >= self.attainment,
             figures,
         })
     }
@@ -191,7 +196,9 @@ fn loads(scenario: &CheckedScenario) -> Result<Vec<(String, Load)>, StudyError> 
     let applications = scenario.scenario().applications.iter();
     let loads = applications.enumerate().map(|(index, of)| {
         let (field, load) = match of.workload {
-            Workload::Trace { rate_scale, .. } | Workload::Synthetic { rate_scale, .. } => {
+            Workload::Trace { rate_scale, .. }
+            | Workload::Planned { rate_scale, .. }
+            | Workload::Synthetic { rate_scale, .. } => {
                 ("rate_scale", Load::Rate(rate_scale))
             }
             Workload::Users { users, .. } => ("users", Load::Users(users)),

@@ -38,7 +38,9 @@ pub fn check_origin(
     if origin.unwrap_or(format.default_origin()) == Origin::First {
         return Ok(());
     }
-    // A trace draws nothing: the seed does not count.
+    // As it was recorded it draws nothing: the seed does not count.
+    let recorded = spec.recorded();
+    let spec = recorded.as_ref().unwrap_or(spec);
     let arrivals = open_named(spec, directory, 0, application, named)?;
     let mut arrivals = arrivals.map_while(Result::ok);
     let Some(Arrival { time, .. }) = arrivals.next() else {

@@ -3,12 +3,14 @@
 //! [`open`] turns a scenario's [`Workload`](crate::scenario::Workload) into an [`ArrivalStream`]. A trace goes through a reader
 //! for its format, a bounded window that puts it in order of time, and as many passes as asked
 //! for; a generator draws from random streams of its own. Either is then cut to a window of time,
-//! scaled, and cut to a number of requests. Memory does not grow with the length of a workload.
+//! scaled, and cut to a number of requests. Memory does not grow with the length of a workload, but for a
+//! trace that is made anew out of blocks, which is held as a whole.
 
 mod arrival;
 mod azure;
 mod burst_gpt;
 mod bytes;
+mod calendar;
 mod details;
 mod error;
 mod guess;
@@ -28,6 +30,7 @@ mod reader;
 mod reorder;
 mod repeat;
 mod requests;
+mod resample;
 mod row;
 mod shape;
 mod source;
@@ -57,6 +60,7 @@ pub use prefixes::PrefixStatistics;
 pub use statistics::{
     GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,
 };
+pub use timestamp::seconds_since_1970;
 pub use trace::{TraceReading, TraceStream};
 pub use users::Users;
 pub use write::{TraceWriter, write_splitwise};

@@ -5,6 +5,7 @@ use super::error::WorkloadError;
 use super::limits::Limits;
 use super::own::NamedFormat;
 use super::repeat::Passes;
+use super::resample::{Bootstrap, Thinned};
 use super::synthetic::Synthetic;
 use super::trace::{Trace, TraceReading};
 use super::users::Users;
@@ -14,7 +15,8 @@ use crate::scenario::Workload;
 /// Opens an application's workload. Paths are relative to `directory`.
 ///
 /// A generator draws from the random streams `workload/<application>/arrivals`,
-/// `…/prompt_tokens` and `…/output_tokens` under `seed`; a trace draws nothing. Of a closed loop the
+/// `…/prompt_tokens` and `…/output_tokens` under `seed`; a trace draws nothing unless it is resampled,
+/// and then from `…/blocks` and `…/kept`. Of a closed loop the
 /// stream has the first request of each user: the others come as requests end ([`Users`]).
 ///
 /// ```
@@ -58,7 +60,8 @@ pub fn open_named(
     application: &str,
     named: Option<&NamedFormat>,
 ) -> Result<ArrivalStream, WorkloadError> {
-    match spec {
+    let stream = |what: &str| Stream::new(seed, &format!("workload/{application}/{what}"));
+    match &*spec.generator() {
         Workload::Trace {
             path,
             format,
@@ -68,6 +71,7 @@ pub fn open_named(
             repeat,
             rate_scale,
             window,
+            resample,
             requests,
         } => {
             let path = directory.join(path);
@@ -85,7 +89,28 @@ pub fn open_named(
                 requests: *requests,
             };
             let trace = Trace { path, reading };
-            Ok(Box::new(limits.apply(Passes::new(trace, *repeat)?)?))
+            let Some(resample) = resample else {
+                return Ok(Box::new(limits.apply(Passes::new(trace, *repeat)?)?));
+            };
+            // What is within the window is made anew, then made faster or slower.
+            let in_window = Limits {
+                window: *window,
+                ..Limits::default()
+            };
+            let limits = Limits {
+                window: None,
+                ..limits
+            };
+            let Some(block) = resample.block else {
+                let rows = in_window.apply(Passes::new(trace, *repeat)?)?;
+                let rows = Thinned::new(rows, resample.keep, stream("kept"))?;
+                return Ok(Box::new(limits.apply(rows)?));
+            };
+            let rows = in_window.apply(Passes::new(trace, 1)?)?;
+            let length = window.map(|(from, to)| to - from);
+            let blocks = Bootstrap::new(rows, block, length, *repeat, stream("blocks"))?;
+            let rows = Thinned::new(blocks, resample.keep, stream("kept"))?;
+            Ok(Box::new(limits.apply(rows)?))
         }
         Workload::Synthetic {
             arrivals,
@@ -97,7 +122,6 @@ pub fn open_named(
             window,
             requests,
         } => {
-            let stream = |what: &str| Stream::new(seed, &format!("workload/{application}/{what}"));
             let limits = Limits {
                 window: *window,
                 rate_scale: *rate_scale,
@@ -113,7 +137,8 @@ pub fn open_named(
             )?;
             Ok(Box::new(limits.apply(generator)?))
         }
-        Workload::Host => Ok(Box::new(std::iter::empty())),
+        // A generator stands for it.
+        Workload::Planned { .. } | Workload::Host => Ok(Box::new(std::iter::empty())),
         // What comes later depends on when these end: `Users` says it to the endpoint.
         Workload::Users { .. } => match Users::new(spec, seed, application)? {
             Some(users) => Ok(users.known()),

@@ -8,6 +8,7 @@
 
 use std::f64::consts::TAU;
 
+use super::calendar::Weeks;
 use super::error::WorkloadError;
 use crate::scenario::Shape;
 use crate::time::SimTime;
@@ -27,6 +28,7 @@ pub(super) enum Inverse {
         low: f64,
     },
     Sinusoidal(Wave),
+    Calendar(Weeks),
 }
 
 /// A stretch with one factor.
@@ -53,6 +55,10 @@ impl Inverse {
                 expect(length(on) && length(off), "lengths above 0")?;
                 expect(low.is_finite() && low >= 0.0, "a factor of 0 or more")?;
                 Ok(Self::OnOff { on, off, low })
+            }
+            Shape::Calendar { .. } => {
+                let weeks = shape.calendar().map(Weeks::new).transpose()?;
+                Ok(weeks.map_or(Self::Constant, Self::Calendar))
             }
             Shape::Sinusoidal {
                 amplitude,
@@ -106,6 +112,7 @@ impl Inverse {
                 Some(before * (on + off) + within)
             }
             Self::Sinusoidal(wave) => Some(wave.time(effective)),
+            Self::Calendar(weeks) => weeks.time(effective),
         }
     }
 }

@@ -33,6 +33,25 @@ pub(super) fn nanoseconds(text: &[u8]) -> Option<i128> {
     Some(i128::from(seconds) * 1_000_000_000 + i128::from(fraction_of_second(fraction)?))
 }
 
+/// Seconds since the start of the year 1970 of a date, or of a date and time in UTC.
+///
+/// ```
+/// use fleetsim::workload::seconds_since_1970;
+/// assert_eq!(seconds_since_1970("2026-01-05T08:00:00.5Z"), Some(1_767_600_000.5));
+/// assert_eq!(seconds_since_1970("1970-01-02"), Some(86_400.0));
+/// assert_eq!(seconds_since_1970("yesterday"), None);
+/// ```
+#[must_use]
+pub fn seconds_since_1970(text: &str) -> Option<f64> {
+    let text = match text.len() {
+        10 => format!("{text}T00:00:00"),
+        _ => text.to_owned(),
+    };
+    let nanoseconds = nanoseconds(text.as_bytes())? - NANOSECONDS_TO_1970;
+    let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    Some(seconds as f64 + rest as f64 / 1e9)
+}
+
 /// Days from the first day of the year 1 to a date of the Gregorian calendar.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let before = year.checked_sub(1)?;

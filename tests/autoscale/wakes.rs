@@ -4,7 +4,7 @@ use bevy_ecs::prelude::*;
 use fleetsim::autoscale::{PolicyRegistry, Sensed};
 use fleetsim::fleet::{Agenda, Application, Clock, FleetWorldExt, Tick, TickSet};
 use fleetsim::observe;
-use fleetsim::scenario::{CheckedScenario, Slo};
+use fleetsim::scenario::{CheckedScenario, Objective};
 use fleetsim::simulation::Simulation;
 use fleetsim::time::{SimDuration, SimTime};
 
@@ -130,7 +130,7 @@ fn installing_twice_is_installing_once() {
     let twice = outputs(|world| {
         let checked = scenario();
         PolicyRegistry::built_in().install(world, &checked).unwrap();
-        observe::install(world, &[Slo::default()], SimDuration::saturating(7.0));
+        observe::install(world, &[Objective::default()], SimDuration::saturating(7.0));
     });
     assert_eq!(once, twice);
 }

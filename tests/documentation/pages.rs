@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-pub(crate) const PAGES: [&str; 9] = [
+pub(crate) const PAGES: [&str; 10] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/EMBEDDING.md",
     "docs/LIMITATIONS.md",
     "docs/METRICS.md",
+    "docs/OUTPUTS.md",
     "docs/POLICIES.md",
     "docs/SCENARIO.md",
     "docs/SPEED.md",

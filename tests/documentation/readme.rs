@@ -24,6 +24,59 @@ fn the_first_shell_block_is_the_first_run_and_the_tests() {
 }
 
 #[test]
+fn the_readme_is_short() {
+    let words = pages::read(README).split_whitespace().count();
+    assert!(words < 1100, "{words} words");
+}
+
+/// The part of a page between its marks, without the fence.
+fn part(name: &str) -> String {
+    let page = pages::read(START);
+    let part = page.split(&format!("<!-- {name} -->\n```text\n")).nth(1);
+    let part = part.and_then(|it| it.split("```").next());
+    part.expect("the page has it").to_owned()
+}
+
+#[test]
+fn the_first_trace_and_the_first_plan_run_as_they_stand_there() {
+    let folder = tempfile::tempdir().expect("there is room");
+    std::fs::write(folder.path().join("my_trace.csv"), part("trace")).expect("there is room");
+    let of_trace = part("scenario of a trace");
+    let trace = "workload: Trace(path: \"my_trace.csv\", format: Requests()),";
+    let plan = format!("{},", part("plan").trim_end());
+    let of_plan = of_trace
+        .replace(trace, &plan)
+        .replacen('(', "(end: 3600,", 1);
+    assert_ne!(of_plan, of_trace);
+    let again = |what: &str| of_trace.replace("Requests())", &format!("Requests(), {what})"));
+    let block = again("resample: (block: 2), repeat: 50");
+    let keep = again("resample: (keep: 0.5), repeat: 50");
+    let mut arrived = Vec::new();
+    for text in [of_trace.clone(), of_plan, block, keep] {
+        let scenario = CheckedScenario::from_ron(&text, folder.path());
+        let scenario = scenario.unwrap_or_else(|problems| panic!("{problems}"));
+        let mut simulation = Simulation::new(&scenario).expect("its workload can be opened");
+        while simulation.tick().expect("its intervals are not zero") {}
+        let summary = simulation.finish().record.summarise();
+        let requests = &summary.applications[0].requests;
+        assert_eq!(requests.arrived, requests.completed + requests.in_flight);
+        arrived.push(requests.arrived);
+    }
+    let [trace, plan, block, keep] = arrived[..] else {
+        panic!("four were run")
+    };
+    assert_eq!(trace, 3);
+    // The first hour of a Monday: 40,000 × 2 ÷ 140 × 1.1 ÷ (6.7 ÷ 7), within 5 standard deviations.
+    let hour: f64 = 40_000.0 * 2.0 / 140.0 * 1.1 * 7.0 / 6.7;
+    assert!(
+        (plan as f64 - hour).abs() < 5.0 * hour.sqrt(),
+        "{plan} for {hour}"
+    );
+    assert!((100..200).contains(&block), "{block}");
+    assert!((50..100).contains(&keep), "{keep}");
+}
+
+#[test]
 fn the_table_is_what_the_quickstart_prints() {
     let (summary, _) = quickstart::run(&[]);
     let table = format!("```text\n{}\n```\n", summary_table(&summary));

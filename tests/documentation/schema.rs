@@ -44,7 +44,7 @@ impl Reference {
 }
 
 /// A row for each field of a struct: the required ones in their order, then the others by name.
-fn fields(schema: &Json) -> String {
+pub(crate) fn fields(schema: &Json) -> String {
     format!("{FIELDS}{}", field_rows(schema, ""))
 }
 
@@ -80,7 +80,7 @@ fn field_rows(schema: &Json, indent: &str) -> String {
 }
 
 /// A row for each variant of an enum, and below it a row for each of its fields.
-fn variants(schema: &Json) -> String {
+pub(crate) fn variants(schema: &Json) -> String {
     let mut rows = VARIANTS.to_owned();
     for name in texts(&schema["enum"]) {
         let _ = writeln!(rows, "| `{name}` | | | |");

@@ -33,6 +33,7 @@ fn read(text: &str, options: &Options) -> (Vec<Arrival>, Option<WorkloadError>) 
         repeat: options.passes,
         rate_scale: options.scale,
         window: options.part.map(|(from, to)| (time(from), time(to))),
+        resample: None,
         requests: options.cap,
     };
     drain(&spec, directory.path())

@@ -4,10 +4,12 @@
 #![cfg(test)]
 
 mod bad_rows;
+mod calendar;
 mod formats;
 mod limits;
 mod order;
 mod requests;
+mod resample;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod synthetic;
@@ -34,6 +36,7 @@ fn trace(path: impl Into<PathBuf>, format: TraceFormat) -> Workload {
         repeat: 1,
         rate_scale: 1.0,
         window: None,
+        resample: None,
         requests: None,
     }
 }

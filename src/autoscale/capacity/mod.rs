@@ -204,7 +204,7 @@ impl CapacityModel {
             (bytes > 0).then(|| gib_per_s * GIB / bytes as f64)
         };
         Self {
-            slo: of.slo,
+            slo: of.slo.limits(),
             transfer_tokens_per_s: bandwidth.and_then(transfer),
             roles: models.collect(),
         }

@@ -54,11 +54,11 @@ pub struct Period {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Counts {
-    /// `Prompt` instances.
+    /// `Prompt` instances. Default: as many as there are.
     pub prompt: Option<u32>,
-    /// `Token` instances.
+    /// `Token` instances. Default: as many as there are.
     pub token: Option<u32>,
-    /// `Mixed` instances.
+    /// `Mixed` instances. Default: as many as there are.
     pub mixed: Option<u32>,
 }
 

@@ -104,7 +104,7 @@ impl Generate {
             return Err(Failure::Input(message.to_owned()));
         }
         let endless = matches!(
-            spec,
+            &*spec.generator(),
             Workload::Synthetic {
                 window: None,
                 requests: None,

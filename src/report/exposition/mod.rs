@@ -2,13 +2,14 @@
 
 mod histogram;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use self::histogram::{DEFINITIONS, Histogram};
 use super::ReportError;
 use super::thinned::Thinned;
-use crate::observe::{Rows, Sample};
+use crate::observe::{InstanceSample, Rows, Sample};
 use crate::scenario::{Role, Scenario};
 use crate::serving::{Outcome, RequestRecord};
 use crate::time::SimTime;
@@ -16,19 +17,34 @@ use crate::time::SimTime;
 /// Scrapes that are kept: a day of them every 20 s.
 const MOST: usize = 4096;
 
+/// Instances of a scrape up to which that holds; with more, fewer scrapes are kept.
+const INSTANCES: usize = 64;
+
 /// A run as Prometheus would have scraped it from its instances, in the OpenMetrics text format, with
 /// vLLM's names for what vLLM has, so that dashboards and alert rules made for vLLM can be tried on a
 /// simulated fleet.
 ///
-/// There is a scrape at each sample, its time stamp the simulated seconds. `promtool tsdb
+/// There is a scrape at each sample, its time stamp the simulated seconds, or those after a date
+/// ([`MetricsOptions`]). `promtool tsdb
 /// create-blocks-from openmetrics metrics.prom` makes a database of it. Gauges and counters are of an
-/// application's instances of one role together, histograms of an application's requests.
+/// application's instances of one role together or, on demand, of each instance; histograms of an application's requests.
 ///
 /// It takes constant memory: of more than 4,096 scrapes every other one is left out, and so on.
 #[derive(Clone, Debug)]
 pub struct Exposition {
     applications: Vec<Exposed>,
     scrapes: Thinned<Scrape>,
+    options: MetricsOptions,
+}
+
+/// How `metrics.prom` is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MetricsOptions {
+    /// What time zero is, in seconds since the start of the year 1970 in UTC. Default 0.
+    pub start: f64,
+    /// Whether what an instance of vLLM tells has a series for each instance instead of one for all of a role;
+    /// [`Rows::instances`] must then be recorded.
+    pub by_instance: bool,
 }
 
 /// What there was to scrape at an instant.
@@ -39,7 +55,12 @@ struct Scrape {
     served: Vec<Served>,
     /// Of each role that an application has instances of, application by application.
     roles: Vec<Vec<[f64; FAMILIES.len()]>>,
+    /// Every instance, by number; only where each is exposed.
+    instances: Vec<(InstanceKey, [f64; OF_INSTANCE])>,
 }
+
+/// An instance: application, role and number.
+type InstanceKey = (usize, Role, u64);
 
 /// One application.
 #[derive(Clone, Debug)]
@@ -84,6 +105,9 @@ const fn counter(name: &'static str, help: &'static str) -> Family {
     Family { name, kind, help }
 }
 
+/// The first of [`FAMILIES`], which an instance of vLLM tells.
+const OF_INSTANCE: usize = 8;
+
 const FAMILIES: [Family; 11] = [
     counter("vllm:prompt_tokens", "Prompt tokens processed"),
     counter("vllm:generation_tokens", "Output tokens generated"),
@@ -114,6 +138,19 @@ impl Exposition {
     /// Nothing scraped yet of a scenario's applications.
     #[must_use]
     pub fn new(scenario: &Scenario) -> Self {
+        Self::with(scenario, MetricsOptions::default())
+    }
+
+    /// The names of all that there is in the text, in its order: gauges, counters and histograms.
+    pub fn names() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        let families = FAMILIES.iter().chain([&WAITING, &SUCCESS]);
+        let families = families.map(|it| (it.name, it.kind, it.help));
+        families.chain(DEFINITIONS.iter().map(|it| (it.name, "histogram", it.help)))
+    }
+
+    /// The same as these options have it.
+    #[must_use]
+    pub fn with(scenario: &Scenario, options: MetricsOptions) -> Self {
         let exposed = scenario.applications.iter().map(|application| Exposed {
             labels: format!(
                 "application=\"{}\",model_name=\"{}\"",
@@ -129,7 +166,8 @@ impl Exposition {
         });
         Self {
             applications: exposed.collect(),
-            scrapes: Thinned::new(MOST, |_| 1),
+            scrapes: Thinned::new(MOST * INSTANCES, |it| it.instances.len().max(INSTANCES)),
+            options,
         }
     }
 
@@ -151,20 +189,28 @@ impl Exposition {
                     self.applications[application].sample(sample);
                 }
             }
-            self.scrape(time);
+            let instances = rows.instances.iter().filter(|it| it.time == time);
+            self.scrape(time, instances);
         }
         for (application, request) in requests {
             self.applications[*application].now.add(request);
         }
     }
 
-    fn scrape(&mut self, time: SimTime) {
-        let applications = &self.applications;
+    fn scrape<'a>(&mut self, time: SimTime, instances: impl Iterator<Item = &'a InstanceSample>) {
+        let (applications, each) = (&self.applications, self.options.by_instance);
         let roles = |of: &Exposed| of.roles.iter().map(|role| role.now).collect();
         self.scrapes.add(|| Scrape {
             time,
             served: applications.iter().map(|of| of.now.clone()).collect(),
             roles: applications.iter().map(roles).collect(),
+            instances: if each {
+                let mut all: Vec<_> = instances.map(of_instance).collect();
+                all.sort_by_key(|(key, _)| *key);
+                all
+            } else {
+                Vec::new()
+            },
         });
     }
 
@@ -180,38 +226,42 @@ impl Exposition {
     }
 
     fn expose(&self, out: &mut impl Write) -> io::Result<()> {
+        let stamp = |time: SimTime| self.options.start + time.seconds();
+        let instances: BTreeSet<InstanceKey> = self
+            .scrapes
+            .kept()
+            .iter()
+            .flat_map(|scrape| scrape.instances.iter().map(|(key, _)| *key))
+            .collect();
         for (position, family) in FAMILIES.iter().enumerate() {
             head(out, family)?;
-            let suffix = if family.kind == "counter" {
-                "_total"
-            } else {
-                ""
-            };
+            if self.options.by_instance && position < OF_INSTANCE {
+                for key in &instances {
+                    self.expose_instance(out, family, position, *key)?;
+                }
+                continue;
+            }
+            let suffix = family.suffix();
             for (application, of) in self.applications.iter().enumerate() {
                 for (place, role) in of.roles.iter().enumerate() {
                     let (name, labels) = (family.name, &role.labels);
                     for scrape in self.scrapes.kept() {
                         if let Some(values) = scrape.roles[application].get(place) {
-                            let (value, time) = (values[position], scrape.time);
+                            let (value, time) = (values[position], stamp(scrape.time));
                             writeln!(out, "{name}{suffix}{{{labels}}} {value} {time}")?;
                         }
                     }
                 }
             }
         }
-        let waiting = gauge(
-            "fleetsim:requests_waiting",
-            "Requests that wait for an instance",
-        );
-        head(out, &waiting)?;
+        head(out, &WAITING)?;
         self.each(|labels, time, served| {
-            let (name, value) = (waiting.name, served.waiting);
+            let (name, value) = (WAITING.name, served.waiting);
             writeln!(out, "{name}{{{labels}}} {value} {time}")
         })?;
-        let success = counter("vllm:request_success", "Requests completed");
-        head(out, &success)?;
+        head(out, &SUCCESS)?;
         self.each(|labels, time, served| {
-            let (name, value) = (success.name, served.completed);
+            let (name, value) = (SUCCESS.name, served.completed);
             writeln!(
                 out,
                 "{name}_total{{finished_reason=\"stop\",{labels}}} {value} {time}"
@@ -239,17 +289,68 @@ impl Exposition {
         writeln!(out, "# EOF")
     }
 
-    fn each(
+    /// The series of an instance, while it was there.
+    fn expose_instance(
         &self,
-        mut line: impl FnMut(&str, SimTime, &Served) -> io::Result<()>,
+        out: &mut impl Write,
+        family: &Family,
+        position: usize,
+        key: InstanceKey,
     ) -> io::Result<()> {
-        for (position, application) in self.applications.iter().enumerate() {
-            for scrape in self.scrapes.kept() {
-                line(&application.labels, scrape.time, &scrape.served[position])?;
+        let (application, role, number) = key;
+        let (name, suffix) = (family.name, family.suffix());
+        let Some(of) = self.applications.get(application) else {
+            return Ok(());
+        };
+        let labels = format!("{},role=\"{role:?}\",instance=\"{number}\"", of.labels);
+        for scrape in self.scrapes.kept() {
+            let found = scrape.instances.binary_search_by_key(&key, |(key, _)| *key);
+            if let Ok(place) = found {
+                let value = scrape.instances[place].1[position];
+                let time = self.options.start + scrape.time.seconds();
+                writeln!(out, "{name}{suffix}{{{labels}}} {value} {time}")?;
             }
         }
         Ok(())
     }
+
+    fn each(&self, mut line: impl FnMut(&str, f64, &Served) -> io::Result<()>) -> io::Result<()> {
+        for (position, application) in self.applications.iter().enumerate() {
+            for scrape in self.scrapes.kept() {
+                let time = self.options.start + scrape.time.seconds();
+                line(&application.labels, time, &scrape.served[position])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Family {
+    /// What a sample has behind the name.
+    fn suffix(&self) -> &'static str {
+        if self.kind == "counter" { "_total" } else { "" }
+    }
+}
+
+const WAITING: Family = gauge(
+    "fleetsim:requests_waiting",
+    "Requests that wait for an instance",
+);
+const SUCCESS: Family = counter("vllm:request_success", "Requests completed");
+
+/// What an instance tells, in the order of [`FAMILIES`].
+fn of_instance(it: &InstanceSample) -> (InstanceKey, [f64; OF_INSTANCE]) {
+    let values = [
+        it.prompt_tokens as f64,
+        it.output_tokens as f64,
+        it.running as f64,
+        it.queued as f64,
+        it.kv_usage().unwrap_or(0.0),
+        it.prefix_queries as f64,
+        it.prefix_hits as f64,
+        it.preemptions as f64,
+    ];
+    ((it.application, it.role, it.instance), values)
 }
 
 fn head(out: &mut impl Write, family: &Family) -> io::Result<()> {

@@ -219,7 +219,7 @@ fn described(of: &Application) -> String {
 }
 
 fn charts(page: &mut Page, spec: &Application, series: &ApplicationSeries, clock: Clock) {
-    page.charts(latencies(series, &spec.slo, clock));
+    page.charts(latencies(series, &spec.slo.limits(), clock));
     for (role, of) in &series.roles {
         page.charts(vec![instances(series, *role, of, clock)]);
         let mut templates = spec.instances.iter().filter(|it| it.role == *role);

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::event::{Events, Track};
@@ -60,26 +60,26 @@ pub(super) fn of_instances<'a, W: Write>(
 ) -> Result<(), ReportError> {
     let (end, accounts) = (finished.record.end, finished.ledger.instances());
     let account = |number: u64| accounts.get(usize::try_from(number).ok()?);
-    let mut sampled = BTreeSet::new();
+    let mut sampled = BTreeMap::new();
     for sample in samples {
         if let Some(account) = account(sample.instance) {
             let track = tracks.life(account.server, sample.instance);
             of_instance(events, track, sample)?;
-            sampled.insert(sample.instance);
+            sampled.insert(sample.instance, *sample);
         }
     }
-    for (number, account) in sampled
-        .into_iter()
-        .filter_map(|it| Some((it, account(it)?)))
-    {
+    for (number, last) in sampled {
+        let Some(account) = account(number) else {
+            continue;
+        };
         let gone = account.span(None, end).map_or(end, |span| span.end);
         if gone < end {
             let nothing = InstanceSample {
                 time: gone,
-                instance: number,
                 queued: 0,
                 running: 0,
                 kv_used_bytes: 0,
+                ..last
             };
             of_instance(events, tracks.life(account.server, number), &nothing)?;
         }
@@ -98,6 +98,7 @@ fn of_instance<W: Write>(
         queued,
         running,
         kv_used_bytes,
+        ..
     } = *sample;
     let name = format_args!("instance_{instance} requests");
     let rest = format_args!(",\"args\":{{\"queued\":{queued},\"running\":{running}}}");

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::open::{Term, open_enum};
-use super::{Engine, Role, Scaling, Scheduler, Template, Workload};
+use super::{Engine, Objective, Role, Scaling, Scheduler, Template, Workload};
 use crate::catalog::{Catalog, KvPrecision, Layer, Model, Precision};
 use crate::scenario::{Actuator, Signals};
 use crate::time::SimDuration;
@@ -46,7 +46,7 @@ pub struct Application {
     pub actuator: Actuator,
     /// What users were promised. Default: no objective.
     #[serde(default)]
-    pub slo: Slo,
+    pub slo: Objective,
     /// Where requests come from. Required.
     pub workload: Workload,
 }
@@ -285,15 +285,3 @@ impl Performance {
 }
 
 open_enum!(Performance: "Profile", "Constant", "Linear", "Roofline", "Table");
-
-/// What users were promised. A request meets the objective when it meets every limit given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Slo {
-    /// The longest time to first token, in seconds. Default: no limit.
-    pub ttft: Option<SimDuration>,
-    /// The longest mean time between tokens, in seconds. Default: no limit.
-    pub tbt: Option<SimDuration>,
-    /// The longest time from arrival to the last token, in seconds. Default: no limit.
-    pub e2e: Option<SimDuration>,
-}

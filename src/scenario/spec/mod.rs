@@ -1,6 +1,7 @@
 //! What a scenario says, as plain data. Every field has its unit and its default beside it.
 
 mod application;
+mod calendar;
 mod frontend;
 mod instances;
 mod limits;
@@ -8,6 +9,7 @@ mod open;
 mod presets;
 mod scheduler;
 mod script;
+mod slo;
 mod vllm;
 mod vllm_config;
 mod workload;
@@ -20,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use crate::random::Delay;
 use crate::time::{SimDuration, SimTime};
 
-pub use application::{AllReduceTimes, Application, Performance, RawPolicy, ServerKind, Slo};
+pub use application::{AllReduceTimes, Application, Performance, RawPolicy, ServerKind};
+pub(crate) use calendar::Calendar;
+pub use calendar::{Event, Weekday};
 pub use frontend::Frontend;
 pub use instances::{Drain, Engine, Role, Scaling, SchedulingPolicy, Start, Template};
 pub use limits::{EngineLimits, KvMemory};
@@ -29,10 +33,11 @@ pub(crate) use open::own_definitions;
 pub use open::{OpenTerms, Term};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
+pub use slo::{Limit, Objective, Slo};
 pub use vllm::{EngineHardware, vllm_defaults};
 pub use vllm_config::{InvalidConfig, Misfit, VllmConfig};
 pub use workload::{
-    Arrivals, Lengths, Origin, Shape, SystemPrompts, TimeUnit, TraceFormat, Workload,
+    Arrivals, Lengths, Origin, Resample, Shape, SystemPrompts, TimeUnit, TraceFormat, Workload,
 };
 
 /// A whole scenario: hardware, applications, what happens to them.
@@ -57,6 +62,11 @@ pub struct Scenario {
     #[serde(default = "default_sample_interval")]
     #[schemars(range(min = 0.001))]
     pub sample_interval: SimDuration,
+    /// Percentiles of latencies in the table of a run and of a comparison and in `percentiles` of
+    /// `summary.json`, at most five, rising. Default [50, 95, 99].
+    #[serde(default = "default_percentiles")]
+    #[schemars(length(min = 1))]
+    pub percentiles: Vec<f64>,
     /// Catalog files on top of the built-in one, relative to the scenario file. Default none.
     #[serde(default)]
     pub catalog: Vec<PathBuf>,
@@ -72,6 +82,11 @@ pub struct Scenario {
     /// Scripted faults. Default none.
     #[serde(default)]
     pub faults: Vec<Fault>,
+}
+
+/// The median, and what objectives are mostly about.
+pub(crate) fn default_percentiles() -> Vec<f64> {
+    vec![50.0, 95.0, 99.0]
 }
 
 fn default_sample_interval() -> SimDuration {

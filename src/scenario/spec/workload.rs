@@ -1,17 +1,20 @@
 //! Where requests come from.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::{Calendar, Event, Weekday};
 use super::open::{Term, open_enum};
 use crate::random::Delay;
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 /// Where requests come from.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("plain" = "Planned"))]
 pub enum Workload {
     /// A recorded trace.
     Trace {
@@ -43,7 +46,51 @@ pub enum Workload {
         /// time zero becomes the first. Default: all.
         #[serde(default)]
         window: Option<(SimTime, SimTime)>,
+        /// Another trace of the same kind, by the seed, instead of this one. Default: this one.
+        #[serde(default)]
+        resample: Option<Resample>,
         /// Maximum number of requests. Default: all.
+        #[serde(default)]
+        requests: Option<u64>,
+    },
+    /// Requests a day, spread over days and weeks by weights. The name may be left out: `(requests_per_day: ..)`.
+    Planned {
+        /// Requests a day: the mean over a week without events. Required.
+        #[schemars(range(min = 1e-4, max = 8.64e10))]
+        requests_per_day: f64,
+        /// Weights of the parts of a day from midnight on: 24, 48 or another multiple of 24 that divides a
+        /// day into whole minutes. Default: all alike.
+        #[serde(default)]
+        daily: Vec<f64>,
+        /// Weights of the 7 days of a week, from Monday on. Default: all alike.
+        #[serde(default)]
+        weekly: Vec<f64>,
+        /// The day at whose midnight time zero is. Default `Monday`.
+        #[serde(default)]
+        starts: Weekday,
+        /// Times with more or fewer requests, on top; where they overlap, their factors multiply. Default: none.
+        #[serde(default)]
+        events: Vec<Event>,
+        /// Standard deviation of the gaps over their mean: 1 is Poisson, more is burstier. Default 1.
+        #[serde(default = "unit_scale")]
+        #[schemars(range(min = 0.01))]
+        cv: f64,
+        /// Lengths of prompts, in tokens. Required.
+        prompt_tokens: Lengths,
+        /// Lengths of outputs, in tokens. Required.
+        output_tokens: Lengths,
+        /// System prompts, which come before the prompts. Default none.
+        #[serde(default)]
+        system_prompts: Option<SystemPrompts>,
+        /// Arrivals come this many times as fast. Default 1.
+        #[serde(default = "unit_scale")]
+        #[schemars(range(min = 1e-9))]
+        rate_scale: f64,
+        /// Only arrivals from the first second (kept) to the second (left out), before scaling;
+        /// time zero becomes the first. Default: all.
+        #[serde(default)]
+        window: Option<(SimTime, SimTime)>,
+        /// Maximum number of requests. Default: no limit; then `window` or `end` must give one.
         #[serde(default)]
         requests: Option<u64>,
     },
@@ -91,6 +138,83 @@ pub enum Workload {
         /// Lengths of outputs, in tokens. Required.
         output_tokens: Lengths,
     },
+}
+
+impl Workload {
+    /// A generator for what is planned; anything else as it is.
+    #[must_use]
+    pub fn generator(&self) -> Cow<'_, Self> {
+        let Self::Planned {
+            requests_per_day,
+            daily,
+            weekly,
+            starts,
+            events,
+            cv,
+            prompt_tokens,
+            output_tokens,
+            system_prompts,
+            rate_scale,
+            window,
+            requests,
+        } = self
+        else {
+            return Cow::Borrowed(self);
+        };
+        let rate = requests_per_day / 86_400.0;
+        Cow::Owned(Self::Synthetic {
+            arrivals: match *cv {
+                1.0 => Arrivals::Poisson { rate },
+                cv => Arrivals::Gamma { rate, cv },
+            },
+            shape: Shape::Calendar {
+                daily: daily.clone(),
+                weekly: weekly.clone(),
+                starts: *starts,
+                events: events.clone(),
+            },
+            prompt_tokens: prompt_tokens.clone(),
+            output_tokens: output_tokens.clone(),
+            system_prompts: *system_prompts,
+            rate_scale: *rate_scale,
+            window: *window,
+            requests: *requests,
+        })
+    }
+
+    /// The trace as it was recorded, played once; `None` for what is no trace.
+    #[must_use]
+    pub fn recorded(&self) -> Option<Self> {
+        let mut spec = self.clone();
+        match &mut spec {
+            Self::Trace {
+                repeat, resample, ..
+            } => {
+                *repeat = 1;
+                *resample = None;
+            }
+            _ => return None,
+        }
+        Some(spec)
+    }
+}
+
+/// How another trace of the same kind is made out of a trace, by the seed: a workload for each seed, as a
+/// generator has.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resample {
+    /// Each request is kept with this probability. Default 1.
+    #[serde(default = "unit_scale")]
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
+    pub keep: f64,
+    /// Length of the blocks of time that are drawn from anywhere in the trace, with replacement, and put end to
+    /// end until the trace is as long as before; a second or more. What happens within a block stays, such
+    /// as bursts; when it happens changes, such as the hour of the day. The whole trace is then held in memory,
+    /// 32 bytes a request. Default: none, all requests stay where they are.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub block: Option<SimDuration>,
 }
 
 /// System prompts that generated requests begin with, for engines with a prefix cache.
@@ -260,6 +384,22 @@ pub enum Shape {
         #[schemars(range(min = 0))]
         low: f64,
     },
+    /// Days and weeks, by weights, with a mean of 1 over a week without events.
+    Calendar {
+        /// Weights of the parts of a day from midnight on: 24, 48 or another multiple of 24 that divides a
+        /// day into whole minutes. Default: all alike.
+        #[serde(default)]
+        daily: Vec<f64>,
+        /// Weights of the 7 days of a week, from Monday on. Default: all alike.
+        #[serde(default)]
+        weekly: Vec<f64>,
+        /// The day at whose midnight time zero is. Default `Monday`.
+        #[serde(default)]
+        starts: Weekday,
+        /// Times with more or fewer requests, on top; where they overlap, their factors multiply. Default: none.
+        #[serde(default)]
+        events: Vec<Event>,
+    },
     /// `1 + amplitude × sin(2π (t + phase) / period)`.
     Sinusoidal {
         /// Between 0 and 1.
@@ -272,6 +412,26 @@ pub enum Shape {
         #[serde(default)]
         phase: f64,
     },
+}
+
+impl Shape {
+    /// What it says of days and weeks, if it is about them.
+    pub(crate) fn calendar(&self) -> Option<Calendar<'_>> {
+        match self {
+            Self::Calendar {
+                daily,
+                weekly,
+                starts,
+                events,
+            } => Some(Calendar {
+                daily,
+                weekly,
+                starts: *starts,
+                events,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// Lengths in tokens, at least 1.

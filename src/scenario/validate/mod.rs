@@ -14,9 +14,12 @@ use std::path::Path;
 use super::Scenario;
 use super::placement::Placement;
 use crate::catalog::Catalog;
-use crate::document::{Problem, suggest};
+use crate::document::{Problem, nearest, suggest};
 use crate::random::Delay;
 use crate::warning::Warning;
+
+/// Percentiles that the table of a run has room for.
+const MOST_PERCENTILES: usize = 5;
 
 /// Checks a scenario against its catalog: what is there at time zero and what is likely a mistake, or
 /// everything that is wrong.
@@ -34,6 +37,7 @@ pub(super) fn validate(
         warnings: Vec::new(),
     };
     check.scenario_name();
+    check.percentiles();
     check.fleet();
     check.applications();
     check.templates();
@@ -96,11 +100,52 @@ impl<'a> Check<'a> {
         known
     }
 
+    /// Reports a model that the catalog does not have, with the nearest name of its family, if one is near.
+    fn model(&mut self, path: String, name: &str) -> bool {
+        let models = || self.catalog.models.keys().map(String::as_str);
+        let known = self.catalog.models.contains_key(name);
+        if !known {
+            let problem = Problem::new(path, format!("unknown model `{name}`"));
+            // Hubs put the organisation before it.
+            let bare = name.rsplit('/').next().unwrap_or(name);
+            let relatives = models().filter(|other| of_one_family(bare, other, models()));
+            let help = match nearest(bare, relatives) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    "`fleetsim list models` shows those there are; `fleetsim catalog import-model` \
+                         makes an entry from a config.json"
+                        .to_owned()
+                }
+            };
+            self.problems.push(problem.help(help));
+        }
+        known
+    }
+
     fn scenario_name(&mut self) {
         let name = &self.scenario.name;
         if name.contains(['/', '\\']) || matches!(name.as_str(), "." | "..") {
             let message = format!("`{name}` cannot name a results directory");
             self.report("name", message, "leave slashes out of the name");
+        }
+    }
+
+    fn percentiles(&mut self) {
+        let percentiles = &self.scenario.percentiles;
+        for (index, percent) in percentiles.iter().enumerate() {
+            let path = format!("percentiles[{index}]");
+            if !(0.0..=100.0).contains(percent) {
+                let message = format!("there is no {percent}th percentile");
+                self.report(path, message, "percentiles are from 0 to 100");
+            } else if index > 0 && *percent <= percentiles[index - 1] {
+                let message = format!("{percent} does not follow {}", percentiles[index - 1]);
+                self.report(path, message, "write each once, in rising order");
+            }
+        }
+        if percentiles.len() > MOST_PERCENTILES {
+            let message = format!("there is room for {MOST_PERCENTILES} percentiles");
+            let help = "every request is in requests.csv, for all others";
+            self.report("percentiles", message, help);
         }
     }
 
@@ -149,8 +194,7 @@ impl<'a> Check<'a> {
                     "give each a name of its own",
                 );
             }
-            let models = self.catalog.models.keys().map(String::as_str);
-            let known = self.known(format!("{path}.model"), "model", &application.model, models);
+            let known = self.model(format!("{path}.model"), &application.model);
             let model = self.catalog.models.get(&application.model);
             if known
                 && application.performance.precisions().is_some()
@@ -195,4 +239,18 @@ impl<'a> Check<'a> {
         let known = self.known(path, "SKU of the fleet", sku, fleet);
         known.then_some(sku)
     }
+}
+
+/// Whether a model may be meant by a name: what stands before the first digit or sign is the same or, for a
+/// name of no family there is, one letter off.
+fn of_one_family<'a>(name: &str, model: &str, mut models: impl Iterator<Item = &'a str>) -> bool {
+    let family = |name: &str| {
+        let end = name.find(|c: char| !c.is_alphabetic());
+        name[..end.unwrap_or(name.len())].to_lowercase()
+    };
+    let (wanted, other) = (family(name), family(model));
+    wanted == other
+        || wanted.len() > 3
+            && strsim::damerau_levenshtein(&wanted, &other) <= 1
+            && !models.any(|it| family(it) == wanted)
 }

@@ -40,6 +40,11 @@ impl Check<'_> {
 
     /// Plans what is there at time zero, and checks that it can run there.
     pub(super) fn placement(&mut self) -> Placement {
+        let mut fleet = self.scenario.fleet.iter();
+        if !fleet.all(|entry| self.catalog.skus.contains_key(&entry.sku)) {
+            // Which servers there are is not known; the unknown name is the one error.
+            return Placement::default();
+        }
         let placement = match plan(self.scenario, self.catalog) {
             Ok(placement) => placement,
             Err(mut problems) => {

@@ -1,9 +1,12 @@
 use super::Check;
-use crate::scenario::{Arrivals, Lengths, Shape, Workload};
+use crate::scenario::{Arrivals, Calendar, Event, Lengths, Shape, Workload};
 use crate::time::SimTime;
 
 /// Requests a second, with the largest factor of the shape: a thousand times the highest `rate`.
 const HIGHEST_RATE: f64 = 1e9;
+
+/// Events of a calendar.
+const MOST_EVENTS: usize = 1000;
 
 impl Check<'_> {
     pub(super) fn workload(&mut self, path: &str, workload: &Workload) {
@@ -34,8 +37,11 @@ impl Check<'_> {
                 rate_scale,
             } => {
                 self.window(path, window.as_ref());
+                let before = self.problems.len();
                 self.shape(&format!("{path}.shape"), shape);
-                self.highest_rate(path, *arrivals, shape, *rate_scale);
+                if self.problems.len() == before {
+                    self.highest_rate(path, *arrivals, shape, *rate_scale);
+                }
                 self.lengths(&format!("{path}.prompt_tokens"), prompt_tokens);
                 self.lengths(&format!("{path}.output_tokens"), output_tokens);
                 if requests.is_none() && window.is_none() && self.scenario.end.is_none() {
@@ -45,6 +51,17 @@ impl Check<'_> {
                         message,
                         "give it `requests` or a `window`, or the scenario an `end`",
                     );
+                }
+            }
+            Workload::Planned {
+                daily,
+                weekly,
+                events,
+                ..
+            } => {
+                self.calendar(path, daily, weekly, events);
+                if !self.problems.iter().any(|it| it.path.starts_with(path)) {
+                    self.workload(path, &workload.generator());
                 }
             }
             Workload::Host => {}
@@ -111,6 +128,10 @@ impl Check<'_> {
             }
             Shape::OnOff { low, .. } => (low.max(1.0), "shape.low"),
             Shape::Sinusoidal { amplitude, .. } => (1.0 + amplitude, "arrivals.rate"),
+            Shape::Calendar { .. } => {
+                let highest = shape.calendar().map_or(1.0, |it| it.highest());
+                (highest, "shape")
+            }
         };
         let field = match rate * factor > HIGHEST_RATE {
             true => field,
@@ -126,7 +147,54 @@ impl Check<'_> {
         }
     }
 
+    /// Checks weights of days and weeks, and events.
+    fn calendar(&mut self, path: &str, daily: &[f64], weekly: &[f64], events: &[Event]) {
+        if !Calendar::divides_a_day(daily.len()) {
+            let message = format!(
+                "{} weights do not divide a day into whole minutes",
+                daily.len()
+            );
+            let help = "write 24 weights, one an hour, or 48, or another multiple of 24";
+            self.report(format!("{path}.daily"), message, help);
+        }
+        if !matches!(weekly.len(), 0 | 7) {
+            let message = format!("a week has 7 days, and there are {} weights", weekly.len());
+            self.report(
+                format!("{path}.weekly"),
+                message,
+                "write one for each day, from Monday on",
+            );
+        }
+        for (field, weights) in [("daily", daily), ("weekly", weekly)] {
+            for (index, weight) in weights.iter().enumerate() {
+                if *weight < 0.0 {
+                    let message = format!("{weight} is not a weight");
+                    self.report(
+                        format!("{path}.{field}[{index}]"),
+                        message,
+                        "weights are zero or more",
+                    );
+                }
+            }
+            if !weights.is_empty() && weights.iter().all(|weight| *weight == 0.0) {
+                let message = "with every weight zero no request ever comes";
+                self.report(
+                    format!("{path}.{field}"),
+                    message,
+                    "make one of them more than zero",
+                );
+            }
+        }
+        if events.len() > MOST_EVENTS {
+            let message = format!("{} events are more than {MOST_EVENTS}", events.len());
+            self.report(format!("{path}.events"), message, "leave some of them out");
+        }
+    }
+
     fn shape(&mut self, path: &str, shape: &Shape) {
+        if let Some(of) = shape.calendar() {
+            return self.calendar(path, of.daily, of.weekly, of.events);
+        }
         let Shape::Piecewise(pieces) = shape else {
             return;
         };

@@ -41,7 +41,7 @@ pub struct SearchFile {
     pub seed: u64,
 }
 
-/// A limit on a figure: one of `attainment`, `goodput_per_s`, `ttft_s.p50`, `ttft_s.p99`, `tbt_s.p99`, `cost`,
+/// A limit on a figure: one of `attainment`, `slo_kept`, `goodput_per_s`, `ttft_s.p50`, `ttft_s.p99`, `tbt_s.p99`, `cost`,
 /// `gpu_hours` and `energy_kwh`, or the path of one in `summary.json`, such as `chat.metrics.e2e_s.p95`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -266,7 +266,8 @@ fn mark_frontier(tried: &mut [Candidate]) {
     let mean = |it: &Candidate, measure: Measure| Some(it.figures.get(measure.name())?.mean);
     let point = |it: &Candidate| {
         let cost = mean(it, Measure::Cost).or_else(|| mean(it, Measure::GpuHours));
-        cost.zip(mean(it, Measure::Attainment))
+        let kept = mean(it, Measure::SloKept).or_else(|| mean(it, Measure::Attainment));
+        cost.zip(kept)
     };
     let points: Vec<_> = tried.iter().filter_map(point).collect();
     for candidate in tried {

@@ -117,7 +117,8 @@ fn mark_frontier(settings: &mut [SettingFigures]) {
     let mean = |it: &SettingFigures, measure: Measure| Some(it.figures.get(measure.name())?.mean);
     let point = |it: &SettingFigures| {
         let cost = mean(it, Measure::Cost).or_else(|| mean(it, Measure::GpuHours));
-        cost.zip(mean(it, Measure::Attainment))
+        let kept = mean(it, Measure::SloKept).or_else(|| mean(it, Measure::Attainment));
+        cost.zip(kept)
     };
     let points: Vec<_> = settings.iter().filter_map(point).collect();
     for setting in settings {
