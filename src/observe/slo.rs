@@ -12,7 +12,7 @@ use crate::time::{SimDuration, SimTime};
 const METRICS: [&str; 3] = ["ttft", "tbt", "e2e"];
 
 /// Completed requests held against an objective.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept {
     objective: Objective,
     /// Those within every limit.

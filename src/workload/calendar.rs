@@ -1,5 +1,7 @@
 //! The effective time of days and weeks: see [`super::shape`].
 
+use serde::{Deserialize, Serialize};
+
 use super::error::WorkloadError;
 use crate::scenario::Calendar;
 
@@ -22,11 +24,18 @@ pub(super) struct Weeks {
     week: f64,
     /// Instants at which the factor of the events changes, and the factor from then on, by time.
     changes: Vec<(f64, f64)>,
-    /// Where it stands: the instant, its effective time, its part counted from time zero, the changes
-    /// that were.
+    now: Place,
+}
+
+/// Where it stands.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The instant, and its effective time.
     at: f64,
     effective: f64,
+    /// Its part, counted from time zero.
     number: u64,
+    /// The changes that were, and the factor of the events.
     passed: usize,
     event: f64,
 }
@@ -65,54 +74,66 @@ impl Weeks {
             factors,
             part,
             changes: changes.into_iter().map(factor).collect(),
-            at: 0.0,
-            effective: 0.0,
-            number: 0,
-            passed: 0,
-            event: 1.0,
+            now: Place {
+                at: 0.0,
+                effective: 0.0,
+                number: 0,
+                passed: 0,
+                event: 1.0,
+            },
         })
+    }
+
+    /// Where it stands.
+    pub(super) const fn place(&self) -> Place {
+        self.now
+    }
+
+    /// Goes on there.
+    pub(super) const fn go_on_at(&mut self, place: Place) {
+        self.now = place;
     }
 
     /// The earliest time with this much effective time before it; `None` where that is too late.
     pub(super) fn time(&mut self, effective: f64) -> Option<f64> {
-        while self.at < NEVER {
+        while self.now.at < NEVER {
             if self
                 .changes
-                .get(self.passed)
-                .is_some_and(|it| it.0 <= self.at)
+                .get(self.now.passed)
+                .is_some_and(|it| it.0 <= self.now.at)
             {
-                self.event = self.changes[self.passed].1;
-                self.passed += 1;
+                self.now.event = self.changes[self.now.passed].1;
+                self.now.passed += 1;
                 continue;
             }
             let change = self
                 .changes
-                .get(self.passed)
+                .get(self.now.passed)
                 .map_or(f64::INFINITY, |it| it.0);
-            if self.event == 0.0 {
+            if self.now.event == 0.0 {
                 // Nothing comes before the next change, which an event with an end has.
                 self.go_to(change);
                 continue;
             }
             self.pass_weeks(effective, change);
-            let end = (self.number as f64 + 1.0) * self.part;
-            let end = end.min(change).max(self.at);
-            let factor = self.factors[(self.number % self.factors.len() as u64) as usize];
-            let factor = factor * self.event;
-            let gain = factor * (end - self.at);
-            if effective <= self.effective + gain {
-                let beyond = effective - self.effective;
+            let end = (self.now.number as f64 + 1.0) * self.part;
+            let end = end.min(change).max(self.now.at);
+            let factor = self.factors[(self.now.number % self.factors.len() as u64) as usize];
+            let factor = factor * self.now.event;
+            let gain = factor * (end - self.now.at);
+            if effective <= self.now.effective + gain {
+                let beyond = effective - self.now.effective;
                 let time = if beyond > 0.0 {
-                    self.at + beyond / factor
+                    self.now.at + beyond / factor
                 } else {
-                    self.at
+                    self.now.at
                 };
                 return Some(time.min(end));
             }
-            self.effective += gain;
-            self.at = end;
-            if end < change || end >= (self.number as f64 + 1.0) * self.part {
-                self.number += 1;
+            self.now.effective += gain;
+            self.now.at = end;
+            if end < change || end >= (self.now.number as f64 + 1.0) * self.part {
+                self.now.number += 1;
             }
         }
         None
@@ -120,21 +141,21 @@ impl Weeks {
 
     /// Passes the whole weeks before the next change in which less than this much effective time passes.
     fn pass_weeks(&mut self, effective: f64, change: f64) {
-        let needed = (effective - self.effective) / (self.week * self.event);
-        let weeks = needed.min((change - self.at) / WEEK).floor() - 1.0;
+        let needed = (effective - self.now.effective) / (self.week * self.now.event);
+        let weeks = needed.min((change - self.now.at) / WEEK).floor() - 1.0;
         if weeks >= 1.0 {
-            self.at += weeks * WEEK;
-            self.effective += weeks * self.week * self.event;
+            self.now.at += weeks * WEEK;
+            self.now.effective += weeks * self.week * self.now.event;
             // A cast of a float saturates.
             let parts = (weeks as u64).saturating_mul(self.factors.len() as u64);
-            self.number = self.number.saturating_add(parts);
+            self.now.number = self.now.number.saturating_add(parts);
         }
     }
 
     /// Goes to an instant before which nothing comes.
     fn go_to(&mut self, time: f64) {
-        self.at = time;
+        self.now.at = time;
         // A cast of a float saturates.
-        self.number = (time / self.part) as u64;
+        self.now.number = (time / self.part) as u64;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::arrival::Arrival;
 use super::error::WorkloadError;
 use crate::interrupt;
@@ -28,6 +30,19 @@ impl<I> Thinned<I> {
             keep,
             stream,
         })
+    }
+}
+
+impl<I> Thinned<I> {
+    /// What it takes from, and the stream that says what is kept.
+    pub(super) const fn place(&self) -> (&I, &Stream) {
+        (&self.source, &self.stream)
+    }
+
+    /// Goes on with a stream; gives what it takes from.
+    pub(super) fn go_on_with(&mut self, stream: Stream) -> &mut I {
+        self.stream = stream;
+        &mut self.source
     }
 }
 
@@ -72,8 +87,17 @@ pub(super) struct Bootstrap<I> {
     reached: SimTime,
 }
 
+/// Where blocks of a trace stand.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Place {
+    stream: Stream,
+    now: Block,
+    next_id: u64,
+    reached: SimTime,
+}
+
 /// The block that is played.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Block {
     /// It and those before it.
     begun: u64,
@@ -110,6 +134,28 @@ impl<I> Bootstrap<I> {
             next_id: 0,
             reached: SimTime::ZERO,
         })
+    }
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            stream: self.stream.clone(),
+            now: self.now,
+            next_id: self.next_id,
+            reached: self.reached,
+        }
+    }
+
+    /// Goes on there; the trace is read when the next request is asked for.
+    pub(super) fn go_on_at(&mut self, place: Place) {
+        let Place {
+            stream,
+            now,
+            next_id,
+            reached,
+        } = place;
+        self.stream = stream;
+        (self.now, self.next_id, self.reached) = (now, next_id, reached);
     }
 
     /// Blocks of one trace.

@@ -8,7 +8,7 @@
 
 use std::f64::consts::TAU;
 
-use super::calendar::Weeks;
+use super::calendar::{self, Weeks};
 use super::error::WorkloadError;
 use crate::scenario::Shape;
 use crate::time::SimTime;
@@ -71,6 +71,21 @@ impl Inverse {
                 expect(phase.is_finite(), "a finite phase")?;
                 Ok(Self::Sinusoidal(Wave::new(amplitude, period, phase)))
             }
+        }
+    }
+
+    /// Where it stands, if its answers depend on those before.
+    pub(super) const fn place(&self) -> Option<calendar::Place> {
+        match self {
+            Self::Calendar(weeks) => Some(weeks.place()),
+            _ => None,
+        }
+    }
+
+    /// Goes on there.
+    pub(super) const fn go_on_at(&mut self, place: Option<calendar::Place>) {
+        if let (Self::Calendar(weeks), Some(place)) = (self, place) {
+            weeks.go_on_at(place);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::arrival::Arrival;
+use super::calendar;
 use super::details::Details;
 use super::error::WorkloadError;
 use super::lengths::Sampler;
@@ -45,6 +46,7 @@ enum Gaps {
 /// Where a generator stands.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Place {
+    inverse: Option<calendar::Place>,
     prompt_tokens: Stream,
     output_tokens: Stream,
     system_prompts: Option<Stream>,
@@ -58,6 +60,7 @@ impl Synthetic {
     /// Where it stands.
     pub(super) fn place(&self) -> Place {
         Place {
+            inverse: self.inverse.place(),
             prompt_tokens: self.prompt_tokens.1.clone(),
             output_tokens: self.output_tokens.1.clone(),
             system_prompts: self.system_prompts.as_ref().map(|(.., it)| it.clone()),
@@ -71,6 +74,7 @@ impl Synthetic {
     /// Goes on there.
     pub(super) fn go_on_at(&mut self, place: Place) {
         let Place {
+            inverse,
             prompt_tokens,
             output_tokens,
             system_prompts,
@@ -79,6 +83,7 @@ impl Synthetic {
             reached,
             next_id,
         } = place;
+        self.inverse.go_on_at(inverse);
         self.prompt_tokens.1 = prompt_tokens;
         self.output_tokens.1 = output_tokens;
         if let (Some((.., own)), Some(stream)) = (&mut self.system_prompts, system_prompts) {

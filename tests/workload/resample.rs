@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use fleetsim::scenario::{Resample, TraceFormat, Workload};
+use fleetsim::scenario::{Event, Lengths, Resample, TraceFormat, Weekday, Workload};
+use fleetsim::snapshot::{StateReader, StateWriter};
 use fleetsim::time::{SimDuration, SimTime};
-use fleetsim::workload::{Arrival, open};
+use fleetsim::workload::{Arrival, ArrivalSource, open};
 
 use super::{HEADER, all, drain, seconds, trace};
 
@@ -185,5 +186,54 @@ fn what_cannot_be_made_anew_is_said() {
             open(&resampled(keep, None), folder.path(), 1, "chat").is_err(),
             "{keep}"
         );
+    }
+}
+
+/// What comes behind the first requests, from a stream that goes on from what was saved there.
+fn goes_on(spec: &Workload, folder: &Path, taken: usize) -> Vec<Arrival> {
+    let mut stream = open(spec, folder, 1, "chat").unwrap();
+    assert!(stream.by_ref().take(taken).all(|row| row.is_ok()));
+    let mut saved = StateWriter::default();
+    (*stream).save(&mut saved).unwrap();
+    let bytes = saved.into_bytes();
+    let mut other = open(spec, folder, 1, "chat").unwrap();
+    (*other).restore(&mut StateReader::new(&bytes)).unwrap();
+    other.take(1000).map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_saved_stream_goes_on_to_the_last_bit() {
+    let folder = folder(2000);
+    let event = |at: f64| Event {
+        at: SimTime::new(at).unwrap(),
+        factor: 3.0,
+        lasts: SimDuration::new(5000.0).unwrap(),
+    };
+    let plan = Workload::Planned {
+        requests_per_day: 700.0,
+        daily: (1..25).map(f64::from).collect(),
+        weekly: vec![1.0, 0.0, 1.0, 2.0, 0.3, 1.0, 1.0],
+        starts: Weekday::Thursday,
+        events: vec![event(20_000.0), event(2e6)],
+        cv: 2.0,
+        prompt_tokens: Lengths::Geometric { mean: 50.0 },
+        output_tokens: Lengths::Constant(1),
+        system_prompts: None,
+        rate_scale: 1.0,
+        window: None,
+        requests: Some(20_000),
+    };
+    for spec in [
+        resampled(0.7, None),
+        resampled(0.9, Some(60.0)),
+        resampled(1.0, Some(300.0)),
+        plan,
+    ] {
+        let whole = with_seed(&spec, folder.path(), 1);
+        for taken in [0, 1, 777, 1300] {
+            let rest = goes_on(&spec, folder.path(), taken);
+            let end = whole.len().min(taken + 1000);
+            assert_eq!(rest, whole[taken..end], "{taken} of {spec:?}");
+        }
     }
 }
