@@ -1,6 +1,7 @@
 //! Means and percentiles as numpy computes them, of values that are kept or sketched.
 
 mod distribution;
+pub(crate) mod levels;
 mod sketch;
 mod student;
 

@@ -254,6 +254,56 @@ fn the_number_of_jobs_changes_nothing() {
 }
 
 #[test]
+fn contenders_go_by_their_names_or_by_what_tells_them_apart() {
+    let bench = Bench::new();
+    let list = "eager: Threshold(up: 0.5), // a name\nThreshold(up: 0.6), Threshold(up: 0.7), None";
+    fs::write(bench.path("policies.ron"), list).unwrap();
+    let file = format!("@{}", bench.path("policies.ron").display());
+    let options = ["--keep-runs", "--format", "json", "--policies"];
+    let compare = |out: &str, list: &str| {
+        let printed = bench.compare(out, &[&options[..], &[list]].concat());
+        serde_json::from_str::<Comparison>(&printed).unwrap()
+    };
+    let (typed, read) = (compare("typed", list), compare("read", &file));
+    assert_eq!(typed, read, "as typed, so from a file");
+    let labels: Vec<_> = typed.contenders.iter().map(|it| &*it.label).collect();
+    assert_eq!(
+        labels,
+        ["eager", "Threshold up: 0.6", "Threshold up: 0.7", "None"]
+    );
+    assert_eq!(typed.contenders[0].policy, "Threshold(up: 0.5)");
+    assert!(bench.path("typed/runs/01-eager-Threshold-up-0.5").exists());
+    if cfg!(feature = "html") {
+        let page = bench.read("typed/comparison.html");
+        assert!(page.contains("href=\"runs/01-eager-Threshold-up-0.5/report.html\""));
+        assert!(page.contains(">Threshold up: 0.6<"));
+        assert!(!page.contains("regret"), "no columns without a figure");
+    }
+    let missing = bench.command("compare", "out", &["--policies", "@nowhere.ron"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot read `nowhere.ron`"));
+}
+
+#[test]
+fn active_instances_are_kept_beside_what_the_arrivals_take() {
+    let bench = Bench::new();
+    let options = ["--policies", "None, Threshold(up: 0.5)", "--format", "json"];
+    let comparison: Comparison = serde_json::from_str(&bench.compare("out", &options)).unwrap();
+    let [need] = &comparison.needs[..] else {
+        panic!("one role");
+    };
+    assert_eq!((need.window_s, need.instances.len()), (60.0, 7));
+    // Three times as many requests arrive in the second minute as in the first.
+    let growth = need.instances[1] / need.instances[0];
+    assert!((2.0..4.5).contains(&growth), "{:?}", need.instances);
+    let [none, threshold] = &comparison.contenders[..] else {
+        panic!("two contenders");
+    };
+    assert_eq!(none.active, [vec![1.0; 7]]);
+    assert!(threshold.active[0].iter().any(|active| *active > 1.0));
+}
+
+#[test]
 fn what_is_wrong_with_the_policies_is_said_at_its_place() {
     let bench = Bench::new();
     for (policies, expected) in [
@@ -262,6 +312,11 @@ fn what_is_wrong_with_the_policies_is_said_at_its_place() {
         ("Threshold(up: 0.1)", "0.3 is above `up`, 0.1"),
         ("HeteroScale", "needs `Prompt` instances"),
         ("None, HpaGpu, None", "`None` is named twice"),
+        ("a: None, a: HpaGpu", "two policies have the name `a`"),
+        (
+            "wide: HpaGpu(mx: 2)",
+            "policy:1:8: error: unknown field `mx`",
+        ),
         ("Threshold(up: 1", "this `(` is not closed"),
         ("", "there is no policy to compare"),
     ] {

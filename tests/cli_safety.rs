@@ -468,7 +468,11 @@ fn an_interrupted_comparison_keeps_what_is_done_and_can_be_resumed() {
     let whole = folder.path().join("whole");
     let output = fleetsim(compare(&whole, &[])).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    for name in ["comparison.json", "comparison.csv"] {
+    let mut names = vec!["comparison.json", "comparison.csv"];
+    if cfg!(feature = "html") {
+        names.push("comparison.html");
+    }
+    for name in names {
         assert_eq!(
             fs::read_to_string(out.join(name)).unwrap(),
             fs::read_to_string(whole.join(name)).unwrap(),

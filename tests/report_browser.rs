@@ -1,5 +1,6 @@
-//! Pages as the binary writes them, in a browser where there is one: every chart is drawn, and nothing is
-//! said on the console.
+//! Pages as the binary writes them, in a browser where there is one: every chart is drawn, nothing is said on
+//! the console, texts and lines have contrast in light and in dark, and nothing overflows, on a wide screen
+//! and on a narrow one.
 #![cfg(feature = "html")]
 #![allow(
     clippy::unwrap_used,
@@ -11,9 +12,16 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
+
 use binary::fleetsim;
 
 mod binary;
+
+/// Pixels that a wide screen has, and a narrow one.
+const WIDTHS: [u32; 2] = [1400, 420];
+
+const MEASURE: &str = include_str!("browser/measure.js");
 
 /// Two applications, one with a policy.
 const SCENARIO: &str = r#"(
@@ -84,18 +92,42 @@ fn opened(page: &Path) -> Option<(String, Vec<String>)> {
     Some((dom, said.map(str::to_owned).collect()))
 }
 
-/// Every chart of a page is drawn with its traces, and nothing is said on the console.
-fn drawn(page: &Path, charts: usize) {
-    let Some((dom, said)) = opened(page) else {
-        return;
-    };
-    assert_eq!(said, Vec::<String>::new());
-    let figures: Vec<_> = dom.split("<figure").skip(1).collect();
-    assert_eq!(figures.len(), charts);
-    for figure in figures {
-        let title = figure.split("</h3>").next().unwrap();
-        assert!(figure.contains("class=\"main-svg\""), "{title}");
-        assert!(figure.contains("class=\"trace "), "{title}");
+/// Loads a page in a frame of some width, and shows what is measured in it.
+fn framed(page: &str, width: u32) -> String {
+    format!(
+        r#"<!DOCTYPE html><html><body><iframe src="{page}" style="width:{width}px;height:20000px;border:0"></iframe>
+        <script>addEventListener("message", (event) => {{
+            const shown = document.createElement("pre");
+            shown.textContent = "measured" + JSON.stringify(event.data) + "measured";
+            document.body.append(shown);
+        }});</script></body></html>"#
+    )
+}
+
+/// Every chart of a page is drawn, nothing is said on the console, and there is nothing to find fault with, on
+/// wide screens and on narrow ones.
+fn shown_well(page: &Path, charts: u64) {
+    let text = fs::read_to_string(page).unwrap();
+    let measuring = text.replace("</body>", &format!("<script>{MEASURE}</script></body>"));
+    let folder = page.parent().unwrap();
+    fs::write(folder.join("measuring.html"), measuring).unwrap();
+    for width in WIDTHS {
+        let frame = folder.join("frame.html");
+        fs::write(&frame, framed("measuring.html", width)).unwrap();
+        let Some((dom, said)) = opened(&frame) else {
+            return;
+        };
+        assert_eq!(said, Vec::<String>::new());
+        let measured = dom.split("measured").nth(3).unwrap_or_default();
+        let measured = measured
+            .replace("&amp;", "&")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">");
+        let measured: Value = serde_json::from_str(&measured)
+            .unwrap_or_else(|error| panic!("{error}: {measured}\n{dom}"));
+        assert_eq!(measured["problems"], Value::Array(Vec::new()), "at {width}");
+        assert_eq!(measured["charts"], charts, "at {width}");
+        assert_eq!(measured["drawn"], charts, "at {width}");
     }
 }
 
@@ -119,8 +151,9 @@ fn the_report_of_several_applications_is_drawn() {
     let mut run = fleetsim(["run", "--quiet"]);
     run.arg(&scenario).arg("--out").arg(&out);
     assert!(run.status().unwrap().success());
-    // Two of latencies and one of distributions for each, three for each role, two of the fleet.
-    drawn(&out.join("report.html"), 2 * 3 + 3 * 3 + 2);
+    // Two for all; for each application outcomes, two of latencies, the queue and the distributions; three for
+    // each role.
+    shown_well(&out.join("report.html"), 2 + 2 * 5 + 3 * 3);
 }
 
 #[test]
@@ -129,13 +162,10 @@ fn the_page_of_a_comparison_is_drawn() {
     let scenario = folder.path().join("scenario.ron");
     fs::write(&scenario, SCENARIO).unwrap();
     let out = folder.path().join("comparison");
-    let mut compare = fleetsim([
-        "compare",
-        "--quiet",
-        "--policies",
-        "None, HeteroScale, Periodic",
-    ]);
+    let policies = "None, HeteroScale, HeteroScale(min: 2), \"every hour\": Periodic";
+    let mut compare = fleetsim(["compare", "--quiet", "--policies", policies]);
     compare.arg(&scenario).arg("--out").arg(&out);
     assert!(compare.status().unwrap().success());
-    drawn(&out.join("comparison.html"), 2);
+    // Attainment and two of latencies, and one for each contender.
+    shown_well(&out.join("comparison.html"), 3 + 4);
 }

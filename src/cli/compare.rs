@@ -1,3 +1,6 @@
+use std::borrow::Cow;
+#[cfg(feature = "html")]
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZero;
 use std::path::Path;
@@ -25,8 +28,9 @@ use crate::study::{Comparison, Contest, Follower, Watch};
 pub(super) struct Compare {
     #[command(flatten)]
     input: Input,
-    /// Policies with their parameters, as in the scenario: `None, HpaGpu, HeteroScale(max: 50)`;
-    /// `all` stands for None and every policy that the scenario has the instance roles for
+    /// Policies with their parameters, as in the scenario, each with a name before it if it is to have one:
+    /// `None, HpaGpu, wide: HeteroScale(max: 50)`; `all` stands for None and every policy that the scenario
+    /// has the instance roles for; @FILE reads the list from a file
     #[arg(long, value_name = "POLICIES")]
     policies: String,
     /// Contenders that run at once [default: one for each core]
@@ -51,8 +55,8 @@ impl Compare {
         let command = self.input.command("compare");
         let strict = self.input.changes.strict;
         let checked = self.input.load(policies)?;
-        let mut contest =
-            Contest::new(&checked, policies, &self.policies).map_err(Failure::input)?;
+        let list = listed(&self.policies)?;
+        let mut contest = Contest::new(&checked, policies, &list).map_err(Failure::input)?;
         let telling = Telling {
             quiet: output.quiet,
             strict,
@@ -73,7 +77,7 @@ impl Compare {
             Vec::new()
         };
         let interrupt = Interrupt::listen().map_err(Failure::running)?;
-        let labels = contest.contenders().map(str::to_owned).collect();
+        let labels = contest.labels().map(str::to_owned).collect();
         let progress =
             (!output.quiet).then(|| ComparisonProgress::new(labels, checked.scenario().end));
         let on_the_side = OnTheSide {
@@ -91,14 +95,20 @@ impl Compare {
             interrupt: &on_the_side.interrupt,
             loud: !output.quiet,
         };
-        let comparison =
-            self.replicate
-                .compare(comparison, &checked, policies, &self.policies, jobs, &seeds)?;
+        let comparison = self
+            .replicate
+            .compare(comparison, &checked, policies, &list, jobs, &seeds)?;
         let written = results.write_comparison(&comparison);
         written.map_err(Failure::running)?;
         #[cfg(feature = "html")]
         {
-            let page = comparison_page(&comparison, &with(&command, &self.policies));
+            let reports = if self.keep_runs {
+                reports(&contest, destination.path())
+            } else {
+                BTreeMap::new()
+            };
+            let command = with(&command, &self.policies);
+            let page = comparison_page(&comparison, &command, &reports);
             let written = results.write_comparison_page(&page);
             written.map_err(Failure::running)?;
         }
@@ -134,6 +144,16 @@ impl Compare {
     }
 }
 
+/// The list of policies that is given, or that is in the file after an `@`.
+fn listed(policies: &str) -> Result<Cow<'_, str>, Failure> {
+    let Some(path) = policies.strip_prefix('@') else {
+        return Ok(Cow::Borrowed(policies));
+    };
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|error| Failure::input(format!("cannot read `{path}`: {error}")))?;
+    Ok(Cow::Owned(text))
+}
+
 /// What to type to compare these policies.
 fn with(command: &str, policies: &str) -> String {
     format!("{command} --policies {}", quoted(policies))
@@ -152,17 +172,35 @@ fn kept_runs(
     again: bool,
     command: &str,
 ) -> Result<Vec<Option<KeptRun>>, Failure> {
-    let runs = contest.contenders().enumerate().map(|(position, label)| {
+    let runs = contest.contenders().enumerate().map(|(position, written)| {
         if contest.is_known(position) {
             return Ok(None);
         }
-        let path = results.join("runs").join(file_name(position + 1, label));
+        let path = results.join(kept_in(position, &written));
         Ok(Some(KeptRun {
             destination: Destination::open(path, again).map_err(Failure::input)?,
-            command: format!("{} --keep-runs", with(command, label)),
+            command: format!("{} --keep-runs", with(command, &written)),
         }))
     });
     runs.collect()
+}
+
+/// Where the run of a contender is kept, within the results.
+fn kept_in(position: usize, written: &str) -> String {
+    format!("runs/{}", file_name(position + 1, written))
+}
+
+/// The reports of the runs that are kept, by policy, relative to the results.
+#[cfg(feature = "html")]
+fn reports(contest: &Contest<'_>, results: &Path) -> BTreeMap<String, String> {
+    let runs = contest.policies().zip(contest.contenders()).enumerate();
+    let reports = runs.map(|(position, (policy, written))| {
+        let report = format!("{}/report.html", kept_in(position, &written));
+        (policy.to_owned(), report)
+    });
+    reports
+        .filter(|(_, report)| results.join(report).exists())
+        .collect()
 }
 
 /// The comparison that is in a directory, if one is.

@@ -1,7 +1,8 @@
 //! Figures as people read them, in every report.
 
 #[cfg(feature = "cli")]
-use crate::observe::{PercentileSummary, SloSummary};
+use crate::observe::PercentileSummary;
+use crate::observe::SloSummary;
 use crate::scenario::Slo;
 
 /// What the figures of all applications together are under.
@@ -16,7 +17,6 @@ pub(super) fn limits(slo: &Slo) -> Option<String> {
 }
 
 /// Every limit of an objective, those of percentiles behind those of each request.
-#[cfg(feature = "cli")]
 pub(super) fn objective(slo: &SloSummary) -> Option<String> {
     let percentiles = slo.percentiles.iter().map(|of| {
         let metric = of.metric.to_uppercase();
@@ -27,7 +27,6 @@ pub(super) fn objective(slo: &SloSummary) -> Option<String> {
 }
 
 /// The name of a percentile, such as p95 or p99.9.
-#[cfg(feature = "cli")]
 pub(super) fn percentile(percent: f64) -> String {
     format!("p{percent}")
 }

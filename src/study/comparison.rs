@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Figures, Replicated};
+use super::{Figures, Replicated, names};
+use crate::scenario::{Objective, Role};
 
 /// Contenders side by side: what `comparison.json` holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,12 @@ pub struct Comparison {
     pub fleetsim_version: String,
     /// The applications that the policies took over.
     pub applications: Vec<String>,
+    /// What those applications promise, if it is the same.
+    #[serde(default)]
+    pub slo: Option<Objective>,
+    /// What the arrivals take, by application and role; empty when a workload cannot be read ahead.
+    #[serde(default)]
+    pub needs: Vec<RoleNeed>,
     /// What the frontier and the relative regret are reckoned in. `None` where every contender
     /// failed.
     pub basis: Option<Basis>,
@@ -35,6 +42,20 @@ pub struct Comparison {
     /// The contenders over several seeds, where there were several; the other fields are of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicated: Option<Replicated>,
+}
+
+/// The instances that the arrivals of each stretch of time take, each used to all that it can carry within
+/// the objective, by the [`CapacityModel`](crate::autoscale::CapacityModel).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoleNeed {
+    /// The application's name.
+    pub application: String,
+    /// The role.
+    pub role: Role,
+    /// Seconds of a stretch; the first begins at time zero.
+    pub window_s: f64,
+    /// Instances, of the SKU that is added first; not whole numbers.
+    pub instances: Vec<f64>,
 }
 
 /// What cost is reckoned in.
@@ -61,12 +82,19 @@ pub struct Bound {
 pub struct Standing {
     /// Its policy, as it was written.
     pub policy: String,
+    /// What it is called: the name that it was given, or the policy with the parameters that tell it from
+    /// others.
+    #[serde(default)]
+    pub label: String,
     /// Why it has no figures.
     pub error: Option<String>,
     /// Its run in figures.
     pub figures: Option<Figures>,
     /// What it cost more than `Clairvoyant`, and missed more. `None` unless that took part.
     pub regret: Option<Regret>,
+    /// Active instances on average, in the windows of each of [`Comparison::needs`], up to the end of the run.
+    #[serde(default)]
+    pub active: Vec<Vec<f64>>,
     /// Whether it is on the frontier of cost and of how far the SLO was kept ([`Figures::slo_kept`]): no
     /// other contender is at least as good in both and better in one. `None` without an objective.
     pub frontier: Option<bool>,
@@ -106,13 +134,19 @@ impl Comparison {
 
 impl Standing {
     /// One that is not judged yet.
-    pub(super) fn new(policy: String, result: Result<Figures, String>) -> Self {
-        let (figures, error) = match result {
-            Ok(figures) => (Some(figures), None),
-            Err(error) => (None, Some(error)),
+    pub(super) fn new(
+        policy: String,
+        label: String,
+        result: Result<(Figures, Vec<Vec<f64>>), String>,
+    ) -> Self {
+        let (figures, active, error) = match result {
+            Ok((figures, active)) => (Some(figures), active, None),
+            Err(error) => (None, Vec::new(), Some(error)),
         };
         Self {
             policy,
+            label,
+            active,
             error,
             figures,
             regret: None,
@@ -123,8 +157,7 @@ impl Standing {
     /// The policy's name: its term without parameters.
     #[must_use]
     pub fn name(&self) -> &str {
-        let end = self.policy.find(|c: char| c != '_' && !c.is_alphanumeric());
-        &self.policy[..end.unwrap_or(self.policy.len())]
+        names::policy(&self.policy)
     }
 }
 

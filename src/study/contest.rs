@@ -6,7 +6,7 @@ use std::thread;
 use super::contender::{Contender, applications, contenders};
 use super::flapping::Directions;
 use super::outcome::Missed;
-use super::provision::{self, Need};
+use super::provision::{self, Needs};
 use super::side_by_side::caught;
 use super::{Bound, Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;
@@ -24,14 +24,17 @@ pub struct Contest<'a> {
     scenario: &'a CheckedScenario,
     registry: &'a PolicyRegistry,
     contenders: Vec<Contender>,
-    /// Figures from before, by contender.
-    known: Vec<Option<Figures>>,
+    /// What is known from before, by contender.
+    known: Vec<Option<Known>>,
     skipped: Vec<Skipped>,
 }
 
+/// A contender's run in figures, and its active instances: see [`Standing::active`].
+type Known = (Figures, Vec<Vec<f64>>);
+
 impl<'a> Contest<'a> {
-    /// A contest between the policies in a list such as `None, HpaGpu, HeteroScale(max: 50)`. `all`
-    /// stands for `None` and every policy of the registry that can serve the scenario with its
+    /// A contest between the policies in a list such as `None, HpaGpu, wide: HeteroScale(max: 50)`, where a
+    /// policy may have a name before it. `all` stands for `None` and every policy of the registry that can serve the scenario with its
     /// defaults and is not in the list by name; those that cannot are skipped, for a reason.
     ///
     /// # Errors
@@ -62,8 +65,8 @@ impl<'a> Contest<'a> {
         }
         for (contender, known) in self.contenders.iter().zip(&mut self.known) {
             let mut standings = earlier.contenders.iter();
-            let before = standings.find(|it| it.policy == contender.label);
-            *known = before.and_then(|it| it.figures.clone());
+            let before = standings.find(|it| it.policy == contender.policy);
+            *known = before.and_then(|it| Some((it.figures.clone()?, it.active.clone())));
         }
         self.known.iter().flatten().count()
     }
@@ -74,11 +77,19 @@ impl<'a> Contest<'a> {
         self.known.get(position).is_some_and(Option::is_some)
     }
 
-    /// The contenders as they were written, in order.
-    pub fn contenders(&self) -> impl Iterator<Item = &str> {
-        self.contenders
-            .iter()
-            .map(|contender| contender.label.as_str())
+    /// The contenders as they were written, in order, with the names that they were given.
+    pub fn contenders(&self) -> impl Iterator<Item = String> + '_ {
+        self.contenders.iter().map(Contender::written)
+    }
+
+    /// The terms of the contenders' policies, in order.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.contenders.iter().map(|it| it.policy.as_str())
+    }
+
+    /// What the contenders are called, in order: see [`Standing::label`].
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.contenders.iter().map(|it| it.label.as_str())
     }
 
     /// Runs every contender that has no figures yet, at most `jobs` at once. One that fails, or panics,
@@ -97,7 +108,7 @@ impl<'a> Contest<'a> {
         };
         let work = || {
             while let Some(position) = next() {
-                if let Some(standing) = self.stand(position, needs.as_deref(), follower) {
+                if let Some(standing) = self.stand(position, needs.as_ref(), follower) {
                     // Each place is filled once.
                     _ = done[position].set(standing);
                 }
@@ -114,16 +125,22 @@ impl<'a> Contest<'a> {
         let scenario = self.scenario.scenario();
         let labels = self.contenders.iter().zip(&done);
         let missing = labels.filter(|(_, done)| done.get().is_none());
-        let missing: Vec<_> = missing.map(|(it, _)| it.label.clone()).collect();
+        let missing: Vec<_> = missing.map(|(it, _)| it.written()).collect();
         let mut comparison = Comparison {
             scenario: scenario.name.clone(),
             hash: self.scenario.hash().to_owned(),
             seed: scenario.seed,
             fleetsim_version: env!("CARGO_PKG_VERSION").to_owned(),
             applications: taken_over
-                .into_iter()
-                .map(|index| scenario.applications[index].name.clone())
+                .iter()
+                .map(|index| scenario.applications[*index].name.clone())
                 .collect(),
+            slo: agreed(
+                taken_over
+                    .iter()
+                    .map(|index| scenario.applications[*index].slo),
+            ),
+            needs: needs.map(Needs::into_roles).unwrap_or_default(),
             basis: None,
             lower_bound,
             contenders: done.into_iter().filter_map(OnceLock::into_inner).collect(),
@@ -140,20 +157,22 @@ impl<'a> Contest<'a> {
     fn stand(
         &self,
         position: usize,
-        needs: Option<&[Need]>,
+        needs: Option<&Needs>,
         follower: &dyn Follower,
     ) -> Option<Standing> {
-        let label = self.contenders[position].label.clone();
-        if let Some(figures) = &self.known[position] {
-            return Some(Standing::new(label, Ok(figures.clone())));
+        let contender = &self.contenders[position];
+        let standing =
+            |result| Standing::new(contender.policy.clone(), contender.label.clone(), result);
+        if let Some(known) = &self.known[position] {
+            return Some(standing(Ok(known.clone())));
         }
         if follower.stops() {
             return None;
         }
         let run = || self.figures(position, needs, follower);
         match caught(run, Missed::Failed) {
-            Ok(figures) => Some(Standing::new(label, Ok(figures))),
-            Err(Missed::Failed(error)) => Some(Standing::new(label, Err(error))),
+            Ok(known) => Some(standing(Ok(known))),
+            Err(Missed::Failed(error)) => Some(standing(Err(error))),
             Err(Missed::Stopped) => None,
         }
     }
@@ -161,9 +180,9 @@ impl<'a> Contest<'a> {
     fn figures(
         &self,
         position: usize,
-        needs: Option<&[Need]>,
+        needs: Option<&Needs>,
         follower: &dyn Follower,
-    ) -> Result<Figures, Missed> {
+    ) -> Result<Known, Missed> {
         let scenario = &self.contenders[position].scenario;
         let watch = follower.begin(position, scenario);
         let mut watch = watch.map_err(Missed::Failed)?;
@@ -189,15 +208,25 @@ impl<'a> Contest<'a> {
         };
         let ledger = simulation.world().resource::<Ledger>();
         let end = simulation.now();
-        let short = needs.map(|needs| provision::under_provisioned(needs, ledger, end));
+        let short = needs.map(|needs| needs.under_provisioned(ledger, end));
+        let active = needs.map(|needs| needs.active(ledger, end));
         let finished = simulation.finish();
         watch.end(&finished).map_err(Missed::Failed)?;
         ran.map_err(|error| Missed::Failed(error.to_string()))?;
         match finished.record.stopped {
             Some(reason) => Err(Missed::Failed(reason)),
-            None => Ok(Figures::new(&finished.record, directions, short)),
+            None => Ok((
+                Figures::new(&finished.record, directions, short),
+                active.unwrap_or_default(),
+            )),
         }
     }
+}
+
+/// What all of them are, if they are alike.
+fn agreed<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.all(|it| it == first).then_some(first)
 }
 
 /// The bounds of all applications together.

@@ -46,6 +46,7 @@ mod flapping;
 mod flat;
 mod follow;
 mod judge;
+mod names;
 mod outcome;
 mod provision;
 mod replicate;
@@ -54,7 +55,7 @@ pub mod search;
 mod side_by_side;
 pub mod sweep;
 
-pub use comparison::{Basis, Bound, Comparison, Regret, Skipped, Standing};
+pub use comparison::{Basis, Bound, Comparison, Regret, RoleNeed, Skipped, Standing};
 pub use contest::Contest;
 pub use evaluate::{StudyError, StudyFollower};
 pub use figures::{Figures, PercentileFigures, Percentiles};

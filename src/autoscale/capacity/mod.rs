@@ -291,6 +291,30 @@ impl CapacityModel {
         Some(fit.instance.capacity(model.part, mix, self.slo))
     }
 
+    /// What instances of a role can carry on the SKU at this position of the fleet, of the template that takes
+    /// this number of processors; none where there is no such template, or they cannot be.
+    #[must_use]
+    pub(crate) fn of_size(
+        &self,
+        checked: &CheckedScenario,
+        application: usize,
+        role: Role,
+        sku: usize,
+        processors: u32,
+    ) -> Option<impl Fn(Mix) -> Capacity + use<>> {
+        let scenario = checked.scenario();
+        let of = scenario.applications.get(application)?;
+        let entry = scenario.fleet.get(sku)?;
+        let part = self.model(role)?.part;
+        let slo = self.slo;
+        let fit = of.templates_of(role).find_map(|template| {
+            let template = &of.instances[template];
+            let is_of_size = template.processors() == processors;
+            is_of_size.then(|| Fit::new(checked, of, template, &entry.sku))?
+        })?;
+        Some(move |mix| fit.instance.capacity(part, mix, slo))
+    }
+
     /// How much of a role's instances a demand takes when each is to be used to this share of what it
     /// can carry (above 0; 1 is all of it). Not a whole number.
     ///

@@ -1,51 +1,162 @@
-//! One chart: its title, its words, and what plotly draws. Colours of text and grid are the page's.
+//! What a chart shows, as the script of the page reads it.
 
-use plotly::common::{Anchor, AxisSide, DashType, Line, LineShape, Mode, Orientation, Title};
-use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, TicksDirection};
-use plotly::{Layout, Plot, Scatter, Trace};
+use serde::Serialize;
 
-use crate::time::SimTime;
-
-/// Colours that colour-blind people tell apart, after Okabe and Ito.
-pub(super) mod colour {
-    pub(in super::super) const ORANGE: &str = "#E69F00";
-    pub(in super::super) const SKY: &str = "#56B4E9";
-    pub(in super::super) const GREEN: &str = "#009E73";
-    pub(in super::super) const BLUE: &str = "#0072B2";
-    pub(in super::super) const VERMILLION: &str = "#D55E00";
-    pub(in super::super) const PURPLE: &str = "#CC79A7";
-    pub(in super::super) const GREY: &str = "#8A8F98";
-}
+use super::colour::Colour;
 
 /// A chart on a page.
+#[derive(Debug, Serialize)]
 pub(super) struct Chart {
     pub(super) title: String,
-    /// What one sees, in a sentence.
+    /// What one sees, in a sentence or two.
+    #[serde(skip)]
     pub(super) note: String,
     /// Pixels.
+    #[serde(skip)]
     pub(super) height: u32,
     /// Whether it is over the time of the run, to be zoomed with its like.
-    pub(super) over_time: bool,
-    pub(super) plot: Plot,
+    over_time: bool,
+    /// Whether points have their names beside them.
+    names: bool,
+    /// Whether it has a legend of its own.
+    legend: bool,
+    x: Axis,
+    y: Axis,
+    series: Vec<Series>,
+}
+
+/// An axis.
+#[derive(Debug, Serialize)]
+pub(super) struct Axis {
+    /// What is along it, with its unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    format: Format,
+    /// Where it begins and ends; by the values on it if that is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<[f64; 2]>,
+    log: bool,
+    /// Whether it begins at zero.
+    zero: bool,
+    /// Whether its ticks are whole numbers.
+    whole: bool,
+}
+
+/// How the numbers on an axis read: `assets/html/numbers.js` has the format of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Format {
+    Number,
+    Percent,
+    Dollars,
+    /// A length of time, in seconds.
+    Duration,
+    /// An instant of the run, in seconds.
+    Time,
+}
+
+/// Something that is drawn, under one name of the legend.
+#[derive(Debug, Serialize)]
+pub(super) struct Series {
+    name: String,
+    colour: Colour,
+    #[serde(flatten)]
+    shape: Shape,
+    /// Whether the legend has it.
+    #[serde(skip_serializing_if = "is_true")]
+    legend: bool,
+    /// Whether it is left out at the pointer where it has no value.
+    #[serde(skip_serializing_if = "is_false")]
+    optional: bool,
+}
+
+/// A number on a chart; none interrupts a line.
+pub(super) type Value = Option<f64>;
+
+/// What a series is drawn as.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Shape {
+    Line {
+        x: Vec<f64>,
+        y: Vec<Value>,
+        /// Whether a value holds until the next.
+        step: bool,
+        dash: bool,
+    },
+    /// Stacked on those before it.
+    Area {
+        x: Vec<f64>,
+        y: Vec<Value>,
+        step: bool,
+        stack: bool,
+    },
+    /// Stretches of the horizontal axis.
+    Band { spans: Vec<[f64; 2]> },
+    /// A line across the chart, at a height or at a place.
+    Rule {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        y: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        at: Option<f64>,
+    },
+    /// Marks above the chart.
+    Marks {
+        x: Vec<f64>,
+        texts: Vec<String>,
+        shape: MarkShape,
+        /// −1 above, 1 below the middle of the strip.
+        row: i8,
+    },
+    Points {
+        x: Vec<f64>,
+        y: Vec<f64>,
+        names: Vec<String>,
+        /// What is said at the pointer.
+        texts: Vec<String>,
+        /// Radius in pixels.
+        size: u8,
+        /// Whether steps join them.
+        joined: bool,
+        hollow: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum MarkShape {
+    Up,
+    Down,
+    Cross,
 }
 
 impl Chart {
-    /// A chart of these traces; one without a trace says so.
-    pub(super) fn new(title: impl Into<String>, note: impl Into<String>, layout: Layout) -> Self {
-        let mut plot = Plot::new();
-        plot.set_layout(layout);
+    /// A chart between two axes.
+    pub(super) fn new(title: impl Into<String>, note: impl Into<String>, x: Axis, y: Axis) -> Self {
         Self {
             title: title.into(),
             note: note.into(),
-            height: 260,
+            height: 240,
             over_time: false,
-            plot,
+            names: false,
+            legend: true,
+            x,
+            y,
+            series: Vec::new(),
         }
     }
 
-    pub(super) fn over_time(mut self) -> Self {
-        self.over_time = true;
-        self
+    /// A chart over the time of a run that ends at this second.
+    pub(super) fn over_time(
+        title: impl Into<String>,
+        note: impl Into<String>,
+        end: f64,
+        y: Axis,
+    ) -> Self {
+        let end = if end > 0.0 { rounded(end) } else { 1.0 };
+        let mut chart = Self::new(title, note, Axis::new(Format::Time).range([0.0, end]), y);
+        chart.over_time = true;
+        chart
     }
 
     pub(super) fn height(mut self, pixels: u32) -> Self {
@@ -53,53 +164,158 @@ impl Chart {
         self
     }
 
-    pub(super) fn add(&mut self, trace: Box<dyn Trace>) {
-        self.plot.add_trace(trace);
+    /// Names stand beside the points.
+    pub(super) fn with_names(mut self) -> Self {
+        self.names = true;
+        self
+    }
+
+    /// The legend is elsewhere.
+    pub(super) fn without_legend(mut self) -> Self {
+        self.legend = false;
+        self
+    }
+
+    /// Draws a series; one that has no value at all is left out.
+    pub(super) fn add(&mut self, name: impl Into<String>, colour: Colour, shape: Shape) {
+        if shape.is_void() {
+            return;
+        }
+        self.series.push(Series {
+            name: name.into(),
+            colour,
+            shape,
+            legend: true,
+            optional: false,
+        });
+    }
+
+    /// Of the series added last, the pointer tells a value only where there is one.
+    pub(super) fn seldom(&mut self) {
+        if let Some(series) = self.series.last_mut() {
+            series.optional = true;
+        }
+    }
+
+    /// Whether nothing is drawn: then the page leaves it out.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.series.iter().any(|of| of.shape.is_data())
     }
 }
 
-/// The unit of the time axis of a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Clock {
-    seconds: f64,
-    pub(super) name: &'static str,
-    end: f64,
+impl Axis {
+    pub(super) const fn new(format: Format) -> Self {
+        Self {
+            title: None,
+            format,
+            range: None,
+            log: false,
+            zero: false,
+            whole: false,
+        }
+    }
+
+    pub(super) fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    pub(super) fn range(mut self, range: [f64; 2]) -> Self {
+        self.range = Some(range);
+        self
+    }
+
+    pub(super) const fn from_zero(mut self) -> Self {
+        self.zero = true;
+        self
+    }
+
+    pub(super) const fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    pub(super) const fn logarithmic(mut self) -> Self {
+        self.log = true;
+        self
+    }
+
+    /// Percent from nothing to all.
+    pub(super) fn percent() -> Self {
+        Self::new(Format::Percent).range([0.0, 100.0])
+    }
 }
 
-impl Clock {
-    /// Whichever keeps the numbers short.
-    pub(super) fn new(end: SimTime) -> Self {
-        let end = end.seconds();
-        let (seconds, name) = match end {
-            ..=600.0 => (1.0, "seconds"),
-            ..=14_400.0 => (60.0, "minutes"),
-            ..=345_600.0 => (3600.0, "hours"),
-            _ => (86_400.0, "days"),
-        };
-        Self { seconds, name, end }
+impl Shape {
+    /// A line from point to point.
+    pub(super) fn line(points: impl IntoIterator<Item = (f64, Value)>) -> Self {
+        let (x, y) = unzipped(points);
+        let (step, dash) = (false, false);
+        Self::Line { x, y, step, dash }
     }
 
-    /// Where these seconds are on the axis.
-    pub(super) fn at(self, seconds: f64) -> f64 {
-        rounded(seconds / self.seconds)
+    /// A line whose values hold until the next.
+    pub(super) fn steps(points: impl IntoIterator<Item = (f64, Value)>) -> Self {
+        let (x, y) = unzipped(points);
+        let (step, dash) = (true, false);
+        Self::Line { x, y, step, dash }
     }
 
-    /// Where the run ends on the axis.
-    pub(super) fn end(self) -> f64 {
-        self.at(self.end)
+    /// A dotted line.
+    pub(super) fn dotted(points: impl IntoIterator<Item = (f64, Value)>) -> Self {
+        let (x, y) = unzipped(points);
+        let (step, dash) = (false, true);
+        Self::Line { x, y, step, dash }
     }
 
-    /// Seconds of a bin that the run got to.
-    pub(super) fn passed(self, start: f64, width: f64) -> f64 {
-        let passed = (self.end - start).min(width);
-        if passed > 0.0 { passed } else { width }
+    /// A dotted line whose values hold until the next.
+    pub(super) fn dotted_steps(points: impl IntoIterator<Item = (f64, Value)>) -> Self {
+        let (x, y) = unzipped(points);
+        let (step, dash) = (true, true);
+        Self::Line { x, y, step, dash }
     }
 
-    /// The axis.
-    pub(super) fn axis(self) -> Axis {
-        let end = if self.end > 0.0 { self.end() } else { 1.0 };
-        axis(&format!("simulated {}", self.name)).range(vec![0.0, end])
+    /// An area whose values hold until the next, on top of those before it.
+    pub(super) fn stacked(points: impl IntoIterator<Item = (f64, Value)>) -> Self {
+        let (x, y) = unzipped(points);
+        let (step, stack) = (true, true);
+        Self::Area { x, y, step, stack }
     }
+
+    /// A line across the chart.
+    pub(super) fn limit(y: f64) -> Self {
+        let (y, at) = (Some(rounded(y)), None);
+        Self::Rule { y, at }
+    }
+
+    /// An upright line.
+    pub(super) fn upright(at: f64) -> Self {
+        let (y, at) = (None, Some(rounded(at)));
+        Self::Rule { y, at }
+    }
+
+    /// Whether there is nothing to draw.
+    fn is_void(&self) -> bool {
+        match self {
+            Self::Line { y, .. } | Self::Area { y, .. } => y.iter().all(Option::is_none),
+            Self::Points { x, .. } | Self::Marks { x, .. } => x.is_empty(),
+            Self::Band { spans } => spans.is_empty(),
+            Self::Rule { .. } => false,
+        }
+    }
+
+    /// Whether it says something by itself, without others.
+    const fn is_data(&self) -> bool {
+        matches!(
+            self,
+            Self::Line { .. } | Self::Area { .. } | Self::Points { .. }
+        )
+    }
+}
+
+fn unzipped(points: impl IntoIterator<Item = (f64, Value)>) -> (Vec<f64>, Vec<Value>) {
+    let points = points.into_iter();
+    points.map(|(x, y)| (rounded(x), y.map(rounded))).unzip()
 }
 
 /// Six digits: more than a chart shows, and short in the file.
@@ -107,113 +323,12 @@ pub(super) fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
 }
 
-/// An axis with a title beside it.
-pub(super) fn axis(title: &str) -> Axis {
-    Axis::new()
-        .title(Title::with_text(title))
-        .auto_margin(true)
-        .zero_line(false)
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_true(value: &bool) -> bool {
+    *value
 }
 
-/// An axis from zero.
-pub(super) fn from_zero(title: &str) -> Axis {
-    axis(title).range_mode(plotly::layout::RangeMode::ToZero)
-}
-
-/// An axis on the right of another one, without a grid of its own.
-pub(super) fn beside(title: &str) -> Axis {
-    from_zero(title)
-        .overlaying("y")
-        .side(AxisSide::Right)
-        .ticks(TicksDirection::Outside)
-        .tick_length(10)
-        .show_grid(false)
-}
-
-/// A logarithmic axis of seconds that holds these values, with a tick at 1, 2 and 5.
-pub(super) fn logarithmic(title: &str, values: impl Iterator<Item = f64>) -> Axis {
-    let (least, most) = values
-        .filter(|value| *value > 0.0)
-        .fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
-            (least.min(value), most.max(value))
-        });
-    let axis = axis(title).type_(AxisType::Log);
-    if most == 0.0 {
-        return axis.range(vec![-2.0, 1.0]);
-    }
-    let (least, most) = (libm::log10(least) - 0.05, libm::log10(most) + 0.1);
-    let steps: &[f64] = if most - least > 3.5 {
-        &[1.0]
-    } else {
-        &[1.0, 2.0, 5.0]
-    };
-    let decades = least.floor() as i32..=most.ceil() as i32;
-    let ticks: Vec<f64> = decades
-        .flat_map(|decade| {
-            steps
-                .iter()
-                .map(move |step| rounded(step * libm::exp10(decade.into())))
-        })
-        .collect();
-    let labels = ticks.iter().map(f64::to_string).collect();
-    axis.range(vec![rounded(least), rounded(most)])
-        .tick_values(ticks)
-        .tick_text(labels)
-        .ticks(TicksDirection::Outside)
-}
-
-/// What the layouts have in common: a legend above, values of one instant together.
-pub(super) fn layout() -> Layout {
-    Layout::new()
-        .margin(Margin::new().left(56).right(16).top(34).bottom(44))
-        .hover_mode(HoverMode::XUnified)
-        .legend(
-            Legend::new()
-                .orientation(Orientation::Horizontal)
-                .x(0.0)
-                .x_anchor(Anchor::Left)
-                .y(1.02)
-                .y_anchor(Anchor::Bottom),
-        )
-}
-
-/// A line through points; a point without a value interrupts it.
-pub(super) fn line(
-    name: &str,
-    colour: &'static str,
-    points: impl Iterator<Item = (f64, Option<f64>)>,
-) -> Box<Scatter<f64, Option<f64>>> {
-    let (x, y) = points.map(|(x, y)| (x, y.map(rounded))).unzip();
-    Scatter::new(x, y)
-        .name(name)
-        .mode(Mode::Lines)
-        .line(Line::new().color(colour).width(1.8))
-}
-
-/// Steps from sample to sample, filled, on top of those with the same `stack`.
-pub(super) fn steps(
-    name: &str,
-    colour: &'static str,
-    stack: &str,
-    points: impl Iterator<Item = (f64, f64)>,
-) -> Box<Scatter<f64, f64>> {
-    let (x, y) = points.map(|(x, y)| (x, rounded(y))).unzip();
-    Scatter::new(x, y)
-        .name(name)
-        .mode(Mode::Lines)
-        .stack_group(stack)
-        .line(Line::new().color(colour).width(0.0).shape(LineShape::Hv))
-}
-
-/// A dashed line across the chart, at a limit.
-pub(super) fn limit(name: &str, from: f64, to: f64, at: f64) -> Box<Scatter<f64, f64>> {
-    Scatter::new(vec![from, to], vec![at, at])
-        .name(name)
-        .mode(Mode::Lines)
-        .line(
-            Line::new()
-                .color(colour::VERMILLION)
-                .width(1.6)
-                .dash(DashType::Dash),
-        )
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }

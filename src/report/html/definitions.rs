@@ -27,7 +27,7 @@ const COSTS: [Term; 3] = [
     ),
 ];
 
-const OF_A_RUN: [Term; 6] = [
+const OF_A_RUN: [Term; 7] = [
     (
         "ITL",
         "Inter-token latency: each time between two tokens of a request, of engines Vllm.",
@@ -42,8 +42,12 @@ const OF_A_RUN: [Term; 6] = [
         "Requests within every limit given ÷ (completed + rejected).",
     ),
     (
-        "Utilisation",
+        "A batch runs",
         "Time in which a batch ran ÷ time of the instances, however full the batch.",
+    ),
+    (
+        "Capacity",
+        "Requests of the usual lengths that the active instances serve at full use, with mean latencies within the SLO.",
     ),
     (
         "Percentiles in charts",
@@ -53,37 +57,44 @@ const OF_A_RUN: [Term; 6] = [
 
 const OF_A_COMPARISON: [Term; 6] = [
     (
-        "met %",
+        "SLO met",
         "Requests within every limit given ÷ requests that arrived: one that is not over at the end has missed it.",
     ),
     (
-        "goodput",
+        "Goodput",
         "Requests within every limit given, a second of the run.",
     ),
     (
-        "short %",
-        "Time in which fewer instances were active than the arrivals of that minute take at full use.",
+        "Instances needed",
+        "Those that the arrivals take, each used to the full within the SLO, by the model of capacity.",
     ),
     (
-        "actions",
+        "Short of instances",
+        "Share of the time in which fewer were active than the arrivals of that minute take.",
+    ),
+    (
+        "Actions",
         "Instances that were started, given up and drained.",
     ),
     (
-        "turns /h",
+        "Turns an hour",
         "How often a role that grew shrinks next, or the other way round, an hour.",
     ),
-    (
-        "regret, misses",
-        "Cost, and requests that missed the SLO, beyond those of Clairvoyant, which knows the workload.",
-    ),
 ];
+
+const REGRET: [Term; 1] = [(
+    "Regret",
+    "Cost, and requests that missed the SLO, beyond those of Clairvoyant, which knows the workload.",
+)];
 
 pub(super) fn of_a_run(page: &mut Page) {
     section(page, &[&LATENCIES[..], &OF_A_RUN, &COSTS].concat());
 }
 
-pub(super) fn of_a_comparison(page: &mut Page) {
-    section(page, &[&LATENCIES[..], &OF_A_COMPARISON, &COSTS].concat());
+pub(super) fn of_a_comparison(page: &mut Page, with_regret: bool) {
+    let regret: &[Term] = if with_regret { &REGRET } else { &[] };
+    let terms = [&LATENCIES[..], &OF_A_COMPARISON, regret, &COSTS];
+    section(page, &terms.concat());
 }
 
 fn section(page: &mut Page, terms: &[Term]) {

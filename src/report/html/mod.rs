@@ -1,21 +1,20 @@
 //! Pages to look at: one file each, with interactive charts, that needs no network.
 //!
-//! A page holds its style, its data and plotly's script, and tells the browser to load nothing else. What
-//! it shows of a run is gathered while the run goes on, in a bounded number of bins, so a report does
-//! not grow with the run. The same run gives the same bytes.
+//! A page holds its style, its data and its script (`assets/html`), and tells the browser to load nothing
+//! else. What it shows of a run is gathered while the run goes on, in a bounded number of bins, so a report
+//! does not grow with the run. The same run gives the same bytes.
+//!
+//! Rust says what a chart shows ([`chart`]); the script draws it. [`colour`] and `style.css` have the colours,
+//! [`numbers`] and `numbers.js` the formats of figures.
 
-mod application;
-mod bins;
 mod chart;
-mod collect;
+mod colour;
 mod comparison;
 mod definitions;
-mod fleet;
-mod histogram;
-mod labels;
-mod marks;
+mod numbers;
 mod page;
 mod run;
+mod table;
 mod text;
 mod validation;
 

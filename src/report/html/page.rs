@@ -1,12 +1,25 @@
 //! A page: one file with its style, its script and its charts, which loads nothing from anywhere.
 
-use plotly::Plot;
+use serde::Serialize;
 
 use super::chart::Chart;
+use super::table::Table;
 use super::text::{escape, in_script};
 
-const STYLE: &str = include_str!("style.css");
-const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str = include_str!("../../../assets/html/style.css");
+
+/// The script, a file for each of its jobs, in the order in which they need each other.
+const SCRIPT: [&str; 9] = [
+    "\"use strict\";\n",
+    include_str!("../../../assets/html/numbers.js"),
+    include_str!("../../../assets/html/scale.js"),
+    include_str!("../../../assets/html/svg.js"),
+    include_str!("../../../assets/html/labels.js"),
+    include_str!("../../../assets/html/tip.js"),
+    include_str!("../../../assets/html/chart.js"),
+    include_str!("../../../assets/html/table.js"),
+    include_str!("../../../assets/html/page.js"),
+];
 
 /// The content policy of the page: the browser loads nothing from outside.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
@@ -24,23 +37,27 @@ pub(super) struct Page {
 /// A figure that stands out.
 #[derive(Clone, Debug)]
 pub(super) struct Tile {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) value: String,
     pub(super) note: String,
 }
 
-/// A cell of a table.
-#[derive(Clone, Debug)]
-pub(super) struct Cell {
-    pub(super) text: String,
-    /// No other in its column beats it.
-    pub(super) best: bool,
+/// A chart with its place on the page.
+#[derive(Serialize)]
+struct Placed<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    chart: &'a Chart,
 }
 
-impl From<String> for Cell {
-    fn from(text: String) -> Self {
-        let best = false;
-        Self { text, best }
+impl Tile {
+    pub(super) fn new(
+        name: impl Into<String>,
+        value: impl Into<String>,
+        note: impl Into<String>,
+    ) -> Self {
+        let (name, value, note) = (name.into(), value.into(), note.into());
+        Self { name, value, note }
     }
 }
 
@@ -90,62 +107,53 @@ impl Page {
         self.body += "</div>\n";
     }
 
-    /// Charts side by side or, with one of them, across the page.
-    pub(super) fn charts(&mut self, charts: Vec<Chart>) {
-        let class = if charts.len() == 1 {
-            " class=\"wide\""
-        } else {
-            ""
-        };
+    /// Charts two by two; the last of an odd number goes across the page. Those that have nothing to show
+    /// are left out.
+    pub(super) fn charts(&mut self, charts: impl IntoIterator<Item = Chart>) {
+        let charts: Vec<_> = charts.into_iter().filter(|it| !it.is_empty()).collect();
+        let last = charts.len();
+        if last == 0 {
+            return;
+        }
         self.body += "<div class=\"charts\">\n";
-        for chart in charts {
-            let id = format!("chart-{}", self.charts.len());
-            self.body += &format!(
-                "<figure{class}><figcaption><h3>{}</h3><p>{}</p></figcaption>\
-                 <div id=\"{id}\" style=\"height:{}px\"></div></figure>\n",
-                escape(&chart.title),
-                escape(&chart.note),
-                chart.height
-            );
-            self.charts.push(format!(
-                "{{\"id\":\"{id}\",\"over_time\":{},{}",
-                chart.over_time,
-                members(&chart.plot)
-            ));
+        for (position, chart) in (1..).zip(&charts) {
+            let wide = position == last && !last.is_multiple_of(2);
+            self.chart(chart, if wide { " class=\"wide\"" } else { "" });
         }
         self.body += "</div>\n";
     }
 
-    /// A table; its first column is of text.
-    pub(super) fn table<C: Clone + Into<Cell>>(
-        &mut self,
-        title: &str,
-        header: &[&str],
-        rows: &[Vec<C>],
-    ) {
-        let class = match header.len() {
-            ..4 => "sheet narrow",
-            4..13 => "sheet",
-            13.. => "sheet dense",
+    /// Small charts that are alike, as many beside each other as there is room for.
+    pub(super) fn multiples(&mut self, charts: impl IntoIterator<Item = Chart>) {
+        let mut charts = charts.into_iter().filter(|it| !it.is_empty()).peekable();
+        if charts.peek().is_none() {
+            return;
+        }
+        self.body += "<div class=\"multiples\">\n";
+        charts.for_each(|chart| self.chart(&chart, ""));
+        self.body += "</div>\n";
+    }
+
+    fn chart(&mut self, chart: &Chart, class: &str) {
+        let id = format!("chart-{}", self.charts.len());
+        let note = match chart.note.as_str() {
+            "" => String::new(),
+            note => format!("<p>{}</p>", escape(note)),
         };
         self.body += &format!(
-            "<div class=\"{class}\"><h3>{}</h3><table>\n<tr>",
-            escape(title)
+            "<figure id=\"{id}\"{class}><figcaption><h3>{}</h3>{note}</figcaption>\
+             <div class=\"plot\" style=\"height:{}px\"></div></figure>\n",
+            escape(&chart.title),
+            chart.height
         );
-        for name in header {
-            self.body += &format!("<th>{}</th>", escape(name));
-        }
-        self.body += "</tr>\n";
-        for row in rows {
-            self.body += "<tr>";
-            for cell in row {
-                let Cell { text, best } = cell.clone().into();
-                let class = if best { " class=\"best\"" } else { "" };
-                self.body += &format!("<td{class}>{}</td>", escape(&text));
-            }
-            self.body += "</tr>\n";
-        }
-        self.body += "</table></div>\n";
+        let placed = Placed { id: &id, chart };
+        let json = serde_json::to_string(&placed).expect("numbers and texts can always be written");
+        self.charts.push(in_script(&json));
+    }
+
+    /// A table; nothing where it has no row.
+    pub(super) fn table(&mut self, table: &Table) {
+        self.body += &table.html();
     }
 
     /// Words and what they mean.
@@ -179,27 +187,12 @@ impl Page {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\
              <noscript><p class=\"warning\">The charts are drawn by the script in this file, and \
-             scripts are switched off.</p></noscript>\n</main>\n{}\n\
+             scripts are switched off.</p></noscript>\n</main>\n\
              <script type=\"application/json\" id=\"charts\">[\n{}\n]</script>\n\
-             <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+             <script>\n{}</script>\n</body>\n</html>\n",
             escape(&title),
-            plotting_script(),
-            charts.join(",\n")
+            charts.join(",\n"),
+            SCRIPT.join("\n")
         )
     }
-}
-
-/// Plotly's own script in its tags, without the one for formulas that comes after it.
-fn plotting_script() -> String {
-    let mut scripts = Plot::offline_js_sources();
-    if let Some(first) = scripts.split_inclusive("</script>").next() {
-        scripts.truncate(first.len());
-    }
-    scripts
-}
-
-/// The traces and the layout of a plot, as members of a JSON object and its closing brace.
-fn members(plot: &Plot) -> String {
-    let json = in_script(&plot.to_json());
-    json.strip_prefix('{').unwrap_or(&json).to_owned()
 }

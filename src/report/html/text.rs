@@ -23,25 +23,6 @@ pub(super) fn in_script(json: &str) -> String {
         .replace('\u{2029}', "\\u2029")
 }
 
-/// Text for a hover label: escaped, in lines of about 64 characters.
-pub(super) fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 64;
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always a line");
-        if !line.is_empty() && line.chars().count() + word.chars().count() >= WIDTH {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    let lines: Vec<_> = lines.iter().map(|line| escape(line)).collect();
-    lines.join("<br>")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,7 +31,5 @@ mod tests {
     fn markup_becomes_text() {
         assert_eq!(escape("<b a='1'>&\""), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;");
         assert_eq!(in_script("\"</script>\""), "\"\\u003c/script>\"");
-        let long = wrapped(&"twelve chars ".repeat(10));
-        assert_eq!(long.matches("<br>").count(), 1, "{long}");
     }
 }

@@ -2,22 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use plotly::Scatter;
-use plotly::common::{Line, Marker, Mode};
-
-use super::chart::{Chart, colour, layout, logarithmic, rounded};
+use super::chart::{Axis, Chart, Format, Shape, rounded};
+use super::colour::Colour;
 use super::page::Page;
+use super::table::{Cell, Column, Table};
 use crate::measured::Spread;
 use crate::validation::{ErrorSpread, Figure, Grouping, Validated, skipped, worst};
-
-const COLOURS: [&str; 6] = [
-    colour::BLUE,
-    colour::ORANGE,
-    colour::GREEN,
-    colour::VERMILLION,
-    colour::PURPLE,
-    colour::SKY,
-];
 
 /// The page that compares measurements with their simulations.
 #[must_use]
@@ -34,47 +24,64 @@ pub fn validation_page(validated: &[Validated]) -> String {
         chart(validated, "From arrival to the last token", |row| row.e2e),
     ]);
     for grouping in Grouping::ALL {
-        let mut header = vec!["", "rows"];
-        header.extend(Figure::ALL.map(Figure::name));
-        let rows: Vec<Vec<String>> = grouping
-            .groups(validated)
-            .into_iter()
-            .map(|(name, rows)| {
-                let mut cells = vec![name, rows.len().to_string()];
-                cells.extend(Figure::ALL.map(|figure| {
-                    ErrorSpread::of(rows.iter().copied(), figure)
-                        .map_or_else(String::new, |it| told(&it))
-                }));
-                cells
-            })
-            .collect();
-        let title = format!(
-            "{}: absolute error in %, mean (median; 90th percentile; bias)",
-            grouping.title()
-        );
-        page.table(&title, &header, &rows);
+        page.table(&errors(validated, grouping));
     }
-    let rows: Vec<Vec<String>> = worst(validated, 30)
-        .into_iter()
-        .map(|(of, error)| {
-            let row = &of.row;
-            vec![
-                row.id.clone(),
-                format!("{:+.0} %", error * 100.0),
-                row.model.clone(),
-                format!("{} × {}", row.gpus.unwrap_or(1), row.gpu),
-                row.engine.clone(),
-            ]
-        })
-        .collect();
-    let header = ["row", "error", "model", "GPUs", "engine"];
-    page.table("Furthest off in E2E, or else in TPOT", &header, &rows);
-    let rows: Vec<Vec<String>> = skipped(validated)
-        .into_iter()
-        .map(|(reason, count)| vec![reason, count.to_string()])
-        .collect();
-    page.table("Left out", &["why", "rows"], &rows);
+    page.table(&furthest(validated));
+    page.table(&left_out(validated));
     page.finish()
+}
+
+fn errors(validated: &[Validated], grouping: Grouping) -> Table {
+    let figures = Figure::ALL.map(|figure| Column::figures(figure.name()));
+    let columns = [Column::text(""), Column::figures("rows")];
+    let title = format!(
+        "{}: absolute error in %, mean (median; 90th percentile; bias)",
+        grouping.title()
+    );
+    let mut table = Table::new(title, columns.into_iter().chain(figures));
+    for (name, rows) in grouping.groups(validated) {
+        let mut cells = vec![
+            Cell::text(name),
+            Cell::figure(rows.len().to_string(), Some(rows.len() as f64)),
+        ];
+        cells.extend(Figure::ALL.map(|figure| {
+            let spread = ErrorSpread::of(rows.iter().copied(), figure);
+            Cell::text(spread.map_or_else(String::new, |it| told(&it)))
+        }));
+        table.row(cells);
+    }
+    table
+}
+
+fn furthest(validated: &[Validated]) -> Table {
+    let columns = [
+        Column::text("row"),
+        Column::figures("error"),
+        Column::text("model"),
+        Column::text("GPUs"),
+        Column::text("engine"),
+    ];
+    let mut table = Table::new("Furthest off in E2E, or else in TPOT", columns).sortable();
+    for (of, error) in worst(validated, 30) {
+        let row = &of.row;
+        table.row([
+            Cell::text(&row.id),
+            Cell::figure(format!("{:+.0} %", error * 100.0), Some(error)),
+            Cell::text(&row.model),
+            Cell::text(format!("{} × {}", row.gpus.unwrap_or(1), row.gpu)),
+            Cell::text(&row.engine),
+        ]);
+    }
+    table
+}
+
+fn left_out(validated: &[Validated]) -> Table {
+    let columns = [Column::text("why"), Column::figures("rows")];
+    let mut table = Table::new("Left out", columns);
+    for (reason, count) in skipped(validated) {
+        table.row([Cell::text(reason), Cell::text(count.to_string())]);
+    }
+    table
 }
 
 fn told(of: &ErrorSpread) -> String {
@@ -121,32 +128,27 @@ fn chart(validated: &[Validated], title: &str, figure: fn(&Side) -> Spread) -> C
         .flatten()
         .flat_map(|it| [it.0, it.1])
         .collect();
-    let axis = |title: &str| logarithmic(title, all.iter().copied());
-    let layout = layout()
-        .x_axis(axis("measured, seconds"))
-        .y_axis(axis("simulated, seconds"))
-        .hover_mode(plotly::layout::HoverMode::Closest);
+    let axis = |title: &str| Axis::new(Format::Duration).logarithmic().title(title);
     let note = "One point a row; on the line both are equal.";
-    let mut chart = Chart::new(title, note, layout).height(420);
-    for (number, (source, points)) in sources.into_iter().enumerate() {
-        let labels = points.iter().map(|it| it.2.clone()).collect();
-        let (x, y) = points.into_iter().map(|it| (it.0, it.1)).unzip();
-        let colour = COLOURS[number % COLOURS.len()];
-        let trace = Scatter::<f64, f64>::new(x, y)
-            .name(source)
-            .mode(Mode::Markers)
-            .marker(Marker::new().color(colour).size(5))
-            .hover_text_array(labels);
-        chart.add(trace);
-    }
+    let (measured, simulated) = (axis("measured"), axis("simulated"));
+    let mut chart = Chart::new(title, note, measured, simulated).height(380);
     let ends = |of: fn(f64, f64) -> f64, start: f64| all.iter().copied().fold(start, of);
     let (least, most) = (ends(f64::min, f64::INFINITY), ends(f64::max, 0.0));
     if least < most {
-        let line = Scatter::new(vec![least, most], vec![least, most])
-            .name("equal")
-            .mode(Mode::Lines)
-            .line(Line::new().color(colour::GREY).width(1.2));
-        chart.add(line);
+        let line = Shape::dotted([least, most].map(|it| (it, Some(it))));
+        chart.add("equal", Colour::Bound, line);
+    }
+    for (number, (source, points)) in sources.into_iter().enumerate() {
+        let shape = Shape::Points {
+            x: points.iter().map(|it| it.0).collect(),
+            y: points.iter().map(|it| it.1).collect(),
+            names: Vec::new(),
+            texts: points.into_iter().map(|it| it.2).collect(),
+            size: 3,
+            joined: false,
+            hollow: false,
+        };
+        chart.add(source, Colour::of_series(number), shape);
     }
     chart
 }

@@ -29,8 +29,9 @@ impl Histogram {
         self.add(bucket(seconds), 1);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+    /// Values recorded.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
     }
 
     /// The value that this share of all values, 0 to 1, does not exceed.

@@ -4,8 +4,9 @@ use crate::autoscale::Decision;
 use crate::fleet::{ScalingAction, ScalingEvent};
 use crate::time::SimTime;
 
-/// The largest number of separate marks of a kind; beyond it neighbours merge.
-const MOST: usize = 400;
+/// The largest number of separate marks of a kind, about as many as a chart has room for; beyond it
+/// neighbours merge.
+const MOST: usize = 120;
 
 /// The number of characters kept of a reason.
 const REASON: usize = 240;
@@ -33,20 +34,42 @@ impl MarkKind {
         }
     }
 
-    /// Why it happened, as far as what was decided at that instant tells.
-    pub(super) fn reason(self, decision: Option<&Decision>) -> String {
-        let decided = decision.filter(|of| match self {
+    /// What happened, in plain words, to one instance.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "start-up begun",
+            Self::Down => "drain begun",
+            Self::Cancelled => "start-up given up",
+            Self::TimedOut => "drain timed out",
+            Self::Lost => "lost to a fault",
+        }
+    }
+
+    /// The decision, if it is what brought this about.
+    pub(super) fn decided(self, decision: Option<&Decision>) -> Option<&Decision> {
+        decision.filter(|of| match self {
             Self::Up => of.started > 0,
             Self::Down => of.drained > 0,
             Self::Cancelled => of.cancelled > 0,
             Self::TimedOut | Self::Lost => false,
-        });
-        match (self, decided) {
-            (_, Some(of)) => format!("{}: {}", of.policy, of.reason),
-            (Self::TimedOut, None) => "drain_timeout".to_owned(),
-            (Self::Lost, None) => "a fault".to_owned(),
-            (_, None) => "scripted".to_owned(),
+        })
+    }
+
+    /// Why it happens where no policy decided it.
+    pub(super) const fn cause(self) -> &'static str {
+        match self {
+            Self::Up | Self::Down | Self::Cancelled => "scripted",
+            Self::TimedOut => "drain_timeout",
+            Self::Lost => "a fault",
         }
+    }
+
+    /// Why it happened, as far as what was decided at that instant tells.
+    pub(super) fn reason(self, decision: Option<&Decision>) -> String {
+        self.decided(decision).map_or_else(
+            || self.cause().to_owned(),
+            |of| format!("{}: {}", of.policy, of.reason),
+        )
     }
 }
 
