@@ -426,7 +426,7 @@ function padded(axis, values) {
   const used = values.filter((value) => value !== null && (!axis.log || value > 0));
   if (used.length === 0) return axis.log ? [0.01, 10] : [0, 1];
   let [from, to] = [Math.min(...used), Math.max(...used)];
-  if (axis.log) return [from * 0.8, Math.max(to * 1.25, from * 10)];
+  if (axis.log) return [from * 0.8, Math.max(to * 1.25, from * 3)];
   if (axis.zero) return [0, to > 0 ? to * 1.06 : 1];
   const room = (to - from || Math.abs(to) || 1) * 0.06;
   return [from - room, to + room];

@@ -33,7 +33,9 @@ const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [0.001, "ms"], 
 function duration(seconds) {
   if (seconds === 0) return "0 s";
   const size = Math.abs(seconds);
-  const [unit, name] = UNITS.find(([unit, name]) => size >= unit * (name === "ms" || name === "s" ? 1 : 2) - 1e-12) ?? UNITS[5];
+  // Whole minutes, hours and days are told as such; others only where there are two or more.
+  const suits = ([unit]) => size >= unit * (unit <= 1 || size % unit === 0 ? 1 : 2) - 1e-12;
+  const [unit, name] = UNITS.find(suits) ?? UNITS[5];
   const value = seconds / unit;
   return `${plain(Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)))} ${name}`;
 }

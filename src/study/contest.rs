@@ -34,8 +34,9 @@ type Known = (Figures, Vec<Vec<f64>>);
 
 impl<'a> Contest<'a> {
     /// A contest between the policies in a list such as `None, HpaGpu, wide: HeteroScale(max: 50)`, where a
-    /// policy may have a name before it. `all` stands for `None` and every policy of the registry that can serve the scenario with its
-    /// defaults and is not in the list by name; those that cannot are skipped, for a reason.
+    /// policy may have a name before it. `all` stands for `None` and every policy of the registry that can
+    /// serve the scenario with its defaults and is not in the list by name; those that cannot are skipped, for
+    /// a reason.
     ///
     /// # Errors
     /// [`Diagnostics`] with everything that is wrong with the list, each at its place in its term.

@@ -225,7 +225,7 @@ impl Axis {
         self
     }
 
-    pub(super) const fn from_zero(mut self) -> Self {
+    pub(super) const fn zero_based(mut self) -> Self {
         self.zero = true;
         self
     }
@@ -279,6 +279,13 @@ impl Shape {
     pub(super) fn stacked(points: impl IntoIterator<Item = (f64, Value)>) -> Self {
         let (x, y) = unzipped(points);
         let (step, stack) = (true, true);
+        Self::Area { x, y, step, stack }
+    }
+
+    /// An area from point to point, on top of those before it.
+    pub(super) fn slopes(points: impl IntoIterator<Item = (f64, Value)>) -> Self {
+        let (x, y) = unzipped(points);
+        let (step, stack) = (false, true);
         Self::Area { x, y, step, stack }
     }
 

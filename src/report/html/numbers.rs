@@ -59,14 +59,18 @@ pub(super) fn percent(share: f64) -> String {
 
 /// A length of time in the unit that suits it: `350 ms`, `1.5 s`, `80 min`, `7 days`.
 pub(super) fn duration(seconds: f64) -> String {
-    let (value, unit) = match seconds.abs() {
+    let size = seconds.abs();
+    // Whole minutes, hours and days are told as such; others only where there are two or more.
+    let suits = |unit: f64| size >= unit * if size % unit == 0.0 { 1.0 } else { 2.0 };
+    let (value, unit) = match size {
         0.0 => return "0 s".to_owned(),
-        ..0.001 => (seconds * 1e6, "µs"),
-        ..1.0 => (seconds * 1e3, "ms"),
-        ..120.0 => (seconds, "s"),
-        ..7200.0 => (seconds / 60.0, "min"),
-        ..172_800.0 => (seconds / 3600.0, "h"),
-        _ => (seconds / 86_400.0, "days"),
+        _ if size == 86_400.0 => return "1 day".to_owned(),
+        _ if suits(86_400.0) => (seconds / 86_400.0, "days"),
+        _ if suits(3600.0) => (seconds / 3600.0, "h"),
+        _ if suits(60.0) => (seconds / 60.0, "min"),
+        1.0.. => (seconds, "s"),
+        0.001.. => (seconds * 1e3, "ms"),
+        _ => (seconds * 1e6, "µs"),
     };
     let decimals = match value.abs() {
         ..10.0 => 2,
@@ -165,8 +169,10 @@ mod tests {
             (0.0522, "52.2 ms"),
             (8.084, "8.08 s"),
             (90.0, "90 s"),
+            (60.0, "1 min"),
             (4800.0, "80 min"),
-            (86_400.0, "24 h"),
+            (3600.0, "1 h"),
+            (86_400.0, "1 day"),
             (604_800.0, "7 days"),
         ] {
             assert_eq!(duration(seconds), text);

@@ -18,8 +18,8 @@ pub(super) fn focus(values: &[f64], worse: Worse, least: f64) -> [f64; 2] {
     let usual = ((BEST * count as f64).ceil() as usize).clamp(1, count) - 1;
     let spread = (sorted[usual] - best).abs().max(least);
     let reach = spread * (1.0 + REACH);
-    let within = sorted.iter().filter(|value| (*value - best).abs() <= reach);
-    let last = within.last().copied().unwrap_or(best);
+    let mut within = sorted.iter().filter(|value| (*value - best).abs() <= reach);
+    let last = within.next_back().copied().unwrap_or(best);
     let room = ((last - best).abs() * 0.08).max(least / 4.0);
     [best.min(last) - room, best.max(last) + room]
 }

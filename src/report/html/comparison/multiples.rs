@@ -32,7 +32,7 @@ pub(super) fn section(page: &mut Page, comparison: &Comparison, basis: Basis) {
     let most = needed.chain(active).copied().fold(1.0, f64::max);
     page.multiples(shown.iter().map(|of| {
         let axis = Axis::new(Format::Number)
-            .from_zero()
+            .zero_based()
             .range([0.0, (most * 1.06).ceil()]);
         let chart = Chart::over_time(of.label.as_str(), told(of, basis), end, axis);
         let mut chart = chart.height(150);

@@ -17,6 +17,13 @@ struct Point<'a> {
     told: String,
 }
 
+/// A metric by its name, with its limit.
+type Metric = (
+    &'static str,
+    fn(&Figures) -> &Percentiles,
+    Option<SimDuration>,
+);
+
 /// Cost against the share of requests that met the objective; none without one.
 pub(super) fn attained(comparison: &Comparison, basis: Basis) -> Option<Chart> {
     let points = points(comparison, basis, |figures| figures.attainment, percent);
@@ -32,26 +39,44 @@ pub(super) fn attained(comparison: &Comparison, basis: Basis) -> Option<Chart> {
     }
     let values: Vec<_> = points.iter().map(|it| it.value).collect();
     let [from, to] = focus(&values, Worse::Lower, 0.02);
-    let view = View {
+    let mut view = View {
         x: costs(&points),
         y: [
             from.max(-2.0),
             to.min(100.0 + 0.05 * (100.0 - from.max(0.0))),
         ],
     };
-    let note = "To the upper left is better. The line is the frontier: on it, no other contender is as good in \
-                both and better in one. The dashed line is what no run that completes every request can go \
-                below.";
+    let mut note = "To the upper left is better. The line is the frontier: on it, no other contender is as good in \
+                    both and better in one."
+        .to_owned();
+    let bound = comparison.lower_bound;
+    let bound = bound.and_then(|bound| basis.of_bound(&bound));
+    if let Some(bound) = bound {
+        let cost = match basis {
+            Basis::Dollars => dollars(bound),
+            Basis::GpuHours => format!("{} GPU-hours", number(bound)),
+        };
+        note += &format!(" No run that completes every request goes below {cost}.");
+    }
+    // In view where it does not squeeze the contenders.
+    let bound = bound.filter(|it| *it > view.x[0] - 0.5 * (view.x[1] - view.x[0]));
+    if let Some(bound) = bound {
+        let room = 0.04 * (view.x[1] - bound);
+        view.x[0] = view.x[0].min(bound - room).max(0.0);
+    }
     let axis = Axis::new(Format::Percent).title("requests that met the SLO");
     let mut chart = chart(
         "Cost against SLO attainment",
-        note,
+        &note,
         basis,
         axis.range(view.y.map(rounded)),
         &view,
     );
-    let bound = comparison.lower_bound;
-    if let Some(bound) = bound.and_then(|bound| basis.of_bound(&bound)) {
+    if let Some(percent) = demanded(comparison) {
+        let name = format!("SLO {} %", number(percent));
+        chart.add(name, Colour::Limit, Shape::limit(percent));
+    }
+    if let Some(bound) = bound {
         chart.add("lower bound on cost", Colour::Bound, Shape::upright(bound));
     }
     draw(&mut chart, &points, &view);
@@ -67,7 +92,7 @@ fn demanded(comparison: &Comparison) -> Option<f64> {
 /// Cost against latencies, with the limits of the objective.
 pub(super) fn latencies(comparison: &Comparison, basis: Basis) -> Vec<Chart> {
     let slo = comparison.slo.unwrap_or_default().limits();
-    let metrics: [(&str, fn(&Figures) -> &Percentiles, Option<SimDuration>); 2] = [
+    let metrics: [Metric; 2] = [
         ("TTFT", |of| &of.ttft_s, slo.ttft),
         ("TBT", |of| &of.tbt_s, slo.tbt),
     ];

@@ -15,7 +15,7 @@ struct Figure {
     less: bool,
 }
 
-const FIGURES: [Figure; 16] = [
+const FIGURES: [Figure; 15] = [
     more("SLO met", |it| it.attainment, percent),
     more("goodput, requests/s", |it| it.goodput_per_s, number),
     less("TTFT p50", |it| it.ttft_s.p50, duration),
@@ -40,7 +40,6 @@ const FIGURES: [Figure; 16] = [
         |it| Some((it.arrived - it.completed) as f64),
         whole,
     ),
-    less("seconds", |it| Some(it.end_s.seconds()), duration),
 ];
 
 const fn more(

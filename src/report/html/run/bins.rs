@@ -48,6 +48,20 @@ impl<T: Default + Merge> Bins<T> {
         &mut self.bins[position]
     }
 
+    /// Makes the bins reach to this instant, which is the end: none begins at it.
+    pub(super) fn close(&mut self, end: SimTime) {
+        self.at(end);
+        let begins_there =
+            |width: f64, bins: &[T]| (bins.len() - 1) as f64 * width >= end.seconds();
+        if self.bins.len() > 1
+            && begins_there(self.width, &self.bins)
+            && let Some(last) = self.bins.pop()
+            && let Some(before) = self.bins.last_mut()
+        {
+            before.merge(last);
+        }
+    }
+
     fn position(&self, time: SimTime) -> usize {
         (time.seconds() / self.width) as usize
     }
@@ -84,5 +98,16 @@ mod tests {
         assert_eq!(found, [(0.0, 4), (4.0, 4), (8.0, 4), (12.0, 1)]);
         *bins.at(SimTime::MAX) += 1;
         assert_eq!(bins.iter().map(|(_, count)| count).sum::<u32>(), 14);
+    }
+
+    #[test]
+    fn no_bin_begins_at_the_end() {
+        let mut bins = Bins::<u32>::new(4, SimDuration::saturating(10.0));
+        *bins.at(SimTime::saturating(30.0)) += 1;
+        bins.close(SimTime::saturating(30.0));
+        let found: Vec<_> = bins.iter().map(|(start, count)| (start, *count)).collect();
+        assert_eq!(found, [(0.0, 0), (10.0, 0), (20.0, 1)]);
+        bins.close(SimTime::saturating(35.0));
+        assert_eq!(bins.iter().count(), 4);
     }
 }

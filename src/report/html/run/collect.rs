@@ -14,7 +14,7 @@ use crate::simulation::{Finished, News, Simulation};
 use crate::time::{SimDuration, SimTime};
 
 /// The largest number of points of a series of samples; a long run has at least half of it.
-pub(super) const SAMPLES: usize = 300;
+pub(super) const SAMPLES: usize = 200;
 
 /// The largest number of bins of arrivals: few enough for a percentile in each.
 const ARRIVALS: usize = 240;
@@ -162,8 +162,7 @@ impl Collected {
         }
         self.add(&finished.rows);
         for of in &mut self.applications {
-            // So that the bins reach to the end of the run.
-            of.arrivals.at(finished.record.end);
+            of.arrivals.close(finished.record.end);
         }
     }
 

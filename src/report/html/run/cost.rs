@@ -39,7 +39,7 @@ pub(super) fn over_time(record: &RunRecord, ledger: &Ledger) -> Chart {
     };
     let axis = Axis::new(format)
         .title(if priced { "dollars an hour" } else { "GPUs" })
-        .from_zero();
+        .zero_based();
     let mut chart = Chart::over_time(title, note, record.end.seconds(), axis);
     for (position, &sku) in used.iter().enumerate() {
         let usage = &record.servers[sku];

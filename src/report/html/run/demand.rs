@@ -30,7 +30,7 @@ pub(super) fn against_capacity(
     };
     let axis = Axis::new(Format::Number)
         .title("requests a second")
-        .from_zero();
+        .zero_based();
     let mut chart = Chart::over_time(title, note, end, axis);
     let model = CapacityModel::new(checked, application);
     let mixes = mixes(arrivals);

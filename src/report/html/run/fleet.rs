@@ -134,11 +134,11 @@ fn figure(value: f64) -> Cell {
 }
 
 fn events(page: &mut Page, fleet: &FleetSummary) {
-    let columns = [
-        Column::text("what happened"),
-        Column::figures("times"),
-        Column::prose("why it was refused"),
-    ];
+    let refused = !fleet.refusals.is_empty();
+    let mut columns = vec![Column::text("what happened"), Column::figures("times")];
+    if refused {
+        columns.push(Column::prose("why it was refused"));
+    }
     let mut table = Table::new("Scaling events", columns);
     for action in ScalingAction::ALL {
         let count = fleet.scaling_events.get(action.name()).copied();

@@ -19,7 +19,7 @@ pub(super) fn over_time(role: Role, of: &Instances, marks: &Marks, end: f64) -> 
     if let Some(width) = steps.mean_of {
         note += &format!(" Means of {}.", duration(width));
     }
-    let axis = Axis::new(Format::Number).from_zero().whole();
+    let axis = Axis::new(Format::Number).zero_based().whole();
     let mut chart = Chart::over_time(format!("{role:?} instances"), note, end, axis);
     let active = |group: usize| group * STATUSES.len();
     for (position, group) in of.groups.iter().enumerate() {

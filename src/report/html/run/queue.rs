@@ -20,7 +20,7 @@ pub(super) fn over_time(of: &ApplicationSeries, end: f64) -> Chart {
             duration(width)
         ),
     };
-    let axis = Axis::new(Format::Number).from_zero();
+    let axis = Axis::new(Format::Number).zero_based();
     let mut chart = Chart::over_time("Where requests are", note, end, axis);
     let sum = |figure: fn(&Point) -> Mean| {
         let roles: Vec<_> = of
@@ -34,7 +34,7 @@ pub(super) fn over_time(of: &ApplicationSeries, end: f64) -> Chart {
         ("running", Colour::Running, sum(|of| of.running)),
         ("waiting on instances", Colour::Queued, sum(|of| of.queued)),
     ] {
-        chart.add(name, colour, Shape::stacked(ended(points, end)));
+        chart.add(name, colour, Shape::slopes(ended(points, end)));
     }
     // What waits at the application is the same in the samples of every role.
     if most_waiting(of) > 0
@@ -42,7 +42,7 @@ pub(super) fn over_time(of: &ApplicationSeries, end: f64) -> Chart {
     {
         let points = points(role.samples.iter(), |of| of.waiting);
         let name = "waiting at the application";
-        chart.add(name, Colour::Waiting, Shape::stacked(ended(points, end)));
+        chart.add(name, Colour::Waiting, Shape::slopes(ended(points, end)));
     }
     chart
 }
