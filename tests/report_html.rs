@@ -212,11 +212,10 @@ fn an_unhappy_end_does_not_look_like_a_recovery() {
 fn demand_and_capacity_are_in_requests_a_second() {
     let page = overloaded();
     let demand = chart(&page, "Demand and capacity");
-    // 0.5 s for a prompt and 10 tokens at 0.05 s; within 5 s a queue at less than full use: the objective
-    // leaves 4.5 s of slack, 2 × 4.5 ÷ (1 + 2 × 4.5) of 1 request a second.
+    // One request at a time, 0.5 s for its prompt and 10 × 0.05 s for the other tokens.
     let capacity = series(&demand, "capacity");
     assert!(
-        capacity.iter().all(|(_, y)| (y - 0.9).abs() < 0.01),
+        capacity.iter().all(|(_, y)| (y - 1.0).abs() < 0.01),
         "{capacity:?}"
     );
     let asked = series(&demand, "demand");

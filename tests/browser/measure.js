@@ -1,5 +1,6 @@
-"use strict";
 // Added to a page by the browser test: measures what a person would see, in light and in dark.
+(() => {
+"use strict";
 
 function luminance([red, green, blue]) {
   const linear = (value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
@@ -87,3 +88,4 @@ function measure() {
 }
 
 measure();
+})();

@@ -15,7 +15,7 @@ struct Figure {
     less: bool,
 }
 
-const FIGURES: [Figure; 15] = [
+const FIGURES: [Figure; 16] = [
     more("SLO met", |it| it.attainment, percent),
     more("goodput, requests/s", |it| it.goodput_per_s, number),
     less("TTFT p50", |it| it.ttft_s.p50, duration),
