@@ -26,7 +26,7 @@ const FIGURES: [Figure; 16] = [
     less("p99", |it| it.tbt_s.p99, duration),
     less("cost", |it| it.cost, dollars),
     less(
-        "a million tokens",
+        "cost per million tokens",
         |it| it.rates.cost_per_million_tokens,
         dollars,
     ),
