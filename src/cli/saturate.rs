@@ -59,6 +59,7 @@ impl SaturateCommand {
             quiet: output.quiet,
             strict: self.input.changes.strict,
         };
+        let command = self.input.command("saturate");
         let checked = self.input.load(policies)?;
         telling.tell(&policies.check(&checked).map_err(Failure::input)?)?;
         let name = format!("{}-saturation", checked.scenario().name);
@@ -76,6 +77,12 @@ impl SaturateCommand {
         let saturation = saturation.map_err(failure)?;
         let written = destination.results().write_saturation(&saturation);
         written.map_err(Failure::running)?;
+        #[cfg(feature = "html")]
+        {
+            let page = crate::report::saturation_page(&saturation, &command);
+            let written = destination.results().write_saturation_page(&page);
+            written.map_err(Failure::running)?;
+        }
         destination.settle().map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {

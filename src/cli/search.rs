@@ -4,7 +4,7 @@ use std::thread;
 
 use clap::Args;
 
-use super::input::{Format, Output, json};
+use super::input::{Format, Output, json, quoted};
 use super::interrupt::Interrupt;
 use super::shell::{Failure, print};
 use crate::autoscale::PolicyRegistry;
@@ -38,6 +38,16 @@ impl SearchCommand {
         let found = found.map_err(failure)?;
         let written = destination.results().write_search(&found);
         written.map_err(Failure::running)?;
+        #[cfg(feature = "html")]
+        {
+            let command = format!(
+                "fleetsim search {}",
+                quoted(&self.file.display().to_string())
+            );
+            let page = crate::report::search_page(&found, &command);
+            let written = destination.results().write_search_page(&page);
+            written.map_err(Failure::running)?;
+        }
         destination.settle().map_err(Failure::running)?;
         if !output.quiet {
             print(&match output.format {

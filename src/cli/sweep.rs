@@ -122,6 +122,10 @@ pub(super) fn finish(
     let lines = lines(&result.heading, &result.runs)?;
     results.start_journal(&lines).map_err(Failure::running)?;
     results.write_sweep(&result).map_err(Failure::running)?;
+    #[cfg(feature = "html")]
+    results
+        .write_sweep_page(&crate::report::sweep_page(&result))
+        .map_err(Failure::running)?;
     if !quiet {
         print(&(sweep_table(&result) + "\n"))?;
     }

@@ -36,6 +36,8 @@ const REPLICATIONS_JSON: &str = "replications.json";
 const SATURATION_CSV: &str = "saturation.csv";
 const SATURATION_JSON: &str = "saturation.json";
 const SEARCH_JSON: &str = "search.json";
+const SATURATION_HTML: &str = "saturation.html";
+const SEARCH_HTML: &str = "search.html";
 /// What a file goes by until it is whole.
 const UNFINISHED: &str = ".unfinished-file";
 
@@ -60,7 +62,7 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 29] = [
+    pub const FILES: [&str; 31] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
@@ -90,6 +92,8 @@ impl ResultsDirectory {
         SATURATION_CSV,
         SATURATION_JSON,
         SEARCH_JSON,
+        SATURATION_HTML,
+        SEARCH_HTML,
     ];
 
     /// Makes the directory, with its parents. One that is there must be empty; with `overwrite`,
@@ -202,6 +206,33 @@ impl ResultsDirectory {
     #[cfg(feature = "html")]
     pub fn write_comparison_page(&self, page: &str) -> Result<(), ReportError> {
         self.write_text(COMPARISON_HTML, page)
+    }
+
+    /// Writes `sweep.html`, a page such as [`sweep_page`](super::sweep_page) gives.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    #[cfg(feature = "html")]
+    pub fn write_sweep_page(&self, page: &str) -> Result<(), ReportError> {
+        self.write_text(SWEEP_HTML, page)
+    }
+
+    /// Writes `saturation.html`, a page such as [`saturation_page`](super::saturation_page) gives.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    #[cfg(feature = "html")]
+    pub fn write_saturation_page(&self, page: &str) -> Result<(), ReportError> {
+        self.write_text(SATURATION_HTML, page)
+    }
+
+    /// Writes `search.html`, a page such as [`search_page`](super::search_page) gives.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    #[cfg(feature = "html")]
+    pub fn write_search_page(&self, page: &str) -> Result<(), ReportError> {
+        self.write_text(SEARCH_HTML, page)
     }
 
     /// Writes `comparison.json` and `comparison.csv`.

@@ -46,7 +46,9 @@ pub use directory::{Journal, ResultsDirectory};
 pub use error::ReportError;
 pub use exposition::{Exposition, MetricsOptions};
 #[cfg(feature = "html")]
-pub use html::{RunReport, comparison_page, validation_page};
+pub use html::{
+    RunReport, comparison_page, saturation_page, search_page, sweep_page, validation_page,
+};
 pub use outputs::{Format, Omitted, OutputOptions, Outputs};
 pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
 #[cfg(feature = "cli")]

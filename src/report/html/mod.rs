@@ -14,10 +14,12 @@ mod definitions;
 mod numbers;
 mod page;
 mod run;
+mod study;
 mod table;
 mod text;
 mod validation;
 
 pub use comparison::comparison_page;
 pub use run::RunReport;
+pub use study::{saturation_page, search_page, sweep_page};
 pub use validation::validation_page;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::chart::Chart;
 use super::table::Table;
-use super::text::{escape, in_script};
+use super::text::{escape, in_address, in_script};
 
 const STYLE: &str = include_str!("../../../assets/html/style.css");
 
@@ -170,6 +170,19 @@ impl Page {
         self.body += &format!(
             "<details class=\"sheet\"><summary>{}</summary><pre>{}</pre></details>\n",
             escape(title),
+            escape(text)
+        );
+    }
+
+    /// A text file to unfold and to save.
+    pub(super) fn file(&mut self, title: &str, name: &str, text: &str) {
+        self.body += &format!(
+            "<details class=\"sheet\"><summary>{}</summary>\
+             <p><a download=\"{}\" href=\"data:text/plain;charset=utf-8,{}\">Save as a file</a></p>\
+             <pre>{}</pre></details>\n",
+            escape(title),
+            escape(name),
+            in_address(text),
             escape(text)
         );
     }

@@ -16,6 +16,22 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// Text in an address, byte by byte where a byte would mean something there.
+pub(super) fn in_address(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut address = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                address.push(byte.into());
+            }
+            // A text never fails to take more.
+            _ => _ = write!(address, "%{byte:02X}"),
+        }
+    }
+    address
+}
+
 /// JSON that may stand in a script: nothing in it ends the script.
 pub(super) fn in_script(json: &str) -> String {
     json.replace('<', "\\u003c")
