@@ -208,16 +208,10 @@ fn several_mistakes_are_found_at_once() {
         .replace("inf", "2");
     let errors = rejected(check(&text));
     let said = errors.to_string();
-    for part in [
-        "`sead`",
-        "`dgx-h10`",
-        "`cuont`",
-        "cannot read ./trace.csv",
-        "at time zero",
-    ] {
+    for part in ["`sead`", "`dgx-h10`", "`cuont`", "cannot read ./trace.csv"] {
         assert!(said.contains(part), "no {part} in {said}");
     }
-    assert_eq!(errors.problems().len(), 5, "{said}");
+    assert_eq!(errors.problems().len(), 4, "{said}");
 }
 
 #[test]
@@ -293,12 +287,14 @@ fn a_model_that_is_not_there_is_taken_for_one_of_its_family_or_for_none() {
         ("llama2-70", "llama2-70b"),
         ("Qwen/Qwen2.5-7B", "qwen2.5-7b"),
         ("mixtral-8x7", "mixtral-8x7b"),
+        // One letter away from `mistral-7b`, which is of another family.
+        ("mixtral-7b", "mixtral-8x7b"),
         ("mistal-7b", "mistral-7b"),
     ] {
         assert_eq!(help(name), format!("did you mean `{meant}`?"));
     }
-    // One letter away from another family, or near in length alone.
-    for name in ["mixtral-7b", "gemma-7b", "phi-70b-instruct", "opt-30b"] {
+    // Near in length alone.
+    for name in ["gemma-7b", "phi-70b-instruct", "opt-30b"] {
         let help = help(name);
         assert!(
             !help.contains("mistral") && !help.contains("did you mean"),

@@ -11,7 +11,8 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     };
     let distance = |name: &str| {
         let name = name.to_lowercase();
-        if word.len() >= 3 && name.starts_with(&word) {
+        // In other letters it is the name itself.
+        if word.len() >= 3 && name != word && name.starts_with(&word) {
             return Some(1);
         }
         let distance = strsim::damerau_levenshtein(&word, &name);

@@ -146,9 +146,13 @@ fn a_run_keeps_the_steps_and_runs_that_are_recorded() {
 #[test]
 fn applications_go_on_whatever_their_steps_take() {
     let application = |name: &str, performance: &str, engine: &str| {
+        let model = match performance.starts_with("Roofline") {
+            true => "llama-3.1-70b",
+            false => "llama2-70b",
+        };
         format!(
             r#"(
-                name: "{name}", model: "llama2-70b", scheduler: TokenJsq, performance: {performance},
+                name: "{name}", model: "{model}", scheduler: TokenJsq, performance: {performance},
                 instances: [(role: Mixed, engine: {engine}, start: Servers(2))],
                 workload: Synthetic(
                     arrivals: Gamma(rate: 5.0, cv: 2.0), requests: 300,
