@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::slo::{Kept, SloSummary};
+use super::slo::{Kept, SloSummary, rate};
 use super::{Distribution, Sample, Statistics};
 use crate::scenario::Objective;
 use crate::serving::{Outcome, RequestRecord};
@@ -317,15 +317,6 @@ impl VllmSummary {
         self.cached_tokens += other.cached_tokens;
         self.preemptions += other.preemptions;
         self.max_tbt_s = self.max_tbt_s.max(other.max_tbt_s);
-    }
-}
-
-/// A count per second; 0 when no time passed.
-pub(super) fn rate(count: u64, end: SimTime) -> f64 {
-    if end > SimTime::ZERO {
-        count as f64 / end.seconds()
-    } else {
-        0.0
     }
 }
 

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::ApplicationStatistics;
-use super::requests::rate;
 use crate::scenario::{Limit, Objective, Slo};
 use crate::serving::RequestRecord;
 use crate::time::{SimDuration, SimTime};
@@ -177,5 +176,14 @@ impl SloSummary {
             met: all.and_then(|(.., met)| met),
             ..Self::default()
         }
+    }
+}
+
+/// A count per second; 0 when no time passed.
+pub(super) fn rate(count: u64, end: SimTime) -> f64 {
+    if end > SimTime::ZERO {
+        count as f64 / end.seconds()
+    } else {
+        0.0
     }
 }

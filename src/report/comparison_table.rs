@@ -1,7 +1,7 @@
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, Width};
 
+use super::plain_table::plain;
 use super::replications_table::replicated_table;
-use super::table::WIDTH;
 use super::words::{grouped, number, percentile};
 use crate::study::{Basis, Comparison, Figures, Standing};
 
@@ -83,16 +83,6 @@ fn bound(comparison: &Comparison) -> Option<String> {
         Basis::Dollars => format!("{bound} dollars"),
         Basis::GpuHours => format!("{bound} GPU-hours"),
     })
-}
-
-/// A table without lines.
-pub(super) fn plain() -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
-    table
 }
 
 /// Columns that not every comparison has.

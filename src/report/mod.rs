@@ -16,6 +16,8 @@ mod html;
 mod outputs;
 mod perfetto;
 #[cfg(feature = "cli")]
+mod plain_table;
+#[cfg(feature = "cli")]
 mod progress;
 mod replications;
 #[cfg(feature = "cli")]

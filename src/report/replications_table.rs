@@ -1,6 +1,6 @@
 use comfy_table::CellAlignment;
 
-use super::comparison_table::plain;
+use super::plain_table::plain;
 use super::sweep_table::{amount, label};
 use crate::scenario::CheckedScenario;
 use crate::study::{Interval, Measure, Replicated, Replications};

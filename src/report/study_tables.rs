@@ -2,7 +2,7 @@
 
 use comfy_table::CellAlignment;
 
-use super::comparison_table::plain;
+use super::plain_table::plain;
 use super::sweep_table::{amount, label, shown};
 use super::words::{grouped, number, percentage};
 use crate::study::Measure;

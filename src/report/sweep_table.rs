@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::comparison_table::plain;
+use super::plain_table::plain;
 use super::words::{grouped, number};
 use crate::study::sweep::{SettingFigures, SweepResult};
 use crate::study::{Interval, Measure};

@@ -4,6 +4,7 @@ use super::bins::{Bins, Merge};
 use super::happenings::Happenings;
 use super::histogram::Histogram;
 use super::marks::{MarkKind, Marks};
+use super::mean::{Mean, SAMPLES};
 use super::use_by_group::UseByGroup;
 use crate::autoscale::{Amount, Decision};
 use crate::fleet::{InstanceRole, OfApplication, Roster, ScalingAction, ScalingEvent, Target};
@@ -12,9 +13,6 @@ use crate::scenario::{CheckedScenario, Role, Slo};
 use crate::serving::{Outcome, RequestRecord};
 use crate::simulation::{Finished, News, Simulation};
 use crate::time::{SimDuration, SimTime};
-
-/// The largest number of points of a series of samples; a long run has at least half of it.
-pub(super) const SAMPLES: usize = 200;
 
 /// The largest number of bins of arrivals: few enough for a percentile in each.
 const ARRIVALS: usize = 240;
@@ -89,13 +87,6 @@ pub(super) struct Point {
     pub(super) busy: Mean,
     /// Share of the tokens looked up in the prefix cache that were found, 0 to 1.
     pub(super) hits: Mean,
-}
-
-/// A mean of what is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mean {
-    sum: f64,
-    count: u32,
 }
 
 impl Collected {
@@ -334,27 +325,6 @@ impl Point {
         let passed = there && sample.time > SimTime::ZERO;
         self.busy.add(passed.then_some(sample.utilisation));
         self.hits.add(sample.prefix_hit_rate);
-    }
-}
-
-impl Mean {
-    pub(super) fn add(&mut self, value: Option<f64>) {
-        if let Some(value) = value {
-            self.sum += value;
-            self.count = self.count.saturating_add(1);
-        }
-    }
-
-    /// None where nothing is known.
-    pub(super) fn value(self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / f64::from(self.count))
-    }
-}
-
-impl Merge for Mean {
-    fn merge(&mut self, later: Self) {
-        self.sum += later.sum;
-        self.count = self.count.saturating_add(later.count);
     }
 }
 

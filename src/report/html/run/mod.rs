@@ -12,6 +12,7 @@ mod histogram;
 mod instances;
 mod latency;
 mod marks;
+mod mean;
 mod outcomes;
 mod over_time;
 mod queue;

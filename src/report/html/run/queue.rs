@@ -1,6 +1,7 @@
 //! Where requests are over time.
 
-use super::collect::{ApplicationSeries, Mean, Point};
+use super::collect::{ApplicationSeries, Point};
+use super::mean::Mean;
 use crate::report::html::chart::{Axis, Chart, Format, Shape, Value};
 use crate::report::html::colour::Colour;
 use crate::report::html::numbers::{counted, duration};

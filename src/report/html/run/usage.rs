@@ -1,7 +1,8 @@
 //! How full and how busy the instances of a role are over time.
 
-use super::collect::{Mean, Point, RoleSeries};
+use super::collect::{Point, RoleSeries};
 use super::groups::Group;
+use super::mean::Mean;
 use super::queue::{ended, points};
 use super::use_by_group::{Use, UseByGroup};
 use crate::report::html::chart::{Axis, Chart, Shape};

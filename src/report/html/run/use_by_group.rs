@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bins::{Bins, Merge};
-use super::collect::{Mean, SAMPLES};
+use super::mean::{Mean, SAMPLES};
 use crate::fleet::{Ledger, Roster, Service};
 use crate::scenario::{Role, Scenario};
 use crate::simulation::Simulation;
