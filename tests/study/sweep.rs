@@ -237,3 +237,15 @@ fn settings_and_random_points_are_axes_too() {
     assert_eq!(quarters, [0, 1, 2, 3]);
     assert_eq!(asked[..4], asked[4..]);
 }
+
+#[test]
+fn the_studies_of_the_repository_can_be_read() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/studies");
+    let registry = fleetsim::autoscale::PolicyRegistry::built_in();
+    for (name, runs) in [("how_many.ron", 21), ("room.ron", 12)] {
+        let path = std::path::Path::new(folder).join(name);
+        let plan = fleetsim::study::sweep::Plan::load(&path, &registry);
+        let plan = plan.unwrap_or_else(|wrong| panic!("{wrong}"));
+        assert_eq!(plan.runs(), runs, "{name}");
+    }
+}
