@@ -10,6 +10,7 @@ use super::warn::Telling;
 use crate::autoscale::PolicyRegistry;
 use crate::report::saturation_table;
 use crate::study::saturate::Saturate;
+use crate::study::share;
 
 /// Find the highest rate of requests that meets the objective
 #[derive(Debug, Args)]
@@ -39,16 +40,10 @@ struct Share(f64);
 impl std::str::FromStr for Share {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "a share is above 0 and at most 100 %, such as 99%";
-        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| WRONG);
-        let share = match text.trim().strip_suffix('%') {
-            Some(percent) => number(percent)? / 100.0,
-            None => number(text)?,
-        };
-        match share > 0.0 && share <= 1.0 {
-            true => Ok(Self(share)),
-            false => Err(WRONG),
-        }
+        let share = share(text).filter(|share| *share > 0.0 && *share <= 1.0);
+        share
+            .map(Self)
+            .ok_or("a share is above 0 and at most 100 %, such as 99%")
     }
 }
 

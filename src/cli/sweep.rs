@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -196,7 +197,7 @@ pub(super) struct Merge {
 impl Merge {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let mut whole: Option<(Heading, PathBuf)> = None;
-        let mut runs: Vec<Done> = Vec::new();
+        let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
         for directory in &self.shards {
             let results = ResultsDirectory::open(directory).map_err(Failure::input)?;
             let text = results.read_journal().map_err(Failure::running)?;
@@ -223,7 +224,7 @@ impl Merge {
                 None => whole = Some((heading, directory.clone())),
             }
             for done in &found {
-                if runs.iter().any(|it| it.run == done.run) {
+                if !seen.insert(done.run) {
                     let message = format!(
                         "{}: run {} is in another directory, too; name each shard once",
                         directory.display(),

@@ -116,7 +116,7 @@ impl<'a> Evaluator<'a> {
             goes_on
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // The first in order that failed is told, whatever the number of threads.
+        // The first in order that failed is told, with any number of threads.
         for ((settings, _), result) in missing.into_iter().zip(results) {
             match result {
                 Some(Ok(outcome)) => {

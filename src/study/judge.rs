@@ -1,6 +1,8 @@
 //! Who did well: what can only be said of contenders side by side.
 
-use super::{Basis, Comparison, Figures, Regret};
+use std::collections::BTreeMap;
+
+use super::{Basis, Comparison, Figures, Interval, Measure, Regret};
 
 /// The policy that the others' regret is relative to.
 const PLAN: &str = "Clairvoyant";
@@ -35,8 +37,26 @@ pub(super) fn judge(comparison: &mut Comparison) {
     comparison.basis = Some(basis);
 }
 
+/// Of settings with these figures, which are on the frontier of mean cost and of how far the objective was
+/// kept. `None` where either is not known.
+pub(super) fn frontier<'a>(
+    settings: impl Iterator<Item = &'a BTreeMap<String, Interval>>,
+) -> Vec<Option<bool>> {
+    let point = |figures: &BTreeMap<String, Interval>| {
+        let mean = |measure: Measure| Some(figures.get(measure.name())?.mean);
+        let cost = mean(Measure::Cost).or_else(|| mean(Measure::GpuHours));
+        cost.zip(mean(Measure::SloKept).or_else(|| mean(Measure::Attainment)))
+    };
+    let places: Vec<Option<(f64, f64)>> = settings.map(point).collect();
+    let points: Vec<(f64, f64)> = places.iter().copied().flatten().collect();
+    let places = places.into_iter();
+    places
+        .map(|it| it.map(|(cost, kept)| is_best(&points, cost, kept)))
+        .collect()
+}
+
 /// Whether no point is at least as good in both respects and better in one.
-pub(super) fn is_best(points: &[(f64, f64)], cost: f64, attainment: f64) -> bool {
+fn is_best(points: &[(f64, f64)], cost: f64, attainment: f64) -> bool {
     !points.iter().any(|&(other, met)| {
         other <= cost && met >= attainment && (other < cost || met > attainment)
     })

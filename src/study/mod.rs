@@ -63,6 +63,7 @@ pub use flapping::{Flapping, RoleFlapping};
 pub use flat::{Figure, flat};
 pub use follow::{Follower, Watch};
 pub use outcome::{Measure, Outcome};
+pub(crate) use replicate::share;
 pub use replicate::{InvalidPrecision, Precision, Replicated, ReplicatedStanding, Replications};
 
 pub use crate::statistics::Interval;

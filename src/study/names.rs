@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::document::items;
 
-/// Takes the names out of a list such as `fast: HpaGpu, None`. What is left has the same places: a name and
+/// Takes the names out of a list such as `fast: HpaGpu, None`. The rest keeps its places: a name and
 /// its colon are blanks. The names are those of the items, in order.
 pub(super) fn split(list: &str) -> (String, Vec<Option<String>>) {
     let mut rest = list.to_owned();

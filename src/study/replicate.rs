@@ -27,15 +27,17 @@ pub struct InvalidPrecision;
 impl std::str::FromStr for Precision {
     type Err = InvalidPrecision;
     fn from_str(text: &str) -> Result<Self, InvalidPrecision> {
-        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| InvalidPrecision);
-        let share = match text.trim().strip_suffix('%') {
-            Some(percent) => number(percent)? / 100.0,
-            None => number(text)?,
-        };
-        match share > 0.0 && share < 1.0 {
-            true => Ok(Self(share)),
-            false => Err(InvalidPrecision),
-        }
+        let share = share(text).filter(|share| *share > 0.0 && *share < 1.0);
+        share.map(Self).ok_or(InvalidPrecision)
+    }
+}
+
+/// A share that is written in per cent, as `5%`, or as a number, as `0.05`; none where it is neither.
+pub(crate) fn share(text: &str) -> Option<f64> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    match text.trim().strip_suffix('%') {
+        Some(percent) => Some(number(percent)? / 100.0),
+        None => number(text),
     }
 }
 
@@ -86,8 +88,8 @@ pub struct Replications {
 
 impl Replications {
     /// Runs a scenario with its seed, the next one, and so on: `count` runs, at most `jobs` at once. With a
-    /// precision it stops at the first number of runs, five or more, whose intervals are narrow enough,
-    /// whatever the number of threads. `ended` is told of each run, from any thread; once `stops` is true
+    /// precision it stops at the first number of runs, five or more, whose intervals are narrow enough;
+    /// that number does not depend on the threads. `ended` is told of each run, from any thread; once `stops` is true
     /// no other begins.
     ///
     /// # Errors

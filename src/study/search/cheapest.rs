@@ -49,7 +49,7 @@ pub(super) fn find(
     })
 }
 
-/// So few settings are run until it is settled how they stand.
+/// The settings that are run until it is settled how they stand.
 const FINALISTS: usize = 3;
 
 /// Those that meet the limits first, by what is to be small; then the others, by how many limits they miss.

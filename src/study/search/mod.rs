@@ -11,9 +11,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Interval;
 use super::evaluate::{Evaluator, Settings, StudyError, StudyFollower};
+use super::judge::frontier;
 use super::replicate::intervals;
-use super::{Interval, Measure};
 use crate::autoscale::PolicyRegistry;
 use crate::document::read;
 use crate::scenario::{CheckedScenario, Problem};
@@ -184,7 +185,10 @@ impl Search {
             .filter(|it| !trial.evaluator.of(it).is_empty())
             .map(|it| trial.candidate(it))
             .collect();
-        mark_frontier(&mut tried);
+        let frontier = frontier(tried.iter().map(|it| &it.figures));
+        for (candidate, frontier) in tried.iter_mut().zip(frontier) {
+            candidate.frontier = frontier;
+        }
         let found = |settings: &Settings| tried.iter().find(|it| it.set == *settings).cloned();
         Ok(Found {
             search: self.name.clone(),
@@ -259,19 +263,5 @@ impl Trial<'_> {
             figures: intervals(runs.iter().map(|it| &it.figures)),
             frontier: None,
         }
-    }
-}
-
-fn mark_frontier(tried: &mut [Candidate]) {
-    let mean = |it: &Candidate, measure: Measure| Some(it.figures.get(measure.name())?.mean);
-    let point = |it: &Candidate| {
-        let cost = mean(it, Measure::Cost).or_else(|| mean(it, Measure::GpuHours));
-        let kept = mean(it, Measure::SloKept).or_else(|| mean(it, Measure::Attainment));
-        cost.zip(kept)
-    };
-    let points: Vec<_> = tried.iter().filter_map(point).collect();
-    for candidate in tried {
-        let mine = point(candidate);
-        candidate.frontier = mine.map(|(cost, met)| super::judge::is_best(&points, cost, met));
     }
 }

@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::{Done, Heading};
 use crate::document::with_values;
 use crate::statistics::Interval;
+use crate::study::Figures;
+use crate::study::judge::frontier;
 use crate::study::replicate::intervals;
-use crate::study::{Figures, Measure};
 
 /// The runs of a sweep that have ended, and its settings in figures.
 #[derive(Clone, Debug)]
@@ -108,21 +109,10 @@ impl SweepResult {
             setting.runs = figures.len();
             setting.figures = intervals(figures.iter().copied());
         }
-        mark_frontier(&mut settings);
+        let frontier = frontier(settings.iter().map(|it| &it.figures));
+        for (setting, frontier) in settings.iter_mut().zip(frontier) {
+            setting.frontier = frontier;
+        }
         settings
-    }
-}
-
-fn mark_frontier(settings: &mut [SettingFigures]) {
-    let mean = |it: &SettingFigures, measure: Measure| Some(it.figures.get(measure.name())?.mean);
-    let point = |it: &SettingFigures| {
-        let cost = mean(it, Measure::Cost).or_else(|| mean(it, Measure::GpuHours));
-        let kept = mean(it, Measure::SloKept).or_else(|| mean(it, Measure::Attainment));
-        cost.zip(kept)
-    };
-    let points: Vec<_> = settings.iter().filter_map(point).collect();
-    for setting in settings {
-        setting.frontier =
-            point(setting).map(|(cost, met)| crate::study::judge::is_best(&points, cost, met));
     }
 }
