@@ -278,7 +278,10 @@ impl ResultsDirectory {
     /// [`ReportError::Io`] when it cannot be written.
     pub fn start_journal(&self, lines: &str) -> Result<Journal, ReportError> {
         let path = self.path.join(JOURNAL);
-        replace(&path, |out| out.write_all(lines.as_bytes()))?;
+        self.replace(JOURNAL, |mut out, path| {
+            out.write_all(lines.as_bytes())
+                .map_err(ReportError::io(path, "write"))
+        })?;
         let file = File::options().append(true).open(&path);
         let file = file.map_err(ReportError::io(&path, "open"))?;
         Ok(Journal { file, path })
@@ -289,12 +292,10 @@ impl ResultsDirectory {
     /// # Errors
     /// [`ReportError::Io`] when a file cannot be created or written.
     pub fn write_sweep(&self, result: &SweepResult) -> Result<(), ReportError> {
-        let (file, path) = self.create_file(UNFINISHED)?;
-        write_sweep_csv(file, &path, result)?;
-        self.rename(UNFINISHED, SWEEP_CSV)?;
-        let (file, path) = self.create_file(UNFINISHED)?;
-        write_sweep_json(file, &path, result)?;
-        self.rename(UNFINISHED, SWEEP_JSON)
+        self.replace(SWEEP_CSV, |out, path| {
+            write_sweep_csv(out, path, result).map(|_| ())
+        })?;
+        self.replace(SWEEP_JSON, |out, path| write_sweep_json(out, path, result))
     }
 
     /// Writes `replications.csv`, a row a seed, and `replications.json`, each figure with its interval.
@@ -332,9 +333,16 @@ impl ResultsDirectory {
         write_json(file, &path, found)
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), ReportError> {
-        let path = self.path.join(to);
-        fs::rename(self.path.join(from), &path).map_err(ReportError::io(&path, "replace"))
+    /// Writes a file whole or not at all: one that is there stays until the new one is whole.
+    fn replace(
+        &self,
+        name: &str,
+        write: impl FnOnce(File, &Path) -> Result<(), ReportError>,
+    ) -> Result<(), ReportError> {
+        let (file, unfinished) = self.create_file(UNFINISHED)?;
+        write(file, &unfinished)?;
+        let path = self.path.join(name);
+        fs::rename(unfinished, &path).map_err(ReportError::io(&path, "replace"))
     }
 
     #[cfg(feature = "html")]
@@ -367,17 +375,6 @@ impl Journal {
         let written = self.file.write_all(line.as_bytes());
         written.map_err(ReportError::io(&self.path, "write"))
     }
-}
-
-/// Writes a file whole or not at all.
-fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> std::io::Result<()>,
-) -> Result<(), ReportError> {
-    let unfinished = path.with_file_name(UNFINISHED);
-    let written = File::create(&unfinished).and_then(|mut file| write(&mut file));
-    written.map_err(ReportError::io(&unfinished, "write"))?;
-    fs::rename(&unfinished, path).map_err(ReportError::io(path, "replace"))
 }
 
 fn remove_if_there(path: &Path) -> Result<(), ReportError> {
