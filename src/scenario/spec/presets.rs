@@ -1,6 +1,6 @@
 //! Engines that are approximated by the one of vLLM.
 
-use super::{Engine, SchedulingPolicy, ServerKind};
+use super::{Engine, Frontend, SchedulingPolicy, ServerKind};
 
 /// Tokens of a step, and requests at once, where `Sglang` and `Trtllm` leave them open.
 const STEP_TOKENS: u32 = 8_192;
@@ -36,32 +36,20 @@ impl Engine {
                 mem_fraction_static,
                 disable_radix_cache,
                 frontend,
-            } => Self::Vllm {
-                max_num_seqs: Some(at_most(
-                    or(max_running_requests, SGLANG_REQUESTS),
-                    or(chunked_prefill_size, STEP_TOKENS),
-                )),
-                max_num_batched_tokens: Some(or(chunked_prefill_size, STEP_TOKENS)),
-                max_model_len: context_length,
+            } => Limits {
+                requests: or(max_running_requests, SGLANG_REQUESTS),
+                step_tokens: or(chunked_prefill_size, STEP_TOKENS),
+                model_len: context_length,
                 block_size: 16,
-                num_gpu_blocks: match max_total_tokens {
+                blocks: match max_total_tokens {
                     Some(tokens) => Some((tokens / 16).saturating_add(1)),
                     None => None,
                 },
-                gpu_memory_utilization: mem_fraction_static,
-                enable_prefix_caching: !disable_radix_cache,
-                enable_chunked_prefill: true,
-                long_prefill_token_threshold: 0,
-                long_prefill_token_threshold_adaptive: false,
-                scheduling_policy: SchedulingPolicy::Fcfs,
-                watermark: 0.0,
-                scheduler_reserve_full_isl: true,
-                max_num_active_seqs: None,
-                prefill_schedule_interval: 1,
-                async_scheduling: true,
-                reject_oversized: true,
+                utilization: mem_fraction_static,
+                prefix_caching: !disable_radix_cache,
                 frontend,
-            },
+            }
+            .engine(),
             Self::Trtllm {
                 max_batch_size,
                 max_num_tokens,
@@ -69,29 +57,17 @@ impl Engine {
                 free_gpu_memory_fraction,
                 enable_block_reuse,
                 frontend,
-            } => Self::Vllm {
-                max_num_seqs: Some(at_most(
-                    or(max_batch_size, TRTLLM_REQUESTS),
-                    or(max_num_tokens, STEP_TOKENS),
-                )),
-                max_num_batched_tokens: Some(or(max_num_tokens, STEP_TOKENS)),
-                max_model_len: max_seq_len,
+            } => Limits {
+                requests: or(max_batch_size, TRTLLM_REQUESTS),
+                step_tokens: or(max_num_tokens, STEP_TOKENS),
+                model_len: max_seq_len,
                 block_size: 32,
-                num_gpu_blocks: None,
-                gpu_memory_utilization: free_gpu_memory_fraction,
-                enable_prefix_caching: enable_block_reuse,
-                enable_chunked_prefill: true,
-                long_prefill_token_threshold: 0,
-                long_prefill_token_threshold_adaptive: false,
-                scheduling_policy: SchedulingPolicy::Fcfs,
-                watermark: 0.0,
-                scheduler_reserve_full_isl: true,
-                max_num_active_seqs: None,
-                prefill_schedule_interval: 1,
-                async_scheduling: true,
-                reject_oversized: true,
+                blocks: None,
+                utilization: free_gpu_memory_fraction,
+                prefix_caching: enable_block_reuse,
                 frontend,
-            },
+            }
+            .engine(),
             other => other,
         }
     }
@@ -104,7 +80,44 @@ const fn or(given: Option<u32>, otherwise: u32) -> u32 {
     }
 }
 
-/// In a step of the engine of vLLM each request that decodes takes one of the tokens.
-const fn at_most(requests: u32, tokens: u32) -> u32 {
-    if requests > tokens { tokens } else { requests }
+/// What an engine that is approximated has of its own; all else is as vLLM has it.
+struct Limits {
+    requests: u32,
+    step_tokens: u32,
+    model_len: Option<u32>,
+    block_size: u32,
+    blocks: Option<u32>,
+    utilization: f64,
+    prefix_caching: bool,
+    frontend: Frontend,
+}
+
+impl Limits {
+    /// The engine of vLLM with these limits. In its steps each request that decodes takes one of the tokens.
+    const fn engine(self) -> Engine {
+        Engine::Vllm {
+            max_num_seqs: Some(if self.requests > self.step_tokens {
+                self.step_tokens
+            } else {
+                self.requests
+            }),
+            max_num_batched_tokens: Some(self.step_tokens),
+            max_model_len: self.model_len,
+            block_size: self.block_size,
+            num_gpu_blocks: self.blocks,
+            gpu_memory_utilization: self.utilization,
+            enable_prefix_caching: self.prefix_caching,
+            enable_chunked_prefill: true,
+            long_prefill_token_threshold: 0,
+            long_prefill_token_threshold_adaptive: false,
+            scheduling_policy: SchedulingPolicy::Fcfs,
+            watermark: 0.0,
+            scheduler_reserve_full_isl: true,
+            max_num_active_seqs: None,
+            prefill_schedule_interval: 1,
+            async_scheduling: true,
+            reject_oversized: true,
+            frontend: self.frontend,
+        }
+    }
 }

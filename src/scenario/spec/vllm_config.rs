@@ -68,8 +68,8 @@ impl VllmConfig {
         }
     }
 
-    /// The options of a scenario's engine, if it is a `Vllm` or approximated by one. What it leaves open is as on an H100 without
-    /// any KV blocks: see [`Engine::on`].
+    /// The options of a scenario's engine, if it is a `Vllm` or approximated by one. What it leaves open is as
+    /// on an H100 without any KV blocks: see [`Engine::on`].
     #[must_use]
     pub fn of(engine: &Engine) -> Option<Self> {
         let Engine::Vllm {
