@@ -2,7 +2,7 @@ use crate::catalog::Catalog;
 use crate::scenario::{
     Action, Actuator, Application, Arrivals, CheckedScenario, Diagnostics, Engine, FleetEntry,
     Lengths, Objective, Performance, Role, Scaling, Scenario, Scheduler, Shape, Signals, Start,
-    Template, Verb, Workload,
+    SystemPrompts, Template, Verb, Workload,
 };
 use crate::time::{SimDuration, SimTime};
 
@@ -132,28 +132,7 @@ impl FleetBench {
     }
 
     pub(super) fn workload(&self) -> Workload {
-        Workload::Synthetic {
-            arrivals: Arrivals::Poisson { rate: self.rate() },
-            shape: Shape::Constant,
-            // The median, the mean and the longest of the public trace of a conversation service
-            // (Azure, 2023): 1,020, 1,155 and 14,050 tokens of prompt, 129, 211 and 1,000 of output.
-            prompt_tokens: Lengths::LogNormal {
-                median: 1020.0,
-                sigma: 0.5,
-                min: 1,
-                max: 14_050,
-            },
-            output_tokens: Lengths::LogNormal {
-                median: 130.0,
-                sigma: 1.0,
-                min: 1,
-                max: 1000,
-            },
-            system_prompts: None,
-            rate_scale: 1.0,
-            window: None,
-            requests: Some(self.requests),
-        }
+        conversation(self.rate(), None, self.requests)
     }
 
     /// Down, then up, evenly over the instances and over the time in which requests come.
@@ -179,6 +158,32 @@ impl FleetBench {
             },
         });
         down.chain(up).collect()
+    }
+}
+
+/// Requests of conversations at this rate a second.
+pub(super) fn conversation(
+    rate: f64,
+    system_prompts: Option<SystemPrompts>,
+    requests: u64,
+) -> Workload {
+    let lengths = |median, sigma, max| Lengths::LogNormal {
+        median,
+        sigma,
+        min: 1,
+        max,
+    };
+    Workload::Synthetic {
+        arrivals: Arrivals::Poisson { rate },
+        shape: Shape::Constant,
+        // The median, the mean and the longest of the public trace of a conversation service
+        // (Azure, 2023): 1,020, 1,155 and 14,050 tokens of prompt, 129, 211 and 1,000 of output.
+        prompt_tokens: lengths(1020.0, 0.5, 14_050),
+        output_tokens: lengths(130.0, 1.0, 1000),
+        system_prompts,
+        rate_scale: 1.0,
+        window: None,
+        requests: Some(requests),
     }
 }
 

@@ -1,10 +1,10 @@
-use super::fleet::{application, scenario, template};
+use super::fleet::{application, conversation, scenario, template};
 use super::measure::BenchError;
 use super::vllm::engine;
 use crate::catalog::{Catalog, KvPrecision, Layer, Parallelism};
 use crate::scenario::{
-    AllReduceTimes, Application, Arrivals, CheckedScenario, FleetEntry, Lengths, Performance, Role,
-    Scenario, Scheduler, Shape, Start, Template, Workload,
+    AllReduceTimes, Application, CheckedScenario, FleetEntry, Performance, Role, Scenario,
+    Scheduler, Start, Template, Workload,
 };
 use crate::serving::{BatchShape, NoRoofline, Roofline, StepModel};
 use crate::time::SimDuration;
@@ -104,25 +104,7 @@ impl StepModelBench {
     }
 
     fn application(&self, of: &Usual, servers: u32, requests: u64) -> Application {
-        let lengths = |median, sigma, max| Lengths::LogNormal {
-            median,
-            sigma,
-            min: 1,
-            max,
-        };
-        let workload = Workload::Synthetic {
-            arrivals: Arrivals::Poisson {
-                rate: of.rate * f64::from(servers),
-            },
-            shape: Shape::Constant,
-            // As in the other benchmarks: those of the public trace of a conversation service.
-            prompt_tokens: lengths(1020.0, 0.5, 14_050),
-            output_tokens: lengths(130.0, 1.0, 1000),
-            system_prompts: None,
-            rate_scale: 1.0,
-            window: None,
-            requests: Some(requests),
-        };
+        let workload = conversation(of.rate * f64::from(servers), None, requests);
         Application {
             name: format!("{}-{}", of.model, of.gpu),
             model: of.model.to_owned(),

@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use super::fleet::{application, scenario, template};
+use super::fleet::{application, conversation, scenario, template};
 use crate::catalog::Catalog;
 use crate::scenario::{
-    Application, Arrivals, CheckedScenario, Diagnostics, Engine, Frontend, Lengths, Performance,
-    Role, Scheduler, SchedulingPolicy, Shape, SystemPrompts, TraceFormat, Workload,
+    Application, CheckedScenario, Diagnostics, Engine, Frontend, Performance, Role, Scheduler,
+    SchedulingPolicy, SystemPrompts, TraceFormat, Workload,
 };
 
 const MODEL: &str = "llama2-70b";
@@ -70,25 +70,9 @@ impl VllmBench {
     /// # Errors
     /// When a field is out of its range.
     pub fn scenario(&self) -> Result<CheckedScenario, Diagnostics> {
-        let lengths = |median, sigma, max| Lengths::LogNormal {
-            median,
-            sigma,
-            min: 1,
-            max,
-        };
-        let workload = Workload::Synthetic {
-            arrivals: Arrivals::Poisson {
-                rate: self.load * CAPACITY * f64::from(self.servers),
-            },
-            shape: Shape::Constant,
-            // As in the other benchmarks: those of the public trace of a conversation service.
-            prompt_tokens: lengths(1020.0, 0.5, 14_050),
-            output_tokens: lengths(130.0, 1.0, 1000),
-            system_prompts: self.prefix_cache.then_some(SYSTEM_PROMPTS),
-            rate_scale: 1.0,
-            window: None,
-            requests: Some(self.requests),
-        };
+        let rate = self.load * CAPACITY * f64::from(self.servers);
+        let prompts = self.prefix_cache.then_some(SYSTEM_PROMPTS);
+        let workload = conversation(rate, prompts, self.requests);
         let served = served(workload, self.servers, self.prefix_cache);
         CheckedScenario::new(scenario(self.servers, served), Catalog::built_in(), ".")
     }
