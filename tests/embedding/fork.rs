@@ -10,6 +10,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::*;
 
+/// What a policy has to follow.
+pub(crate) const SURGE: &str = r#"
+        slo: (ttft: 1.0, tbt: 0.1),
+        signals: (scrape_interval: 7.0, scrape_delay: 3.0),
+        actuator: (up_cooldown: 20.0, down_cooldown: 30.0),
+        workload: Synthetic(
+            arrivals: Poisson(rate: 8.0), shape: Piecewise([(0.0, 1.0), (150.0, 4.0), (300.0, 0.5)]),
+            prompt_tokens: LogNormal(median: 1200.0, sigma: 0.8, max: 8000),
+            output_tokens: Geometric(mean: 120.0), window: (0.0, 600.0),
+        ),
+    "#;
+
+/// Two kinds of engines, one of which tells its steps.
+pub(crate) fn recorded() -> CheckedScenario {
+    let text = r#"(
+        name: "steps", fleet: [(sku: "dgx-h100", count: 2)],
+        applications: [(
+            name: "chat", model: "llama2-70b", scheduler: RoundRobin,
+            instances: [
+                (role: Mixed, engine: Vllm(max_num_seqs: 16, num_gpu_blocks: 900), start: Servers(1)),
+                (role: Mixed, engine: Splitwise(), start: Servers(1)),
+            ],
+            workload: Users(
+                users: 30, requests: 400, think: Exponential(mean: 2.0),
+                prompt_tokens: LogNormal(median: 900.0, sigma: 0.9), output_tokens: Geometric(mean: 90.0),
+            ),
+        )],
+    )"#;
+    CheckedScenario::from_ron(text, ".".as_ref()).unwrap()
+}
+
+/// A run whose steps and runs are recorded.
+pub(crate) fn recording(checked: &CheckedScenario) -> Simulation {
+    let mut simulation = Simulation::new(checked).unwrap();
+    simulation.record_runs();
+    simulation.record_steps(None);
+    simulation
+}
+
 /// Everything that a run leaves behind, as text.
 pub(crate) fn finish(mut simulation: Simulation) -> String {
     while simulation.tick().unwrap() {}
@@ -27,17 +66,7 @@ pub(crate) fn finish(mut simulation: Simulation) -> String {
 
 #[test]
 fn a_fork_goes_on_with_every_policy() {
-    let surge = r#"
-        slo: (ttft: 1.0, tbt: 0.1),
-        signals: (scrape_interval: 7.0, scrape_delay: 3.0),
-        actuator: (up_cooldown: 20.0, down_cooldown: 30.0),
-        workload: Synthetic(
-            arrivals: Poisson(rate: 8.0), shape: Piecewise([(0.0, 1.0), (150.0, 4.0), (300.0, 0.5)]),
-            prompt_tokens: LogNormal(median: 1200.0, sigma: 0.8, max: 8000),
-            output_tokens: Geometric(mean: 120.0), window: (0.0, 600.0),
-        ),
-    "#;
-    let checked = scenario(1, surge);
+    let checked = scenario(1, SURGE);
     let registry = PolicyRegistry::built_in();
     let mut tried = 0;
     for kind in registry.policies() {
@@ -100,27 +129,8 @@ fn a_fork_reads_its_trace_on() {
 
 #[test]
 fn a_fork_has_steps_and_runs_that_are_recorded() {
-    let text = r#"(
-        name: "steps", fleet: [(sku: "dgx-h100", count: 2)],
-        applications: [(
-            name: "chat", model: "llama2-70b", scheduler: RoundRobin,
-            instances: [
-                (role: Mixed, engine: Vllm(max_num_seqs: 16, num_gpu_blocks: 900), start: Servers(1)),
-                (role: Mixed, engine: Splitwise(), start: Servers(1)),
-            ],
-            workload: Users(
-                users: 30, requests: 400, think: Exponential(mean: 2.0),
-                prompt_tokens: LogNormal(median: 900.0, sigma: 0.9), output_tokens: Geometric(mean: 90.0),
-            ),
-        )],
-    )"#;
-    let checked = CheckedScenario::from_ron(text, ".".as_ref()).unwrap();
-    let begin = || {
-        let mut simulation = Simulation::new(&checked).unwrap();
-        simulation.record_runs();
-        simulation.record_steps(None);
-        simulation
-    };
+    let checked = recorded();
+    let begin = || recording(&checked);
     let undisturbed = finish(begin());
     let mut simulation = begin();
     let mut forks = Vec::new();
