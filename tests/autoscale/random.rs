@@ -105,7 +105,7 @@ fn run(text: &str) -> Vec<Decision> {
     finish(&checked, simulation)
 }
 
-/// Saves it after so many ticks, and runs what was saved to its end.
+/// Saves it after these ticks, and runs what was saved to its end.
 fn run_on(text: &str, ticks: usize) -> Vec<Decision> {
     let (checked, mut simulation) = begin(text);
     for _ in 0..ticks {

@@ -53,7 +53,7 @@ pub(super) fn norm(a: f64, b: f64, p: f64) -> f64 {
     }
 }
 
-/// What is left of 1 − e^−x beyond this is less than a double can tell from 1: 54 · ln 2 is 37.4.
+/// Beyond this 1 − e^−x differs from 1 by less than a double can tell: 54 · ln 2 is 37.4.
 const CERTAIN: f64 = 38.0;
 
 impl Constants {
