@@ -16,7 +16,7 @@ const BUSY: &str = r#"(
     applications: [(
         name: "chat", model: "llama2-70b",
         instances: [(role: Mixed, start: AllServers)],
-        autoscaler: HeteroScale(min: 40, max: 40),
+        autoscaler: HpaGpu(min: 40, max: 40),
         workload: Synthetic(
             arrivals: Poisson(rate: 220.0),
             prompt_tokens: LogNormal(median: 1000.0, sigma: 0.8, max: 8000),
