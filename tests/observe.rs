@@ -268,6 +268,7 @@ fn hours_cost_and_energy_follow_from_the_catalog() {
             name: "chat".into(),
             statistics: ApplicationStatistics::default(),
             step_times: Vec::new(),
+            start_up: Vec::new(),
             instances: vec![InstanceUsage {
                 role: Role::Prompt,
                 sku: "dgx".into(),

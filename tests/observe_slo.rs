@@ -57,6 +57,7 @@ fn run(objective: Objective, ttft: &[f64], rejected: usize) -> Summary {
             statistics,
             instances: Vec::new(),
             step_times: Vec::new(),
+            start_up: Vec::new(),
         }],
         servers: vec![ServerUsage {
             sku: Arc::new(Sku {

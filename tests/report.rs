@@ -292,6 +292,7 @@ fn a_run_of_nothing_has_null_for_what_is_not_known() {
             statistics: ApplicationStatistics::default(),
             instances: Vec::new(),
             step_times: Vec::new(),
+            start_up: Vec::new(),
         }],
         ..RunRecord::default()
     };
@@ -423,6 +424,7 @@ fn run(application: &str) -> RunRecord {
                 peak: 2,
             }],
             step_times: Vec::new(),
+            start_up: Vec::new(),
         }],
         servers: vec![ServerUsage {
             sku: Arc::new(Sku {

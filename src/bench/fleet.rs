@@ -251,8 +251,7 @@ pub(super) fn scenario(servers: u32, application: Application) -> Scenario {
         fleet: vec![FleetEntry {
             sku: SKU.to_owned(),
             count: servers,
-            limit: None,
-            provision_delay: Default::default(),
+            ..FleetEntry::default()
         }],
         applications: vec![application],
         actions: Vec::new(),

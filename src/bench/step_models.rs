@@ -91,8 +91,7 @@ impl StepModelBench {
             fleet.push(FleetEntry {
                 sku: sku.to_owned(),
                 count,
-                limit: None,
-                provision_delay: Default::default(),
+                ..FleetEntry::default()
             });
         }
         let scenario = Scenario {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::random::{Delay, Stream};
-use crate::scenario::{self, Drain, Engine, EngineHardware, Template};
+use crate::scenario::{self, Drain, Engine, EngineHardware, Stage, Template};
 use crate::serving::registry::{NamedEngine, NamedKinds, StepSite};
 use crate::serving::vllm::VllmConfig;
 use crate::serving::{Endpoint, EngineLimits, Performance, PerformanceError, PossibleEngine, Role};
@@ -58,6 +58,8 @@ pub struct ScalingRules {
     pub(super) spin_up: Delay,
     pub(super) spin_up_stream: Stream,
     pub(super) scale_up_delay: SimDuration,
+    stages: Arc<[Stage]>,
+    stage_stream: Stream,
     pub(super) drain: Drain,
     pub(super) drain_timeout: Option<SimDuration>,
 }
@@ -68,6 +70,8 @@ impl ScalingRules {
             spin_up: rules.spin_up,
             spin_up_stream: Stream::new(seed, &format!("spin_up/{application}")),
             scale_up_delay: rules.scale_up_delay,
+            stages: Stage::expand(&rules.stages).into(),
+            stage_stream: Stream::new(seed, &format!("stages/{application}")),
             drain: rules.drain,
             drain_timeout: rules.drain_timeout,
         }
@@ -77,6 +81,7 @@ impl ScalingRules {
     pub(super) fn change(&mut self, rules: &scenario::Scaling) {
         self.spin_up = rules.spin_up;
         self.scale_up_delay = rules.scale_up_delay;
+        self.stages = Stage::expand(&rules.stages).into();
         self.drain = rules.drain;
         self.drain_timeout = rules.drain_timeout;
     }
@@ -84,6 +89,16 @@ impl ScalingRules {
     /// Draws how long the next instance takes to spin up.
     pub(super) fn draw_spin_up(&mut self) -> SimDuration {
         self.spin_up.draw(&mut self.spin_up_stream)
+    }
+
+    /// The stages of the next start-up.
+    pub(super) fn stages(&self) -> Arc<[Stage]> {
+        Arc::clone(&self.stages)
+    }
+
+    /// Draws how long a stage takes.
+    pub(super) fn draw_stage(&mut self, delay: &Delay) -> SimDuration {
+        delay.draw(&mut self.stage_stream)
     }
 }
 
@@ -104,6 +119,7 @@ pub struct Templates {
 struct Recipe {
     application: scenario::Application,
     weights_bytes: u64,
+    model: Arc<str>,
     named: NamedKinds,
 }
 
@@ -147,6 +163,7 @@ impl Templates {
         let of = Recipe {
             application: application.clone(),
             weights_bytes,
+            model: application.model.as_str().into(),
             named: named.clone(),
         };
         let template = |(position, template): (usize, &Template)| InstanceTemplate {
@@ -173,6 +190,16 @@ impl Templates {
             template.fits.push(self.of.fit(position, kind, catalog));
         }
         templates
+    }
+
+    /// The name of the model.
+    pub(super) fn model(&self) -> &Arc<str> {
+        &self.of.model
+    }
+
+    /// Bytes of its weights.
+    pub(super) fn weights_bytes(&self) -> u64 {
+        self.of.weights_bytes
     }
 
     /// The position of the first template of a role.

@@ -17,13 +17,14 @@ use super::drain::IdleDrains;
 use super::free_processors::FreeProcessors;
 use super::guard::Guard;
 use super::instances::{Entry, Plan};
+use super::loads::Loads;
 use super::script::Script;
 use super::skus::Kind;
 use super::start_up::WaitingRequests;
 use super::{
     Agenda, Application, Clock, Ledger, Origin, OutcomeLog, Parts, Refusals, Retention, Roster,
     RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates,
-    TickLimits, VerbOutcome, entries, guard, instances, servers, tick,
+    TickLimits, VerbOutcome, cache, entries, guard, instances, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -116,6 +117,7 @@ pub fn install_with(
     world.insert_resource(Origin::new(checked));
     world.insert_resource(Roster::default());
     world.insert_resource(WaitingRequests::default());
+    world.insert_resource(Loads::default());
     world.insert_resource(ScalingLog::default());
     world.insert_resource(RunWarnings::default());
     world.insert_resource(Refusals::default());
@@ -303,4 +305,5 @@ fn add_start_state(world: &mut World, checked: &CheckedScenario) {
         };
         instances::create(world, &plan, Entry::AtStart);
     }
+    cache::fill_at_start(world, checked, &servers);
 }

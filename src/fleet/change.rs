@@ -80,7 +80,7 @@ pub trait ChangeExt {
     ///     sku: "dgx-a100".to_owned(),
     ///     count: 1,
     ///     limit: Some(8),
-    ///     provision_delay: Delay::ZERO,
+    ///     ..FleetEntry::default()
     /// };
     /// world.add_sku(&entry, scenario.catalog())?;
     /// assert_eq!(world.status_summary().servers[1].0, "dgx-a100");

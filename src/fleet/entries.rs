@@ -12,15 +12,18 @@ use crate::time::SimTime;
 use super::agenda::SavedAgenda;
 use super::drain::IdleDrains;
 use super::due::{DrainCheck, Joining};
+use super::loads::Loads;
 use super::parts::{Codec, Parts};
 use super::requests::{self, Announced};
 use super::script::Script;
+use super::staging::ToCome;
 use super::start_up::{self, WaitingRequests};
 use super::{
     Agenda, Application, Clock, DrainTimer, EngineHandle, Instance, Ledger, MadeWithInstance,
     MadeWithServer, Origin, OutcomeLog, Processor, Provisioning, Refusals, RequestEnded, Retention,
-    Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, Service, StartUp, Stock,
-    Tag, TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
+    Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache, Service,
+    StageTimes, StartUp, StartUpStage, Stock, Tag, TakesServerAlong, Templates, TickLimits,
+    VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.
@@ -46,12 +49,19 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<MadeWithInstance>()
         .component::<Provisioning>()
         .component::<StartUp>()
+        .component::<StartUpStage>()
+        .component::<ToCome>()
+        .component::<ServerCache>()
+        .component::<StageTimes>()
+        .resource::<Loads>()
         .component::<DrainTimer>()
         .resource_by::<Agenda>(Agenda::follow, save_agenda, restore_agenda)
         .purpose::<WaitingRequests>()
         .purpose::<Provisioning>()
         .purpose::<Joining>()
         .purpose::<StartUp>()
+        .purpose::<StartUpStage>()
+        .purpose::<Loads>()
         .purpose::<DrainCheck>()
         .purpose::<DrainTimer>()
         .derived_resource::<Script>()

@@ -13,7 +13,7 @@ use bevy_ecs::world::{DeferredWorld, World};
 use super::{
     Application, DrainTimer, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole,
     InstanceStatus, Ledger, OfApplication, OnServer, Processor, Provisioning, ScalingRules, Server,
-    ServerSku, ServerStatus, StartUp, Templates, UsedBy,
+    ServerSku, ServerStatus, StartUp, StartUpStage, Templates, UsedBy,
 };
 
 /// Who changes components.
@@ -298,6 +298,12 @@ impl Kept for Provisioning {
 }
 
 impl Kept for StartUp {
+    fn may_go(&self, world: &World, entity: Entity) -> bool {
+        world.get(entity) != Some(&InstanceStatus::ScalingUp)
+    }
+}
+
+impl Kept for StartUpStage {
     fn may_go(&self, world: &World, entity: Entity) -> bool {
         world.get(entity) != Some(&InstanceStatus::ScalingUp)
     }

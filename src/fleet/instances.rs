@@ -15,8 +15,8 @@ use super::status::log_instance;
 use super::{
     Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus, Ledger,
     MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors, Provisioning, Roster,
-    ScalingAction, ScalingError, ScalingRules, Server, ServerSku, ServerStatus, StartUp, Stock,
-    Tag, Templates, UsedBy, guard, servers, start_up,
+    ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Tag, Templates, UsedBy,
+    guard, servers, staging, start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -161,7 +161,7 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         }
         Entry::ScalingUp { ready } if world.get_entity(instance).is_ok() => {
             log_instance(world, instance, ScalingAction::ScaleUpStart, now);
-            let start_up = next_start_up(world, plan.application, ready);
+            let start_up = staging::begin(world, instance, plan.application, ready);
             if let (Some(start_up), Ok(mut entity)) = (start_up, world.get_entity_mut(instance)) {
                 entity.insert(start_up);
             }
@@ -169,15 +169,6 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         Entry::ScalingUp { .. } => {}
     }
     instance
-}
-
-/// The next start-up of an application: it spins up once its server is ready, and is active when that and
-/// the scale-up delay have both passed.
-fn next_start_up(world: &mut World, application: Entity, ready: SimTime) -> Option<StartUp> {
-    let mut rules = world.get_mut::<ScalingRules>(application)?;
-    let joins = ready + rules.draw_spin_up();
-    let activates = joins.max(ready + rules.scale_up_delay);
-    Some(StartUp { joins, activates })
 }
 
 /// Gives an instance its number and its account.

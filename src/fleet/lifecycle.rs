@@ -5,10 +5,11 @@ use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule};
 
 use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
+use super::loads::Loads;
 use super::start_up::{self, WaitingRequests};
 use super::{
     Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Roster, Service, StartUp,
-    TickSet, servers,
+    StartUpStage, TickSet, servers, staging,
 };
 
 /// The steps of [`TickSet::Lifecycle`], in order. Each costs what is due in it.
@@ -21,6 +22,8 @@ pub enum LifecycleSet {
     IdleInstancesRetire,
     /// Servers have been provisioned.
     ServersBecomeReady,
+    /// Stages of start-ups have taken their time, or have their bytes.
+    StagesEnd,
     /// Instances have spun up and join their application, closed to requests as yet.
     InstancesJoin,
     /// Instances become active and take requests.
@@ -37,11 +40,12 @@ pub enum LifecycleSet {
 pub(super) fn add_systems(schedule: &mut Schedule) {
     use LifecycleSet::{
         DrainsAreChecked, DrainsRunOut, IdleInstancesRetire, InstancesActivate, InstancesJoin,
-        ServersBecomeReady, WaitingRequestsAreScheduled,
+        ServersBecomeReady, StagesEnd, WaitingRequestsAreScheduled,
     };
     let steps = (
         IdleInstancesRetire,
         ServersBecomeReady,
+        StagesEnd,
         InstancesJoin,
         InstancesActivate,
         DrainsAreChecked,
@@ -52,6 +56,7 @@ pub(super) fn add_systems(schedule: &mut Schedule) {
     let of_instances_and_servers = (
         retire_idle_instances.in_set(IdleInstancesRetire),
         make_servers_ready.in_set(ServersBecomeReady),
+        end_stages.in_set(StagesEnd),
         join_instances.in_set(InstancesJoin),
         activate_instances.in_set(InstancesActivate),
         check_drains.in_set(DrainsAreChecked),
@@ -92,6 +97,19 @@ fn retire_idle_instances(
 fn make_servers_ready(due: Due<'_, Provisioning>, mut commands: Commands<'_, '_>) {
     for (at, server) in due.iter() {
         commands.queue(move |world: &mut World| servers::become_ready(world, server, at));
+    }
+}
+
+fn end_stages(
+    stages: Due<'_, StartUpStage>,
+    loads: Due<'_, Loads>,
+    mut commands: Commands<'_, '_>,
+) {
+    for (at, instance) in stages.iter() {
+        commands.queue(move |world: &mut World| staging::end(world, instance, at));
+    }
+    for (at, instance) in loads.iter() {
+        commands.queue(move |world: &mut World| staging::end_loads(world, instance, at));
     }
 }
 

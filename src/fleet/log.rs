@@ -34,6 +34,8 @@ pub struct ScalingEvent {
 pub enum ScalingAction {
     /// An instance began to start up.
     ScaleUpStart,
+    /// A stage of a start-up began; the status is its name.
+    StartUpStage,
     /// An instance became active.
     ScaleUpComplete,
     /// An instance was given up before it was active.
@@ -62,8 +64,9 @@ pub enum ScalingAction {
 
 impl ScalingAction {
     /// Every action, in the order of the enumeration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ScaleUpStart,
+        Self::StartUpStage,
         Self::ScaleUpComplete,
         Self::ScaleUpCancelled,
         Self::ScaleUpFailed,
@@ -83,6 +86,7 @@ impl ScalingAction {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ScaleUpStart => "scale_up_start",
+            Self::StartUpStage => "start_up_stage",
             Self::ScaleUpComplete => "scale_up_complete",
             Self::ScaleUpCancelled => "scale_up_cancelled",
             Self::ScaleUpFailed => "scale_up_failed",

@@ -9,7 +9,7 @@
 //! | application | [`Application`], [`Service`] (its data plane), [`Instances`], [`Templates`], [`ScalingRules`] |
 //! | server | [`Server`], [`ServerSku`], [`ServerStatus`], [`Processors`], [`Hosts`]; [`Provisioning`] until it is there |
 //! | processor | [`Processor`], [`OnServer`]; [`UsedBy`] while an instance has it |
-//! | instance | [`Instance`], [`InstanceStatus`], [`InstanceRole`], [`OfApplication`], [`HostedOn`], [`Uses`]; [`Tag`] if it was given one, [`EngineHandle`] once it has joined, [`StartUp`] or [`DrainTimer`] for as long as that takes |
+//! | instance | [`Instance`], [`InstanceStatus`], [`InstanceRole`], [`OfApplication`], [`HostedOn`], [`Uses`]; [`Tag`] if it was given one, [`EngineHandle`] once it has joined, [`StartUp`] (with a [`StartUpStage`] where there are stages) or [`DrainTimer`] for as long as that takes |
 //!
 //! Time passes in ticks. A tick ends where something is due, and within it the order is that of
 //! [`TickSet`]: the endpoints serve up to and including that instant, then faults, the lifecycle,
@@ -78,6 +78,7 @@ mod agenda;
 mod api;
 mod application;
 mod build;
+mod cache;
 mod change;
 mod clock;
 mod commands;
@@ -93,6 +94,7 @@ mod instances;
 mod invariants;
 mod ledger;
 mod lifecycle;
+mod loads;
 mod log;
 mod members;
 mod natures;
@@ -109,6 +111,8 @@ mod script;
 mod servers;
 mod skus;
 mod snapshot;
+mod stage_times;
+mod staging;
 mod start_up;
 mod status;
 mod tick;
@@ -122,6 +126,7 @@ pub use agenda::Agenda;
 pub use api::ScalingExt;
 pub use application::{Application, ScalingRules, Service, Templates};
 pub use build::{InstallError, install, install_with};
+pub use cache::{Item, ServerCache};
 pub use change::{ChangeError, ChangeExt};
 pub use clock::{Clock, Rest, TickLimits};
 pub use commands::{OutcomeLog, ScalingCommandsExt, Ticket, VerbOutcome};
@@ -150,6 +155,8 @@ pub use retention::Retention;
 pub use skus::{Kind, Stock};
 pub(crate) use snapshot::{header, read, write};
 pub use snapshot::{restore, save};
+pub use stage_times::{StageTime, StageTimes};
+pub use staging::StartUpStage;
 pub use tick::{FleetWorldExt, Prepared, ScriptedActions, ServeSet, Tick, TickError, TickSet};
 pub(crate) use uninstall::FleetSystems;
 pub use uninstall::uninstall;

@@ -13,7 +13,7 @@ use super::parts::Twins;
 use super::status::{log_instance, set_status};
 use super::{
     Agenda, Clock, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates, guard,
+    Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates, guard, staging,
 };
 
 /// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
@@ -47,6 +47,7 @@ pub(super) fn activate(world: &mut World, instance: Entity, at: SimTime) {
         if let Ok(mut entity) = world.get_entity_mut(instance) {
             entity.remove::<StartUp>();
         }
+        staging::cut_short(world, instance);
         open(world, instance, at);
     }
 }

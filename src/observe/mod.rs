@@ -5,6 +5,7 @@ mod requests;
 mod sample;
 mod scaling;
 mod slo;
+mod start_up;
 mod summary;
 mod usage;
 
@@ -18,6 +19,7 @@ pub use requests::{
 pub use sample::{InstanceSample, Sample};
 pub use scaling::ScalingCounts;
 pub use slo::{PercentileLimit, SloSummary};
+pub use start_up::StageSummary;
 pub use summary::{
     ApplicationRecord, ApplicationSummary, CostRates, DesertedSummary, FleetSummary,
     InstanceSummary, RunRecord, ServerSummary, Summary, TotalSummary, WarningSummary,

@@ -8,6 +8,7 @@ use super::requests::{
 };
 use super::scaling::ScalingCounts;
 use super::slo::SloSummary;
+use super::start_up::StageSummary;
 use super::usage::{InstanceUsage, ServerUsage};
 use crate::scenario::Role;
 use crate::serving::StepTimes;
@@ -52,6 +53,8 @@ pub struct ApplicationRecord {
     pub instances: Vec<InstanceUsage>,
     /// What its step times rest on, where that is a roofline.
     pub step_times: Vec<StepTimes>,
+    /// How long its start-ups were in each stage, where it has stages.
+    pub start_up: Vec<StageSummary>,
 }
 
 impl RunRecord {
@@ -165,6 +168,7 @@ impl ApplicationRecord {
                 })
                 .collect(),
             step_times: self.step_times.clone(),
+            start_up: self.start_up.clone(),
         }
     }
 }
@@ -297,6 +301,9 @@ pub struct ApplicationSummary {
     /// What its step times rest on, by template and SKU; only where that is a roofline or a table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub step_times: Vec<StepTimes>,
+    /// How long its start-ups were in each stage; only where there were stages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start_up: Vec<StageSummary>,
 }
 
 /// Instances of one role, on one SKU, of one size.

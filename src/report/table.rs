@@ -241,6 +241,7 @@ fn fleet(summary: &Summary) -> Vec<String> {
             )
         }));
     }
+    lines.extend(summary.applications.iter().flat_map(start_up));
     let events: Vec<_> = ScalingAction::ALL
         .into_iter()
         .filter_map(|action| Some((action, *fleet.scaling_events.get(action.name())?)))
@@ -266,6 +267,24 @@ fn fleet(summary: &Summary) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// How long instances took to start up, with the mean of each stage.
+fn start_up(application: &ApplicationSummary) -> Option<String> {
+    let (all, stages) = application.start_up.split_last()?;
+    let stages = stages.iter();
+    let stages: Vec<_> = stages
+        .filter_map(|it| Some(format!("{} {}", it.stage, number(it.mean_s?))))
+        .collect();
+    let seconds = |of: Option<f64>| of.map_or_else(|| "-".to_owned(), number);
+    Some(format!(
+        "{}: {} start-ups, mean {} s, P95 {} s: {}",
+        application.name,
+        grouped(all.count),
+        seconds(all.mean_s),
+        seconds(all.p95_s),
+        stages.join(", ")
+    ))
 }
 
 /// What the mean request waited for, and what its instances did.

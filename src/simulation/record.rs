@@ -71,6 +71,7 @@ pub(super) fn of(world: &World, end: SimTime, stopped: Option<String>) -> RunRec
             statistics,
             instances: usage::instances(world, entity, end),
             step_times: step_times.cloned().unwrap_or_default(),
+            start_up: usage::start_up(world, entity),
         });
     }
     let log = world.get_resource::<ScalingLog>();

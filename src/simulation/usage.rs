@@ -6,8 +6,12 @@ use std::sync::Arc;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use crate::fleet::{Application, InstanceFilter, InstanceStatus, Ledger, Service, Stock};
-use crate::observe::{DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage};
+use crate::fleet::{
+    Application, InstanceFilter, InstanceStatus, Ledger, Service, StageTime, StageTimes, Stock,
+};
+use crate::observe::{
+    DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage, StageSummary,
+};
 use crate::time::SimTime;
 
 /// The time of an application's instances up to `end`, by role, SKU and size.
@@ -61,6 +65,34 @@ pub(super) fn instances(world: &World, application: Entity, end: SimTime) -> Vec
         usage.peak = ledger.peak_instances(&(SimTime::ZERO..end), &filter) as u64;
     }
     groups.into_values().collect()
+}
+
+/// How long the start-ups of an application were in each stage, then from the order until they were active; none
+/// where there were no stages.
+pub(super) fn start_up(world: &World, application: Entity) -> Vec<StageSummary> {
+    let (Some(of), Some(times)) = (
+        world.get::<Application>(application),
+        world.get::<StageTimes>(application),
+    ) else {
+        return Vec::new();
+    };
+    let stages = times.iter();
+    let mut rows: Vec<_> = stages
+        .map(|(kind, time)| StageSummary::of(kind.name(), time))
+        .collect();
+    let accounts = world.resource::<Ledger>().instances().iter();
+    let started = accounts.filter(|it| it.application == of.index());
+    let seconds = started.filter_map(|it| {
+        let active = it.active.filter(|active| *active > SimTime::ZERO)?;
+        Some((active - it.created).seconds())
+    });
+    let all = StageTime {
+        seconds: seconds.collect(),
+        abandoned: times.iter().map(|(_, time)| time.abandoned).sum(),
+        ..StageTime::default()
+    };
+    rows.push(StageSummary::of("all", &all));
+    rows
 }
 
 /// The time of the fleet's servers up to `end`, by SKU in fleet order.

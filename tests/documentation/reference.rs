@@ -2,7 +2,7 @@
 //! scenario files.
 
 use fleetsim::catalog::{CoefficientSet, Model, Processor, Profile, Sku};
-use fleetsim::scenario::json_schema;
+use fleetsim::scenario::{StageKind, StartUpPreset, json_schema};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value as Json;
 
@@ -15,6 +15,19 @@ const PAGE: &str = "docs/SCENARIO.md";
 fn the_reference_is_what_the_schema_says() {
     pages::assert_generated(PAGE, "options", &options(&json_schema()));
     pages::assert_generated(PAGE, "catalog entries", &catalog());
+}
+
+#[test]
+fn start_ups_are_listed_with_their_sources() {
+    let mut table = String::from("| preset | stages | source |\n|---|---|---|\n");
+    for preset in StartUpPreset::ALL {
+        let stages = preset.stages();
+        let names = stages.iter().filter_map(|it| it.kind().map(StageKind::name));
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        let (name, source) = (preset.name, preset.source);
+        table += &format!("| `{name}` | {} | {source} |\n", names.join(", "));
+    }
+    pages::assert_generated(PAGE, "start-ups", &table);
 }
 
 /// A section for each type, in the order in which they are met.

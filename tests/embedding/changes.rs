@@ -55,6 +55,7 @@ fn a_sku_is_added_and_used() {
         count: 1,
         limit: Some(2),
         provision_delay: Delay::Constant(seconds(3.0)),
+        ..FleetEntry::default()
     };
     let mut many = entry.clone();
     many.count = 3;

@@ -403,7 +403,7 @@ fn what_was_added_on_the_way_is_added_before_it_is_restored() {
         sku: sku.to_owned(),
         count: 1,
         limit: Some(4),
-        provision_delay: fleetsim::random::Delay::ZERO,
+        ..Default::default()
     };
     let mut world = embed(&checked);
     world.until(3.0);

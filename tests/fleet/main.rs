@@ -15,6 +15,7 @@ mod random_scripts;
 mod refusals;
 mod retention;
 mod shapes;
+mod stages;
 mod stepping;
 mod support;
 mod timers;

@@ -47,7 +47,7 @@ use super::Variant;
 use crate::catalog::{Processor, Sku};
 use crate::random::Delay;
 use crate::scenario::{
-    Application, CheckedScenario, EngineHardware, Scaling, SkuChoice, Slo, Template,
+    Application, CheckedScenario, EngineHardware, Scaling, SkuChoice, Slo, Stage, Template,
 };
 use crate::serving::{Performance, Role};
 use crate::time::SimDuration;
@@ -127,9 +127,11 @@ pub struct StartUp {
 }
 
 impl StartUp {
-    fn new(provision: Delay, scaling: &Scaling) -> Self {
+    fn new(provision: Delay, scaling: &Scaling, weights_bytes: u64) -> Self {
         let of = |length: fn(&Delay) -> SimDuration| {
-            length(&provision) + length(&scaling.spin_up).max(scaling.scale_up_delay)
+            let stages = Stage::alone(&scaling.stages, weights_bytes, length);
+            let joins = length(&scaling.spin_up) + stages;
+            length(&provision) + joins.max(scaling.scale_up_delay)
         };
         Self {
             mean: of(Delay::mean),
@@ -193,7 +195,10 @@ impl CapacityModel {
                 .min_by(|(_, a), (_, b)| a.total_cmp(b))
                 .map(|(sku, _)| sku);
             if let Some(sku) = model.usual {
-                model.start_up = StartUp::new(scenario.fleet[sku].provision_delay, &of.scaling);
+                let weights = of.model_in(checked.catalog());
+                let weights = weights.map_or(0, |it| it.weights_bytes);
+                let provision = scenario.fleet[sku].provision_delay;
+                model.start_up = StartUp::new(provision, &of.scaling, weights);
             }
             Some(model)
         });

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Frontend;
 use super::open::{Term, open_enum};
+use super::{Frontend, Stage};
 use crate::random::Delay;
 use crate::time::SimDuration;
 
@@ -297,6 +297,8 @@ pub struct Scaling {
     /// Seconds from the server being ready until a new instance is active. Default 10, the
     /// value of the scaling manager that fleetsim carries over.
     pub scale_up_delay: SimDuration,
+    /// What an instance goes through between its spin-up and joining, one after another. Default: nothing.
+    pub stages: Vec<Stage>,
     /// When a draining instance is looked at. Default `Poll(1.0)`, its `drain_check_interval`.
     pub drain: Drain,
     /// Seconds of draining after which the remaining work is put back. Default: never.
@@ -308,6 +310,7 @@ impl Default for Scaling {
         Self {
             spin_up: Delay::ZERO,
             scale_up_delay: SimDuration::saturating(10.0),
+            stages: Vec::new(),
             drain: Drain::default(),
             drain_timeout: None,
         }

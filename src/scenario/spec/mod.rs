@@ -10,6 +10,8 @@ mod presets;
 mod scheduler;
 mod script;
 mod slo;
+mod stages;
+mod start_ups;
 mod vllm;
 mod vllm_config;
 mod workload;
@@ -34,6 +36,8 @@ pub use open::{OpenTerms, Term};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
 pub use slo::{Limit, Objective, Slo};
+pub use stages::{Stage, StageKind, WeightSource};
+pub use start_ups::StartUpPreset;
 pub use vllm::{EngineHardware, vllm_defaults};
 pub use vllm_config::{InvalidConfig, Misfit, VllmConfig};
 pub use workload::{
@@ -94,7 +98,7 @@ fn default_sample_interval() -> SimDuration {
 }
 
 /// Servers of one SKU.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FleetEntry {
     /// A SKU of the catalog. Required.
@@ -108,4 +112,8 @@ pub struct FleetEntry {
     /// From the request for a server until it is there. Default `Constant(0.0)`.
     #[serde(default)]
     pub provision_delay: Delay,
+    /// Whether its servers at time zero have everything on disk that start-ups of any application would fetch or
+    /// make there; only with `stages`. A server that carries an instance then has what that needs. Default false.
+    #[serde(default)]
+    pub cached: bool,
 }

@@ -57,7 +57,7 @@ impl Check<'_> {
         }
     }
 
-    fn draw(&mut self, path: &str, delay: &Delay) {
+    pub(super) fn draw(&mut self, path: &str, delay: &Delay) {
         match delay {
             Delay::Constant(length) => self.length(&format!("{path}[0]"), *length),
             Delay::Uniform { max, .. } => self.length(&format!("{path}.max"), *max),

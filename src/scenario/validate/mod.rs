@@ -5,6 +5,7 @@ mod actuator;
 mod delays;
 mod fit;
 mod reach;
+mod stages;
 mod templates;
 mod workload;
 
@@ -46,6 +47,7 @@ pub(super) fn validate(
     check.faults();
     check.actuators();
     check.delays();
+    check.stages();
     check.reach(&placement);
     if check.problems.is_empty() {
         Ok((placement, check.warnings))

@@ -58,6 +58,9 @@ pub(super) fn section(page: &mut Page, summary: &Summary) {
     page.heading("Fleet");
     page.table(&servers(&summary.fleet));
     page.table(&instances(summary));
+    if let Some(table) = start_ups(summary) {
+        page.table(&table);
+    }
     events(page, &summary.fleet);
 }
 
@@ -129,6 +132,43 @@ fn instances(summary: &Summary) -> Table {
     table
 }
 
+/// How long start-ups were in each stage, where there are stages.
+fn start_ups(summary: &Summary) -> Option<Table> {
+    let columns = [
+        Column::text("application"),
+        Column::text("stage"),
+        Column::figures("start-ups"),
+        Column::figures("from the cache"),
+        Column::figures("given up"),
+        Column::figures("mean, s"),
+        Column::figures("P50, s"),
+        Column::figures("P95, s"),
+        Column::figures("P99, s"),
+        Column::figures("longest, s"),
+    ];
+    let mut table = Table::new("Start-up by stage", columns).sortable();
+    let counted = |of: u64| Cell::figure(grouped(of), Some(of as f64));
+    let seconds = |of: Option<f64>| Cell::figure(or_none(of.map(number)), of);
+    for of in &summary.applications {
+        for stage in &of.start_up {
+            table.row([
+                Cell::text(&of.name),
+                Cell::text(stage.stage.replace('_', " ")),
+                counted(stage.count),
+                counted(stage.cached),
+                counted(stage.abandoned),
+                seconds(stage.mean_s),
+                seconds(stage.p50_s),
+                seconds(stage.p95_s),
+                seconds(stage.p99_s),
+                seconds(stage.max_s),
+            ]);
+        }
+    }
+    let any = summary.applications.iter().any(|of| !of.start_up.is_empty());
+    any.then_some(table)
+}
+
 fn figure(value: f64) -> Cell {
     Cell::figure(number(value), Some(value))
 }
@@ -169,6 +209,7 @@ fn events(page: &mut Page, fleet: &FleetSummary) {
 const fn told(action: ScalingAction) -> &'static str {
     match action {
         ScalingAction::ScaleUpStart => "an instance began to start",
+        ScalingAction::StartUpStage => "a stage of a start-up began",
         ScalingAction::ScaleUpComplete => "an instance became active",
         ScalingAction::ScaleUpCancelled => "an instance was given up before it was active",
         ScalingAction::ScaleUpFailed => "a server or an instance could not be had",
