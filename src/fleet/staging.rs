@@ -108,6 +108,11 @@ pub(super) fn begin(
             activates: joins.max(earliest),
         });
     }
+    if world.get::<StageTimes>(application).is_none() {
+        world
+            .entity_mut(application)
+            .insert(StageTimes::default());
+    }
     let now = world.resource::<Clock>().now();
     let to_come = ToCome {
         stages,
@@ -457,10 +462,6 @@ fn note(world: &mut World, instance: Entity, kind: StageKind, stay: Stay) {
     };
     if let Some(mut times) = world.get_mut::<StageTimes>(application) {
         times.note(kind, stay);
-    } else if let Ok(mut application) = world.get_entity_mut(application) {
-        let mut times = StageTimes::default();
-        times.note(kind, stay);
-        application.insert(times);
     }
 }
 

@@ -257,7 +257,7 @@ fn weights_come_from_peers_where_some_have_them_and_else_from_the_store() {
 fn a_host_ends_stages_by_another_start_up() {
     let mut world = staged(PULL);
     let one = world.scale_up_full(&world.up()).unwrap();
-    let two = world.scale_up_full(&world.up()).unwrap();
+    world.scale_up_full(&world.up()).unwrap();
     world.until(13.0);
     world.entity_mut(one.instance).insert(StartUp {
         joins: at(14.0),
