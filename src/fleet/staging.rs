@@ -109,9 +109,7 @@ pub(super) fn begin(
         });
     }
     if world.get::<StageTimes>(application).is_none() {
-        world
-            .entity_mut(application)
-            .insert(StageTimes::default());
+        world.entity_mut(application).insert(StageTimes::default());
     }
     let now = world.resource::<Clock>().now();
     let to_come = ToCome {

@@ -9,9 +9,7 @@ use bevy_ecs::world::World;
 use crate::fleet::{
     Application, InstanceFilter, InstanceStatus, Ledger, Service, StageTime, StageTimes, Stock,
 };
-use crate::observe::{
-    DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage, StageSummary,
-};
+use crate::observe::{DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage, StageSummary};
 use crate::time::SimTime;
 
 /// The time of an application's instances up to `end`, by role, SKU and size.

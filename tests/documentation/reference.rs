@@ -22,7 +22,9 @@ fn start_ups_are_listed_with_their_sources() {
     let mut table = String::from("| preset | stages | source |\n|---|---|---|\n");
     for preset in StartUpPreset::ALL {
         let stages = preset.stages();
-        let names = stages.iter().filter_map(|it| it.kind().map(StageKind::name));
+        let names = stages
+            .iter()
+            .filter_map(|it| it.kind().map(StageKind::name));
         let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
         let (name, source) = (preset.name, preset.source);
         table += &format!("| `{name}` | {} | {source} |\n", names.join(", "));

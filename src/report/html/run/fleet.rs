@@ -165,7 +165,10 @@ fn start_ups(summary: &Summary) -> Option<Table> {
             ]);
         }
     }
-    let any = summary.applications.iter().any(|of| !of.start_up.is_empty());
+    let any = summary
+        .applications
+        .iter()
+        .any(|of| !of.start_up.is_empty());
     any.then_some(table)
 }
 
