@@ -186,7 +186,7 @@ impl Loads {
     }
 
     /// How many load from a server's disk onto others.
-    pub(super) fn from_peer(&self, server: u64) -> usize {
+    pub(super) fn loading_from(&self, server: u64) -> usize {
         let links = self.links.iter();
         let of_server = links.filter(|(link, _)| link.source == Source::Peer(server));
         of_server.map(|(_, sharing)| sharing.loads.len()).sum()

@@ -311,7 +311,7 @@ fn peer(world: &World, server: u64, item: &Item) -> Option<u64> {
         let &Server { number } = world.get(it)?;
         (number != server && world.get::<ServerCache>(it)?.has(item)).then_some(number)
     });
-    having.min_by_key(|&number| (loads.from_peer(number), number))
+    having.min_by_key(|&number| (loads.loading_from(number), number))
 }
 
 fn wait_for(
