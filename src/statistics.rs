@@ -1,5 +1,6 @@
 //! Means and percentiles as numpy computes them, of values that are kept or sketched.
 
+mod batches;
 mod distribution;
 pub(crate) mod levels;
 mod sketch;
@@ -7,6 +8,7 @@ mod student;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use batches::BatchMeans;
 pub use distribution::{Distribution, Statistics};
 pub use student::Interval;
 

@@ -217,8 +217,8 @@ fn todays_hardware_is_in_the_catalog_and_priced_only_with_a_source_and_a_date() 
     assert_eq!(with_speeds.filter(|it| it.speeds.is_some()).count(), 24);
     assert_eq!(
         catalog.skus.len(),
-        34 + 1,
-        "and the capped server of SplitwiseSim"
+        34 + 2,
+        "and the capped server of SplitwiseSim, and one of two machines"
     );
     for (name, sku) in &catalog.skus {
         assert_eq!(sku.price_per_hour.is_some(), sku.price.is_some(), "{name}");

@@ -9,7 +9,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -168,4 +168,79 @@ fn the_page_of_a_comparison_is_drawn() {
     assert!(compare.status().unwrap().success());
     // Attainment and two of latencies, and one for each contender.
     shown_well(&out.join("comparison.html"), 3 + 4);
+}
+
+/// Runs a scenario in a folder, and gives the page.
+fn report(folder: &Path, scenario: &str) -> PathBuf {
+    let file = folder.join("scenario.ron");
+    fs::write(&file, scenario).unwrap();
+    let out = folder.join("run");
+    let mut run = fleetsim(["run", "--quiet"]);
+    run.arg(&file).arg("--out").arg(&out);
+    assert!(run.status().unwrap().success());
+    out.join("report.html")
+}
+
+#[test]
+fn the_report_of_a_week_with_two_skus_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let week = r#"(
+        name: "a week", end: 604800, sample_interval: 600,
+        fleet: [
+            (sku: "dgx-h100", count: 1, limit: 3, provision_delay: Constant(480)),
+            (sku: "dgx-a100", count: 1, limit: 3, provision_delay: Constant(480)),
+        ],
+        applications: [(
+            name: "chat", model: "llama2-70b", scheduler: TokenJsq,
+            instances: [(role: Mixed, start: AllServers)],
+            autoscaler: Threshold(interval: 900, cooldown: 900, min: 1, max: 6, tokens_per_instance: 400),
+            slo: (ttft: P95(1.5), tbt: 0.1),
+            workload: (
+                requests_per_day: 6000,
+                daily: [1, 1, 1, 1, 1, 2, 3, 5, 8, 9, 9, 8, 7, 8, 9, 9, 8, 6, 5, 4, 3, 2, 2, 1],
+                weekly: [5, 4, 4, 4, 4, 1, 1],
+                prompt_tokens: LogNormal(median: 1000, sigma: 0.8, max: 8000),
+                output_tokens: Geometric(mean: 200),
+            ),
+        )],
+        faults: [(at: 200000, fault: InstanceCrash(instance: 0))],
+    )"#;
+    // Two for all; demand, instances, two of latencies, the queue, usage by SKU, the distributions.
+    shown_well(&report(folder.path(), week), 2 + 7);
+}
+
+#[test]
+fn the_report_of_an_overloaded_run_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let overloaded = r#"(
+        name: "overloaded", end: 900,
+        fleet: [(sku: "dgx-h100", count: 1)],
+        applications: [(
+            name: "chat", model: "llama2-70b", scheduler: TokenJsq,
+            instances: [(role: Mixed, start: AllServers)],
+            slo: (ttft: 1, tbt: 0.1),
+            workload: Synthetic(
+                arrivals: Poisson(rate: 20),
+                prompt_tokens: LogNormal(median: 1000, sigma: 0.8, max: 8000),
+                output_tokens: Geometric(mean: 200),
+            ),
+        )],
+    )"#;
+    // Two for all; demand, instances, two of latencies, the queue, usage, the distributions.
+    shown_well(&report(folder.path(), overloaded), 2 + 7);
+}
+
+#[test]
+fn the_page_of_five_settings_of_a_policy_is_drawn_with_intervals() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("scenario.ron");
+    fs::write(&scenario, SCENARIO).unwrap();
+    let out = folder.path().join("comparison");
+    let settings = [1, 2, 3, 4, 5].map(|min| format!("HeteroScale(min: {min})"));
+    let policies = settings.join(", ");
+    let mut compare = fleetsim(["compare", "--quiet", "--replications", "3", "--policies"]);
+    compare.arg(policies).arg(&scenario).arg("--out").arg(&out);
+    assert!(compare.status().unwrap().success());
+    // Attainment and two of latencies, one over all seeds, and one for each contender.
+    shown_well(&out.join("comparison.html"), 3 + 1 + 5);
 }

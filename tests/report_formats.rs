@@ -233,3 +233,67 @@ fn parquet_holds_what_the_table_holds() {
     }
     assert_eq!(read, copies * requests.len());
 }
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_sweep_as_parquet_holds_what_its_table_holds() {
+    use std::num::NonZero;
+    use std::sync::Mutex;
+
+    use fleetsim::autoscale::PolicyRegistry;
+    use fleetsim::report::ResultsDirectory;
+    use fleetsim::study::sweep::{self, Done, Heading, Plan, SweepFollower, SweepResult};
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+
+    #[derive(Default)]
+    struct All(Mutex<Vec<Done>>);
+    impl SweepFollower for All {
+        fn ended(&self, done: &Done) -> Result<(), String> {
+            self.0.lock().unwrap().push(done.clone());
+            Ok(())
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("base.ron", SCENARIO);
+    write(
+        "sweep.ron",
+        r#"(scenario: "base.ron", axes: [
+            Grid(path: "applications[0].workload.arrivals", values: [Poisson(rate: 1), Poisson(rate: 3)]),
+            Grid(path: "end", values: [20, 30.5]),
+            Seeds(2),
+        ])"#,
+    );
+    let registry = PolicyRegistry::built_in();
+    let plan = Plan::load(&folder.path().join("sweep.ron"), &registry).unwrap();
+    let runs: Vec<usize> = (0..plan.runs()).collect();
+    let all = All::default();
+    sweep::run(&plan, &runs, &registry, NonZero::<usize>::MIN, &all).unwrap();
+    let result = SweepResult::new(Heading::of(&plan, None), all.0.into_inner().unwrap());
+    let results = ResultsDirectory::create(folder.path().join("out"), false).unwrap();
+    results.write_sweep(&result).unwrap();
+    results.write_sweep_parquet(&result).unwrap();
+
+    let file = std::fs::File::open(results.path().join("sweep.parquet")).unwrap();
+    let reader = SerializedFileReader::new(file).unwrap();
+    let mut csv = csv::Reader::from_path(results.path().join("sweep.csv")).unwrap();
+    let names = csv.headers().unwrap().clone();
+    let mut compared = 0;
+    for (row, record) in reader.get_row_iter(None).unwrap().zip(csv.records()) {
+        let (row, record) = (row.unwrap(), record.unwrap());
+        for (((name, field), column), cell) in row.get_column_iter().zip(&names).zip(&record) {
+            assert_eq!(name, column);
+            match field {
+                Field::Null => assert_eq!(cell, "", "{name}"),
+                Field::Long(value) => assert_eq!(cell, value.to_string(), "{name}"),
+                Field::Double(value) => assert_eq!(cell.parse(), Ok(*value), "{name}"),
+                Field::Str(text) => assert_eq!(cell, text, "{name}"),
+                other => panic!("{name}: {other}"),
+            }
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 8 * names.len());
+}

@@ -123,7 +123,7 @@ fn coefficients_out_of_range_are_refused() {
             &spec,
             &catalog,
             "llama2-70b",
-            "h100-80gb",
+            &catalog.skus["dgx-h100"],
             8,
             &Engine::default(),
         )

@@ -229,6 +229,52 @@ fn ranks_that_step_together_wait_for_the_longest_and_exchange_tokens() {
 }
 
 #[test]
+fn an_all_reduce_between_machines_goes_over_links_and_network() {
+    let catalog = Catalog::built_in();
+    let of = |tensor, machines| {
+        let parallelism = Parallelism::tensor(tensor);
+        let model = Roofline::of(&catalog, "llama-3.3-70b", "h100-sxm", "vllm", parallelism);
+        model.unwrap().across(machines, 400e9)
+    };
+    let mut shape = BatchShape::default();
+    shape.add_chunk(0, 1_000, None);
+    // 80 layers, two all-reduces each, of 1,000 tokens of 8,192 numbers of two bytes. Eight processors of a
+    // machine send 2 · 7/8 of that over links of 450 GB/s, two machines 2 · 1/2 over the network.
+    let two = of(16, 2);
+    let values = two.coefficients();
+    let bytes = 1_000.0 * 8_192.0 * 2.0;
+    let within = values.s_per_allreduce + 1.75 * bytes / 450e9 / values.link;
+    let between = values.s_per_allreduce + bytes / 400e9 / values.link;
+    let reduce = two.terms(&shape).reduce;
+    let expected = 2.0 * 80.0 * (within + between);
+    assert!(
+        (reduce / expected - 1.0).abs() < 1e-12,
+        "{reduce} {expected}"
+    );
+    // One processor a machine has no links to use.
+    let apart = of(2, 2).terms(&shape).reduce;
+    let expected = 2.0 * 80.0 * between;
+    assert!((apart / expected - 1.0).abs() < 1e-12, "{apart} {expected}");
+    // On one machine nothing changes, to the bit.
+    let (one, plain) = (
+        of(8, 1),
+        Roofline::of(
+            &catalog,
+            "llama-3.3-70b",
+            "h100-sxm",
+            "vllm",
+            Parallelism::tensor(8),
+        ),
+    );
+    assert_eq!(one.terms(&shape), plain.unwrap().terms(&shape));
+    assert_eq!(two.error_percent(), None);
+    assert!(
+        two.to_string()
+            .ends_with("over 2 machines: error not known")
+    );
+}
+
+#[test]
 fn measured_all_reduces_take_the_place_of_fitted_ones() {
     let catalog = Catalog::built_in();
     let of = |processor: &str, tensor| {

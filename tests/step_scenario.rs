@@ -252,6 +252,64 @@ fn ranks_share_experts_and_nothing_else() {
 }
 
 #[test]
+fn a_model_that_fits_no_machine_is_served_by_several() {
+    let check = |sku: &str, of: &str| {
+        let text = served(sku, "Vllm()", "Roofline()", of, OPEN);
+        CheckedScenario::from_ron(&text, ".".as_ref()).map_err(|errors| errors.to_string())
+    };
+    // Weights of 671 GB, and 687 GB of memory on one machine, of which the engine takes nine tenths.
+    let wrong = check("dgx-h100", "deepseek-v3 on 8").unwrap_err();
+    assert!(wrong.contains("has no room for a KV cache"), "{wrong}");
+    let wrong = check("dgx-h100", "deepseek-v3 on 16").unwrap_err();
+    assert!(wrong.contains("2x-dgx-h100"), "{wrong}");
+    let wrong = check("2x-dgx-h100", "llama-3.1-8b on 12").unwrap_err();
+    assert!(
+        wrong.contains("do not fill machines of 8 evenly"),
+        "{wrong}"
+    );
+    let measured = served(
+        "2x-dgx-h100",
+        "Vllm()",
+        "Roofline(all_reduce: Measured)",
+        "deepseek-v3 on 16",
+        OPEN,
+    );
+    let wrong = CheckedScenario::from_ron(&measured, ".".as_ref())
+        .unwrap_err()
+        .to_string();
+    assert!(wrong.contains("no all-reduce between 16"), "{wrong}");
+
+    let here = std::path::Path::new(".");
+    let text = served(
+        "2x-dgx-h100",
+        "Vllm()",
+        "Roofline()",
+        "deepseek-v3 on 16",
+        OPEN,
+    );
+    run(&text, here);
+    // On a machine of the pair the network is not used.
+    let tbt = |sku| {
+        mean_tbt(
+            &served(sku, "Vllm()", "Roofline()", "llama-3.3-70b on 8", OPEN),
+            here,
+        )
+    };
+    let pair = mean_tbt(
+        &served(
+            "2x-dgx-h100",
+            "Vllm()",
+            "Roofline()",
+            "llama-3.3-70b on 16",
+            OPEN,
+        ),
+        here,
+    );
+    let alone = tbt("dgx-h100");
+    assert!(pair > 0.5 * alone && pair < alone, "{pair} {alone}");
+}
+
+#[test]
 fn energy_is_told_as_far_as_there_are_sources() {
     let here = std::path::Path::new(".");
     let on = |sku: &str| {

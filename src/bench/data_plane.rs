@@ -140,7 +140,7 @@ impl Hardware {
             &scenario::Performance::Profile,
             catalog,
             MODEL,
-            &sku.processor,
+            sku,
             sku.processors,
             &Engine::default(),
         );

@@ -184,6 +184,7 @@ impl Catalog {
         for (index, sku) in file.skus.iter().enumerate() {
             let path = format!("skus[{index}].processor");
             problems.extend(unknown(path, &sku.processor, &processors));
+            problems.extend(check_machines(&format!("skus[{index}]"), sku));
         }
         for (index, processor) in file.processors.iter().enumerate() {
             for (number, measured) in processor.all_reduce.iter().enumerate() {
@@ -278,6 +279,27 @@ fn unknown(path: String, name: &String, names: &BTreeSet<&String>) -> Option<Pro
     );
     let problem = Problem::new(path, format!("the catalog has no `{name}`"));
     Some(Problem { help, ..problem })
+}
+
+/// Why a SKU cannot be made of its machines.
+fn check_machines(path: &str, sku: &Sku) -> Option<Problem> {
+    let Sku {
+        machines,
+        processors,
+        ..
+    } = *sku;
+    if machines > 1 && !processors.is_multiple_of(machines) {
+        let message =
+            format!("{processors} processors cannot be shared out evenly to {machines} machines");
+        let help = "`processors` is the number of all machines together";
+        return Some(Problem::new(format!("{path}.processors"), message).help(help));
+    }
+    if machines > 1 && sku.network_bytes_per_s().is_none() {
+        let message = "several machines need a network between them";
+        let help = "give `network_gbit_per_s`, the speed of one machine's network";
+        return Some(Problem::new(format!("{path}.machines"), message).help(help));
+    }
+    None
 }
 
 /// Why a model's figures cannot be: one problem at a time.

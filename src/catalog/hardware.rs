@@ -12,6 +12,11 @@ pub struct Sku {
     /// How many processors it has, at most 1024.
     #[schemars(range(min = 1, max = 1024))]
     pub processors: u32,
+    /// Machines that it is made of, which start, are paid for and go together, so that an instance may span
+    /// them. Processors, power and price are those of all. Default 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1))]
+    pub machines: u32,
     /// Power drawn by the server itself, in watts. Default 0.
     #[serde(default)]
     #[schemars(range(min = 0))]
@@ -32,17 +37,65 @@ pub struct Sku {
     /// Memory of the host, in GiB. Default: not said.
     #[serde(default)]
     pub host_memory_gib: Option<u32>,
-    /// Processors that reach each other over the fast links, also of other servers. Default: its own.
+    /// Processors that reach each other over the fast links, also of other servers. Default: those of a
+    /// machine.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub link_domain: Option<u32>,
-    /// Speed of its network, in gigabits a second. Default: not said.
+    /// Speed of a machine's network, in gigabits a second. Default: not said.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub network_gbit_per_s: Option<f64>,
     /// What else a reader should know. Default: nothing.
     #[serde(default)]
     pub notes: Option<String>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+impl Sku {
+    /// How many of its processors one machine has.
+    #[must_use]
+    pub const fn processors_a_machine(&self) -> u32 {
+        self.processors / self.machines
+    }
+
+    /// How many machines share the layers of a model: 1 where `tensor` processors fit on one. `None` where they
+    /// do not fill machines evenly.
+    ///
+    /// ```
+    /// let catalog = fleetsim::catalog::Catalog::built_in();
+    /// let two = &catalog.skus["2x-dgx-h100"];
+    /// assert_eq!([4, 8, 16].map(|tensor| two.machines_of(tensor)), [Some(1), Some(1), Some(2)]);
+    /// assert_eq!([3, 12].map(|tensor| two.machines_of(tensor)), [None, None]);
+    /// ```
+    #[must_use]
+    pub const fn machines_of(&self, tensor: u32) -> Option<u32> {
+        let there = self.processors_a_machine();
+        if self.machines == 1 || tensor == 0 {
+            Some(1)
+        } else if tensor <= there {
+            if there.is_multiple_of(tensor) {
+                Some(1)
+            } else {
+                None
+            }
+        } else if tensor.is_multiple_of(there) {
+            Some(tensor / there)
+        } else {
+            None
+        }
+    }
+
+    /// Bytes a second over a machine's network, where they are known.
+    #[must_use]
+    pub fn network_bytes_per_s(&self) -> Option<f64> {
+        self.network_gbit_per_s
+            .filter(|&it| it > 0.0)
+            .map(|it| it * 1e9 / 8.0)
+    }
 }
 
 /// Where a price comes from.

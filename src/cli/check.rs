@@ -115,7 +115,7 @@ fn step_times(checked: &CheckedScenario, of: &Application, template: &Template) 
             &of.performance,
             catalog,
             &of.model,
-            &sku.processor,
+            sku,
             tensor,
             &template.engine,
         );

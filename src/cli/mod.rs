@@ -11,6 +11,7 @@ mod input;
 mod interrupt;
 mod kept;
 mod list;
+mod parquet;
 mod part;
 mod replicate;
 mod run;

@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use super::input::{Changes, Format, Output, json};
 use super::interrupt::Interrupt;
 use super::kept::Kept;
+#[cfg(not(feature = "parquet"))]
+use super::parquet::no_parquet;
 use super::part::Part;
 use super::replicate::Replicate;
 use super::shell::{Failure, print};
@@ -153,15 +155,10 @@ impl Also {
             #[cfg(feature = "parquet")]
             Self::Parquet => Ok(report::Format::Parquet),
             #[cfg(not(feature = "parquet"))]
-            Self::Parquet => Err(Failure::Input(NO_PARQUET.to_owned())),
+            Self::Parquet => Err(no_parquet()),
         }
     }
 }
-
-/// What to do for Parquet.
-#[cfg(not(feature = "parquet"))]
-const NO_PARQUET: &str = "this build writes no Parquet; install one that does, in the folder of the \
-                          sources, with `cargo install --path . --features parquet`";
 
 /// Why a run is not followed to its end.
 enum Halt {

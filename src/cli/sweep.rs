@@ -7,6 +7,7 @@ use std::thread;
 use clap::Args;
 
 use super::interrupt::Interrupt;
+use super::parquet::AlsoTable;
 use super::shell::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::report::{Claim, Journal, ResultsDirectory, SweepProgress, sweep_table};
@@ -33,6 +34,8 @@ pub(super) struct Sweep {
     /// Replace the results that are there
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
+    #[command(flatten)]
+    also: AlsoTable,
     /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
@@ -40,6 +43,7 @@ pub(super) struct Sweep {
 
 impl Sweep {
     pub(super) fn execute(self, policies: &PolicyRegistry) -> Result<(), Failure> {
+        self.also.check()?;
         let plan = Plan::load(&self.file, policies).map_err(Failure::input)?;
         let heading = Heading::of(&plan, self.shard);
         let out = self.out.clone().unwrap_or_else(|| default_out(&heading));
@@ -70,11 +74,8 @@ impl Sweep {
         let kept = on_the_side.kept.into_inner();
         let (_, runs) = kept.unwrap_or_else(PoisonError::into_inner);
         ran.map_err(Failure::Running)?;
-        finish(
-            &results,
-            SweepResult::new(earlier.heading, runs),
-            self.quiet,
-        )
+        let result = SweepResult::new(earlier.heading, runs);
+        finish(&results, &result, self.also, self.quiet)
     }
 }
 
@@ -115,20 +116,22 @@ fn lines(heading: &Heading, runs: &[Done]) -> Result<String, Failure> {
 }
 
 /// Writes the tables of a sweep, its journal in order, and what is on the terminal.
-pub(super) fn finish(
+fn finish(
     results: &ResultsDirectory,
-    result: SweepResult,
+    result: &SweepResult,
+    also: AlsoTable,
     quiet: bool,
 ) -> Result<(), Failure> {
     let lines = lines(&result.heading, &result.runs)?;
     results.start_journal(&lines).map_err(Failure::running)?;
-    results.write_sweep(&result).map_err(Failure::running)?;
+    results.write_sweep(result).map_err(Failure::running)?;
+    also.write(results, result)?;
     #[cfg(feature = "html")]
     results
-        .write_sweep_page(&crate::report::sweep_page(&result))
+        .write_sweep_page(&crate::report::sweep_page(result))
         .map_err(Failure::running)?;
     if !quiet {
-        print(&(sweep_table(&result) + "\n"))?;
+        print(&(sweep_table(result) + "\n"))?;
     }
     let (missing, failed) = (result.missing().len(), result.failed().count());
     let mut message = String::new();
@@ -189,6 +192,8 @@ pub(super) struct Merge {
     /// Replace the results that are there
     #[arg(long)]
     overwrite: bool,
+    #[command(flatten)]
+    also: AlsoTable,
     /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
@@ -196,6 +201,7 @@ pub(super) struct Merge {
 
 impl Merge {
     pub(super) fn execute(self) -> Result<(), Failure> {
+        self.also.check()?;
         let mut whole: Option<(Heading, PathBuf)> = None;
         let (mut runs, mut seen) = (Vec::new(), BTreeSet::new());
         for directory in &self.shards {
@@ -249,6 +255,11 @@ impl Merge {
         }
         let _claim = Claim::of(&self.out).map_err(Failure::input)?;
         let results = ResultsDirectory::create(self.out, self.overwrite);
-        finish(&results.map_err(Failure::input)?, result, self.quiet)
+        finish(
+            &results.map_err(Failure::input)?,
+            &result,
+            self.also,
+            self.quiet,
+        )
     }
 }

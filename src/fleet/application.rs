@@ -332,7 +332,7 @@ impl Fit {
                 &application.performance,
                 catalog,
                 site.model,
-                site.processor,
+                sku,
                 site.tensor_parallelism,
                 &template.engine,
             )?,

@@ -6,6 +6,7 @@ use super::slo::{Kept, SloSummary, rate};
 use super::{Distribution, Sample, Statistics};
 use crate::scenario::Objective;
 use crate::serving::{Outcome, RequestRecord};
+use crate::statistics::BatchMeans;
 use crate::time::{SimDuration, SimTime};
 
 /// Collects what became of one application's requests.
@@ -25,6 +26,8 @@ pub struct ApplicationStatistics {
     e2e: Distribution,
     second_token: Distribution,
     itl: Distribution,
+    /// Of `queue`, `ttft`, `tbt` and `e2e`, in the order in which requests were completed.
+    batches: [BatchMeans; 4],
 }
 
 impl ApplicationStatistics {
@@ -72,10 +75,26 @@ impl ApplicationStatistics {
                 distribution.record(duration.seconds());
             }
         }
+        let ordered = [
+            request.queue(),
+            request.ttft(),
+            request.tbt(),
+            request.e2e(),
+        ];
+        for (batches, metric) in self.batches.iter_mut().zip(ordered) {
+            if let Some(duration) = metric {
+                batches.record(duration.seconds());
+            }
+        }
     }
 
-    /// Adds what `other` collected, of another application or another run. The objective stays.
+    /// Adds what `other` collected, of another application or another run. The objective stays; how sure the
+    /// means are is no longer known.
     pub fn merge(&mut self, other: &Self) {
+        self.batches = match self.counts.arrived {
+            0 => other.batches.clone(),
+            _ => Default::default(),
+        };
         self.counts.merge(&other.counts);
         self.kept.merge(&other.kept);
         self.prompt_tokens += other.prompt_tokens;
@@ -206,11 +225,16 @@ impl ApplicationStatistics {
     /// The metrics of the completed requests.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
+        let [queue, ttft, tbt, e2e] = &self.batches;
+        let ordered = |values: &Distribution, batches: &BatchMeans| Statistics {
+            mean_half_width: batches.interval().and_then(|it| it.half_width),
+            ..values.statistics()
+        };
         Metrics {
-            queue_s: self.queue.statistics(),
-            ttft_s: self.ttft.statistics(),
-            tbt_s: self.tbt.statistics(),
-            e2e_s: self.e2e.statistics(),
+            queue_s: ordered(&self.queue, queue),
+            ttft_s: ordered(&self.ttft, ttft),
+            tbt_s: ordered(&self.tbt, tbt),
+            e2e_s: ordered(&self.e2e, e2e),
             second_token_s: self.second_token.statistics(),
             itl_s: (self.itl.count() > 0).then(|| self.itl.statistics()),
         }

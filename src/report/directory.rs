@@ -8,6 +8,8 @@ use super::ParquetWriter;
 use super::replications::{self, replications_json};
 use super::summary::write_json;
 use super::sweep::{write_saturation_csv, write_sweep_csv, write_sweep_json};
+#[cfg(feature = "parquet")]
+use super::sweep_parquet::write_sweep_parquet;
 use super::{
     Claim, CsvWriter, Exposition, JsonLinesWriter, PerfettoTrace, ReportError, Table,
     TraceExcerpts, write_comparison_csv, write_summary,
@@ -29,6 +31,7 @@ const COMPARISON_CSV: &str = "comparison.csv";
 const COMPARISON_HTML: &str = "comparison.html";
 const JOURNAL: &str = "sweep.jsonl";
 const SWEEP_CSV: &str = "sweep.csv";
+const SWEEP_PARQUET: &str = "sweep.parquet";
 const SWEEP_JSON: &str = "sweep.json";
 const SWEEP_HTML: &str = "sweep.html";
 const REPLICATIONS_CSV: &str = "replications.csv";
@@ -62,7 +65,7 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 31] = [
+    pub const FILES: [&str; 32] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
@@ -85,6 +88,7 @@ impl ResultsDirectory {
         "validation.html",
         JOURNAL,
         SWEEP_CSV,
+        SWEEP_PARQUET,
         SWEEP_JSON,
         SWEEP_HTML,
         REPLICATIONS_CSV,
@@ -296,6 +300,17 @@ impl ResultsDirectory {
             write_sweep_csv(out, path, result).map(|_| ())
         })?;
         self.replace(SWEEP_JSON, |out, path| write_sweep_json(out, path, result))
+    }
+
+    /// Writes `sweep.parquet`, in the place of one that is there once it is whole.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the file cannot be created or written.
+    #[cfg(feature = "parquet")]
+    pub fn write_sweep_parquet(&self, result: &SweepResult) -> Result<(), ReportError> {
+        self.replace(SWEEP_PARQUET, |out, path| {
+            write_sweep_parquet(out, path, result).map(|_| ())
+        })
     }
 
     /// Writes `replications.csv`, a row a seed, and `replications.json`, each figure with its interval.

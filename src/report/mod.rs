@@ -27,6 +27,8 @@ mod sink;
 mod study_tables;
 mod summary;
 mod sweep;
+#[cfg(feature = "parquet")]
+mod sweep_parquet;
 #[cfg(feature = "cli")]
 mod sweep_progress;
 #[cfg(feature = "cli")]

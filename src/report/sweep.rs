@@ -67,23 +67,12 @@ pub(super) fn write_sweep_csv<W: Write>(
     path: impl Into<PathBuf>,
     result: &SweepResult,
 ) -> Result<W, ReportError> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for (name, _) in result.runs.iter().flat_map(summary_of) {
-        places.entry(name).or_insert_with(|| {
-            names.push(name);
-            names.len() - 1
-        });
-    }
+    let names = Names::of(result);
     let axes = result.heading.columns.iter().map(String::as_str);
-    let mut columns: Vec<&str> = ["run"].into_iter().chain(axes).collect();
-    columns.push("error");
-    columns.extend(&names);
+    let columns = ["run"].into_iter().chain(axes).chain(["error"]);
+    let columns: Vec<&str> = columns.chain(names.all.iter().copied()).collect();
     let rows = result.runs.iter().map(|done| {
-        let mut figures: Vec<Option<&Figure>> = vec![None; names.len()];
-        for (name, figure) in summary_of(done) {
-            figures[places[name.as_str()]] = Some(figure);
-        }
+        let figures = names.figures(done);
         move |cells: &mut dyn Cells| {
             cells.integer(done.run as u64);
             done.cells.iter().for_each(|it| cells.text(it));
@@ -92,6 +81,35 @@ pub(super) fn write_sweep_csv<W: Write>(
         }
     });
     write_sheet(out, path, &columns, rows)
+}
+
+/// The figures that any run of a sweep has, in the order in which they first come.
+pub(super) struct Names<'a> {
+    pub(super) all: Vec<&'a str>,
+    places: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(result: &'a SweepResult) -> Self {
+        let mut all: Vec<&str> = Vec::new();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for (name, _) in result.runs.iter().flat_map(summary_of) {
+            places.entry(name).or_insert_with(|| {
+                all.push(name);
+                all.len() - 1
+            });
+        }
+        Self { all, places }
+    }
+
+    /// Those of a run, one for each name.
+    pub(super) fn figures<'b>(&self, done: &'b Done) -> Vec<Option<&'b Figure>> {
+        let mut figures: Vec<Option<&Figure>> = vec![None; self.all.len()];
+        for (name, figure) in summary_of(done) {
+            figures[self.places[name.as_str()]] = Some(figure);
+        }
+        figures
+    }
 }
 
 /// Writes `saturation.csv`: a row a rate, each figure with half the width of its interval.

@@ -92,10 +92,15 @@ fn users(
         number(throughput.output_tokens_per_s)
     ));
     let names = rows.iter().map(|row| percentile(row.percentile));
-    lines.push(columns(
-        "seconds",
-        ["mean".to_owned()].into_iter().chain(names),
-    ));
+    let known = [
+        &metrics.ttft_s,
+        &metrics.tbt_s,
+        &metrics.e2e_s,
+        &metrics.queue_s,
+    ];
+    let sure = known.iter().any(|it| it.mean_half_width.is_some());
+    let means = ["mean", "±"].into_iter().take(if sure { 2 } else { 1 });
+    lines.push(columns("seconds", means.map(str::to_owned).chain(names)));
     type Row<'a> = (
         &'static str,
         Option<&'a Statistics>,
@@ -112,8 +117,10 @@ fn users(
         let Some(statistics) = statistics else {
             continue;
         };
-        let mean = statistics.mean.map_or_else(|| "-".to_owned(), number);
-        let figures = [mean].into_iter().chain(percentiles(rows, metric));
+        let means = [statistics.mean, statistics.mean_half_width];
+        let means = means.into_iter().take(if sure { 2 } else { 1 });
+        let means = means.map(|it| it.map_or_else(|| "-".to_owned(), number));
+        let figures = means.chain(percentiles(rows, metric));
         lines.push(columns(name, figures));
     }
     lines

@@ -191,6 +191,7 @@ impl Statistics {
         Self {
             count,
             mean: finite(mean),
+            mean_half_width: None,
             std: finite(std),
             min: finite(min),
             max: finite(max),
@@ -215,6 +216,11 @@ pub struct Statistics {
     pub count: u64,
     /// The arithmetic mean.
     pub mean: Option<f64>,
+    /// Half the width of the mean's 95 % confidence interval, by the means of batches of values in the order in
+    /// which they came. `None` of fewer than 80 values, where batches depend on one another (the run is too
+    /// short, or its load changes along it), or where values came in no order.
+    #[serde(default)]
+    pub mean_half_width: Option<f64>,
     /// The standard deviation of the population (divided by the count, not by one less).
     pub std: Option<f64>,
     /// The smallest value.

@@ -12,7 +12,7 @@ const STUDIES: usize = 60;
 const REPLICATIONS: usize = 6;
 
 /// One server, first come first served, half of the time busy. A request of n tokens takes n times 1 ms.
-fn scenario(seed: usize, lengths: &str) -> CheckedScenario {
+fn scenario(seed: usize, lengths: &str, requests: usize) -> CheckedScenario {
     let text = format!(
         r#"(
             name: "one server", seed: {seed}, fleet: [(sku: "dgx-h100", count: 1)],
@@ -22,7 +22,7 @@ fn scenario(seed: usize, lengths: &str) -> CheckedScenario {
                 instances: [(role: Mixed, engine: Fcfs, start: AllServers)],
                 workload: Synthetic(
                     arrivals: Poisson(rate: 0.5), prompt_tokens: Constant(1),
-                    output_tokens: {lengths}, requests: 1500,
+                    output_tokens: {lengths}, requests: {requests},
                 ),
             )],
         )"#
@@ -35,7 +35,7 @@ fn coverage(lengths: &str, wait: f64, studies: usize) -> f64 {
     let registry = PolicyRegistry::built_in();
     let count = NonZero::new(REPLICATIONS).unwrap();
     let contains = |study: &usize| {
-        let scenario = scenario(study * REPLICATIONS, lengths);
+        let scenario = scenario(study * REPLICATIONS, lengths, 1500);
         let jobs = NonZero::new(2).unwrap();
         let runs = Replications::run(&scenario, &registry, count, None, jobs, &|| {}, &|| false);
         let runs = runs.unwrap().runs.into_iter();
@@ -53,7 +53,7 @@ fn coverage(lengths: &str, wait: f64, studies: usize) -> f64 {
 fn nineteen_of_twenty_intervals_contain_the_mean_wait_of_theory() {
     let more = std::env::var("FLEETSIM_STUDIES").ok();
     let studies = more.and_then(|it| it.parse().ok()).unwrap_or(STUDIES);
-    // Geometric on 1, 2, … with mean 1000: E[N²] = m (2m − 1).
+    // Geometric on 1, 2, … with mean 1000: E[N²] = m (2m − 1). M/M/1 waits 1 s, 0.05 % longer.
     let geometric = 0.5 * (1000.0 * 1999.0 * 1e-6) / (2.0 * 0.5);
     for (lengths, wait) in [
         ("Constant(1000)", 0.5),
@@ -67,4 +67,30 @@ fn nineteen_of_twenty_intervals_contain_the_mean_wait_of_theory() {
             "{lengths}: {covered}"
         );
     }
+}
+
+/// Batch means of single runs, at half load as above.
+#[test]
+fn nineteen_of_twenty_long_runs_have_the_mean_wait_of_theory_in_their_interval() {
+    let studies = 60;
+    let registry = PolicyRegistry::built_in();
+    let (mut told, mut covered) = (0, 0);
+    for seed in 0..studies {
+        let scenario = scenario(seed, "Constant(1000)", 6000);
+        let one = NonZero::<usize>::MIN;
+        let runs = Replications::run(&scenario, &registry, one, None, one, &|| {}, &|| false);
+        let outcome = runs.unwrap().runs.remove(0).1.unwrap();
+        let wait = |figure: &str| outcome.number(&format!("chat.metrics.queue_s.{figure}"));
+        if let Some(half_width) = wait("mean_half_width") {
+            told += 1;
+            covered += usize::from((wait("mean").unwrap() - 0.5).abs() <= half_width);
+        }
+    }
+    println!("{covered} of {told} runs with an interval, of {studies}");
+    assert!(told > studies * 9 / 10, "{told}");
+    let share = covered as f64 / told as f64;
+    assert!(
+        share >= 0.95 - 3.0 * (0.95 * 0.05 / told as f64).sqrt(),
+        "{share}"
+    );
 }

@@ -88,6 +88,11 @@ fn contenders_get_the_same_seeds_and_their_differences_are_paired() {
     assert_eq!(cost(1, "differences", "half_width"), 0.0);
     let difference = cost(2, "figures", "mean") - cost(0, "figures", "mean");
     assert!((cost(2, "differences", "mean") - difference).abs() < 1e-9);
+    let page = desk.read("out/comparison.html");
+    assert!(
+        page.contains("How sure: 6 seeds") && page.contains(" =<"),
+        "no intervals"
+    );
 }
 
 #[test]

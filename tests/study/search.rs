@@ -47,6 +47,39 @@ fn the_smallest_number_of_servers_is_that_of_erlang() {
     }
 }
 
+/// Constant(rate: 1) and 3.5 s a request keep four servers busy for 0.875 of the time. Kubernetes' autoscaler
+/// leaves them alone while that is at most 1.1 times its target (its tolerance), so from a target of
+/// 0.875 / 1.1 = 0.7955 on: in whole per cent, 80. Below it, there is a fifth server.
+#[test]
+fn the_smallest_threshold_of_a_policy_is_the_one_worked_out_by_hand() {
+    let base = r#"(
+        name: "threshold", end: 1800, fleet: [(sku: "dgx-h100", count: 4, limit: 16)],
+        applications: [(
+            name: "chat", model: "llama2-70b", scheduler: RoundRobin,
+            performance: Constant(prompt_time: 0.5, token_time: 0.01),
+            instances: [(role: Mixed, engine: Orca(max_batch_size: 1), start: AllServers)],
+            autoscaler: KubernetesHpa(),
+            workload: Synthetic(
+                arrivals: Constant(rate: 1), prompt_tokens: Constant(1), output_tokens: Constant(301),
+            ),
+        )],
+    )"#;
+    let search = r#"(
+        scenario: "base.ron",
+        meets: [AtMost(figure: "gpu_hours", value: 16)],
+        find: Smallest(
+            path: "applications[0].autoscaler", from: 50, to: 99,
+            value: "KubernetesHpa(metrics: [(metric: Busy, target: 0.{})])",
+        ),
+    )"#;
+    let desk = Desk::with(&[("base.ron", base), ("search.ron", search)]);
+    desk.done(&["search", "search.ron", "--out", "out"]);
+    let found = desk.json("out/search.json");
+    let set = found["answer"]["set"][0].as_str().unwrap();
+    assert!(set.ends_with("target: 0.80)])"), "{set}");
+    assert_eq!(found["monotone"], true);
+}
+
 #[test]
 fn the_cheapest_sample_that_meets_the_limits_is_found_and_says_what_binds() {
     // More servers cost more and wait less: the answer is the cheapest sample that is fast enough.

@@ -445,7 +445,7 @@ impl Fit {
             &of.performance,
             catalog,
             &of.model,
-            &sku.processor,
+            sku,
             template.tensor_parallelism,
             &template.engine,
         );

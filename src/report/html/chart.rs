@@ -130,6 +130,13 @@ pub(super) enum MarkShape {
     Cross,
 }
 
+/// How far a point may be off, across and along.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whisker {
+    pub(super) at: (f64, f64),
+    pub(super) half_widths: (f64, f64),
+}
+
 impl Chart {
     /// A chart between two axes.
     pub(super) fn new(title: impl Into<String>, note: impl Into<String>, x: Axis, y: Axis) -> Self {
@@ -287,6 +294,22 @@ impl Shape {
         let (x, y) = unzipped(points);
         let (step, stack) = (false, true);
         Self::Area { x, y, step, stack }
+    }
+
+    /// A cross at each point, as wide and as high as its intervals.
+    pub(super) fn whiskers(all: impl IntoIterator<Item = Whisker>) -> Self {
+        let crosses = all.into_iter().flat_map(|it| {
+            let ((x, y), (across, along)) = (it.at, it.half_widths);
+            [
+                (x - across, Some(y)),
+                (x + across, Some(y)),
+                (x, None),
+                (x, Some(y - along)),
+                (x, Some(y + along)),
+                (x, None),
+            ]
+        });
+        Self::line(crosses)
     }
 
     /// A line across the chart.

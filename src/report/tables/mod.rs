@@ -18,6 +18,8 @@ pub use decisions::Decisions;
 pub use json_lines::JsonLinesWriter;
 #[cfg(feature = "parquet")]
 pub use parquet::ParquetWriter;
+#[cfg(feature = "parquet")]
+pub(super) use parquet::write_parquet_sheet;
 pub use requests::Requests;
 pub use scaling::Scaling;
 pub use steps::Steps;

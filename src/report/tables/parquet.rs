@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use super::{Cells, Column, Kind, Table};
+use super::{Cells, Kind, Table};
 use crate::report::ReportError;
 
 /// Rows gathered before they are written: some megabytes of any table.
@@ -21,16 +21,14 @@ const GROUP_ROWS: usize = 1 << 16;
 /// Writes a table as Parquet, compressed with Snappy, in groups of 65,536 rows. A file that was not
 /// finished cannot be read: its index comes last.
 pub struct ParquetWriter<T, W: Write + Send = File> {
-    out: SerializedFileWriter<W>,
-    group: Group,
-    path: PathBuf,
+    sheet: Sheet<W>,
     table: PhantomData<T>,
 }
 
 impl<T, W: Write + Send> std::fmt::Debug for ParquetWriter<T, W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ParquetWriter")
-            .field("path", &self.path)
+            .field("path", &self.sheet.path)
             .finish_non_exhaustive()
     }
 }
@@ -41,23 +39,9 @@ impl<T: Table, W: Write + Send> ParquetWriter<T, W> {
     /// # Errors
     /// [`ReportError::Io`] when `out` fails.
     pub fn new(out: W, path: impl Into<PathBuf>) -> Result<Self, ReportError> {
-        let path = path.into();
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_created_by(concat!("fleetsim ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
-        let out = schema(T::COLUMNS)
-            .and_then(|schema| SerializedFileWriter::new(out, schema, Arc::new(properties)))
-            .map_err(|error| ReportError::io(&path, "write")(io_error(error)))?;
-        let columns = T::COLUMNS.iter().map(|column| Values::new(column.kind));
+        let columns = T::COLUMNS.iter().map(|it| (it.name, it.kind));
         Ok(Self {
-            out,
-            group: Group {
-                columns: columns.collect(),
-                next: 0,
-                rows: 0,
-            },
-            path,
+            sheet: Sheet::new(out, path.into(), columns)?,
             table: PhantomData,
         })
     }
@@ -67,13 +51,74 @@ impl<T: Table, W: Write + Send> ParquetWriter<T, W> {
     /// # Errors
     /// [`ReportError::Io`] when the destination fails.
     pub fn write(&mut self, row: T::Row<'_>) -> Result<(), ReportError> {
-        T::cells(row, &mut self.group);
+        T::cells(row, &mut self.sheet.group);
+        self.sheet.end_row()
+    }
+
+    /// Writes the remaining rows and the index, and returns the destination.
+    ///
+    /// # Errors
+    /// [`ReportError::Io`] when the destination fails.
+    pub fn finish(self) -> Result<W, ReportError> {
+        self.sheet.finish()
+    }
+}
+
+/// Writes a table whose columns are known only now. A row calls the method of its column's kind for each cell.
+pub(in crate::report) fn write_parquet_sheet<'a, W: Write + Send>(
+    out: W,
+    path: &Path,
+    columns: impl Iterator<Item = (&'a str, Kind)>,
+    rows: impl Iterator<Item = impl FnOnce(&mut dyn Cells)>,
+) -> Result<W, ReportError> {
+    let mut sheet = Sheet::new(out, path.to_owned(), columns)?;
+    for row in rows {
+        row(&mut sheet.group);
+        sheet.end_row()?;
+    }
+    sheet.finish()
+}
+
+/// A file under way.
+struct Sheet<W: Write + Send> {
+    out: SerializedFileWriter<W>,
+    group: Group,
+    path: PathBuf,
+}
+
+impl<W: Write + Send> Sheet<W> {
+    fn new<'a>(
+        out: W,
+        path: PathBuf,
+        columns: impl Iterator<Item = (&'a str, Kind)>,
+    ) -> Result<Self, ReportError> {
+        let columns: Vec<(&str, Kind)> = columns.collect();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_created_by(concat!("fleetsim ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let out = schema(&columns)
+            .and_then(|schema| SerializedFileWriter::new(out, schema, Arc::new(properties)))
+            .map_err(|error| ReportError::io(&path, "write")(io_error(error)))?;
+        Ok(Self {
+            out,
+            group: Group {
+                columns: columns.iter().map(|(_, kind)| Values::new(*kind)).collect(),
+                next: 0,
+                rows: 0,
+            },
+            path,
+        })
+    }
+
+    /// Ends a row whose cells are in the group.
+    fn end_row(&mut self) -> Result<(), ReportError> {
         self.group.next = 0;
         self.group.rows += 1;
-        if self.group.rows == GROUP_ROWS {
-            self.flush_group()?;
+        match self.group.rows {
+            GROUP_ROWS => self.flush_group(),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn flush_group(&mut self) -> Result<(), ReportError> {
@@ -81,11 +126,7 @@ impl<T: Table, W: Write + Send> ParquetWriter<T, W> {
         written.map_err(|error| ReportError::io(&self.path, "write")(io_error(error)))
     }
 
-    /// Writes the remaining rows and the index, and returns the destination.
-    ///
-    /// # Errors
-    /// [`ReportError::Io`] when the destination fails.
-    pub fn finish(mut self) -> Result<W, ReportError> {
+    fn finish(mut self) -> Result<W, ReportError> {
         if self.group.rows > 0 {
             self.flush_group()?;
         }
@@ -219,14 +260,14 @@ impl Values {
     }
 }
 
-fn schema(columns: &[Column]) -> ParquetResult<Arc<Type>> {
-    let fields = columns.iter().map(|column| {
-        let (physical, logical) = match column.kind {
+fn schema(columns: &[(&str, Kind)]) -> ParquetResult<Arc<Type>> {
+    let fields = columns.iter().map(|&(name, kind)| {
+        let (physical, logical) = match kind {
             Kind::Integer => (Physical::INT64, None),
             Kind::Float => (Physical::DOUBLE, None),
             Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         };
-        Type::primitive_type_builder(column.name, physical)
+        Type::primitive_type_builder(name, physical)
             .with_repetition(Repetition::OPTIONAL)
             .with_logical_type(logical)
             .build()

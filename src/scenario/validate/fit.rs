@@ -9,6 +9,8 @@ use crate::scenario::{
 enum Misfit {
     Processors { needed: u32, there: u32 },
     Memory { weights: u64, memory: u64 },
+    Cache { weights: u64, memory: u64 },
+    Machines { tensor: u32, there: u32 },
     Ranks { needed: u32, there: u32 },
     NoExperts,
     AllReduce { processor: String, between: u32 },
@@ -89,9 +91,13 @@ impl Check<'_> {
         let (reason, help) = match misfit {
             Misfit::Processors { needed, there } => (
                 format!("an instance takes {needed} processors, and a `{sku}` has {there}"),
-                "tensor_parallelism × pipeline_parallelism must fit on one server: an instance over \
-                 several servers is not modelled"
+                "tensor_parallelism × pipeline_parallelism must fit on one server; a SKU of several \
+                 `machines`, such as 2x-dgx-h100, is one server with an instance over all of them"
                     .to_owned(),
+            ),
+            Misfit::Machines { tensor, there } => (
+                format!("{tensor} processors do not fill machines of {there} evenly"),
+                format!("let tensor_parallelism divide {there}, or be a multiple of it"),
             ),
             Misfit::Ranks { needed, there } => (
                 format!(
@@ -103,7 +109,7 @@ impl Check<'_> {
                     .to_owned(),
             ),
             Misfit::AllReduce { processor, between } => (
-                format!("no all-reduce between {between} `{processor}` was measured"),
+                format!("no all-reduce between {between} `{processor}` was measured there"),
                 "use all_reduce: Fitted".to_owned(),
             ),
             Misfit::NoExperts => (
@@ -118,6 +124,15 @@ impl Check<'_> {
                     *memory as f64 / 1e9
                 ),
                 "raise tensor_parallelism, or choose a smaller model".to_owned(),
+            ),
+            Misfit::Cache { weights, memory } => (
+                format!(
+                    "beside the weights of `{model}`, {} GB, the engine's share of {} GB of memory on a `{sku}` has no \
+                     room for a KV cache",
+                    *weights as f64 / 1e9,
+                    *memory as f64 / 1e9
+                ),
+                "raise tensor_parallelism, or choose processors with more memory".to_owned(),
             ),
             Misfit::Engine(wrong) => (
                 format!("the engine cannot run: {wrong}"),
@@ -176,6 +191,12 @@ fn misfit(
         weights_bytes: weights,
         kv_bytes_per_token: model.kv_bytes_per_token_on(template.tensor_parallelism),
     });
+    let given = VllmConfig::of(&template.engine).map(|it| it.num_gpu_blocks);
+    if let (Some(config), Some(0)) = (VllmConfig::of(&engine), given)
+        && config.num_gpu_blocks < 2
+    {
+        return Some(Misfit::Cache { weights, memory });
+    }
     if let Some(Err(wrong)) = VllmConfig::of(&engine).map(|config| config.check()) {
         return Some(Misfit::Engine(wrong.to_string()));
     }
@@ -195,10 +216,17 @@ fn misfit(
             return Some(Misfit::NoExperts);
         }
         let needed = ranks.saturating_mul(needed);
-        let there = sku.link_domain.unwrap_or(sku.processors);
+        let there = sku.link_domain.unwrap_or(sku.processors_a_machine());
         if needed > there {
             return Some(Misfit::Ranks { needed, there });
         }
+    }
+    let tensor = template.tensor_parallelism;
+    let priced = application.performance.precisions().is_some();
+    let machines = sku.machines_of(tensor);
+    if priced && machines.is_none() {
+        let there = sku.processors_a_machine();
+        return Some(Misfit::Machines { tensor, there });
     }
     if let Performance::Table { path, .. } = &application.performance
         && needed > 0
@@ -213,18 +241,17 @@ fn misfit(
         all_reduce: AllReduceTimes::Measured,
         ..
     } = &application.performance
-        && template.tensor_parallelism > 1
+        && tensor > 1
     {
-        let between = template.tensor_parallelism;
+        let between = tensor;
         let measured = &processor.all_reduce;
-        if !measured.iter().any(|it| it.processors == between) {
+        if machines != Some(1) || !measured.iter().any(|it| it.processors == between) {
             return Some(Misfit::AllReduce {
                 processor: processor.name.clone(),
                 between,
             });
         }
     }
-    let priced = application.performance.precisions().is_some();
     (priced && catalog.speeds(&key.processor).is_none())
         .then(|| Misfit::Speeds(key.processor.clone()))
 }

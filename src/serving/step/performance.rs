@@ -7,7 +7,7 @@ use super::{
     BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Roofline,
     StepModel, Steps, Table,
 };
-use crate::catalog::{Catalog, Layer, Parallelism, ProfileKey, UnknownName};
+use crate::catalog::{Catalog, Layer, Parallelism, ProfileKey, Sku, UnknownName};
 use crate::scenario::{self, AllReduceTimes, CheckedScenario, Engine};
 
 /// The step model of an engine. Cheap to clone.
@@ -75,7 +75,7 @@ impl Priced {
         spec: &scenario::Performance,
         catalog: &Catalog,
         model: &str,
-        processor: &str,
+        sku: &Sku,
         tensor_parallelism: u32,
         engine: &Engine,
     ) -> Result<Self, PerformanceError> {
@@ -86,20 +86,23 @@ impl Priced {
             tensor: tensor_parallelism,
             data: spec.data_parallelism(),
         };
+        let machines = sku.machines_of(tensor_parallelism).unwrap_or(sku.machines);
+        let network = sku.network_bytes_per_s().unwrap_or(f64::INFINITY);
         let roofline = |layer: Layer| {
-            Roofline::new(
+            let roofline = Roofline::new(
                 catalog,
                 known,
-                processor,
+                &sku.processor,
                 server,
                 precision,
                 parallelism,
                 layer,
-            )
+            )?;
+            Ok::<_, NoRoofline>(roofline.across(machines, network))
         };
         let key = || ProfileKey {
             model: model.to_owned(),
-            processor: processor.to_owned(),
+            processor: sku.processor.clone(),
             tensor_parallelism,
         };
         match spec {
@@ -162,7 +165,7 @@ impl StepTimes {
                     &application.performance,
                     catalog,
                     &application.model,
-                    &sku.processor,
+                    sku,
                     template.tensor_parallelism,
                     &template.engine,
                 );
@@ -208,7 +211,7 @@ impl Performance {
         spec: &scenario::Performance,
         catalog: &Catalog,
         model: &str,
-        processor: &str,
+        sku: &Sku,
         tensor_parallelism: u32,
         engine: &Engine,
     ) -> Result<Self, PerformanceError> {
@@ -239,7 +242,7 @@ impl Performance {
             scenario::Performance::Profile => {
                 let key = ProfileKey {
                     model: model.to_owned(),
-                    processor: processor.to_owned(),
+                    processor: sku.processor.clone(),
                     tensor_parallelism,
                 };
                 let Some(profile) = catalog.profiles.get(&key) else {
@@ -251,8 +254,7 @@ impl Performance {
                 }
             }
             scenario::Performance::Roofline { .. } | scenario::Performance::Table { .. } => {
-                let priced =
-                    Priced::new(spec, catalog, model, processor, tensor_parallelism, engine)?;
+                let priced = Priced::new(spec, catalog, model, sku, tensor_parallelism, engine)?;
                 Ok(Self::Model(match priced {
                     Priced::Roofline(roofline) => Arc::new(roofline),
                     Priced::Table(table, _) => Arc::new(table),

@@ -3,6 +3,7 @@
 mod focus;
 mod multiples;
 mod scatter;
+mod seeds;
 mod table;
 
 use std::collections::BTreeMap;
@@ -37,11 +38,22 @@ pub fn comparison_page(
     for (policy, error) in comparison.failed() {
         page.paragraph("warning", &format!("{policy} failed: {error}"));
     }
+    if let Some(replicated) = &comparison.replicated {
+        let seeds = replicated.seeds.len();
+        let text = format!(
+            "Over {seeds} seeds: see “How sure”. Everything else is of the first, {}.",
+            comparison.seed
+        );
+        page.paragraph("faint", &text);
+    }
     if let Some(basis) = comparison.basis {
         page.heading("What each costs, and what users get for it");
         page.charts(scatter::attained(comparison, basis));
         page.charts(scatter::latencies(comparison, basis));
         page.table(&table::contenders(comparison, basis, reports));
+        if let Some(replicated) = &comparison.replicated {
+            seeds::section(&mut page, replicated, &comparison.contenders);
+        }
         multiples::section(&mut page, comparison, basis);
     }
     page.table(&table::skipped(comparison));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::chart::{Axis, Chart, Format, Shape};
+use super::super::chart::{Axis, Chart, Format, Shape, Whisker};
 use super::super::colour::Colour;
 use super::super::numbers::{dollars, duration, number, or_none, percent};
 use super::super::table::{Cell, Column, Table};
@@ -48,7 +48,7 @@ pub(super) fn told(measure: Measure, value: f64) -> String {
 }
 
 /// A figure with its interval, as it reads.
-pub(super) fn with_interval(measure: Measure, interval: &Interval) -> String {
+pub(in crate::report::html) fn with_interval(measure: Measure, interval: &Interval) -> String {
     let mean = told(measure, interval.mean);
     match interval.half_width.filter(|it| *it > 0.0) {
         Some(half_width) => format!("{mean} ± {}", told(measure, half_width)),
@@ -56,7 +56,7 @@ pub(super) fn with_interval(measure: Measure, interval: &Interval) -> String {
     }
 }
 
-pub(super) const fn title(measure: Measure) -> &'static str {
+pub(in crate::report::html) const fn title(measure: Measure) -> &'static str {
     match measure {
         Measure::Attainment => "SLO met",
         Measure::SloKept => "SLO kept",
@@ -70,7 +70,7 @@ pub(super) const fn title(measure: Measure) -> &'static str {
     }
 }
 
-pub(super) const fn format(measure: Measure) -> Format {
+pub(in crate::report::html) const fn format(measure: Measure) -> Format {
     match measure {
         Measure::Attainment | Measure::SloKept => Format::Percent,
         Measure::Cost => Format::Dollars,
@@ -80,7 +80,7 @@ pub(super) const fn format(measure: Measure) -> Format {
 }
 
 /// A value in the unit of its axis: per cent for shares.
-pub(super) fn scaled(measure: Measure, value: f64) -> f64 {
+pub(in crate::report::html) fn scaled(measure: Measure, value: f64) -> f64 {
     match measure {
         Measure::Attainment | Measure::SloKept => 100.0 * value,
         _ => value,
@@ -101,6 +101,11 @@ pub(super) fn frontier(rows: &[Row<'_>]) -> Chart {
         one.total_cmp(&other)
     });
     let others = rows.iter().filter(|it| !it.frontier && !it.answer);
+    chart.add(
+        "interval",
+        Colour::Other,
+        Shape::whiskers(whiskers(rows, cost)),
+    );
     chart.add("other settings", Colour::Other, points(others, cost, false));
     chart.add(
         "frontier",
@@ -110,6 +115,24 @@ pub(super) fn frontier(rows: &[Row<'_>]) -> Chart {
     let answer = rows.iter().filter(|it| it.answer);
     chart.add("answer", Colour::Met, points(answer, cost, false));
     chart
+}
+
+/// The intervals of settings that were run with several seeds.
+fn whiskers<'a>(rows: &'a [Row<'a>], cost: Measure) -> impl Iterator<Item = Whisker> + 'a {
+    rows.iter()
+        .filter(|it| it.seeds > 1)
+        .filter_map(move |row| {
+            let [x, y] =
+                [cost, Measure::Attainment].map(|it| Some((it, row.figures.get(it.name())?)));
+            let (x, y) = (x?, y?);
+            let mean = |(it, of): (Measure, &Interval)| scaled(it, of.mean);
+            let half =
+                |(it, of): (Measure, &Interval)| scaled(it, of.half_width.unwrap_or_default());
+            Some(Whisker {
+                at: (mean(x), mean(y)),
+                half_widths: (half(x), half(y)),
+            })
+        })
 }
 
 fn points<'a>(rows: impl Iterator<Item = &'a Row<'a>>, cost: Measure, joined: bool) -> Shape {

@@ -74,6 +74,10 @@ struct Constants {
     flops: f64,
     bandwidth: f64,
     link: f64,
+    /// Machines that share each layer.
+    machines: f64,
+    /// Bytes a second over a machine's network; not used on one machine.
+    network: f64,
     weight_bytes: f64,
     expert_bytes: f64,
     tensor: f64,
@@ -266,6 +270,22 @@ impl Roofline {
         self.constants.total(&part, sums)
     }
 
+    /// The same on processors of several machines, evenly, over networks that carry `bytes_per_s` a machine.
+    ///
+    /// An all-reduce is shared out by the processors of each machine, taken across machines and put together
+    /// again. No measurement across machines is at hand, so latency and share of the network are those of the
+    /// links within a machine, and no error is stated.
+    #[must_use]
+    pub fn across(mut self, machines: u32, bytes_per_s: f64) -> Self {
+        if machines > 1 {
+            self.constants.machines = machines.into();
+            self.constants.network = bytes_per_s;
+            self.error_percent = None;
+            self.kept = Kept::default();
+        }
+        self
+    }
+
     /// Seconds by which a decode step is longer than the one before, as long as
     /// their windows are full or not.
     fn growth(&self, decodes: f64, windows_full: bool) -> f64 {
@@ -355,6 +375,8 @@ impl Constants {
             },
             bandwidth: speeds.memory_bandwidth,
             link: speeds.link_bandwidth,
+            machines: 1.0,
+            network: f64::INFINITY,
             weight_bytes: precision.weight_bytes(),
             expert_bytes: precision.expert_bytes(),
             tensor,
@@ -423,6 +445,10 @@ impl Sums {
 impl fmt::Display for Roofline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "roofline, coefficients {}", self.layer)?;
+        let machines = self.constants.machines;
+        if machines > 1.0 {
+            write!(f, ", over {machines} machines: error not known")?;
+        }
         match self.error_percent {
             Some(error) => write!(f, ", mean error {error} %"),
             None => Ok(()),

@@ -141,7 +141,9 @@ impl Constants {
         let (gemm, weights) = self.dense(tokens, rows);
         let (_, expert_flops, expert_weights) = self.experts(tokens);
         let (t, layers) = (self.tensor, self.layers);
-        let reduce = if t > 1.0 {
+        let reduce = if self.machines > 1.0 {
+            2.0 * layers * self.all_reduce_across(tokens)
+        } else if t > 1.0 {
             2.0 * layers * self.of.s_per_allreduce
                 + 4.0 * layers * (t - 1.0) / t * tokens * self.hidden * 2.0
                     / self.link
@@ -157,6 +159,22 @@ impl Constants {
                 / self.bandwidth
                 / self.of.activation_bandwidth,
         }
+    }
+
+    /// An all-reduce between processors of several machines.
+    fn all_reduce_across(&self, tokens: f64) -> f64 {
+        let bytes = tokens * self.hidden * 2.0;
+        let ring = |members: f64, bytes_per_s: f64| {
+            let sent = 2.0 * (members - 1.0) / members * bytes;
+            self.of.s_per_allreduce + sent / bytes_per_s / self.of.link
+        };
+        let a_machine = self.tensor / self.machines;
+        let within = if a_machine > 1.0 {
+            ring(a_machine, self.link)
+        } else {
+            0.0
+        };
+        within + ring(self.machines, self.network)
     }
 
     /// The sum of the terms, in their order.
