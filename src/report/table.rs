@@ -98,7 +98,7 @@ fn users(
         &metrics.e2e_s,
         &metrics.queue_s,
     ];
-    let sure = known.iter().any(|it| it.mean_half_width.is_some());
+    let sure = known.iter().all(|it| it.mean_half_width.is_some());
     let means = ["mean", "±"].into_iter().take(if sure { 2 } else { 1 });
     lines.push(columns("seconds", means.map(str::to_owned).chain(names)));
     type Row<'a> = (
