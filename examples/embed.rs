@@ -154,7 +154,7 @@ fn write_down(
 }
 
 /// In the desk's schedule: pays for the time of all servers since the last time.
-fn pay(clock: Res<Clock>, ledger: Res<Ledger>, mut budget: ResMut<Budget>) {
+fn pay(clock: Res<Clock>, ledger: Single<&Ledger>, mut budget: ResMut<Budget>) {
     let since = budget.paid_until..clock.now();
     let hours = ledger.server_time(&since, None, None).seconds() / 3600.0;
     budget.spent += hours * DOLLARS_PER_HOUR;
@@ -173,7 +173,12 @@ fn read_answers(mut services: Query<&mut Service>, mut diary: ResMut<Diary>) {
     }
 }
 
-fn report(now: Res<Clock>, services: Query<&Service>, ledger: Res<Ledger>, budget: Res<Budget>) {
+fn report(
+    now: Res<Clock>,
+    services: Query<&Service>,
+    ledger: Single<&Ledger>,
+    budget: Res<Budget>,
+) {
     for service in &services {
         let (requests, instances) = (service.0.counts(), ledger.counts());
         println!(

@@ -156,7 +156,7 @@ pub mod workload;
 pub use autoscale::PolicyRegistry as Registry;
 
 /// The figures of a fleet so far, in any world.
-pub use simulation::summarise;
+pub use simulation::{summarise, summarise_fleet};
 
 /// The ECS that the control plane is made of. A host that derives components of its own has it among its
 /// own dependencies, in this version.

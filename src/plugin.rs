@@ -50,7 +50,7 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, SystemSet, World};
 use bevy_ecs::schedule::{InternedScheduleLabel, ScheduleLabel};
 
 use crate::autoscale::PolicyRegistry;
-use crate::fleet::{self, FleetWorldExt, Roster};
+use crate::fleet::{self, FleetWorldExt, FleetsExt};
 use crate::observe;
 use crate::scenario::{CheckedScenario, Objective};
 use crate::time::{SimDuration, SimTime};
@@ -206,7 +206,7 @@ impl Stepping {
 }
 
 fn step(world: &mut World) {
-    if !world.contains_resource::<Roster>() {
+    if world.fleets().is_empty() {
         return;
     }
     let now = world.now();
@@ -291,7 +291,7 @@ impl Plugin for ObservePlugin {
 
 /// Whether there is a fleet; if there is none, it is said.
 fn has_fleet(world: &mut World) -> bool {
-    let there = world.contains_resource::<Roster>();
+    let there = !world.fleets().is_empty();
     if !there {
         fail(world, &"there is no fleet: add `FleetPlugin` first");
     }

@@ -5,10 +5,10 @@
 //! fleet is [`fleet::install`](crate::fleet::install), once, by its full name.
 
 pub use crate::fleet::{
-    Agenda, Application, Clock, FleetWorldExt, HostedOn, Instance, InstanceRole, InstanceStatus,
-    OfApplication, RequestEnded, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingAction,
-    ScalingCommandsExt, ScalingError, ScalingEvent, ScalingExt, ScalingLog, Server, ServerStatus,
-    Service, Target, Tick, TickLimits, TickSet, Ticket, VerbOutcome,
+    Agenda, Application, Clock, Fleet, FleetWorldExt, FleetsExt, HostedOn, Instance, InstanceRole,
+    InstanceStatus, OfApplication, RequestEnded, ScaleUpFull, ScaleUpInstance, ScaledUp,
+    ScalingAction, ScalingCommandsExt, ScalingError, ScalingEvent, ScalingExt, ScalingLog, Server,
+    ServerStatus, Service, Target, Tick, TickLimits, TickSet, Ticket, VerbOutcome,
 };
 pub use crate::scenario::CheckedScenario;
 pub use crate::serving::{Outcome, RequestRecord, Role};

@@ -32,7 +32,7 @@ fn run(app: &mut App, updates: usize) -> Vec<RequestRecord> {
         app.update();
     }
     assert_eq!(app.should_exit(), None);
-    let mut rows = app.world_mut().resource_mut::<Rows>();
+    let mut rows = app.world_mut().fleet_mut::<Rows>();
     let requests = std::mem::take(&mut rows.requests);
     requests.into_iter().map(|(_, request)| request).collect()
 }
@@ -55,7 +55,7 @@ fn an_app_steps_a_fleet_as_a_simulation_does() {
     app.add_plugins(FleetPlugins::new(&scenario));
     assert_eq!(run(&mut app, 120), expected);
     assert_eq!(app.world().now(), end);
-    assert!(!app.world().resource::<DecisionLog>().decisions().is_empty());
+    assert!(!app.world().fleet::<DecisionLog>().decisions().is_empty());
 
     // Results do not depend on the step.
     let mut app = App::new();
@@ -74,7 +74,7 @@ fn each_plugin_can_be_left_out() {
             .disable::<AutoscalePlugin>(),
     );
     run(&mut app, 60);
-    assert!(!app.world().contains_resource::<DecisionLog>());
+    assert!(app.world().get_fleet::<DecisionLog>().is_none());
 
     let mut app = App::new();
     app.add_plugins(
@@ -83,8 +83,8 @@ fn each_plugin_can_be_left_out() {
             .disable::<ObservePlugin>(),
     );
     (0..60).for_each(|_| app.update());
-    assert!(!app.world().contains_resource::<Rows>());
-    assert!(!app.world().resource::<DecisionLog>().decisions().is_empty());
+    assert!(app.world().get_fleet::<Rows>().is_none());
+    assert!(!app.world().fleet::<DecisionLog>().decisions().is_empty());
 }
 
 #[derive(Resource, Default)]

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use fleetsim::fleet::{Roster, ScalingEvent, Service, check_invariants};
+use fleetsim::fleet::{FleetsExt, Roster, ScalingEvent, Service, check_invariants};
 use fleetsim::observe::Rows;
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::{Outcome, RequestRecord};
@@ -239,7 +239,7 @@ fn finish(mut simulation: Simulation, text: &str, checks: bool) -> Result<Outcom
         if checks {
             check_invariants(simulation.world_mut()).map_err(|e| fail(&e))?;
             let world = simulation.world();
-            for &application in world.resource::<Roster>().applications() {
+            for &application in world.fleet::<Roster>().applications() {
                 let service = world
                     .get::<Service>(application)
                     .expect("an application serves");
@@ -322,7 +322,7 @@ proptest! {
             fork.tick().map_err(|e| fail(&e))?;
         }
         let mut other = fork.fork();
-        let first = other.world().resource::<Roster>().instances().next();
+        let first = other.world().fleet::<Roster>().instances().next();
         if let Some(instance) = first {
             other.world_mut().despawn(instance);
         }

@@ -79,6 +79,7 @@ fn scaling_events_are_rows() {
         let time = SimTime::saturating(seconds);
         writer
             .write(&ScalingEvent {
+                fleet: 0,
                 time,
                 action,
                 target,

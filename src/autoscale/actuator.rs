@@ -13,8 +13,8 @@ use super::decide::{Bound, Deciding};
 use super::placement::{best_sku, places, room, sku_of, victims};
 use super::{Decider, Decision, DecisionLog, Desire, DesiredInstances};
 use crate::fleet::{
-    Agenda, Application, Clock, HostedOn, Hosts, Instance, InstanceStatus, Ledger,
-    MadeWithInstance, ScaleUpFull, ScaleUpInstance, ScalingExt, Stock, Templates,
+    Agenda, Application, Clock, FleetsExt, HostedOn, Hosts, Instance, InstanceStatus, Ledger,
+    MadeWithInstance, ScaleUpFull, ScaleUpInstance, ScalingExt, StatusCounts, Stock, Templates,
 };
 use crate::scenario::{self, SkuChoice};
 use crate::serving::Role;
@@ -114,11 +114,18 @@ fn unmentioned(world: &World, application: Entity, decided: &DesiredInstances) -
         return Vec::new();
     };
     let below = |role: &Role| {
-        let counts = world.resource::<Ledger>().counts_of(of.index(), *role);
+        let counts = counts_of(world, application, of, *role);
         counts.scaling_up + counts.active < actuator.settings.limits(*role).min
     };
     let silent = templates.roles().filter(|it| decided.of(*it).is_none());
     silent.filter(below).collect()
+}
+
+/// How many instances of a role an application has.
+fn counts_of(world: &World, application: Entity, of: &Application, role: Role) -> StatusCounts {
+    let ledger = world.fleet_of(application);
+    let ledger = ledger.and_then(|it| world.get::<Ledger>(it));
+    ledger.map_or_else(StatusCounts::default, |it| it.counts_of(of.index(), role))
 }
 
 /// What a policy wants of a role.
@@ -142,7 +149,7 @@ fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish:
         return;
     };
     let name = of.name().clone();
-    let counts = world.resource::<Ledger>().counts_of(of.index(), role);
+    let counts = counts_of(world, application, of, role);
     let current = counts.scaling_up + counts.active;
     let on_skus = wish
         .skus
@@ -220,7 +227,10 @@ fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish:
         }
     }
     tracing::debug!(target: "fleetsim::autoscale", time = %now, policy, ?role, current, desired, "{}", row.reason);
-    world.resource_mut::<DecisionLog>().push(row);
+    let fleet = world.fleet_of(application);
+    if let Some(mut log) = fleet.and_then(|it| world.get_mut::<DecisionLog>(it)) {
+        log.push(row);
+    }
 }
 
 /// A change of a role on one SKU.
@@ -366,7 +376,9 @@ fn start(
     count: u32,
     sku: Option<usize>,
 ) {
-    let named = sku.and_then(|sku| world.resource::<Stock>().kinds().get(sku));
+    let stock = world.fleet_of(application);
+    let stock = stock.and_then(|it| world.get::<Stock>(it));
+    let named = sku.and_then(|sku| stock?.kinds().get(sku));
     let named = named.map(|kind| SkuChoice::Named(kind.sku().name.clone()));
     let (choice, role) = match world.get::<Actuator>(application) {
         Some(actuator) => (

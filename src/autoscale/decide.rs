@@ -12,7 +12,7 @@ use super::policies::keep_all;
 use super::sense::{Scraper, Scraping};
 use super::{Desire, DesiredInstances, InstanceCounts, Policy, Signals};
 use crate::fleet::{
-    Agenda, Application, Clock, HostedOn, InstanceRole, InstanceStatus, Instances, Ledger,
+    Agenda, Application, Clock, HostedOn, InstanceRole, InstanceStatus, Instances, Ledger, OfFleet,
     ServerSku, StartUp, Templates,
 };
 use crate::serving::Role;
@@ -269,20 +269,23 @@ impl Bound {
 
 /// The system of a policy: asks it to decide for each of its applications that is due.
 pub(super) fn decide<P: Policy>(
-    (clock, ledger): (Res<'_, Clock>, Res<'_, Ledger>),
+    (clock, ledgers): (Res<'_, Clock>, Query<'_, '_, &Ledger>),
     agenda: Res<'_, Agenda>,
-    mut applications: Query<'_, '_, (&mut P, &mut Signals, &mut Decider, Members)>,
+    mut applications: Query<'_, '_, (&mut P, &mut Signals, &mut Decider, &OfFleet, Members)>,
     (instances, servers): (Query<'_, '_, Counted>, Query<'_, '_, &ServerSku>),
 ) {
     for entity in agenda.awake_for::<Deciding>() {
-        let Ok((mut policy, mut signals, mut decider, members)) = applications.get_mut(entity)
+        let Ok((mut policy, mut signals, mut decider, of, members)) = applications.get_mut(entity)
         else {
+            continue;
+        };
+        let Ok(ledger) = ledgers.get(of.fleet()) else {
             continue;
         };
         let now = clock.now();
         let of_this = decider.policy == P::NAME;
         if of_this && decider.next() <= now && signals.look(now) {
-            count(&mut signals, members, &ledger, &instances, &servers);
+            count(&mut signals, members, ledger, &instances, &servers);
             let mut desired = DesiredInstances::default();
             match fault(&*policy) {
                 None => policy.decide(&signals, &mut desired),

@@ -8,7 +8,7 @@ use bevy_ecs::relationship::RelationshipTarget;
 
 use super::decide::Deciding;
 use super::{Decider, Signals};
-use crate::fleet::{Agenda, HostedOn, Ledger, ServerSku, Stock, Templates, Uses};
+use crate::fleet::{Agenda, HostedOn, Ledger, OfFleet, ServerSku, Stock, Templates, Uses};
 use crate::serving::Role;
 
 /// A wish for a number of instances of one kind, that competes for GPUs.
@@ -70,20 +70,52 @@ type OfRole = (Entity, Role, Claim);
 /// The system that shares out the GPUs of the fleet among all that was decided in this tick and asks for it.
 pub(super) fn limit(
     agenda: Res<'_, Agenda>,
-    (ledger, stock): (Res<'_, Ledger>, Res<'_, Stock>),
-    mut applications: Query<'_, '_, (&mut Decider, &Signals, &Templates)>,
-    (instances, servers): (Query<'_, '_, (&HostedOn, &Uses)>, Query<'_, '_, &ServerSku>),
+    fleets: Query<'_, '_, (Entity, &Ledger, &Stock)>,
+    mut applications: Query<'_, '_, (&OfFleet, &mut Decider, &Signals, &Templates)>,
+    (instances, servers): (
+        Query<'_, '_, (&OfFleet, &HostedOn, &Uses)>,
+        Query<'_, '_, &ServerSku>,
+    ),
 ) {
-    let claims: Vec<OfRole> = agenda
+    let claims: Vec<(Entity, OfRole)> = agenda
         .awake_for::<Deciding>()
         .filter_map(|entity| Some((entity, applications.get(entity).ok()?)))
-        .flat_map(|(entity, of)| claims(entity, of))
+        .flat_map(|(entity, (of_fleet, decider, signals, templates))| {
+            let claims = claims(entity, (decider, signals, templates)).into_iter();
+            claims.map(move |claim| (of_fleet.fleet(), claim))
+        })
         .collect();
     if claims.is_empty() {
         return;
     }
+    for (fleet, ledger, stock) in &fleets {
+        let of_fleet = |it: &(Entity, OfRole)| (it.0 == fleet).then(|| it.1.clone());
+        let claims: Vec<OfRole> = claims.iter().filter_map(of_fleet).collect();
+        if claims.is_empty() {
+            continue;
+        }
+        let instances = instances.iter().filter(|(of, ..)| of.fleet() == fleet);
+        let instances = instances.map(|(_, server, uses)| (server, uses));
+        let cuts = cuts(claims, (ledger, stock), instances, &servers);
+        for ((entity, role), counts) in cuts {
+            let decided = applications.get_mut(entity).ok();
+            let decided = decided.and_then(|(_, it, ..)| it.into_inner().decided.as_mut());
+            if let Some(decided) = decided {
+                decided.cut(role, &counts, "the GPUs that are left are shared out");
+            }
+        }
+    }
+}
+
+/// What the claims of a fleet are cut to, by application and role.
+fn cuts<'a>(
+    claims: Vec<OfRole>,
+    (ledger, stock): (&Ledger, &Stock),
+    instances: impl Iterator<Item = (&'a HostedOn, &'a Uses)>,
+    servers: &Query<'_, '_, &ServerSku>,
+) -> BTreeMap<(Entity, Role), Vec<(usize, u32)>> {
     let mut used = BTreeMap::<usize, u32>::new();
-    for (server, uses) in &instances {
+    for (server, uses) in instances {
         if let Ok(sku) = servers.get(server.server()) {
             *used.entry(sku.position()).or_default() += uses.len() as u32;
         }
@@ -110,12 +142,7 @@ pub(super) fn limit(
             .or_default()
             .push((claim.gpu, count));
     }
-    for ((entity, role), counts) in cuts {
-        let decided = applications.get_mut(entity).ok();
-        if let Some(decided) = decided.and_then(|(it, ..)| it.into_inner().decided.as_mut()) {
-            decided.cut(role, &counts, "the GPUs that are left are shared out");
-        }
-    }
+    cuts
 }
 
 /// What an application claims.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bevy_ecs::prelude::{Res, ResMut, Resource};
+use bevy_ecs::prelude::{Component, Query, Res};
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::Retention;
@@ -41,8 +41,8 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// What the policies decided, in order, until somebody drains it.
-#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
+/// What the policies of a fleet decided, in order, until somebody drains it.
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DecisionLog {
     decisions: Vec<Decision>,
 }
@@ -60,9 +60,11 @@ impl DecisionLog {
     }
 
     /// Drops the decisions of the tick before, where they are kept no longer.
-    pub(super) fn forget(retention: Res<'_, Retention>, mut log: ResMut<'_, Self>) {
+    pub(super) fn forget(retention: Res<'_, Retention>, mut logs: Query<'_, '_, &mut Self>) {
         if *retention == Retention::OneTick {
-            log.decisions.clear();
+            for mut log in &mut logs {
+                log.decisions.clear();
+            }
         }
     }
 

@@ -7,8 +7,8 @@ use bevy_ecs::world::World;
 use super::Signals;
 use crate::fleet::free_processors::{self, FreeProcessors};
 use crate::fleet::{
-    EngineHandle, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock, Templates,
-    Uses,
+    EngineHandle, FleetsExt, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock,
+    Templates, Uses, part,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
@@ -25,7 +25,8 @@ pub(super) fn best_sku(
         return Some(name.clone());
     }
     let capacity = world.get::<Signals>(application)?.capacity();
-    let (stock, ledger) = (world.resource::<Stock>(), world.resource::<Ledger>());
+    let fleet = world.fleet_of(application)?;
+    let (stock, ledger) = (world.get::<Stock>(fleet)?, world.get::<Ledger>(fleet)?);
     let full = |position: usize| {
         let servers = ledger.servers_of(position).total();
         let limit = stock.kinds()[position].limit();
@@ -46,7 +47,10 @@ pub(super) fn places(
     choice: &SkuChoice,
     count: usize,
 ) -> Vec<Entity> {
-    free_processors::refresh(world);
+    let Some(fleet) = world.fleet_of(application) else {
+        return Vec::new();
+    };
+    free_processors::refresh(world, fleet);
     let (Some(capacity), Some(templates)) = (
         world.get::<Signals>(application).map(Signals::capacity),
         world.get::<Templates>(application),
@@ -58,10 +62,10 @@ pub(super) fn places(
         let needed = templates.processors(role, sku).filter(|it| *it > 0)?;
         Some((rank, sku, needed))
     };
-    let skus = 0..world.resource::<Stock>().kinds().len();
+    let skus = 0..part::<Stock>(world, fleet).kinds().len();
     let mut skus: Vec<(f64, usize, u32)> = skus.filter_map(usable).collect();
     skus.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
-    let index = world.resource::<FreeProcessors>();
+    let index = part::<FreeProcessors>(world, fleet);
     let mut places = Vec::new();
     for provisioned in [false, true] {
         for &(_, sku, needed) in &skus {

@@ -12,8 +12,8 @@ use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
 use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator, limiter};
 use crate::document::suggest;
 use crate::fleet::{
-    Agenda, Clock, Codec, FleetSystems, Parts, Prepared, Roster, ScalingExt, ScriptedActions,
-    ServeSet, Tick, TickSet,
+    Agenda, Application, Clock, Codec, FleetSystems, FleetsExt, Parts, Prepared, Roster,
+    ScalingError, ScalingExt, ScriptedActions, ServeSet, Tick, TickSet,
 };
 use crate::scenario::{self, CheckedScenario, Diagnostics, KvMemory, Problem};
 use crate::serving::ServingRegistry;
@@ -214,13 +214,33 @@ impl PolicyRegistry {
 
     /// Gives every application of a world with a fleet the policy that the scenario names for it, and
     /// the [`Tick`] schedule the systems for them, each once. A policy that an application had before is
-    /// taken off, so that installing another scenario's policies replaces them at run time.
+    /// taken off, so that installing another scenario's policies replaces them at run time. Of several fleets,
+    /// the one with the name of the scenario is meant.
     ///
     /// # Errors
-    /// As [`Self::check`], and the world is then as it was; or what a policy finds as it prepares.
+    /// As [`Self::check`], and the world is then as it was; or what a policy finds as it prepares; or the world has
+    /// no such fleet.
     pub fn install(&self, world: &mut World, checked: &CheckedScenario) -> Result<(), Diagnostics> {
+        let only = world.only_fleet();
+        let fleet = only.or_else(|_| world.fleet_named(&checked.scenario().name));
+        let fleet = fleet.map_err(|it| Problem::new("", it.to_string()))?;
+        self.install_in(world, fleet, checked)
+    }
+
+    /// The same for one of several fleets.
+    ///
+    /// # Errors
+    /// As [`Self::install`].
+    pub fn install_in(
+        &self,
+        world: &mut World,
+        fleet: Entity,
+        checked: &CheckedScenario,
+    ) -> Result<(), Diagnostics> {
         self.check(checked)?;
-        let applications = world.resource::<Roster>().applications().to_vec();
+        let roster = world.get::<Roster>(fleet);
+        let roster = roster.ok_or_else(|| Problem::new("", ScalingError::NoFleet.to_string()))?;
+        let applications = roster.applications().to_vec();
         let mut used: Vec<PolicyKind> = Vec::new();
         for (index, &entity) in applications.iter().enumerate() {
             uninstall(world, entity);
@@ -234,7 +254,7 @@ impl PolicyRegistry {
         if used.is_empty() {
             return Ok(());
         }
-        add_parts(world, &mut used);
+        add_parts(world, fleet, &mut used);
         Ok(())
     }
 
@@ -272,12 +292,32 @@ impl PolicyRegistry {
         application: &str,
         term: &str,
     ) -> Result<(), Diagnostics> {
+        let entity = world.application(application);
+        let entity = entity.map_err(|it| Problem::new("applications", it.to_string()))?;
+        self.set_policy_of(world, entity, checked, term)
+    }
+
+    /// The same for an application of one of several fleets, by its entity.
+    ///
+    /// # Errors
+    /// As [`set_policy`](Self::set_policy).
+    pub fn set_policy_of(
+        &self,
+        world: &mut World,
+        entity: Entity,
+        checked: &CheckedScenario,
+        term: &str,
+    ) -> Result<(), Diagnostics> {
         let missing = |error: &dyn std::fmt::Display| {
             Diagnostics::from(Problem::new("applications", error.to_string()))
         };
-        let entity = world.application(application).map_err(|it| missing(&it))?;
+        let (Some(of), Some(fleet)) = (world.get::<Application>(entity), world.fleet_of(entity))
+        else {
+            return Err(missing(&ScalingError::NotAnApplication(entity)));
+        };
+        let application = of.name().clone();
         let applications = &checked.scenario().applications;
-        let index = applications.iter().position(|it| it.name == application);
+        let index = applications.iter().position(|it| *it.name == *application);
         let unknown = format!("the scenario has no application \"{application}\"");
         let index = index.ok_or_else(|| missing(&unknown))?;
         let checked = checked.with_policy(&[index], term)?;
@@ -288,7 +328,7 @@ impl PolicyRegistry {
         uninstall(world, entity);
         if let Some(policy) = policy {
             (policy.install)(world, entity, &checked, index)?;
-            add_parts(world, &mut vec![policy]);
+            add_parts(world, fleet, &mut vec![policy]);
         }
         Ok(())
     }
@@ -319,8 +359,10 @@ impl PolicyRegistry {
 }
 
 /// Enters what policies need in a world, each once.
-fn add_parts(world: &mut World, used: &mut Vec<PolicyKind>) {
-    world.init_resource::<DecisionLog>();
+fn add_parts(world: &mut World, fleet: Entity, used: &mut Vec<PolicyKind>) {
+    if world.get::<DecisionLog>(fleet).is_none() {
+        world.entity_mut(fleet).insert(DecisionLog::default());
+    }
     let mut added = world.get_resource_or_init::<AddedSystems>();
     let first = !std::mem::replace(&mut added.shared, true);
     used.retain(|policy| added.policies.insert((policy.type_id)()));
@@ -337,7 +379,7 @@ fn add_parts(world: &mut World, used: &mut Vec<PolicyKind>) {
                 restore: Decider::restore,
             })
             .component::<Actuator>()
-            .resource::<DecisionLog>()
+            .component::<DecisionLog>()
             .derived_resource::<AddedSystems>()
             .purpose::<Scraping>()
             .purpose::<Deciding>()

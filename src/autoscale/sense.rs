@@ -8,7 +8,7 @@ use super::{
 };
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Instances, Ledger, ServerSku, Service, StartUp, Stock, Templates,
+    Instances, Ledger, OfFleet, ServerSku, Service, StartUp, Stock, Templates,
 };
 use crate::serving::{EngineLoad, Role};
 use crate::time::{SimDuration, SimTime};
@@ -105,7 +105,7 @@ pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &m
 }
 
 type Scraped = (
-    &'static Application,
+    (&'static Application, &'static OfFleet),
     &'static Service,
     Option<&'static Instances>,
     &'static Templates,
@@ -124,16 +124,19 @@ type Member = (
 /// Looks at the applications that are due.
 pub(super) fn scrape(
     clock: Res<'_, Clock>,
-    (ledger, stock): (Res<'_, Ledger>, Res<'_, Stock>),
+    fleets: Query<'_, '_, (&Ledger, &Stock)>,
     mut agenda: ResMut<'_, Agenda>,
     mut applications: Query<'_, '_, Scraped>,
     (instances, servers): (Query<'_, '_, Member>, Query<'_, '_, &ServerSku>),
 ) {
     let now = clock.now();
     for entity in agenda.awake_for::<Scraping>().collect::<Vec<_>>() {
-        let Ok((application, service, members, templates, mut signals, scraper)) =
+        let Ok(((application, of), service, members, templates, mut signals, scraper)) =
             applications.get_mut(entity)
         else {
+            continue;
+        };
+        let Ok((ledger, stock)) = fleets.get(of.fleet()) else {
             continue;
         };
         let counts = service.0.counts();
@@ -141,7 +144,7 @@ pub(super) fn scrape(
             .roles()
             .map(|role| RoleSnapshot {
                 kv_bytes_per_token: scraper.memory.token,
-                ..begin(role, application, service, templates, &ledger, &stock)
+                ..begin(role, application, service, templates, ledger, stock)
             })
             .collect();
         for (instance, of_role, status, server, start, engine) in members
@@ -177,7 +180,7 @@ pub(super) fn scrape(
             waiting: counts.waiting,
             completed: scraper.completed,
             roles,
-            skus: skus(&ledger, &stock),
+            skus: skus(ledger, stock),
         });
         let next = scraper.next(now).unwrap_or(SimTime::MAX);
         agenda.wake_for::<Scraping>(next, entity);

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::{FleetBench, StepModelBench, VllmBench, bare_queue, peak_memory, reset_peak_memory};
-use crate::fleet::{Roster, Service, TickError};
+use crate::fleet::{FleetsExt, Roster, Service, TickError};
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::serving::NoRoofline;
 use crate::simulation::{Simulation, SimulationError};
@@ -152,7 +152,7 @@ where
 
 fn events(simulation: &Simulation) -> u64 {
     let world = simulation.world();
-    let applications = world.resource::<Roster>().applications().iter();
+    let applications = world.fleet::<Roster>().applications().iter();
     applications
         .filter_map(|&entity| world.get::<Service>(entity))
         .map(|service| service.0.counts().events)

@@ -9,7 +9,7 @@ use clap::Args;
 use super::input::{Changes, quoted};
 use super::shell::Failure;
 use crate::autoscale::PolicyRegistry;
-use crate::fleet::{ChangeExt, FleetWorldExt, Origin, ScalingExt, TickLimits};
+use crate::fleet::{ChangeExt, FleetWorldExt, FleetsExt, Origin, ScalingExt, TickLimits};
 use crate::scenario::{CheckedScenario, Scenario};
 use crate::simulation::Simulation;
 use crate::snapshot::read_header;
@@ -264,7 +264,7 @@ fn change(
             set.map_err(Failure::input)?;
         }
     }
-    let mut origin = world.resource_mut::<Origin>();
+    let mut origin = world.fleet_mut::<Origin>();
     to.hash().clone_into(&mut origin.hash);
     origin.warnings = warnings;
     debug_assert!(world.now() == now, "changes take no time");

@@ -14,7 +14,7 @@ use super::replicate::Replicate;
 use super::shell::{Failure, print};
 use super::warn::Telling;
 use crate::autoscale::PolicyRegistry;
-use crate::fleet::RunWarnings;
+use crate::fleet::{FleetsExt, RunWarnings};
 use crate::observe::Rows;
 use crate::report::{
     self, MetricsOptions, Omitted, OutputOptions, PerfettoTrace, Progress, ReportError,
@@ -251,7 +251,7 @@ impl Run {
             None => part.save(&mut simulation, begun.file, begun.overrides)?,
             Some(_) => None,
         };
-        let came_up = simulation.world().resource::<RunWarnings>().all().clone();
+        let came_up = simulation.world().fleet::<RunWarnings>().all().clone();
         let mut finished = simulation.finish();
         if saved.is_some() {
             // What has not ended is in the part that goes on from here.

@@ -37,9 +37,11 @@ use super::timers::{SavedTimers, Timers};
 /// ```
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Agenda {
-    pub(super) faults: Queue<usize>,
+    /// The fleet, and the position in its script.
+    pub(super) faults: Queue<(Entity, usize)>,
     pub(super) lifecycle: Timers,
-    pub(super) actions: Queue<usize>,
+    /// The fleet, and the position in its script.
+    pub(super) actions: Queue<(Entity, usize)>,
     keyed: Timers,
     wakes: Queue<(TickSet, Entity)>,
     awake: [Vec<Entity>; TickSet::COUNT],
@@ -92,6 +94,19 @@ impl Agenda {
         !self.faults.is_empty() || !self.actions.is_empty()
     }
 
+    /// Drops what is to come of entities that are gone with their fleet.
+    pub(super) fn forget(&mut self, gone: impl Fn(Entity) -> bool + Copy) {
+        self.lifecycle.forget(gone);
+        self.keyed.forget(gone);
+        self.wakes.keep(|it| (!gone(it.1)).then_some(it));
+        for script in [&mut self.faults, &mut self.actions] {
+            script.keep(|it| (!gone(it.0)).then_some(it));
+        }
+        for awake in &mut self.awake {
+            awake.retain(|&it| !gone(it));
+        }
+    }
+
     /// Whether the lifecycle has something due at the present instant, such as requests to schedule.
     pub(super) fn is_due(&self, now: SimTime) -> bool {
         self.lifecycle.next_due() <= now
@@ -101,6 +116,9 @@ impl Agenda {
     pub(super) fn follow(&mut self, twins: &Twins) {
         self.lifecycle.follow(twins);
         self.keyed.follow(twins);
+        for script in [&mut self.faults, &mut self.actions] {
+            script.keep(|(fleet, position)| Some((twins.of(fleet)?, position)));
+        }
         self.wakes
             .keep(|(set, entity)| Some((set, twins.of(entity)?)));
         for awake in &mut self.awake {
@@ -166,9 +184,9 @@ impl Agenda {
 /// What a snapshot has of an agenda.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SavedAgenda {
-    faults: Queue<usize>,
+    faults: Queue<(Entity, usize)>,
     lifecycle: SavedTimers,
-    actions: Queue<usize>,
+    actions: Queue<(Entity, usize)>,
     keyed: SavedTimers,
     wakes: Queue<(TickSet, Entity)>,
     awake: [Vec<Entity>; TickSet::COUNT],

@@ -8,11 +8,11 @@ use bevy_ecs::world::World;
 use crate::serving::Role;
 use crate::time::{SimDuration, SimTime};
 
-use super::log::refuse;
+use super::log::{Line, refuse};
 use super::request::{Granted, ScaleUpFull, ScaleUpInstance, ScaledUp, ScalingRequest};
 use super::{
-    Clock, InstanceFilter, InstanceStatus, Ledger, OutcomeLog, Roster, ScalingAction, ScalingError,
-    ScalingEvent, StatusSummary, Target, Ticket, drain, instances, power, queries, servers, status,
+    Clock, FleetsExt, InstanceFilter, InstanceStatus, Ledger, OutcomeLog, Roster, ScalingAction,
+    ScalingError, StatusSummary, Target, Ticket, drain, instances, power, queries, servers, status,
 };
 
 /// The scaling verbs and questions, on a world with a fleet.
@@ -33,6 +33,10 @@ use super::{
 ///
 /// # Panics
 /// On a world without a fleet.
+///
+/// # Several fleets
+/// A verb that names an application, a server or an instance acts on the fleet of that. One that names none
+/// acts on the only fleet; of several, its variant with `_in` takes the one that is meant.
 pub trait ScalingExt {
     /// Creates a server and one instance on its first processors. The instance is `ScalingUp` until
     /// spin-up and the scale-up delay have both passed since the server was there, then `Active`.
@@ -81,8 +85,27 @@ pub trait ScalingExt {
     /// ```
     ///
     /// # Errors
-    /// When the SKU does not exist or is at its limit, or a fault keeps servers from being created.
+    /// When the SKU does not exist or is at its limit, a fault keeps servers from being created, or the world has
+    /// several fleets.
     fn scale_up_server(&mut self, sku: Option<&str>) -> Result<Entity, ScalingError>;
+
+    /// The same in one of several fleets.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let fleet = world.fleet_of(chat).ok_or("it is of a fleet")?;
+    /// let server = world.scale_up_server_in(fleet, None)?;
+    /// assert_eq!(world.fleet_of(server), Some(fleet));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`scale_up_server`](Self::scale_up_server); [`ScalingError::NoFleet`] when `fleet` is none.
+    fn scale_up_server_in(
+        &mut self,
+        fleet: Entity,
+        sku: Option<&str>,
+    ) -> Result<Entity, ScalingError>;
 
     /// Removes an empty server, be it still provisioned.
     ///
@@ -249,7 +272,7 @@ pub trait ScalingExt {
     /// ```
     fn server_power_w(&self, server: Entity) -> Option<f64>;
 
-    /// How many instances and servers there are, in which status.
+    /// How many instances and servers there are, in which status; of several fleets, one after the other.
     ///
     /// ```
     #[doc = include_str!("example.txt")]
@@ -260,8 +283,19 @@ pub trait ScalingExt {
     /// ```
     fn status_summary(&self) -> StatusSummary;
 
+    /// The same of one of several fleets.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let fleet = world.only_fleet()?;
+    /// assert_eq!(world.status_summary_in(fleet), world.status_summary());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn status_summary_in(&self, fleet: Entity) -> StatusSummary;
+
     /// Instance-seconds within the window up to the present, of the instances that the filter takes.
-    /// Every instance-second is counted once; those of the start state count as `Active` from zero.
+    /// Every instance-second is counted once; those of the start state count as `Active` from zero. Of several
+    /// fleets the sum: their [`Ledger`]s tell them apart.
     ///
     /// ```
     #[doc = include_str!("example.txt")]
@@ -272,7 +306,7 @@ pub trait ScalingExt {
     /// ```
     fn instance_time(&self, window: Range<SimTime>, filter: &InstanceFilter) -> SimDuration;
 
-    /// The application of this name.
+    /// The application of this name, in the fleet that has one.
     ///
     /// ```
     #[doc = include_str!("example.txt")]
@@ -282,10 +316,24 @@ pub trait ScalingExt {
     /// ```
     ///
     /// # Errors
-    /// [`ScalingError::UnknownApplication`], with the most similar name.
+    /// [`ScalingError::UnknownApplication`], with the most similar name; [`ScalingError::SeveralFleets`] where
+    /// several fleets have one.
     fn application(&self, name: &str) -> Result<Entity, ScalingError>;
 
-    /// The instance of this number, while it is there.
+    /// The application of this name in one of several fleets.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// assert_eq!(world.application_in(world.only_fleet()?, "chat")?, chat);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ScalingError::UnknownApplication`], with the most similar name of the fleet.
+    fn application_in(&self, fleet: Entity, name: &str) -> Result<Entity, ScalingError>;
+
+    /// The instance of this number, while it is there. Of several fleets, each has numbers of its own: ask its
+    /// [`Roster`].
     ///
     /// ```
     #[doc = include_str!("example.txt")]
@@ -294,7 +342,7 @@ pub trait ScalingExt {
     /// ```
     fn instance(&self, number: u64) -> Option<Entity>;
 
-    /// The server of this number, while it is there.
+    /// The server of this number, while it is there; of several fleets, ask the [`Roster`] of one.
     ///
     /// ```
     #[doc = include_str!("example.txt")]
@@ -306,24 +354,38 @@ pub trait ScalingExt {
 
 impl ScalingExt for World {
     fn scale_up_full(&mut self, request: &ScaleUpFull) -> Result<ScaledUp, ScalingError> {
+        let fleet = self.fleet_of(request.application);
         let result = instances::create_full(self, request);
-        written(self, result, |_| failed(Target::NoServer))
+        written(self, fleet, result, |_| failed(Target::NoServer))
     }
 
     fn scale_down_full(&mut self, instance: Entity) -> Result<(), ScalingError> {
+        let fleet = self.fleet_of(instance);
         let result = drain::begin(self, instance, true);
-        written(self, result, |world| invalid(world, instance))
+        written(self, fleet, result, |world| invalid(world, instance))
     }
 
     fn scale_up_server(&mut self, sku: Option<&str>) -> Result<Entity, ScalingError> {
-        let result = servers::create_named(self, sku);
-        written(self, result, |_| failed(Target::NoServer))
+        let fleet = self.only_fleet();
+        let result = fleet.and_then(|fleet| servers::create_named(self, fleet, sku));
+        written(self, None, result, |_| failed(Target::NoServer))
+    }
+
+    fn scale_up_server_in(
+        &mut self,
+        fleet: Entity,
+        sku: Option<&str>,
+    ) -> Result<Entity, ScalingError> {
+        let result = servers::create_named(self, fleet, sku);
+        let fleet = self.get::<Ledger>(fleet).map(|_| fleet);
+        written(self, fleet, result, |_| failed(Target::NoServer))
     }
 
     fn scale_down_server(&mut self, server: Entity) -> Result<(), ScalingError> {
         let now = self.resource::<Clock>().now();
+        let fleet = self.fleet_of(server);
         let result = servers::remove(self, server, now);
-        written(self, result, |world| {
+        written(self, fleet, result, |world| {
             let (target, status) = servers::target(world, server);
             (ScalingAction::ScaleDownServerInvalid, target, status)
         })
@@ -334,8 +396,9 @@ impl ScalingExt for World {
     }
 
     fn scale_down_instance(&mut self, instance: Entity) -> Result<(), ScalingError> {
+        let fleet = self.fleet_of(instance);
         let result = drain::begin(self, instance, false);
-        written(self, result, |world| invalid(world, instance))
+        written(self, fleet, result, |world| invalid(world, instance))
     }
 
     fn start_spin_up_instance(
@@ -343,13 +406,15 @@ impl ScalingExt for World {
         request: &ScaleUpInstance,
         pre_start: bool,
     ) -> Result<Entity, ScalingError> {
+        let fleet = self.fleet_of(request.application);
         let result = instances::create_on(self, request, pre_start);
-        written(self, result, |_| failed(Target::NoInstance))
+        written(self, fleet, result, |_| failed(Target::NoInstance))
     }
 
     fn cancel_scale_up(&mut self, instance: Entity) -> Result<(), ScalingError> {
+        let fleet = self.fleet_of(instance);
         let result = drain::cancel(self, instance);
-        written(self, result, |world| invalid(world, instance))
+        written(self, fleet, result, |world| invalid(world, instance))
     }
 
     fn scale(&mut self, request: &ScalingRequest) -> Result<Granted, ScalingError> {
@@ -361,6 +426,9 @@ impl ScalingExt for World {
             ScalingRequest::ScaleUpServer { sku } => {
                 self.scale_up_server(sku.as_deref()).map(Granted::Server)
             }
+            ScalingRequest::ScaleUpServerIn { fleet, sku } => self
+                .scale_up_server_in(*fleet, sku.as_deref())
+                .map(Granted::Server),
             ScalingRequest::ScaleDownServer(server) => {
                 self.scale_down_server(*server).map(|()| Granted::Nothing)
             }
@@ -408,46 +476,59 @@ impl ScalingExt for World {
     }
 
     fn status_summary(&self) -> StatusSummary {
-        StatusSummary::of(self)
+        let mut summary = StatusSummary::default();
+        for &fleet in self.fleets() {
+            summary.add(self, fleet);
+        }
+        summary
+    }
+
+    fn status_summary_in(&self, fleet: Entity) -> StatusSummary {
+        let mut summary = StatusSummary::default();
+        summary.add(self, fleet);
+        summary
     }
 
     fn instance_time(&self, window: Range<SimTime>, filter: &InstanceFilter) -> SimDuration {
         let now = self.resource::<Clock>().now();
-        self.resource::<Ledger>()
-            .instance_time(&(window.start..window.end.min(now)), filter)
+        let window = window.start..window.end.min(now);
+        let ledgers = self
+            .fleets()
+            .iter()
+            .filter_map(|&it| self.get::<Ledger>(it));
+        ledgers
+            .map(|ledger| ledger.instance_time(&window, filter))
+            .fold(SimDuration::ZERO, |sum, time| sum + time)
     }
 
     fn application(&self, name: &str) -> Result<Entity, ScalingError> {
         queries::find_application(self, name)
     }
 
+    fn application_in(&self, fleet: Entity, name: &str) -> Result<Entity, ScalingError> {
+        queries::find_application_in(self, fleet, name)
+    }
+
     fn instance(&self, number: u64) -> Option<Entity> {
-        self.resource::<Roster>().instance(number)
+        self.get_fleet::<Roster>()?.instance(number)
     }
 
     fn server(&self, number: u64) -> Option<Entity> {
-        self.resource::<Roster>().server(number)
+        self.get_fleet::<Roster>()?.server(number)
     }
 }
 
-type Line = (ScalingAction, Target, &'static str);
-
-/// Writes a refusal into the log, on the line that `line` makes of it.
+/// Writes a refusal into the log of a fleet, of the only one for none, on the line that `line` makes of it.
 fn written<T>(
     world: &mut World,
+    fleet: Option<Entity>,
     result: Result<T, ScalingError>,
     line: impl FnOnce(&World) -> Line,
 ) -> Result<T, ScalingError> {
     if let Err(error) = &result {
-        let time = world.resource::<Clock>().now();
-        let (action, target, status) = line(world);
-        let event = ScalingEvent {
-            time,
-            action,
-            target,
-            status,
-        };
-        refuse(&mut world.into(), event, error);
+        let fleet = fleet.or_else(|| world.only_fleet().ok());
+        let line = line(world);
+        refuse(&mut world.into(), fleet, line, error);
     }
     result
 }

@@ -10,10 +10,11 @@ use crate::random::Stream;
 use crate::scenario::{self, CheckedScenario, Diagnostics};
 use crate::serving::registry::NamedKinds;
 use crate::serving::{Endpoint, EndpointConfig, ServingRegistry};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 use crate::workload::{self, ArrivalStream, WorkloadError};
 
 use super::drain::IdleDrains;
+use super::fleets::{Fleets, part, part_mut};
 use super::free_processors::FreeProcessors;
 use super::guard::Guard;
 use super::instances::{Entry, Plan};
@@ -22,9 +23,10 @@ use super::script::Script;
 use super::skus::Kind;
 use super::start_up::WaitingRequests;
 use super::{
-    Agenda, Application, Clock, Ledger, Origin, OutcomeLog, Parts, Refusals, Retention, Roster,
-    RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules, Service, Stock, Templates,
-    TickLimits, VerbOutcome, cache, entries, guard, instances, servers, tick,
+    Agenda, Application, Clock, Fleet, FleetsExt, Ledger, OfFleet, Origin, OutcomeLog, Parts,
+    Refusals, Retention, Roster, RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules,
+    Service, Stock, Templates, TickLimits, VerbOutcome, cache, entries, guard, instances, requests,
+    script, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -57,14 +59,17 @@ pub enum InstallError {
     /// The scenario names an engine, a scheduler or a step time that nobody knows, or with wrong parameters.
     #[error("{0}")]
     Named(Diagnostics),
-    /// The world already has a fleet.
-    #[error("the world already has a fleet: use a world of its own for each")]
+    /// The world already has a fleet of this name.
+    #[error("the world already has a fleet of this name: give each a name of its own")]
     Installed,
 }
 
-/// Puts a fleet into a world: its entities as they are at time zero, its resources, and the
-/// [`Tick`](super::Tick) schedule. The world may hold anything else beside it; a [`Retention`] that it has
-/// stays.
+/// Puts a fleet into a world: its entities as they are at time zero, and the [`Tick`](super::Tick) schedule. Its
+/// name is that of the scenario. The world may hold anything else beside it; a [`Retention`] that it has stays.
+///
+/// A world may have several fleets, each of its own name, on one clock. They do not know of one another: each
+/// gives the results that it has alone. The time zero of one that comes later is the present, and
+/// [`TickLimits`] are those of the first.
 ///
 /// ```
 #[doc = include_str!("example.txt")]
@@ -74,7 +79,7 @@ pub enum InstallError {
 /// ```
 ///
 /// # Errors
-/// When the world has a fleet, the scenario names what its catalog lacks, a workload cannot be opened, or the
+/// When the world has a fleet of this name, the scenario names what its catalog lacks, a workload cannot be opened, or the
 /// start state cannot be met. The world is then as it was.
 pub fn install(world: &mut World, checked: &CheckedScenario) -> Result<(), InstallError> {
     install_with(world, checked, &ServingRegistry::default())
@@ -89,7 +94,32 @@ pub fn install_with(
     checked: &CheckedScenario,
     registry: &ServingRegistry,
 ) -> Result<(), InstallError> {
-    if world.contains_resource::<Roster>() {
+    install_named(world, &checked.scenario().name, checked, registry).map(|_| ())
+}
+
+/// The same for a fleet that is to have another name. Returns its entity.
+///
+/// ```
+#[doc = include_str!("example.txt")]
+/// let registry = ServingRegistry::default();
+/// let other = fleet::install_named(&mut world, "another", &scenario, &registry)?;
+/// assert_eq!(world.fleets().len(), 2);
+/// assert_eq!(world.status_summary_in(other).servers[0].1.active, 2);
+/// // Which application is meant has to be said now.
+/// assert!(world.application("chat").is_err());
+/// assert_ne!(world.application_in(other, "chat")?, chat);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`install_with`].
+pub fn install_named(
+    world: &mut World,
+    name: &str,
+    checked: &CheckedScenario,
+    registry: &ServingRegistry,
+) -> Result<Entity, InstallError> {
+    if world.fleet_named(name).is_ok() {
         return Err(InstallError::Installed);
     }
     let scenario = checked.scenario();
@@ -103,40 +133,63 @@ pub fn install_with(
     }
     check_start_state(checked, &blueprints)?;
 
-    let mut agenda = Agenda::default();
-    let script = Script::new(&scenario.actions, &scenario.faults, &mut agenda);
-    world.insert_resource(Ledger::new(stock.kinds.len()));
-    world.insert_resource(stock);
-    world.insert_resource(agenda);
-    world.insert_resource(script);
+    if !world.contains_resource::<Fleets>() {
+        prepare(world, scenario.max_tick);
+    }
+    let of = Fleet {
+        number: world.resource::<Fleets>().next_number(),
+        name: name.into(),
+    };
+    let parts = (
+        Ledger::new(stock.kinds.len()),
+        stock,
+        Script::new(&scenario.actions, &scenario.faults),
+        Origin::new(checked),
+        Roster::default(),
+        ScalingLog::default(),
+        RunWarnings::default(),
+        Refusals::default(),
+        FreeProcessors::default(),
+        Loads::default(),
+    );
+    let fleet = guard::work(world, |world| world.spawn((of, parts)).id());
+    world.resource_mut::<Fleets>().add(fleet);
+    let now = world.resource::<Clock>().now();
+    let mut agenda = world.resource_mut::<Agenda>();
+    script::arm(&mut agenda, fleet, &scenario.actions, &scenario.faults, now);
+    for blueprint in blueprints {
+        let blueprint = match now {
+            SimTime::ZERO => blueprint,
+            now => blueprint.begun_at(now),
+        };
+        let bundle = (OfFleet(fleet), blueprint.bundle());
+        let application = guard::work(world, |world| world.spawn(bundle).id());
+        let mut roster = part_mut::<Roster>(world, fleet);
+        roster.applications.push(application);
+        requests::announce_also(world, application);
+    }
+    add_start_state(world, fleet, checked);
+    Ok(fleet)
+}
+
+/// Gives a world what all its fleets share.
+fn prepare(world: &mut World, max_tick: Option<SimDuration>) {
+    world.insert_resource(Fleets::default());
+    world.insert_resource(Agenda::default());
     world.insert_resource(TickLimits {
-        max_tick: scenario.max_tick,
+        max_tick,
         ..TickLimits::default()
     });
     world.insert_resource(Clock::default());
-    world.insert_resource(Origin::new(checked));
-    world.insert_resource(Roster::default());
     world.insert_resource(WaitingRequests::default());
-    world.insert_resource(Loads::default());
-    world.insert_resource(ScalingLog::default());
-    world.insert_resource(RunWarnings::default());
-    world.insert_resource(Refusals::default());
     world.insert_resource(OutcomeLog::default());
     world.insert_resource(Guard::default());
     guard::add_observers(world);
-    world.insert_resource(FreeProcessors::default());
     world.init_resource::<Retention>();
     entries::enter(&mut world.get_resource_or_init::<Parts>());
     world.insert_resource(Messages::<ScalingEvent>::default());
     world.insert_resource(Messages::<VerbOutcome>::default());
-    for blueprint in blueprints {
-        let bundle = blueprint.bundle();
-        let entity = guard::work(world, |world| world.spawn(bundle).id());
-        world.resource_mut::<Roster>().applications.push(entity);
-    }
-    add_start_state(world, checked);
     tick::add_schedule(world);
-    Ok(())
 }
 
 fn stock(checked: &CheckedScenario) -> Result<Stock, InstallError> {
@@ -284,15 +337,16 @@ fn check_start_state(
     Ok(())
 }
 
-fn add_start_state(world: &mut World, checked: &CheckedScenario) {
+fn add_start_state(world: &mut World, fleet: Entity, checked: &CheckedScenario) {
     let scenario = checked.scenario();
     let mut servers: Vec<Entity> = Vec::new();
     for (position, entry) in scenario.fleet.iter().enumerate() {
-        let sku = Arc::clone(&world.resource::<Stock>().kinds[position].sku);
-        servers.extend(servers::create_at_start(world, position, &sku, entry.count));
+        let sku = Arc::clone(&part::<Stock>(world, fleet).kinds[position].sku);
+        let created = servers::create_at_start(world, fleet, position, &sku, entry.count);
+        servers.extend(created);
     }
     for placed in &checked.placement().instances {
-        let application = world.resource::<Roster>().applications()[placed.application];
+        let application = part::<Roster>(world, fleet).applications()[placed.application];
         let server = servers[placed.server];
         let all = instances::processors_of(world, server);
         let processors = placed.processors.clone().map(|index| all[index as usize]);

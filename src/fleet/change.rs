@@ -9,10 +9,10 @@ use crate::scenario::{CheckedScenario, FleetEntry, Scaling};
 use crate::serving::{ServingRegistry, StepTimes};
 
 use super::build::{self, Blueprint};
-use super::requests::Announced;
+use super::fleets::{part, part_mut};
 use super::{
-    Clock, InstallError, Ledger, Origin, Roster, ScalingError, ScalingRules, Service, Stock,
-    Templates, drain, guard,
+    Clock, FleetsExt, InstallError, Ledger, OfFleet, Origin, Roster, ScalingError, ScalingExt,
+    ScalingRules, Service, Stock, Templates, drain, guard, requests,
 };
 
 /// What a host may change about a fleet between ticks. It holds for what comes: servers and instances that are
@@ -38,6 +38,8 @@ use super::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// With several fleets in the world, the variants with `_in` say which is meant.
+///
 /// # Panics
 /// On a world without a fleet.
 pub trait ChangeExt {
@@ -54,6 +56,24 @@ pub trait ChangeExt {
     /// When the fleet does not have the SKU.
     fn set_limit(&mut self, sku: &str, limit: Option<u32>) -> Result<(), ScalingError>;
 
+    /// The same in one of several fleets.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// world.set_limit_in(world.only_fleet()?, "dgx-h100", Some(2))?;
+    /// assert!(world.scale_up_server(None).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the fleet does not have the SKU, or is none.
+    fn set_limit_in(
+        &mut self,
+        fleet: Entity,
+        sku: &str,
+        limit: Option<u32>,
+    ) -> Result<(), ScalingError>;
+
     /// How long servers of a SKU take to be there that are asked for from now on.
     ///
     /// ```
@@ -68,6 +88,24 @@ pub trait ChangeExt {
     /// # Errors
     /// When the fleet does not have the SKU.
     fn set_provision_delay(&mut self, sku: &str, delay: Delay) -> Result<(), ScalingError>;
+
+    /// The same in one of several fleets.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let delay = Delay::Constant(SimDuration::new(60.0)?);
+    /// world.set_provision_delay_in(world.only_fleet()?, "dgx-h100", delay)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the fleet does not have the SKU, or is none.
+    fn set_provision_delay_in(
+        &mut self,
+        fleet: Entity,
+        sku: &str,
+        delay: Delay,
+    ) -> Result<(), ScalingError>;
 
     /// Adds a SKU to the fleet, the last in its order, with its limit and its delay: applications may be scaled
     /// up on it from now on. `entry.count` servers of it are asked for at once, as by
@@ -91,6 +129,26 @@ pub trait ChangeExt {
     /// When the catalog does not have the SKU or its processor, the fleet has it already, or fewer servers are
     /// allowed than are asked for. Nothing is changed then.
     fn add_sku(&mut self, entry: &FleetEntry, catalog: &Catalog) -> Result<(), ChangeError>;
+
+    /// The same in one of several fleets.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// let sku = "dgx-a100".to_owned();
+    /// let entry = FleetEntry { sku, count: 0, limit: None, provision_delay: Delay::ZERO };
+    /// world.add_sku_in(world.only_fleet()?, &entry, scenario.catalog())?;
+    /// world.scale_up_server(Some("dgx-a100"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`add_sku`](Self::add_sku), and when `fleet` is none.
+    fn add_sku_in(
+        &mut self,
+        fleet: Entity,
+        entry: &FleetEntry,
+        catalog: &Catalog,
+    ) -> Result<(), ChangeError>;
 
     /// How the instances of an application come and go from now on. Those that start up are active when they
     /// were to be; those that drain are looked at as the new rule says, and put back when they were to be.
@@ -141,6 +199,34 @@ pub trait ChangeExt {
         name: &str,
         registry: &ServingRegistry,
     ) -> Result<Entity, ChangeError>;
+
+    /// The same in one of several fleets.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// # let text = r#"(
+    /// #     name: "more", fleet: [(sku: "dgx-h100", count: 1)],
+    /// #     applications: [(
+    /// #         name: "code", model: "llama2-70b", instances: [(role: Mixed, start: None)],
+    /// #         workload: Host, autoscaler: Host,
+    /// #     )],
+    /// # )"#;
+    /// # let more = CheckedScenario::from_ron(text, ".".as_ref())?;
+    /// let fleet = world.only_fleet()?;
+    /// let code = world.add_application_in(fleet, &more, "code", &ServingRegistry::default())?;
+    /// assert_eq!(world.fleet_of(code), Some(fleet));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`add_application`](Self::add_application), and when `fleet` is none.
+    fn add_application_in(
+        &mut self,
+        fleet: Entity,
+        scenario: &CheckedScenario,
+        name: &str,
+        registry: &ServingRegistry,
+    ) -> Result<Entity, ChangeError>;
 }
 
 /// Why a fleet cannot be changed so.
@@ -149,6 +235,9 @@ pub enum ChangeError {
     /// A part cannot be built.
     #[error(transparent)]
     Build(#[from] InstallError),
+    /// The fleet is not there, or it was not said which of several is meant.
+    #[error(transparent)]
+    Fleet(#[from] ScalingError),
     /// The fleet has it already.
     #[error("the fleet has the {what} \"{name}\" already: change that, or choose another name")]
     IsThere {
@@ -174,21 +263,49 @@ pub enum ChangeError {
 
 impl ChangeExt for World {
     fn set_limit(&mut self, sku: &str, limit: Option<u32>) -> Result<(), ScalingError> {
-        let mut stock = self.resource_mut::<Stock>();
+        self.set_limit_in(self.only_fleet()?, sku, limit)
+    }
+
+    fn set_limit_in(
+        &mut self,
+        fleet: Entity,
+        sku: &str,
+        limit: Option<u32>,
+    ) -> Result<(), ScalingError> {
+        let mut stock = self.get_mut::<Stock>(fleet).ok_or(ScalingError::NoFleet)?;
         let position = stock.find(Some(sku))?;
         stock.kinds[position].set_limit(limit);
         Ok(())
     }
 
     fn set_provision_delay(&mut self, sku: &str, delay: Delay) -> Result<(), ScalingError> {
-        let mut stock = self.resource_mut::<Stock>();
+        self.set_provision_delay_in(self.only_fleet()?, sku, delay)
+    }
+
+    fn set_provision_delay_in(
+        &mut self,
+        fleet: Entity,
+        sku: &str,
+        delay: Delay,
+    ) -> Result<(), ScalingError> {
+        let mut stock = self.get_mut::<Stock>(fleet).ok_or(ScalingError::NoFleet)?;
         let position = stock.find(Some(sku))?;
         stock.kinds[position].provision_delay = delay;
         Ok(())
     }
 
     fn add_sku(&mut self, entry: &FleetEntry, catalog: &Catalog) -> Result<(), ChangeError> {
-        if self.resource::<Stock>().find(Some(&entry.sku)).is_ok() {
+        self.add_sku_in(self.only_fleet()?, entry, catalog)
+    }
+
+    fn add_sku_in(
+        &mut self,
+        fleet: Entity,
+        entry: &FleetEntry,
+        catalog: &Catalog,
+    ) -> Result<(), ChangeError> {
+        let stock = self.get::<Stock>(fleet).ok_or(ScalingError::NoFleet)?;
+        if stock.find(Some(&entry.sku)).is_ok() {
             return Err(ChangeError::IsThere {
                 what: "SKU",
                 name: entry.sku.clone(),
@@ -198,9 +315,9 @@ impl ChangeExt for World {
             let count = entry.count;
             return Err(ChangeError::OverLimit { count, limit });
         }
-        let seed = self.resource::<Origin>().seed;
+        let seed = part::<Origin>(self, fleet).seed;
         let kind = build::kind(entry, catalog, seed)?;
-        for application in self.resource::<Roster>().applications().to_vec() {
+        for application in part::<Roster>(self, fleet).applications().to_vec() {
             let Some(templates) = self.get::<Templates>(application) else {
                 continue;
             };
@@ -212,10 +329,10 @@ impl ChangeExt for World {
                 world.entity_mut(application).insert(templates);
             });
         }
-        self.resource_mut::<Stock>().kinds.push(kind);
-        self.resource_mut::<Ledger>().add_sku();
+        part_mut::<Stock>(self, fleet).kinds.push(kind);
+        part_mut::<Ledger>(self, fleet).add_sku();
         for _ in 0..entry.count {
-            if let Err(error) = super::ScalingExt::scale_up_server(self, Some(&entry.sku)) {
+            if let Err(error) = self.scale_up_server_in(fleet, Some(&entry.sku)) {
                 tracing::warn!(target: "fleetsim::scaling", %error, "a server of a new SKU is refused");
             }
         }
@@ -240,7 +357,19 @@ impl ChangeExt for World {
         name: &str,
         registry: &ServingRegistry,
     ) -> Result<Entity, ChangeError> {
-        if super::ScalingExt::application(self, name).is_ok() {
+        self.add_application_in(self.only_fleet()?, scenario, name, registry)
+    }
+
+    fn add_application_in(
+        &mut self,
+        fleet: Entity,
+        scenario: &CheckedScenario,
+        name: &str,
+        registry: &ServingRegistry,
+    ) -> Result<Entity, ChangeError> {
+        let roster = self.get::<Roster>(fleet).ok_or(ScalingError::NoFleet)?;
+        let index = roster.applications().len();
+        if self.application_in(fleet, name).is_ok() {
             return Err(ChangeError::IsThere {
                 what: "application",
                 name: name.to_owned(),
@@ -252,24 +381,17 @@ impl ChangeExt for World {
         let named = registry
             .named(scenario, position)
             .map_err(InstallError::Named)?;
-        let index = self.resource::<Roster>().applications().len();
         let of = &applications[position];
-        let stock = self.resource::<Stock>();
+        let stock = part::<Stock>(self, fleet);
         let blueprint = Blueprint::new(scenario, stock, index, of, &named)?;
         let now = self.resource::<Clock>().now();
-        let bundle = blueprint.begun_at(now).bundle();
+        let bundle = (OfFleet(fleet), blueprint.begun_at(now).bundle());
         let entity = guard::work(self, |world| world.spawn(bundle).id());
-        self.resource_mut::<Roster>().applications.push(entity);
-        let mut origin = self.resource_mut::<Origin>();
+        part_mut::<Roster>(self, fleet).applications.push(entity);
+        let mut origin = part_mut::<Origin>(self, fleet);
         origin.step_times.resize(index, Vec::new());
         origin.step_times.push(StepTimes::of(of, scenario));
-        if self.contains_resource::<Announced>()
-            && let Some(mut service) = self.get_mut::<Service>(entity)
-        {
-            let follower = service.0.follow_ended();
-            self.resource_mut::<Announced>()
-                .add(index, entity, follower);
-        }
+        requests::announce_also(self, entity);
         Ok(entity)
     }
 }

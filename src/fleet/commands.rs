@@ -91,6 +91,11 @@ pub trait ScalingCommandsExt {
         self.scale(ScalingRequest::ScaleUpServer { sku })
     }
 
+    /// See [`ScalingExt::scale_up_server_in`].
+    fn scale_up_server_in(&mut self, fleet: Entity, sku: Option<String>) -> Ticket {
+        self.scale(ScalingRequest::ScaleUpServerIn { fleet, sku })
+    }
+
     /// See [`ScalingExt::scale_down_server`].
     fn scale_down_server(&mut self, server: Entity) -> Ticket {
         self.scale(ScalingRequest::ScaleDownServer(server))

@@ -17,8 +17,9 @@ use super::parts::Twins;
 use super::removal::detach;
 use super::status::{log_instance, set_status};
 use super::{
-    Clock, DrainTimer, EngineHandle, HostedOn, Instance, InstanceStatus, Instances, MadeWithServer,
-    OfApplication, ScalingAction, ScalingError, ScalingRules, Service, TakesServerAlong,
+    Clock, DrainTimer, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances,
+    MadeWithServer, OfApplication, OfFleet, ScalingAction, ScalingError, ScalingRules, Service,
+    TakesServerAlong,
 };
 
 /// The instances of an application that retire at the very instant at which they are idle. While
@@ -263,13 +264,16 @@ pub(super) fn cancel(world: &mut World, instance: Entity) -> Result<(), ScalingE
 
 /// The servers that go when an instance that drains does, if that leaves them empty.
 pub(super) fn pending_server_removals(world: &mut World) -> Vec<Entity> {
-    let mut servers: Vec<(u64, Entity)> = world
-        .query_filtered::<(&Instance, &HostedOn), With<TakesServerAlong>>()
+    let mut servers: Vec<(Entity, u64, Entity)> = world
+        .query_filtered::<(&Instance, &OfFleet, &HostedOn), With<TakesServerAlong>>()
         .iter(world)
-        .map(|(instance, host)| (instance.number, host.0))
+        .map(|(instance, of, host)| (of.0, instance.number, host.0))
         .collect();
-    servers.sort_unstable();
-    let mut servers: Vec<Entity> = servers.into_iter().map(|(_, server)| server).collect();
+    let order = world.fleets();
+    servers.sort_unstable_by_key(|&(fleet, number, _)| {
+        (order.iter().position(|&it| it == fleet), number)
+    });
+    let mut servers: Vec<Entity> = servers.into_iter().map(|(.., server)| server).collect();
     servers.dedup();
     servers
 }

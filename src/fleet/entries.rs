@@ -12,6 +12,7 @@ use crate::time::SimTime;
 use super::agenda::SavedAgenda;
 use super::drain::IdleDrains;
 use super::due::{DrainCheck, Joining};
+use super::fleets::Fleets;
 use super::loads::Loads;
 use super::parts::{Codec, Parts};
 use super::requests::{self, Announced};
@@ -19,21 +20,26 @@ use super::script::Script;
 use super::staging::ToCome;
 use super::start_up::{self, WaitingRequests};
 use super::{
-    Agenda, Application, Clock, DrainTimer, EngineHandle, Instance, Ledger, MadeWithInstance,
-    MadeWithServer, Origin, OutcomeLog, Processor, Provisioning, Refusals, RequestEnded, Retention,
-    Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache, Service,
-    StageTimes, StartUp, StartUpStage, Stock, Tag, TakesServerAlong, Templates, TickLimits,
-    VerbOutcome, tick,
+    Agenda, Application, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, Instance, Ledger,
+    MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, Processor, Provisioning,
+    Refusals, RequestEnded, Retention, Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules,
+    Server, ServerCache, Service, StageTimes, StartUp, StartUpStage, Stock, Tag, TakesServerAlong,
+    Templates, TickLimits, VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.
 pub(super) fn enter(parts: &mut Parts) {
     parts
+        .nature::<Fleet>()
+        .nature::<OfFleet>()
         .nature::<Server>()
         .nature::<Processor>()
         .nature::<Instance>()
-        .resource_by::<Stock>(|_, _| {}, save_stock, restore_stock)
-        .resource::<Ledger>()
+        .component_by::<Stock>(Codec {
+            save: save_stock,
+            restore: restore_stock,
+        })
+        .component::<Ledger>()
         .derived_component::<Application>()
         .derived_component::<Templates>()
         .component_by::<Service>(Codec {
@@ -53,7 +59,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<ToCome>()
         .component::<ServerCache>()
         .component::<StageTimes>()
-        .resource::<Loads>()
+        .component::<Loads>()
         .component::<DrainTimer>()
         .resource_by::<Agenda>(Agenda::follow, save_agenda, restore_agenda)
         .purpose::<WaitingRequests>()
@@ -64,15 +70,19 @@ pub(super) fn enter(parts: &mut Parts) {
         .purpose::<Loads>()
         .purpose::<DrainCheck>()
         .purpose::<DrainTimer>()
-        .derived_resource::<Script>()
+        .derived_component::<Script>()
         .resource::<TickLimits>()
+        .laid_over()
         .resource::<Clock>()
-        .derived_resource::<Origin>()
-        .resource_with::<Roster>(Roster::follow)
+        .laid_over()
+        .derived_component::<Origin>()
+        .resource_with::<Fleets>(Fleets::follow)
+        .laid_over()
+        .component_with::<Roster>(Roster::follow)
         .resource_with::<WaitingRequests>(WaitingRequests::follow)
-        .resource::<ScalingLog>()
-        .resource::<RunWarnings>()
-        .resource::<Refusals>()
+        .component::<ScalingLog>()
+        .component::<RunWarnings>()
+        .component::<Refusals>()
         .resource::<Retention>()
         .resource_by::<Announced>(Announced::follow, save_announced, restore_announced)
         .fresh_resource::<OutcomeLog>()
@@ -85,14 +95,14 @@ pub(super) fn enter(parts: &mut Parts) {
 /// What changes about a SKU.
 type SavedKind = (String, Option<u32>, Option<u32>, Delay, Stream, SimTime);
 
-fn save_stock(_: &World, stock: Stock, to: &mut StateWriter) -> Result<(), SaveError> {
-    let kinds = stock.kinds.into_iter().map(|kind| {
+fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Result<(), SaveError> {
+    let kinds = stock.kinds.iter().map(|kind| {
         (
             kind.sku.name.clone(),
             kind.limit,
             kind.highest_limit,
             kind.provision_delay,
-            kind.stream,
+            kind.stream.clone(),
             kind.blocked_until,
         )
     });
@@ -102,11 +112,12 @@ fn save_stock(_: &World, stock: Stock, to: &mut StateWriter) -> Result<(), SaveE
 
 fn restore_stock(
     world: &mut World,
-    _: &super::Twins,
+    fleet: Entity,
     from: &mut StateReader<'_>,
 ) -> Result<(), RestoreError> {
     let saved: Vec<SavedKind> = from.take()?;
-    let mut stock = world.resource_mut::<Stock>();
+    let stock = world.get_mut::<Stock>(fleet);
+    let mut stock = stock.ok_or_else(|| RestoreError::Unknown("a fleet".to_owned()))?;
     for (position, (name, limit, highest, delay, stream, until)) in saved.into_iter().enumerate() {
         let kind = stock.kinds.get_mut(position);
         let Some(kind) = kind.filter(|it| it.sku.name == name) else {
@@ -126,10 +137,12 @@ fn save_service(
     to: &mut StateWriter,
 ) -> Result<(), SaveError> {
     let application = world.get::<Application>(entity).map(Application::index);
-    let ledger = world.resource::<Ledger>();
+    let ledger = world
+        .fleet_of(entity)
+        .and_then(|it| world.get::<Ledger>(it));
     for (engine, number) in service.0.engine_instances() {
         let index = usize::try_from(number).ok();
-        let account = index.and_then(|index| ledger.instances().get(index));
+        let account = index.and_then(|index| ledger?.instances().get(index));
         let holds = account
             .is_some_and(|it| it.engine == Some(engine) && Some(it.application) == application);
         if !holds {
@@ -149,7 +162,10 @@ fn restore_service(
     let Some(templates) = world.get::<Templates>(entity).cloned() else {
         return Err(missing("it has no templates".to_owned()));
     };
-    let accounts = world.resource::<Ledger>().instances().iter();
+    let ledger = world
+        .fleet_of(entity)
+        .and_then(|it| world.get::<Ledger>(it));
+    let accounts = ledger.into_iter().flat_map(|it| it.instances().iter());
     let accounts: Vec<_> = accounts.map(|it| (it.template, it.sku, it.role)).collect();
     let Some(mut service) = world.get_mut::<Service>(entity) else {
         return Err(missing("it has no endpoint".to_owned()));

@@ -8,6 +8,31 @@ use super::{InstanceStatus, ServerStatus};
 /// Why a scaling verb was refused. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScalingError {
+    /// The world has no fleet.
+    #[error("the world has no fleet: call `fleet::install` first")]
+    NoFleet,
+    /// The world has several fleets, and it was not said which is meant.
+    #[error("the world has the fleets {}: say which is meant", quoted(names))]
+    SeveralFleets {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// No fleet has this name.
+    #[error("there is no fleet \"{name}\"{}", suggestion(nearest.as_deref()))]
+    UnknownFleet {
+        /// The name.
+        name: String,
+        /// The most similar one.
+        nearest: Option<String>,
+    },
+    /// A server and an application are not of the same fleet.
+    #[error(
+        "the application is of the fleet \"{application}\", the server of another: name a server of that fleet"
+    )]
+    OtherFleet {
+        /// The fleet of the application.
+        application: String,
+    },
     /// The fleet has no SKU of this name.
     #[error(
         "the fleet has no SKU \"{sku}\"{}: name one of its `fleet` entries",
@@ -214,6 +239,8 @@ impl ScalingError {
             Self::NoPerformance(_) => "no_profile",
             Self::InvalidEngine(_) => "invalid_engine",
             Self::NoTemplate { .. } => "no_template",
+            Self::NoFleet | Self::SeveralFleets { .. } | Self::UnknownFleet { .. } => "no_fleet",
+            Self::OtherFleet { .. } => "other_fleet",
             Self::UnknownSku { .. } | Self::NoSku => "no_sku",
             Self::UnknownApplication { .. } | Self::NotAnApplication(_) => "no_application",
             Self::ServerNotActive { .. } => "server_not_active",
@@ -226,6 +253,11 @@ impl ScalingError {
             | Self::NoSuchServer(_) => "gone",
         }
     }
+}
+
+fn quoted(names: &[String]) -> String {
+    let names = names.iter().map(|name| format!("\"{name}\""));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

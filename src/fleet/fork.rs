@@ -1,14 +1,15 @@
-//! A fleet copied into a world of its own, with all that is to come of it.
+//! The fleets of a world copied into another, with all that is to come of it.
 
 use bevy_ecs::world::World;
 
+use super::fleets::part;
 use super::free_processors::FreeProcessors;
 use super::guard::{self, Guard};
 use super::natures::Natures;
 use super::parts::{Parts, Twins};
-use super::{Roster, Stock};
+use super::{FleetsExt, Roster, Stock};
 
-/// A world of its own with a copy of the fleet, which goes on as the fleet would: requests, engines,
+/// A world of its own with a copy of the fleet (of several: of all), which goes on as the fleet would: requests, engines,
 /// workloads with their place, random streams, timers, policies, recorders, and all else that is in its
 /// [`Parts`]. None for a world without a fleet.
 ///
@@ -49,15 +50,22 @@ use super::{Roster, Stock};
 #[must_use]
 pub fn fork(world: &World) -> Option<World> {
     let parts = world.get_resource::<Parts>()?;
-    world.get_resource::<Roster>()?;
+    world.fleets().first()?;
     let mut fork = World::new();
     let (natures, originals) = Natures::of(world, parts);
-    let spawned = natures.spawn(&mut fork, world.resource::<Stock>(), None);
+    let stocks = world.fleets().iter().map(|&it| part::<Stock>(world, it));
+    let stocks: Vec<Stock> = stocks.cloned().collect();
+    let spawned = natures.spawn(&mut fork, &stocks, None);
     let twins = Twins::of_fork(&originals, spawned);
     parts.copy(world, &mut fork, &twins);
     fork.insert_resource(parts.clone());
-    let servers = world.resource::<Roster>().servers();
-    fork.insert_resource(FreeProcessors::of(servers.filter_map(|it| twins.of(it))));
+    for &fleet in world.fleets() {
+        let servers = part::<Roster>(world, fleet).servers();
+        let index = FreeProcessors::of(servers.filter_map(|it| twins.of(it)));
+        if let Some(mut twin) = twins.of(fleet).and_then(|it| fork.get_entity_mut(it).ok()) {
+            twin.insert(index);
+        }
+    }
     fork.insert_resource(Guard::default());
     guard::add_observers(&mut fork);
     parts.add_systems(&mut fork);

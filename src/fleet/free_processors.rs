@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::relationship::RelationshipTarget;
-use bevy_ecs::resource::Resource;
 use bevy_ecs::world::{DeferredWorld, World};
 
-use super::{OnServer, Processors, Server, ServerSku, ServerStatus, UsedBy, guard};
+use super::fleets::part_mut;
+use super::{OfFleet, OnServer, Processors, Server, ServerSku, ServerStatus, UsedBy, guard};
 
 /// Servers by how many of their processors are free. Brought up to date when it is asked, in time
 /// proportional to the servers that changed since.
-#[derive(Resource, Debug, Default)]
+#[derive(Component, Debug, Default)]
 pub(crate) struct FreeProcessors {
     /// Servers that have changed since the last look.
     changed: BTreeSet<Entity>,
@@ -94,13 +95,13 @@ impl FreeProcessors {
     }
 }
 
-/// Brings the index up to date.
-pub(crate) fn refresh(world: &mut World) {
-    let mut index = world.resource_mut::<FreeProcessors>();
+/// Brings the index of a fleet up to date.
+pub(crate) fn refresh(world: &mut World, fleet: Entity) {
+    let mut index = part_mut::<FreeProcessors>(world, fleet);
     index.last = None;
     for server in std::mem::take(&mut index.changed) {
         let place = place(world, server);
-        world.resource_mut::<FreeProcessors>().put(server, place);
+        part_mut::<FreeProcessors>(world, fleet).put(server, place);
     }
 }
 
@@ -147,7 +148,8 @@ fn use_changed(world: &mut DeferredWorld<'_>, context: HookContext) {
 }
 
 fn note(world: &mut DeferredWorld<'_>, server: Entity) {
-    if let Some(mut index) = world.get_resource_mut::<FreeProcessors>() {
+    let fleet = world.get::<OfFleet>(server).map(OfFleet::fleet);
+    if let Some(mut index) = fleet.and_then(|it| world.get_mut::<FreeProcessors>(it)) {
         index.note(server);
     }
 }

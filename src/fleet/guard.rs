@@ -11,9 +11,10 @@ use bevy_ecs::resource::Resource;
 use bevy_ecs::world::{DeferredWorld, World};
 
 use super::{
-    Application, DrainTimer, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole,
-    InstanceStatus, Ledger, OfApplication, OnServer, Processor, Provisioning, ScalingRules, Server,
-    ServerSku, ServerStatus, StartUp, StartUpStage, Templates, UsedBy,
+    Application, DrainTimer, EngineHandle, Fleet, FleetsExt, FromTemplate, HostedOn, Instance,
+    InstanceRole, InstanceStatus, Ledger, OfApplication, OfFleet, OnServer, Processor,
+    Provisioning, ScalingRules, Server, ServerSku, ServerStatus, StartUp, StartUpStage, Templates,
+    UsedBy,
 };
 
 /// Who changes components.
@@ -197,7 +198,8 @@ pub(super) fn instance_status_changed(mut world: DeferredWorld<'_>, context: Hoo
             return;
         };
         let index = usize::try_from(number).ok();
-        let Some(ledger) = world.get_resource::<Ledger>() else {
+        let fleet = world.fleet_of(entity);
+        let Some(ledger) = fleet.and_then(|it| world.get::<Ledger>(it)) else {
             return;
         };
         let account = index.and_then(|index| ledger.instances().get(index));
@@ -220,7 +222,8 @@ pub(super) fn server_status_changed(mut world: DeferredWorld<'_>, context: HookC
             return;
         };
         let index = usize::try_from(number).ok();
-        let Some(ledger) = world.get_resource::<Ledger>() else {
+        let fleet = world.fleet_of(entity);
+        let Some(ledger) = fleet.and_then(|it| world.get::<Ledger>(it)) else {
             return;
         };
         let account = index.and_then(|index| ledger.servers().get(index));
@@ -233,6 +236,14 @@ pub(super) fn server_status_changed(mut world: DeferredWorld<'_>, context: HookC
             });
         }
     });
+}
+
+impl Kept for Fleet {}
+
+impl Kept for OfFleet {
+    fn may_go(&self, world: &World, _: Entity) -> bool {
+        world.get::<Fleet>(self.0).is_none()
+    }
 }
 
 impl Kept for Server {}

@@ -10,13 +10,14 @@ use crate::serving::Role;
 use crate::time::SimTime;
 
 use super::account::InstanceAccount;
+use super::fleets::{part, part_mut};
 use super::request::{ScaleUpFull, ScaleUpInstance, ScaledUp};
 use super::status::log_instance;
 use super::{
-    Application, Clock, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus, Ledger,
-    MadeWithInstance, MadeWithServer, OfApplication, Processor, Processors, Provisioning, Roster,
-    ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Tag, Templates, UsedBy,
-    guard, servers, staging, start_up,
+    Application, Clock, Fleet, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
+    InstanceStatus, Ledger, MadeWithInstance, MadeWithServer, OfApplication, OfFleet, Processor,
+    Processors, Provisioning, Roster, ScalingAction, ScalingError, Server, ServerSku, ServerStatus,
+    Stock, Tag, Templates, UsedBy, guard, servers, staging, start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -45,10 +46,11 @@ pub(super) fn create_full(
     request: &ScaleUpFull,
 ) -> Result<ScaledUp, ScalingError> {
     find_role(world, request.application, request.role)?;
-    world.resource::<Roster>().admit_instance()?;
-    let sku = world.resource::<Stock>().find(request.sku.as_deref())?;
+    let fleet = fleet_of(world, request.application)?;
+    part::<Roster>(world, fleet).admit_instance()?;
+    let sku = part::<Stock>(world, fleet).find(request.sku.as_deref())?;
     let (template, needed) = find_template(world, request.application, request.role, sku, None)?;
-    let (server, ready) = servers::create(world, sku)?;
+    let (server, ready) = servers::create(world, fleet, sku)?;
     let plan = Plan {
         application: request.application,
         template,
@@ -76,7 +78,8 @@ pub(super) fn create_on(
     pre_start: bool,
 ) -> Result<Entity, ScalingError> {
     find_role(world, request.application, request.role)?;
-    world.resource::<Roster>().admit_instance()?;
+    let fleet = fleet_of(world, request.application)?;
+    part::<Roster>(world, fleet).admit_instance()?;
     let server = request.server;
     let (Some(&Server { number }), Some(sku), Some(&status)) = (
         world.get(server),
@@ -85,6 +88,12 @@ pub(super) fn create_on(
     ) else {
         return Err(ScalingError::NotAServer(server));
     };
+    if world.fleet_of(server) != Some(fleet) {
+        let application = world.get::<Fleet>(fleet);
+        return Err(ScalingError::OtherFleet {
+            application: application.map_or_else(String::new, |it| it.name().to_string()),
+        });
+    }
     if pre_start && status != ServerStatus::Active {
         return Err(ScalingError::ServerNotActive {
             server: number,
@@ -119,7 +128,9 @@ pub(super) fn create_on(
 /// Creates what was planned.
 pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
     let now = world.resource::<Clock>().now();
-    let number = world.resource::<Roster>().next_instance();
+    let fleet = world.fleet_of(plan.application);
+    let fleet = fleet.expect("a plan is about an application of a fleet");
+    let number = part::<Roster>(world, fleet).next_instance();
     let status = match entry {
         Entry::AtStart | Entry::PreStarted => InstanceStatus::Active,
         Entry::ScalingUp { .. } => InstanceStatus::ScalingUp,
@@ -129,10 +140,11 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         .map(|templates| templates.get(plan.template).role)
         .expect("a plan is about an application");
     let instance = world.spawn_empty().id();
-    enlist(world, instance, role, status, plan);
+    enlist(world, fleet, instance, role, status, plan);
     guard::work(world, |world| {
         let mut entity = world.entity_mut(instance);
         entity.insert((
+            OfFleet(fleet),
             Instance { number },
             status,
             InstanceRole(role),
@@ -172,7 +184,14 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
 }
 
 /// Gives an instance its number and its account.
-fn enlist(world: &mut World, instance: Entity, role: Role, status: InstanceStatus, plan: &Plan) {
+fn enlist(
+    world: &mut World,
+    fleet: Entity,
+    instance: Entity,
+    role: Role,
+    status: InstanceStatus,
+    plan: &Plan,
+) {
     let created = world.resource::<Clock>().now();
     let (Some(&Server { number: server }), Some(sku), Some(application)) = (
         world.get(plan.server),
@@ -195,8 +214,14 @@ fn enlist(world: &mut World, instance: Entity, role: Role, status: InstanceStatu
         draining: None,
         gone: None,
     };
-    world.resource_mut::<Ledger>().open_instance(account);
-    world.resource_mut::<Roster>().add_instance(instance);
+    part_mut::<Ledger>(world, fleet).open_instance(account);
+    part_mut::<Roster>(world, fleet).add_instance(instance);
+}
+
+/// The fleet of an application.
+fn fleet_of(world: &World, application: Entity) -> Result<Entity, ScalingError> {
+    let fleet = world.fleet_of(application);
+    fleet.ok_or(ScalingError::NotAnApplication(application))
 }
 
 /// The templates of an application, of which one at least is of the role.

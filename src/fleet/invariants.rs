@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::entity::Entity;
+use bevy_ecs::query::{Or, With};
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
+use super::fleets::part;
 use super::{
-    Agenda, Application, Clock, DrainTimer, EngineHandle, HostedOn, Hosts, Instance, InstanceRole,
-    InstanceStatus, Instances, Ledger, OfApplication, OnServer, Processor, Processors,
-    Provisioning, Roster, Server, ServerCounts, ServerSku, ServerStatus, Service, StartUp,
-    StatusCounts, Stock, TakesServerAlong, UsedBy, Uses,
+    Agenda, Application, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, HostedOn, Hosts,
+    Instance, InstanceRole, InstanceStatus, Instances, Ledger, OfApplication, OfFleet, OnServer,
+    Processor, Processors, Provisioning, Roster, Server, ServerCounts, ServerSku, ServerStatus,
+    Service, StartUp, StatusCounts, Stock, TakesServerAlong, UsedBy, Uses,
 };
 
 /// An invariant that does not hold: a bug in fleetsim, or a host that changed what is the lifecycle's.
@@ -31,28 +33,57 @@ macro_rules! require {
 /// # Errors
 /// The first invariant that does not hold.
 pub fn check_invariants(world: &mut World) -> Result<(), Violation> {
-    check_servers(world)?;
+    for fleet in world.fleets().to_vec() {
+        check_servers(world, fleet)?;
+        check_instances(world, fleet)?;
+    }
+    check_belonging(world)?;
     check_processors(world)?;
-    check_instances(world)?;
     check_requests(world)
 }
 
-fn check_servers(world: &mut World) -> Result<(), Violation> {
+/// Whether each server and each instance is of a fleet that is there, an instance of that of its server.
+fn check_belonging(world: &mut World) -> Result<(), Violation> {
+    let mut query = world.query_filtered::<Option<&OfFleet>, Or<(With<Server>, With<Instance>)>>();
+    for of in query.iter(world) {
+        require!(
+            of.is_some_and(|of| world.get::<Fleet>(of.0).is_some()),
+            "a server or an instance is of no fleet"
+        );
+    }
+    let mut query = world.query::<(&Instance, &OfFleet, &HostedOn, &OfApplication)>();
+    for (instance, of, host, application) in query.iter(world) {
+        require!(
+            world.get(host.0) == Some(of) && world.get(application.0) == Some(of),
+            "instance {} is of another fleet than its server or its application",
+            instance.number()
+        );
+    }
+    Ok(())
+}
+
+fn check_servers(world: &mut World, fleet: Entity) -> Result<(), Violation> {
     let mut query = world.query::<(
         Entity,
+        &OfFleet,
         &Server,
         &ServerSku,
         &ServerStatus,
         Option<&Provisioning>,
         Option<&Processors>,
     )>();
-    let mut counts = vec![ServerCounts::default(); world.resource::<Stock>().kinds().len()];
+    let (ledger, stock) = (part::<Ledger>(world, fleet), part::<Stock>(world, fleet));
+    let roster = part::<Roster>(world, fleet);
+    let mut counts = vec![ServerCounts::default(); stock.kinds().len()];
     let mut live = 0;
-    for (entity, server, sku, status, provisioning, processors) in query.iter(world) {
+    for (entity, of, server, sku, status, provisioning, processors) in query.iter(world) {
+        if of.0 != fleet {
+            continue;
+        }
         let number = server.number();
         live += 1;
         require!(
-            world.resource::<Roster>().server(number) == Some(entity),
+            roster.server(number) == Some(entity),
             "server {number} is not under its number"
         );
         match status {
@@ -71,27 +102,25 @@ fn check_servers(world: &mut World) -> Result<(), Violation> {
             processors.map_or(0, Processors::len) == sku.sku().processors as usize,
             "server {number} has lost a processor"
         );
-        let account = &world.resource::<Ledger>().servers()[index(number)];
+        let account = &ledger.servers()[index(number)];
         require!(
             account.gone.is_none() && account.active.is_some() == (*status == ServerStatus::Active),
             "the account of server {number} is not that of one that is {}",
             status.name()
         );
     }
-    let roster = world.resource::<Roster>();
     require!(
         live == roster.live_servers(),
         "there are {live} servers and {} numbers of servers",
         roster.live_servers()
     );
-    let ledger = world.resource::<Ledger>();
     for (sku, count) in counts.into_iter().enumerate() {
         let books = ledger.servers_of(sku);
         require!(
             books == count,
             "SKU {sku}: {count:?}, but on the books {books:?}"
         );
-        let kind = &world.resource::<Stock>().kinds()[sku];
+        let kind = &stock.kinds()[sku];
         // A host may have lowered it since.
         let most = kind.highest_limit;
         require!(
@@ -134,9 +163,9 @@ fn check_processors(world: &mut World) -> Result<(), Violation> {
     Ok(())
 }
 
-fn check_instances(world: &mut World) -> Result<(), Violation> {
+fn check_instances(world: &mut World, fleet: Entity) -> Result<(), Violation> {
     let mut query = world.query::<(
-        Entity,
+        (Entity, &OfFleet),
         &Instance,
         &InstanceStatus,
         (&InstanceRole, &OfApplication, &HostedOn),
@@ -146,16 +175,21 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
         Option<&TakesServerAlong>,
     )>();
     let now = world.resource::<Clock>().now();
+    let ledger = part::<Ledger>(world, fleet);
+    let roster = part::<Roster>(world, fleet);
     let mut counts: BTreeMap<(usize, crate::serving::Role), StatusCounts> = BTreeMap::new();
     let mut live = 0;
-    for (entity, instance, &status, (role, of, host), engine, timers, uses, along) in
+    for ((entity, of_fleet), instance, &status, (role, of, host), engine, timers, uses, along) in
         query.iter(world)
     {
+        if of_fleet.0 != fleet {
+            continue;
+        }
         let number = instance.number();
         let name = status.name();
         live += 1;
         require!(
-            world.resource::<Roster>().instance(number) == Some(entity),
+            roster.instance(number) == Some(entity),
             "instance {number} is not under its number"
         );
         let Some(application) = world.get::<Application>(of.application()) else {
@@ -177,7 +211,7 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
             listed.is_some_and(|it| it.contains(entity)),
             "instance {number} is not among those of its application"
         );
-        let account = &world.resource::<Ledger>().instances()[index(number)];
+        let account = &ledger.instances()[index(number)];
         require!(
             account.status() == status,
             "instance {number} is {name}, but on the books {}",
@@ -217,13 +251,11 @@ fn check_instances(world: &mut World) -> Result<(), Violation> {
             .or_default()
             .add(status);
     }
-    let roster = world.resource::<Roster>();
     require!(
         live == roster.live_instances(),
         "there are {live} instances and {} numbers of instances",
         roster.live_instances()
     );
-    let ledger = world.resource::<Ledger>();
     let mut total = StatusCounts::default();
     for (&(application, role), &count) in &counts {
         let books = ledger.counts_of(application, role);
@@ -270,9 +302,15 @@ fn index(number: u64) -> usize {
 
 /// The invariants that cost no more than there are applications, after every tick of a debug build.
 pub(super) fn assert_cheap(world: &mut World) {
-    let roster = world.resource::<Roster>();
-    let ledger = world.resource::<Ledger>();
-    let stock = world.resource::<Stock>();
+    for &fleet in world.fleets() {
+        assert_cheap_of(world, fleet);
+    }
+}
+
+fn assert_cheap_of(world: &World, fleet: Entity) {
+    let roster = part::<Roster>(world, fleet);
+    let ledger = part::<Ledger>(world, fleet);
+    let stock = part::<Stock>(world, fleet);
     debug_assert_eq!(
         ledger.counts().total() as usize,
         roster.live_instances(),

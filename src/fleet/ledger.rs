@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use bevy_ecs::resource::Resource;
+use bevy_ecs::component::Component;
 use serde::{Deserialize, Serialize};
 
 use crate::serving::{EngineId, Role};
@@ -14,7 +14,7 @@ use super::{InstanceStatus, ServerStatus};
 ///
 /// A life is a line, so an account is the instants at which its statuses were entered, and every
 /// second of it is counted once.
-#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     instances: Vec<InstanceAccount>,
     servers: Vec<ServerAccount>,

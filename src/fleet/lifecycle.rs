@@ -5,6 +5,7 @@ use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule};
 
 use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
+use super::fleets::Fleets;
 use super::loads::Loads;
 use super::start_up::{self, WaitingRequests};
 use super::{
@@ -74,17 +75,19 @@ pub(super) fn add_systems(schedule: &mut Schedule) {
     clippy::needless_pass_by_value,
     reason = "a system takes its parameters by value"
 )]
-fn anything_is_due(agenda: Res<'_, Agenda>, ledger: Res<'_, Ledger>) -> bool {
-    agenda.lifecycle.has_out() || ledger.counts().draining > 0
+fn anything_is_due(agenda: Res<'_, Agenda>, ledgers: Query<'_, '_, &Ledger>) -> bool {
+    agenda.lifecycle.has_out() || ledgers.iter().any(|it| it.counts().draining > 0)
 }
 
 fn retire_idle_instances(
-    roster: Res<'_, Roster>,
+    fleets: Res<'_, Fleets>,
+    rosters: Query<'_, '_, &Roster>,
     mut applications: Query<'_, '_, (&mut Service, &mut IdleDrains)>,
     timers: Query<'_, '_, &DrainTimer>,
     mut commands: Commands<'_, '_>,
 ) {
-    for &application in roster.applications() {
+    let rosters = rosters.iter_many(fleets.there());
+    for &application in rosters.flatten().flat_map(Roster::applications) {
         let Ok((mut service, mut drains)) = applications.get_mut(application) else {
             continue;
         };

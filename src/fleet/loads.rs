@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bevy_ecs::resource::Resource;
+use bevy_ecs::component::Component;
 use serde::{Deserialize, Serialize};
 
 use crate::time::{SimDuration, SimTime};
@@ -32,8 +32,8 @@ pub(super) struct Link {
     each: u64,
 }
 
-/// Every link that is in use.
-#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
+/// Every link of a fleet that is in use.
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Loads {
     links: BTreeMap<Link, Sharing>,
     /// The load that each instance waits for.

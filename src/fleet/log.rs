@@ -1,15 +1,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bevy_ecs::component::Component;
+use bevy_ecs::entity::Entity;
 use bevy_ecs::message::{Message, Messages};
-use bevy_ecs::resource::Resource;
 use bevy_ecs::world::DeferredWorld;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::name::{self, Name};
 use crate::time::SimTime;
 
-use super::ScalingError;
+use super::{Clock, Fleet, ScalingError};
 
 /// One line of the scaling log: something that the lifecycle did, or refused to do.
 ///
@@ -27,7 +28,12 @@ pub struct ScalingEvent {
     /// came to be, `gone` for what is no longer there.
     #[serde(with = "crate::snapshot::name")]
     pub status: Name,
+    /// The [number](super::Fleet::number) of the fleet.
+    pub fleet: u32,
 }
+
+/// One line to be written: what was done to which, and the status of that from then on.
+pub(super) type Line = (ScalingAction, Target, Name);
 
 /// What the lifecycle did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -128,7 +134,7 @@ impl fmt::Display for Target {
 }
 
 /// Refusals since the start, by action and by [reason](ScalingError::reason).
-#[derive(Resource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Component, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     from = "Vec<(ScalingAction, String, u64)>",
     into = "Vec<(ScalingAction, String, u64)>"
@@ -171,7 +177,7 @@ impl Refusals {
 }
 
 /// What the lifecycle did, in order, until somebody drains it.
-#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ScalingLog {
     events: Vec<ScalingEvent>,
     /// Of each action since the start.
@@ -202,24 +208,41 @@ impl ScalingLog {
     }
 }
 
-/// Writes one line everywhere that lines go.
-pub(super) fn record(world: &mut DeferredWorld<'_>, event: ScalingEvent) {
-    let ScalingEvent {
+/// Writes one line of a fleet everywhere that lines go.
+pub(super) fn record(
+    world: &mut DeferredWorld<'_>,
+    fleet: Entity,
+    time: SimTime,
+    (action, target, status): Line,
+) {
+    tracing::info!(target: "fleetsim::scaling", %time, action = action.name(), %target, status);
+    let event = ScalingEvent {
         time,
         action,
         target,
         status,
-    } = event;
-    tracing::info!(target: "fleetsim::scaling", %time, action = action.name(), %target, status);
-    world.resource_mut::<ScalingLog>().push(event);
+        fleet: world.get::<Fleet>(fleet).map_or(0, Fleet::number),
+    };
+    if let Some(mut log) = world.get_mut::<ScalingLog>(fleet) {
+        log.push(event);
+    }
     world.resource_mut::<Messages<ScalingEvent>>().write(event);
 }
 
-/// Writes down a refusal, and counts its reason.
-pub(super) fn refuse(world: &mut DeferredWorld<'_>, event: ScalingEvent, error: &ScalingError) {
-    tracing::warn!(target: "fleetsim::scaling", time = %event.time, action = event.action.name(), "{error}");
-    world
-        .resource_mut::<Refusals>()
-        .count(event.action, error.reason());
-    record(world, event);
+/// Writes down a refusal, and counts its reason. One that is about no fleet is only traced.
+pub(super) fn refuse(
+    world: &mut DeferredWorld<'_>,
+    fleet: Option<Entity>,
+    line: Line,
+    error: &ScalingError,
+) {
+    let time = world.resource::<Clock>().now();
+    tracing::warn!(target: "fleetsim::scaling", %time, action = line.0.name(), "{error}");
+    let Some(fleet) = fleet else {
+        return;
+    };
+    if let Some(mut refusals) = world.get_mut::<Refusals>(fleet) {
+        refusals.count(line.0, error.reason());
+    }
+    record(world, fleet, time, line);
 }

@@ -1,15 +1,16 @@
 //! The control plane: servers, processors, instances and applications as entities of a
 //! `bevy_ecs` world, and the systems that run their lives.
 //!
-//! [`install`] puts a fleet into a world; [`FleetWorldExt`] steps it, one run of the [`Tick`] schedule
+//! [`install`] puts a fleet into a world, which may have several; [`FleetWorldExt`] steps it, one run of the [`Tick`] schedule
 //! at a time; [`ScalingExt`] scales it, and answers questions about it.
 //!
 //! | entity | components |
 //! |---|---|
-//! | application | [`Application`], [`Service`] (its data plane), [`Instances`], [`Templates`], [`ScalingRules`] |
-//! | server | [`Server`], [`ServerSku`], [`ServerStatus`], [`Processors`], [`Hosts`]; [`Provisioning`] until it is there |
+//! | fleet | [`Fleet`], [`Stock`], [`Roster`], [`Ledger`], [`ScalingLog`], [`Refusals`], [`RunWarnings`], [`Origin`] |
+//! | application | [`OfFleet`], [`Application`], [`Service`] (its data plane), [`Instances`], [`Templates`], [`ScalingRules`] |
+//! | server | [`OfFleet`], [`Server`], [`ServerSku`], [`ServerStatus`], [`Processors`], [`Hosts`]; [`Provisioning`] until it is there |
 //! | processor | [`Processor`], [`OnServer`]; [`UsedBy`] while an instance has it |
-//! | instance | [`Instance`], [`InstanceStatus`], [`InstanceRole`], [`OfApplication`], [`HostedOn`], [`Uses`]; [`Tag`] if it was given one, [`EngineHandle`] once it has joined, [`StartUp`] (with a [`StartUpStage`] where there are stages) or [`DrainTimer`] for as long as that takes |
+//! | instance | [`OfFleet`], [`Instance`], [`InstanceStatus`], [`InstanceRole`], [`OfApplication`], [`HostedOn`], [`Uses`]; [`Tag`] if it was given one, [`EngineHandle`] once it has joined, [`StartUp`] (with a [`StartUpStage`] where there are stages) or [`DrainTimer`] for as long as that takes |
 //!
 //! Time passes in ticks. A tick ends where something is due, and within it the order is that of
 //! [`TickSet`]: the endpoints serve up to and including that instant, then faults, the lifecycle,
@@ -87,6 +88,7 @@ mod drain;
 mod due;
 mod entries;
 mod error;
+mod fleets;
 mod fork;
 pub(crate) mod free_processors;
 mod guard;
@@ -125,7 +127,7 @@ pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, 
 pub use agenda::Agenda;
 pub use api::ScalingExt;
 pub use application::{Application, ScalingRules, Service, Templates};
-pub use build::{InstallError, install, install_with};
+pub use build::{InstallError, install, install_named, install_with};
 pub use cache::{Item, ServerCache};
 pub use change::{ChangeError, ChangeExt};
 pub use clock::{Clock, Rest, TickLimits};
@@ -139,6 +141,8 @@ pub use components::{
 use components::{FromTemplate, MadeWithServer, TakesServerAlong};
 pub use due::Due;
 pub use error::ScalingError;
+pub use fleets::{Fleet, FleetsExt, OfFleet};
+pub(crate) use fleets::{part, part_mut};
 pub use fork::fork;
 pub use invariants::{Violation, check_invariants};
 pub use ledger::Ledger;
@@ -159,5 +163,5 @@ pub use stage_times::{StageTime, StageTimes};
 pub use staging::StartUpStage;
 pub use tick::{FleetWorldExt, Prepared, ScriptedActions, ServeSet, Tick, TickError, TickSet};
 pub(crate) use uninstall::FleetSystems;
-pub use uninstall::uninstall;
+pub use uninstall::{uninstall, uninstall_fleet};
 pub use warnings::RunWarnings;

@@ -1,5 +1,5 @@
+use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
-use bevy_ecs::resource::Resource;
 use serde::{Deserialize, Serialize};
 
 use crate::serving::EngineId;
@@ -8,7 +8,7 @@ use super::ScalingError;
 use super::parts::Twins;
 
 /// Who has which number. Numbers count from 0 in order of creation and are never reused.
-#[derive(Resource, Clone, Debug, Serialize, Deserialize)]
+#[derive(Component, Clone, Debug, Serialize, Deserialize)]
 pub struct Roster {
     servers: Numbers,
     instances: Numbers,

@@ -1,11 +1,11 @@
-use bevy_ecs::resource::Resource;
+use bevy_ecs::component::Component;
 
 use crate::scenario::CheckedScenario;
 use crate::serving::StepTimes;
 use crate::warning::Warnings;
 
 /// What a fleet was made from, for its summary.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Component, Clone, Debug, Default)]
 pub struct Origin {
     /// The scenario's name.
     pub scenario: String,

@@ -302,7 +302,7 @@ impl Parts {
     }
 
     /// Says of the part that was entered last that it is restored in its place.
-    fn laid_over(&mut self) -> &mut Self {
+    pub(super) fn laid_over(&mut self) -> &mut Self {
         if let Some(part) = self.parts.last_mut() {
             part.in_place = true;
         }

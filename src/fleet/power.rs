@@ -6,13 +6,13 @@ use bevy_ecs::world::World;
 
 use crate::serving::Phase;
 
-use super::{EngineHandle, Hosts, OfApplication, ServerSku, Service, Stock, Uses};
+use super::{EngineHandle, FleetsExt, Hosts, OfApplication, ServerSku, Service, Stock, Uses};
 
 /// Watts that a server draws now; none where that is not known.
 pub(super) fn server_power_w(world: &World, server: Entity) -> Option<f64> {
     let sku = world.get::<ServerSku>(server)?;
     let power = world
-        .resource::<Stock>()
+        .get::<Stock>(world.fleet_of(server)?)?
         .kinds()
         .get(sku.position())?
         .processor();

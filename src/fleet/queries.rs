@@ -9,7 +9,7 @@ use crate::serving::Role;
 
 use super::error::nearest;
 use super::{
-    Application, InstanceRole, InstanceStatus, Instances, Ledger, Roster, ScalingError,
+    Application, FleetsExt, InstanceRole, InstanceStatus, Instances, Ledger, Roster, ScalingError,
     ServerCounts, StatusCounts, Stock, Templates,
 };
 
@@ -23,10 +23,16 @@ pub struct StatusSummary {
 }
 
 impl StatusSummary {
-    pub(super) fn of(world: &World) -> Self {
-        let ledger = world.resource::<Ledger>();
-        let mut instances = Vec::new();
-        for &entity in world.resource::<Roster>().applications() {
+    /// Adds those of a fleet.
+    pub(super) fn add(&mut self, world: &World, fleet: Entity) {
+        let (Some(ledger), Some(roster), Some(stock)) = (
+            world.get::<Ledger>(fleet),
+            world.get::<Roster>(fleet),
+            world.get::<Stock>(fleet),
+        ) else {
+            return;
+        };
+        for &entity in roster.applications() {
             let (Some(application), Some(templates)) = (
                 world.get::<Application>(entity),
                 world.get::<Templates>(entity),
@@ -35,16 +41,13 @@ impl StatusSummary {
             };
             for role in templates.roles() {
                 let counts = ledger.counts_of(application.index(), role);
-                instances.push((Arc::clone(application.name()), role, counts));
+                let name = Arc::clone(application.name());
+                self.instances.push((name, role, counts));
             }
         }
-        let kinds = world.resource::<Stock>().kinds().iter().enumerate();
-        Self {
-            instances,
-            servers: kinds
-                .map(|(sku, kind)| (kind.sku().name.clone(), ledger.servers_of(sku)))
-                .collect(),
-        }
+        let kinds = stock.kinds().iter().enumerate();
+        let servers = kinds.map(|(sku, kind)| (kind.sku().name.clone(), ledger.servers_of(sku)));
+        self.servers.extend(servers);
     }
 }
 
@@ -64,20 +67,45 @@ pub(super) fn instances_in(
         .collect()
 }
 
-/// The application of this name.
+/// The application of this name, in the fleet that has one.
 pub(super) fn find_application(world: &World, name: &str) -> Result<Entity, ScalingError> {
-    let known = || {
-        world
-            .resource::<Roster>()
-            .applications()
-            .iter()
-            .filter_map(|&entity| Some((entity, &**world.get::<Application>(entity)?.name())))
-    };
-    known()
-        .find(|&(_, known)| known == name)
+    let known = || world.fleets().iter().flat_map(|&it| names(world, it));
+    let mut found = known().filter(|&(_, known)| known == name);
+    match (found.next(), found.next()) {
+        (Some((entity, _)), None) => Ok(entity),
+        (Some(_), Some(_)) => Err(several(world)),
+        (None, _) => Err(unknown(name, known())),
+    }
+}
+
+/// The application of this name in a fleet.
+pub(super) fn find_application_in(
+    world: &World,
+    fleet: Entity,
+    name: &str,
+) -> Result<Entity, ScalingError> {
+    let known = || names(world, fleet);
+    let found = known().find(|&(_, known)| known == name);
+    found
         .map(|(entity, _)| entity)
-        .ok_or_else(|| ScalingError::UnknownApplication {
-            name: name.to_owned(),
-            nearest: nearest(name, known().map(|(_, known)| known)),
-        })
+        .ok_or_else(|| unknown(name, known()))
+}
+
+/// The applications of a fleet with their names.
+fn names(world: &World, fleet: Entity) -> impl Iterator<Item = (Entity, &str)> {
+    let roster = world.get::<Roster>(fleet).into_iter();
+    let applications = roster.flat_map(|it| it.applications().iter());
+    applications.filter_map(|&it| Some((it, &**world.get::<Application>(it)?.name())))
+}
+
+fn unknown<'a>(name: &str, known: impl Iterator<Item = (Entity, &'a str)>) -> ScalingError {
+    ScalingError::UnknownApplication {
+        name: name.to_owned(),
+        nearest: nearest(name, known.map(|(_, known)| known)),
+    }
+}
+
+fn several(world: &World) -> ScalingError {
+    let only = world.only_fleet();
+    only.err().unwrap_or(ScalingError::NoFleet)
 }

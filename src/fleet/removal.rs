@@ -7,17 +7,15 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::world::{DeferredWorld, World};
 
-use crate::serving::EngineId;
-use crate::time::SimTime;
-
 use super::log::record;
 use super::start_up::request_flush;
 use super::status::{log_instance, set_status};
 use super::{
-    Clock, EngineHandle, HostedOn, Instance, InstanceStatus, Instances, Ledger, OfApplication,
-    OnServer, Roster, ScalingAction, ScalingEvent, Server, ServerStatus, Service, TakesServerAlong,
-    Target, guard, servers,
+    Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances, Ledger,
+    OfApplication, OfFleet, OnServer, Roster, ScalingAction, Server, ServerStatus, Service,
+    TakesServerAlong, Target, guard, servers, uninstall_fleet,
 };
+use crate::serving::EngineId;
 
 /// The hook on the despawning of an [`Instance`].
 pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContext) {
@@ -27,7 +25,10 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     else {
         return;
     };
-    let roster = world.get_resource::<Roster>();
+    let Some(&OfFleet(fleet)) = entity.get() else {
+        return;
+    };
+    let roster = world.get::<Roster>(fleet);
     if roster.and_then(|it| it.instance(number)) != Some(context.entity) {
         return;
     }
@@ -38,11 +39,16 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     let time = world.resource::<Clock>().now();
     if crashed {
         let status = InstanceStatus::ScalingDown.name();
-        record_crash(&mut world, Target::Instance(number), status, time);
+        let line = (ScalingAction::Crash, Target::Instance(number), status);
+        record(&mut world, fleet, time, line);
     }
-    let mut ledger = world.resource_mut::<Ledger>();
-    let gone = ledger.enter(number, InstanceStatus::ScalingDown, time);
-    world.resource_mut::<Roster>().remove_instance(number);
+    let mut gone = time;
+    if let Some(mut ledger) = world.get_mut::<Ledger>(fleet) {
+        gone = ledger.enter(number, InstanceStatus::ScalingDown, time);
+    }
+    if let Some(mut roster) = world.get_mut::<Roster>(fleet) {
+        roster.remove_instance(number);
+    }
     if let Some(engine) = engine {
         put_back(&mut world, application, engine);
     }
@@ -56,31 +62,13 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     }
 }
 
-fn record_crash(
-    world: &mut DeferredWorld<'_>,
-    target: Target,
-    status: &'static str,
-    time: SimTime,
-) {
-    let action = ScalingAction::Crash;
-    record(
-        world,
-        ScalingEvent {
-            time,
-            action,
-            target,
-            status,
-        },
-    );
-}
-
 /// The hook on the despawning of a [`Server`]. Its relationships despawn its processors and instances.
 pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext) {
     let entity = world.entity(context.entity);
-    let Some(&Server { number }) = entity.get() else {
+    let (Some(&Server { number }), Some(&OfFleet(fleet))) = (entity.get(), entity.get()) else {
         return;
     };
-    let roster = world.get_resource::<Roster>();
+    let roster = world.get::<Roster>(fleet);
     if roster.and_then(|it| it.server(number)) != Some(context.entity) {
         return;
     }
@@ -88,11 +76,15 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     let time = world.resource::<Clock>().now();
     if crashed {
         let status = ServerStatus::ScalingDown.name();
-        record_crash(&mut world, Target::Server(number), status, time);
+        let line = (ScalingAction::Crash, Target::Server(number), status);
+        record(&mut world, fleet, time, line);
     }
-    let mut ledger = world.resource_mut::<Ledger>();
-    ledger.enter_server(number, ServerStatus::ScalingDown, time);
-    world.resource_mut::<Roster>().remove_server(number);
+    if let Some(mut ledger) = world.get_mut::<Ledger>(fleet) {
+        ledger.enter_server(number, ServerStatus::ScalingDown, time);
+    }
+    if let Some(mut roster) = world.get_mut::<Roster>(fleet) {
+        roster.remove_server(number);
+    }
 }
 
 /// The hook on the despawning of a [`Processor`](super::Processor): its server is lost with it, unless
@@ -116,7 +108,8 @@ pub(super) fn service_removed(mut world: DeferredWorld<'_>, context: HookContext
             let Some(&Instance { number }) = world.get(instance) else {
                 continue;
             };
-            if let Some(mut ledger) = world.get_resource_mut::<Ledger>() {
+            let fleet = world.fleet_of(instance);
+            if let Some(mut ledger) = fleet.and_then(|it| world.get_mut::<Ledger>(it)) {
                 ledger.forget_engine(number);
             }
             guard::work(world, |world| {
@@ -124,6 +117,15 @@ pub(super) fn service_removed(mut world: DeferredWorld<'_>, context: HookContext
             });
             world.despawn(instance);
         }
+    });
+}
+
+/// The hook on the despawning of a [`Fleet`](super::Fleet): all that is the fleet's goes with it.
+pub(super) fn fleet_removed(mut world: DeferredWorld<'_>, context: HookContext) {
+    let fleet = context.entity;
+    world.commands().queue(move |world: &mut World| {
+        // One that is uninstalled is not on the list any more.
+        _ = uninstall_fleet(world, fleet);
     });
 }
 
@@ -140,8 +142,13 @@ pub(super) fn application_removed(mut world: DeferredWorld<'_>, context: HookCon
 
 /// Removes an instance whose application is gone, with all that it was to do.
 fn give_up(world: &mut World, instance: Entity) {
-    if !world.contains_resource::<Roster>() {
+    let number = world.get::<Instance>(instance).map(Instance::number);
+    let fleet = world.fleet_of(instance);
+    let Some(mut ledger) = fleet.and_then(|it| world.get_mut::<Ledger>(it)) else {
         return;
+    };
+    if let Some(number) = number {
+        ledger.forget_engine(number);
     }
     let action = match world.get(instance) {
         Some(InstanceStatus::ScalingUp) => ScalingAction::ScaleUpCancelled,
@@ -149,9 +156,6 @@ fn give_up(world: &mut World, instance: Entity) {
         None => return,
     };
     let now = world.resource::<Clock>().now();
-    if let Some(&Instance { number }) = world.get(instance) {
-        world.resource_mut::<Ledger>().forget_engine(number);
-    }
     if set_status(world, instance, InstanceStatus::ScalingDown, now) {
         guard::work(world, |world| {
             world.entity_mut(instance).remove::<EngineHandle>();

@@ -84,6 +84,13 @@ pub enum ScalingRequest {
         /// The SKU's name; the first SKU of the fleet for none.
         sku: Option<String>,
     },
+    /// [`ScalingExt::scale_up_server_in`](super::ScalingExt::scale_up_server_in).
+    ScaleUpServerIn {
+        /// The fleet.
+        fleet: Entity,
+        /// The SKU's name; the first SKU of the fleet for none.
+        sku: Option<String>,
+    },
     /// [`ScalingExt::scale_down_server`](super::ScalingExt::scale_down_server).
     ScaleDownServer(Entity),
     /// [`ScalingExt::scale_up_instance`](super::ScalingExt::scale_up_instance).

@@ -1,7 +1,5 @@
 //! What a host does with requests, and how it learns what became of them.
 
-use std::collections::BTreeMap;
-
 use bevy_ecs::entity::Entity;
 use bevy_ecs::message::{Message, Messages};
 use bevy_ecs::prelude::{Query, Res, ResMut, Resource, Schedules, World};
@@ -13,8 +11,9 @@ use crate::serving::{
 };
 use crate::workload::{Arrival, ArrivalStream};
 
+use super::fleets::part;
 use super::parts::{Parts, Twins};
-use super::{EngineHandle, FleetSystems, Roster, ServeSet, Service, Tick};
+use super::{EngineHandle, FleetSystems, FleetsExt, Roster, ServeSet, Service, Tick};
 
 /// A request has ended: completed, turned away, or taken back. Only where it was
 /// [asked for](super::FleetWorldExt::announce_requests).
@@ -29,19 +28,24 @@ pub struct RequestEnded {
     pub record: RequestRecord,
 }
 
-/// Whose requests are announced, and how far they are.
+/// Whose requests are announced, in this order, and how far they are.
 #[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Announced(BTreeMap<usize, (Entity, Follower)>);
+pub(super) struct Announced(Vec<(Entity, Follower)>);
 
 impl Announced {
     /// Announces the requests of one more application.
-    pub(super) fn add(&mut self, index: usize, application: Entity, follower: Follower) {
-        self.0.insert(index, (application, follower));
+    pub(super) fn add(&mut self, application: Entity, follower: Follower) {
+        self.0.push((application, follower));
+    }
+
+    /// Announces no more of applications that are gone.
+    pub(super) fn forget(&mut self, gone: impl Fn(Entity) -> bool) {
+        self.0.retain(|&(application, _)| !gone(application));
     }
 
     /// Becomes those of a fork.
     pub(super) fn follow(&mut self, twins: &Twins) {
-        for (application, _) in self.0.values_mut() {
+        for (application, _) in &mut self.0 {
             twins.follow(application);
         }
     }
@@ -53,15 +57,23 @@ pub(super) fn announce(world: &mut World) {
         return;
     }
     world.insert_resource(Announced::default());
-    let applications = world.resource::<Roster>().applications().to_vec();
-    for (index, entity) in applications.into_iter().enumerate() {
-        if let Some(mut service) = world.get_mut::<Service>(entity) {
-            let follower = service.0.follow_ended();
-            let mut announced = world.resource_mut::<Announced>();
-            announced.0.insert(index, (entity, follower));
-        }
+    let rosters = world.fleets().iter().map(|&it| part::<Roster>(world, it));
+    let applications: Vec<Entity> = rosters.flat_map(Roster::applications).copied().collect();
+    for application in applications {
+        announce_also(world, application);
     }
     add_messages(world);
+}
+
+/// Announces the requests of one more application, where requests are announced.
+pub(super) fn announce_also(world: &mut World, application: Entity) {
+    if world.contains_resource::<Announced>()
+        && let Some(mut service) = world.get_mut::<Service>(application)
+    {
+        let follower = service.0.follow_ended();
+        let mut announced = world.resource_mut::<Announced>();
+        announced.add(application, follower);
+    }
 }
 
 /// Adds the messages and the system that writes them, once.
@@ -88,7 +100,7 @@ fn write_messages(
     if !messages.is_empty() {
         messages.update();
     }
-    for &(application, follower) in announced.0.values() {
+    for &(application, follower) in &announced.0 {
         let Ok(mut service) = services.get_mut(application) else {
             continue;
         };

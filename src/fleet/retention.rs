@@ -28,7 +28,7 @@ pub enum Retention {
 pub(super) fn forget(
     retention: Res<'_, Retention>,
     mut services: Query<'_, '_, &mut Service>,
-    mut log: ResMut<'_, ScalingLog>,
+    mut logs: Query<'_, '_, &mut ScalingLog>,
     mut outcomes: ResMut<'_, OutcomeLog>,
 ) {
     if *retention == Retention::UntilTaken {
@@ -42,6 +42,8 @@ pub(super) fn forget(
             drop(service.0.take_runs());
         }
     }
-    log.drain();
+    for mut log in &mut logs {
+        log.drain();
+    }
     outcomes.clear();
 }

@@ -1,36 +1,29 @@
 //! Scripted faults and actions: what a scenario has happen at given instants.
 
+use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
-use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 
 use crate::scenario::{Action, Fault, FaultKind, Verb};
+use crate::time::SimTime;
 use crate::warning::Warning;
 
 use super::api::ScalingExt;
-use super::log::refuse;
-use super::queries::find_application;
+use super::log::{Line, refuse};
+use super::queries::find_application_in;
 use super::request::{ScaleUpFull, ScaleUpInstance, ScalingRequest};
-use super::{
-    Agenda, Clock, Roster, RunWarnings, ScalingAction, ScalingError, ScalingEvent, Stock, Target,
-};
+use super::{Agenda, Clock, Roster, RunWarnings, ScalingAction, ScalingError, Stock, Target};
 
 /// The script, in the order of the scenario. The agenda has the positions.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Component, Clone, Debug, Default)]
 pub(super) struct Script {
     actions: Vec<Verb>,
     faults: Vec<FaultKind>,
 }
 
 impl Script {
-    /// Takes a scenario's script, with its instants into the agenda.
-    pub(super) fn new(actions: &[Action], faults: &[Fault], agenda: &mut Agenda) -> Self {
-        for (position, action) in actions.iter().enumerate() {
-            agenda.actions.push(action.at, position);
-        }
-        for (position, fault) in faults.iter().enumerate() {
-            agenda.faults.push(fault.at, position);
-        }
+    /// Takes a scenario's script.
+    pub(super) fn new(actions: &[Action], faults: &[Fault]) -> Self {
         Self {
             actions: actions.iter().map(|it| it.action.clone()).collect(),
             faults: faults.iter().map(|it| it.fault.clone()).collect(),
@@ -38,26 +31,43 @@ impl Script {
     }
 }
 
+/// Puts the instants of a fleet's script, moved by `begun`, into the agenda.
+pub(super) fn arm(
+    agenda: &mut Agenda,
+    fleet: Entity,
+    actions: &[Action],
+    faults: &[Fault],
+    begun: SimTime,
+) {
+    let at = |time: SimTime| begun + (time - SimTime::ZERO);
+    for (position, action) in actions.iter().enumerate() {
+        agenda.actions.push(at(action.at), (fleet, position));
+    }
+    for (position, fault) in faults.iter().enumerate() {
+        agenda.faults.push(at(fault.at), (fleet, position));
+    }
+}
+
 /// The system of the faults that are due.
 pub(super) fn fail(world: &mut World) {
     let now = world.resource::<Clock>().now();
-    while let Some((_, position)) = world.resource_mut::<Agenda>().faults.pop_due(now) {
-        let fault = world.resource::<Script>().faults[position].clone();
-        if let Err(error) = strike(world, &fault) {
-            let event = ScalingEvent {
-                time: now,
-                action: ScalingAction::CrashInvalid,
-                target: match fault {
-                    FaultKind::InstanceCrash { instance } => Target::Instance(instance),
-                    FaultKind::ServerCrash { server } => Target::Server(server),
-                    FaultKind::NoNewServers { .. } => Target::NoServer,
-                },
-                status: "gone",
+    while let Some((_, (fleet, position))) = world.resource_mut::<Agenda>().faults.pop_due(now) {
+        let script = world.get::<Script>(fleet);
+        let Some(fault) = script.and_then(|it| it.faults.get(position)).cloned() else {
+            continue;
+        };
+        if let Err(error) = strike(world, fleet, &fault) {
+            let target = match fault {
+                FaultKind::InstanceCrash { instance } => Target::Instance(instance),
+                FaultKind::ServerCrash { server } => Target::Server(server),
+                FaultKind::NoNewServers { .. } => Target::NoServer,
             };
-            refuse(&mut world.into(), event, &error);
+            let line = (ScalingAction::CrashInvalid, target, "gone");
+            refuse(&mut world.into(), Some(fleet), line, &error);
             let message = format!("a fault hits nothing: {error}");
             warn(
                 world,
+                fleet,
                 "missed_fault",
                 format!("faults[{position}]"),
                 message,
@@ -67,18 +77,20 @@ pub(super) fn fail(world: &mut World) {
 }
 
 /// Adds to the warnings of the run.
-fn warn(world: &mut World, kind: &'static str, path: String, message: String) {
+fn warn(world: &mut World, fleet: Entity, kind: &'static str, path: String, message: String) {
     let warning = Warning::new(kind, message).at_path(path);
     let warning = warning.at_time(world.resource::<Clock>().now());
-    world.resource_mut::<RunWarnings>().push(warning);
+    if let Some(mut warnings) = world.get_mut::<RunWarnings>(fleet) {
+        warnings.push(warning);
+    }
 }
 
 /// A crash is a despawn: the hooks do the rest.
-fn strike(world: &mut World, fault: &FaultKind) -> Result<(), ScalingError> {
+fn strike(world: &mut World, fleet: Entity, fault: &FaultKind) -> Result<(), ScalingError> {
     match fault {
         FaultKind::NoNewServers { sku, duration } => {
             let now = world.resource::<Clock>().now();
-            let mut stock = world.resource_mut::<Stock>();
+            let mut stock = world.get_mut::<Stock>(fleet).ok_or(ScalingError::NoFleet)?;
             let position = sku
                 .as_deref()
                 .map(|name| stock.find(Some(name)))
@@ -88,11 +100,11 @@ fn strike(world: &mut World, fault: &FaultKind) -> Result<(), ScalingError> {
             tracing::info!(target: "fleetsim::scaling", time = %now, %until, "no server can be created");
         }
         FaultKind::InstanceCrash { instance } => {
-            let instance = find_instance(world, *instance)?;
+            let instance = find_instance(world, fleet, *instance)?;
             world.despawn(instance);
         }
         FaultKind::ServerCrash { server } => {
-            let server = find_server(world, *server)?;
+            let server = find_server(world, fleet, *server)?;
             world.despawn(server);
         }
     }
@@ -103,31 +115,28 @@ fn strike(world: &mut World, fault: &FaultKind) -> Result<(), ScalingError> {
 /// run.
 pub(super) fn act(world: &mut World) {
     let now = world.resource::<Clock>().now();
-    while let Some((_, position)) = world.resource_mut::<Agenda>().actions.pop_due(now) {
-        let verb = world.resource::<Script>().actions[position].clone();
-        let refused = match resolve(world, &verb) {
+    while let Some((_, (fleet, position))) = world.resource_mut::<Agenda>().actions.pop_due(now) {
+        let script = world.get::<Script>(fleet);
+        let Some(verb) = script.and_then(|it| it.actions.get(position)).cloned() else {
+            continue;
+        };
+        let refused = match resolve(world, fleet, &verb) {
             Ok(request) => world.scale(&request).err(),
             Err(error) => {
-                let (action, target, status) = refusal(&verb);
-                let event = ScalingEvent {
-                    time: now,
-                    action,
-                    target,
-                    status,
-                };
-                refuse(&mut world.into(), event, &error);
+                refuse(&mut world.into(), Some(fleet), refusal(&verb), &error);
                 Some(error)
             }
         };
         if let Some(error) = refused {
             let path = format!("actions[{position}]");
-            warn(world, "refused_action", path, format!("refused: {error}"));
+            let message = format!("refused: {error}");
+            warn(world, fleet, "refused_action", path, message);
         }
     }
 }
 
 /// Finds whom a verb names.
-fn resolve(world: &World, verb: &Verb) -> Result<ScalingRequest, ScalingError> {
+fn resolve(world: &World, fleet: Entity, verb: &Verb) -> Result<ScalingRequest, ScalingError> {
     Ok(match verb {
         Verb::ScaleUpFull {
             application,
@@ -135,17 +144,20 @@ fn resolve(world: &World, verb: &Verb) -> Result<ScalingRequest, ScalingError> {
             sku,
             tag,
         } => ScalingRequest::ScaleUpFull(ScaleUpFull {
-            application: find_application(world, application)?,
+            application: find_application_in(world, fleet, application)?,
             role: *role,
             sku: sku.clone(),
             tag: tag.as_deref().map(Into::into),
         }),
         Verb::ScaleDownFull { instance } => {
-            ScalingRequest::ScaleDownFull(find_instance(world, *instance)?)
+            ScalingRequest::ScaleDownFull(find_instance(world, fleet, *instance)?)
         }
-        Verb::ScaleUpServer { sku } => ScalingRequest::ScaleUpServer { sku: sku.clone() },
+        Verb::ScaleUpServer { sku } => ScalingRequest::ScaleUpServerIn {
+            fleet,
+            sku: sku.clone(),
+        },
         Verb::ScaleDownServer { server } => {
-            ScalingRequest::ScaleDownServer(find_server(world, *server)?)
+            ScalingRequest::ScaleDownServer(find_server(world, fleet, *server)?)
         }
         Verb::ScaleUpInstance {
             application,
@@ -154,23 +166,23 @@ fn resolve(world: &World, verb: &Verb) -> Result<ScalingRequest, ScalingError> {
             processors,
             tag,
         } => ScalingRequest::ScaleUpInstance(ScaleUpInstance {
-            application: find_application(world, application)?,
+            application: find_application_in(world, fleet, application)?,
             role: *role,
-            server: find_server(world, *server)?,
+            server: find_server(world, fleet, *server)?,
             processors: processors.clone(),
             tag: tag.as_deref().map(Into::into),
         }),
         Verb::ScaleDownInstance { instance } => {
-            ScalingRequest::ScaleDownInstance(find_instance(world, *instance)?)
+            ScalingRequest::ScaleDownInstance(find_instance(world, fleet, *instance)?)
         }
         Verb::CancelScaleUp { instance } => {
-            ScalingRequest::CancelScaleUp(find_instance(world, *instance)?)
+            ScalingRequest::CancelScaleUp(find_instance(world, fleet, *instance)?)
         }
     })
 }
 
 /// The line for a verb that names what is not there.
-fn refusal(verb: &Verb) -> (ScalingAction, Target, &'static str) {
+fn refusal(verb: &Verb) -> Line {
     use ScalingAction::{ScaleDownInvalid, ScaleDownServerInvalid, ScaleUpFailed};
     match *verb {
         Verb::ScaleUpFull { .. } | Verb::ScaleUpServer { .. } => {
@@ -188,16 +200,16 @@ fn refusal(verb: &Verb) -> (ScalingAction, Target, &'static str) {
     }
 }
 
-fn find_instance(world: &World, number: u64) -> Result<Entity, ScalingError> {
-    world
-        .resource::<Roster>()
-        .instance(number)
+fn find_instance(world: &World, fleet: Entity, number: u64) -> Result<Entity, ScalingError> {
+    let roster = world.get::<Roster>(fleet);
+    roster
+        .and_then(|it| it.instance(number))
         .ok_or(ScalingError::NoSuchInstance(number))
 }
 
-fn find_server(world: &World, number: u64) -> Result<Entity, ScalingError> {
-    world
-        .resource::<Roster>()
-        .server(number)
+fn find_server(world: &World, fleet: Entity, number: u64) -> Result<Entity, ScalingError> {
+    let roster = world.get::<Roster>(fleet);
+    roster
+        .and_then(|it| it.server(number))
         .ok_or(ScalingError::NoSuchServer(number))
 }

@@ -10,57 +10,66 @@ use crate::catalog::Sku;
 use crate::time::{SimDuration, SimTime};
 
 use super::account::ServerAccount;
+use super::fleets::{part, part_mut};
 use super::log::record;
 use super::{
-    Clock, Hosts, Ledger, OnServer, Processor, Provisioning, Roster, ScalingAction, ScalingError,
-    ScalingEvent, Server, ServerSku, ServerStatus, Stock, Target, guard,
+    Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Roster,
+    ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Target, guard,
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
-pub(super) fn create_named(world: &mut World, sku: Option<&str>) -> Result<Entity, ScalingError> {
-    let position = world.resource::<Stock>().find(sku)?;
-    create(world, position).map(|(server, _)| server)
+pub(super) fn create_named(
+    world: &mut World,
+    fleet: Entity,
+    sku: Option<&str>,
+) -> Result<Entity, ScalingError> {
+    let stock = world.get::<Stock>(fleet).ok_or(ScalingError::NoFleet)?;
+    let position = stock.find(sku)?;
+    create(world, fleet, position).map(|(server, _)| server)
 }
 
 /// Creates a server of the SKU at this position of the fleet. It is there at once if that takes no
 /// time. Returns it with the instant at which it is there.
 pub(super) fn create(
     world: &mut World,
+    fleet: Entity,
     position: usize,
 ) -> Result<(Entity, SimTime), ScalingError> {
     let now = world.resource::<Clock>().now();
-    let servers = world.resource::<Ledger>().servers_of(position).total();
-    let mut stock = world.resource_mut::<Stock>();
+    let servers = part::<Ledger>(world, fleet).servers_of(position).total();
+    let mut stock = part_mut::<Stock>(world, fleet);
     stock.admit(position, servers, now)?;
     let kind = &mut stock.kinds[position];
     let ready = now + kind.draw_provision_delay();
     let sku = Arc::clone(&kind.sku);
 
-    let number = world.resource::<Roster>().next_server();
+    let number = part::<Roster>(world, fleet).next_server();
     let status = if ready > now {
         ServerStatus::ScalingUp
     } else {
         ServerStatus::Active
     };
     let server = guard::work(world, |world| {
-        let bundle = (Server { number }, ServerSku { position, sku }, status);
+        let sku = ServerSku { position, sku };
+        let bundle = (OfFleet(fleet), Server { number }, sku, status);
         let server = world.spawn(bundle).id();
         spawn_processors(world, server);
-        enlist(world, server, position, (ready <= now).then_some(now));
+        enlist(
+            world,
+            fleet,
+            server,
+            position,
+            (ready <= now).then_some(now),
+        );
         if ready > now {
             world.entity_mut(server).insert(Provisioning { ready });
         }
         server
     });
-    record(
-        &mut world.into(),
-        ScalingEvent {
-            time: now,
-            action: ScalingAction::ScaleUpServer,
-            target: Target::Server(number),
-            status: ServerStatus::ScalingUp.name(),
-        },
-    );
+    let target = Target::Server(number);
+    let status = ServerStatus::ScalingUp.name();
+    let line = (ScalingAction::ScaleUpServer, target, status);
+    record(&mut world.into(), fleet, now, line);
     Ok((server, ready))
 }
 
@@ -71,8 +80,10 @@ pub(super) fn become_ready(world: &mut World, server: Entity, at: SimTime) {
     let Some(&Server { number }) = provisioned.and_then(|it| it.get::<Server>()) else {
         return;
     };
-    let mut ledger = world.resource_mut::<Ledger>();
-    ledger.enter_server(number, ServerStatus::Active, at);
+    if let Some(fleet) = world.fleet_of(server) {
+        let mut ledger = part_mut::<Ledger>(world, fleet);
+        ledger.enter_server(number, ServerStatus::Active, at);
+    }
     world.entity_mut(server).insert(ServerStatus::Active);
     if let Ok(mut server) = world.get_entity_mut(server) {
         server.remove::<Provisioning>();
@@ -82,13 +93,15 @@ pub(super) fn become_ready(world: &mut World, server: Entity, at: SimTime) {
 /// Creates servers that are there from the start.
 pub(super) fn create_at_start(
     world: &mut World,
+    fleet: Entity,
     position: usize,
     sku: &Arc<Sku>,
     count: u32,
 ) -> Vec<Entity> {
-    let first = world.resource::<Roster>().next_server();
+    let first = part::<Roster>(world, fleet).next_server();
     let bundle = |offset: u32| {
         (
+            OfFleet(fleet),
             Server {
                 number: first + u64::from(offset),
             },
@@ -103,7 +116,8 @@ pub(super) fn create_at_start(
         let servers: Vec<Entity> = world.spawn_batch((0..count).map(bundle)).collect();
         for &server in &servers {
             spawn_processors(world, server);
-            enlist(world, server, position, Some(SimTime::ZERO));
+            let now = world.resource::<Clock>().now();
+            enlist(world, fleet, server, position, Some(now));
         }
         servers
     })
@@ -117,10 +131,10 @@ fn spawn_processors(world: &mut World, server: Entity) {
 }
 
 /// Gives a server its number and its account.
-fn enlist(world: &mut World, server: Entity, sku: usize, active: Option<SimTime>) {
+fn enlist(world: &mut World, fleet: Entity, server: Entity, sku: usize, active: Option<SimTime>) {
     let created = world.resource::<Clock>().now();
-    world.resource_mut::<Roster>().add_server(server);
-    world.resource_mut::<Ledger>().open_server(ServerAccount {
+    part_mut::<Roster>(world, fleet).add_server(server);
+    part_mut::<Ledger>(world, fleet).open_server(ServerAccount {
         sku,
         created,
         active,
@@ -142,21 +156,18 @@ pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(
             instances,
         });
     }
-    let mut ledger = world.resource_mut::<Ledger>();
+    let fleet = world.fleet_of(server);
+    let fleet = fleet.ok_or(ScalingError::NotAServer(server))?;
+    let mut ledger = part_mut::<Ledger>(world, fleet);
     ledger.enter_server(number, ServerStatus::ScalingDown, at);
     world.entity_mut(server).insert(ServerStatus::ScalingDown);
     if world.get_entity(server).is_err() {
         return Ok(());
     }
-    record(
-        &mut world.into(),
-        ScalingEvent {
-            time: at,
-            action: ScalingAction::ScaleDownServer,
-            target: Target::Server(number),
-            status: ServerStatus::ScalingDown.name(),
-        },
-    );
+    let target = Target::Server(number);
+    let status = ServerStatus::ScalingDown.name();
+    let line = (ScalingAction::ScaleDownServer, target, status);
+    record(&mut world.into(), fleet, at, line);
     world.despawn(server);
     Ok(())
 }
@@ -176,8 +187,10 @@ pub(super) fn desert_if_empty(world: &mut World, server: Entity, at: SimTime) {
     let Some(&Server { number }) = world.get(server) else {
         return;
     };
-    if world.get::<Hosts>(server).is_none_or(Hosts::is_empty) {
-        world.resource_mut::<Ledger>().desert(number, at);
+    if world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+        && let Some(fleet) = world.fleet_of(server)
+    {
+        part_mut::<Ledger>(world, fleet).desert(number, at);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bevy_ecs::resource::Resource;
+use bevy_ecs::component::Component;
 
 use crate::catalog::{Processor, Sku};
 use crate::random::{Delay, Stream};
@@ -10,7 +10,7 @@ use super::ScalingError;
 use super::error::nearest;
 
 /// The SKUs of the fleet, in the order of the scenario: the first is the default for scale-up.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Component, Clone, Debug, Default)]
 pub struct Stock {
     pub(super) kinds: Vec<Kind>,
 }

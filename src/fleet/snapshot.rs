@@ -9,11 +9,12 @@ use bevy_ecs::world::World;
 use crate::snapshot::{self, Header, RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
+use super::fleets::part;
 use super::free_processors::FreeProcessors;
 use super::guard;
-use super::natures::Natures;
+use super::natures::{FleetNature, Natures};
 use super::parts::{Kept, Part, Parts, Twins};
-use super::{Application, Clock, Instance, Origin, Roster, Stock};
+use super::{Application, Clock, Fleet, FleetsExt, Instance, Origin, Roster, Stock};
 
 /// Writes a snapshot of a world's fleet: requests, engines, workloads with their place, random streams,
 /// timers, policies, recorders, and all else that is in its [`Parts`]. [`restore`] goes on from it.
@@ -63,7 +64,7 @@ pub fn save(world: &World, to: impl Write) -> Result<(), SaveError> {
 /// Lets a world's fleet go on from a snapshot. The world was made as the one that was saved: the same
 /// scenario installed, with the same policies, recorders and entries in [`Parts`], the same SKUs and applications
 /// added; and its clock is at zero. Entities of the fleet are replaced by others; a host's observers are told of them
-/// while the fleet has no resources.
+/// while the fleet has no books.
 ///
 /// # Errors
 /// [`RestoreError`] when the bytes are no snapshot, cut short or damaged, or of another version, build target or
@@ -78,25 +79,30 @@ pub fn restore(world: &mut World, from: impl Read) -> Result<(), RestoreError> {
 
 /// What a snapshot of a world says of itself.
 pub(crate) fn header(world: &World) -> Result<Header, SaveError> {
-    let (Some(origin), Some(clock)) = (
-        world.get_resource::<Origin>(),
-        world.get_resource::<Clock>(),
-    ) else {
+    let (Some((scenario, hash)), Some(clock)) = (origin(world), world.get_resource::<Clock>())
+    else {
         return Err(SaveError::NoFleet);
     };
-    Ok(Header::new(&origin.scenario, &origin.hash, clock.now()))
+    Ok(Header::new(&scenario, &hash, clock.now()))
+}
+
+/// The names of the scenarios that the fleets are of, and their hashes.
+fn origin(world: &World) -> Option<(String, String)> {
+    world.fleets().first()?;
+    let origins = || world.fleets().iter().map(|&it| part::<Origin>(world, it));
+    let names: Vec<&str> = origins().map(|it| &*it.scenario).collect();
+    let hashes: Vec<&str> = origins().map(|it| &*it.hash).collect();
+    Some((names.join(", "), hashes.join(", ")))
 }
 
 /// Refuses a snapshot of another program or scenario, or for a world that has been run.
 fn check_header(world: &World, header: &Header) -> Result<(), RestoreError> {
     header.check_program()?;
-    let (Some(origin), Some(clock)) = (
-        world.get_resource::<Origin>(),
-        world.get_resource::<Clock>(),
-    ) else {
+    let (Some((scenario, hash)), Some(clock)) = (origin(world), world.get_resource::<Clock>())
+    else {
         return Err(RestoreError::NotFresh);
     };
-    header.check(&origin.scenario, &origin.hash)?;
+    header.check(&scenario, &hash)?;
     match clock.now() {
         SimTime::ZERO => Ok(()),
         _ => Err(RestoreError::NotFresh),
@@ -106,7 +112,7 @@ fn check_header(world: &World, header: &Header) -> Result<(), RestoreError> {
 /// Writes the state of a world's fleet.
 pub(crate) fn write(world: &World, to: &mut StateWriter) -> Result<(), SaveError> {
     let parts = world.get_resource::<Parts>().ok_or(SaveError::NoFleet)?;
-    world.get_resource::<Roster>().ok_or(SaveError::NoFleet)?;
+    world.fleets().first().ok_or(SaveError::NoFleet)?;
     let (natures, originals) = Natures::of(world, parts);
     let numbers = Twins::numbers(&originals);
     to.put(&natures)?;
@@ -136,8 +142,11 @@ pub(crate) fn read(world: &mut World, from: &mut StateReader<'_>) -> Result<(), 
     let parts = world.get_resource::<Parts>().cloned();
     let parts = parts.ok_or(RestoreError::NotFresh)?;
     let natures: Natures = from.take()?;
-    check_applications(world, &natures)?;
-    check_skus(world, &natures)?;
+    check_fleets(world, &natures)?;
+    for (&fleet, nature) in world.fleets().iter().zip(natures.fleets()) {
+        check_applications(world, fleet, nature)?;
+        check_skus(world, fleet, nature)?;
+    }
     let count: usize = from.take()?;
     let mut sections = Vec::new();
     for _ in 0..count {
@@ -151,29 +160,55 @@ pub(crate) fn read(world: &mut World, from: &mut StateReader<'_>) -> Result<(), 
     }
 
     let saved: BTreeSet<String> = sections.iter().map(|(name, ..)| name.clone()).collect();
-    let applications = world.resource::<Roster>().applications().to_vec();
+    let fleets = world.fleets().iter();
+    let fleets = fleets.map(|&it| (it, part::<Roster>(world, it).applications().to_vec()));
+    let fleets: Vec<(Entity, Vec<Entity>)> = fleets.collect();
     // Nobody takes it for a change by hand.
     guard::work(world, |world| {
-        clear(world, &parts, &natures, &saved);
-        let stock = world.resource::<Stock>().clone();
-        let spawned = natures.spawn(world, &stock, Some(&applications));
+        clear(world, &parts, &natures, &fleets, &saved);
+        let stocks = fleets.iter().map(|&(it, _)| part::<Stock>(world, it));
+        let stocks: Vec<Stock> = stocks.cloned().collect();
+        let spawned = natures.spawn(world, &stocks, Some(&fleets));
         let twins = Twins::of_numbers(spawned);
         for (_, restore, mut section) in sections {
             restore(world, &twins, &mut section)?;
         }
-        let servers: Vec<Entity> = world.resource::<Roster>().servers().collect();
-        world.insert_resource(FreeProcessors::of(servers));
+        for (fleet, _) in fleets {
+            let index = FreeProcessors::of(part::<Roster>(world, fleet).servers());
+            world.entity_mut(fleet).insert(index);
+        }
         world.flush();
         Ok(())
     })
 }
 
-/// Refuses a world with other applications than the snapshot has.
-fn check_applications(world: &World, natures: &Natures) -> Result<(), RestoreError> {
-    let here = world.resource::<Roster>().applications().iter();
+/// Refuses a world with other fleets than the snapshot has.
+fn check_fleets(world: &World, natures: &Natures) -> Result<(), RestoreError> {
+    let names = |names: Vec<&str>| names.join(", ");
+    let here = world.fleets().iter().map(|&it| part::<Fleet>(world, it));
+    let here = names(here.map(|it| &**it.name()).collect());
+    let saved = names(natures.fleets().iter().map(|it| &*it.name).collect());
+    if here == saved {
+        return Ok(());
+    }
+    Err(RestoreError::Differs {
+        what: "fleets",
+        saved,
+        here,
+        advice: "install those of the run that was saved, in their order",
+    })
+}
+
+/// Refuses a fleet with other applications than the snapshot has.
+fn check_applications(
+    world: &World,
+    fleet: Entity,
+    nature: &FleetNature,
+) -> Result<(), RestoreError> {
+    let here = part::<Roster>(world, fleet).applications().iter();
     let here = here.map(|&it| world.get::<Application>(it).map(|it| it.name().to_string()));
     let here: Vec<Option<String>> = here.collect();
-    let saved = natures.applications();
+    let saved = &nature.applications;
     for (position, name) in saved.iter().enumerate() {
         let own = here.get(position);
         if let Some(name) = name
@@ -193,10 +228,10 @@ fn check_applications(world: &World, natures: &Natures) -> Result<(), RestoreErr
     Ok(())
 }
 
-/// Refuses a world that lacks a SKU of the snapshot, or has them in another order.
-fn check_skus(world: &World, natures: &Natures) -> Result<(), RestoreError> {
-    let mut here = world.resource::<Stock>().kinds().iter();
-    for name in natures.skus() {
+/// Refuses a fleet that lacks a SKU of the snapshot, or has them in another order.
+fn check_skus(world: &World, fleet: Entity, nature: &FleetNature) -> Result<(), RestoreError> {
+    let mut here = part::<Stock>(world, fleet).kinds().iter();
+    for name in &nature.skus {
         if here.next().is_none_or(|kind| kind.sku().name != *name) {
             return Err(RestoreError::Unknown(format!("the SKU \"{name}\"")));
         }
@@ -205,18 +240,27 @@ fn check_skus(world: &World, natures: &Natures) -> Result<(), RestoreError> {
 }
 
 /// Takes away what the snapshot replaces: servers, instances, and all state.
-fn clear(world: &mut World, parts: &Parts, natures: &Natures, saved: &BTreeSet<String>) {
-    let applications = world.resource::<Roster>().applications().to_vec();
+fn clear(
+    world: &mut World,
+    parts: &Parts,
+    natures: &Natures,
+    fleets: &[(Entity, Vec<Entity>)],
+    saved: &BTreeSet<String>,
+) {
     let mut owners: Vec<Entity> = parts.owners(world).collect();
     owners.sort_unstable();
     owners.dedup();
-    // Without resources no hook has books to close.
-    parts.strip(world, &applications, saved);
-    world.remove_resource::<FreeProcessors>();
-    let kept = applications.iter().zip(natures.applications());
-    let kept: BTreeSet<Entity> = kept
-        .filter_map(|(&it, name)| name.as_ref().map(|_| it))
-        .collect();
+    let (mut stay, mut kept): (Vec<Entity>, BTreeSet<Entity>) = Default::default();
+    for ((fleet, applications), nature) in fleets.iter().zip(natures.fleets()) {
+        stay.push(*fleet);
+        stay.extend(applications);
+        kept.insert(*fleet);
+        let named = applications.iter().zip(&nature.applications);
+        kept.extend(named.filter_map(|(&it, name)| name.as_ref().map(|_| it)));
+        world.entity_mut(*fleet).remove::<FreeProcessors>();
+    }
+    // A fleet without books has none to close.
+    parts.strip(world, &stay, saved);
     let gone = owners.into_iter().filter(|it| !kept.contains(it));
     let (instances, others): (Vec<_>, Vec<_>) =
         gone.partition(|&it| world.get::<Instance>(it).is_some());

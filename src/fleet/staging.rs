@@ -13,12 +13,13 @@ use crate::scenario::{Stage, StageKind, WeightSource};
 use crate::time::SimTime;
 
 use super::cache::{self, Item, ServerCache, Starter};
+use super::fleets::{part, part_mut};
 use super::loads::{Link, Loads, Source};
 use super::log::record;
 use super::stage_times::{StageTimes, Stay};
 use super::{
-    Agenda, Application, Clock, FromTemplate, HostedOn, Instance, OfApplication, Roster,
-    ScalingAction, ScalingEvent, ScalingRules, Server, StartUp, Target, Templates, guard,
+    Agenda, Application, Clock, FleetsExt, FromTemplate, HostedOn, Instance, OfApplication,
+    OfFleet, Roster, ScalingAction, ScalingRules, Server, StartUp, Target, Templates, guard,
 };
 
 const GIB: f64 = 1_073_741_824.0;
@@ -154,17 +155,18 @@ pub(super) fn end(world: &mut World, instance: Entity, at: SimTime) {
 
 /// The first load of the link that an instance waits at has ended.
 pub(super) fn end_loads(world: &mut World, instance: Entity, at: SimTime) {
-    let Some(&Instance { number }) = world.get(instance) else {
+    let (Some(&Instance { number }), Some(fleet)) = (world.get(instance), world.fleet_of(instance))
+    else {
         return;
     };
-    let mut loads = world.resource_mut::<Loads>();
+    let mut loads = part_mut::<Loads>(world, fleet);
     let Some(link) = loads.link_of(number) else {
         return;
     };
     let ended = loads.end_due(link, at);
-    arm(&mut world.into(), link);
+    arm(&mut world.into(), fleet, link);
     for number in ended {
-        if let Some(instance) = world.resource::<Roster>().instance(number) {
+        if let Some(instance) = part::<Roster>(world, fleet).instance(number) {
             end(world, instance, at);
         }
     }
@@ -287,7 +289,7 @@ fn beginning(world: &mut World, instance: Entity, stage: &Stage, at: SimTime) ->
             let source = match source {
                 WeightSource::Remote => Source::Store,
                 WeightSource::Disk => Source::Disk(number),
-                WeightSource::Peer => match peer(world, number, item.as_ref()?) {
+                WeightSource::Peer => match peer(world, server, number, item.as_ref()?) {
                     Some(peer) => Source::Peer(peer),
                     None => return Some(Beginning::Skipped),
                 },
@@ -304,12 +306,13 @@ fn link(source: Source, all_gib_per_s: f64, each_gib_per_s: Option<f64>) -> Link
 }
 
 /// Another server that has something: the one from which the fewest load, the first of these.
-fn peer(world: &World, server: u64, item: &Item) -> Option<u64> {
-    let loads = world.resource::<Loads>();
-    let servers = world.resource::<Roster>().servers();
+fn peer(world: &World, server: Entity, own: u64, item: &Item) -> Option<u64> {
+    let fleet = world.fleet_of(server)?;
+    let loads = world.get::<Loads>(fleet)?;
+    let servers = world.get::<Roster>(fleet)?.servers();
     let having = servers.filter_map(|it| {
         let &Server { number } = world.get(it)?;
-        (number != server && world.get::<ServerCache>(it)?.has(item)).then_some(number)
+        (number != own && world.get::<ServerCache>(it)?.has(item)).then_some(number)
     });
     having.min_by_key(|&number| (loads.loading_from(number), number))
 }
@@ -324,29 +327,32 @@ fn wait_for(
 ) {
     let server = world.get::<HostedOn>(instance).map(HostedOn::server);
     let server = server.and_then(|server| world.get::<Server>(server));
-    let (Some(&Server { number: server }), Some(&Instance { number })) =
-        (server, world.get(instance))
+    let (Some(&Server { number: server }), Some(&Instance { number }), Some(fleet)) =
+        (server, world.get(instance), world.fleet_of(instance))
     else {
         return;
     };
     let onto = item.map(|item| (server, item));
-    let mut loads = world.resource_mut::<Loads>();
+    let mut loads = part_mut::<Loads>(world, fleet);
     let link = loads.join(link, bytes, onto, number, at);
-    arm(&mut world.into(), link);
+    arm(&mut world.into(), fleet, link);
 }
 
 /// Sets the timer of a link's first end.
-fn arm(world: &mut DeferredWorld<'_>, link: Link) {
-    let (before, next) = world.resource_mut::<Loads>().arm(link);
-    let before = before.and_then(|number| world.resource::<Roster>().instance(number));
+fn arm(world: &mut DeferredWorld<'_>, fleet: Entity, link: Link) {
+    let Some(mut loads) = world.get_mut::<Loads>(fleet) else {
+        return;
+    };
+    let (before, next) = loads.arm(link);
+    let find = |world: &World, number| world.get::<Roster>(fleet)?.instance(number);
+    let before = before.and_then(|number| find(world, number));
     if let Some(instance) = before {
         world
             .resource_mut::<Agenda>()
             .lifecycle
             .clear::<Loads>(instance);
     }
-    let next =
-        next.and_then(|(ends, number)| Some((ends, world.resource::<Roster>().instance(number)?)));
+    let next = next.and_then(|(ends, number)| Some((ends, find(world, number)?)));
     if let Some((ends, instance)) = next {
         let mut agenda = world.resource_mut::<Agenda>();
         agenda.lifecycle.set::<Loads>(ends, instance);
@@ -388,15 +394,18 @@ pub(super) fn cut_short(world: &mut World, instance: Entity) {
 
 /// The hook on the despawning of an instance in a stage.
 fn abandoned(mut world: DeferredWorld<'_>, context: HookContext) {
-    if world.get_resource::<Roster>().is_some() {
+    let fleet = world.get::<OfFleet>(context.entity).map(OfFleet::fleet);
+    if fleet.is_some_and(|it| world.get::<Roster>(it).is_some()) {
         give_up(&mut world, context.entity);
     }
 }
 
 fn give_up(world: &mut DeferredWorld<'_>, instance: Entity) {
-    let (Some(&stage), Some(&Instance { number })) =
-        (world.get::<StartUpStage>(instance), world.get(instance))
-    else {
+    let (Some(&stage), Some(&Instance { number }), Some(&OfFleet(fleet))) = (
+        world.get::<StartUpStage>(instance),
+        world.get(instance),
+        world.get(instance),
+    ) else {
         return;
     };
     let now = world.resource::<Clock>().now();
@@ -408,23 +417,27 @@ fn give_up(world: &mut DeferredWorld<'_>, instance: Entity) {
     let mut agenda = world.resource_mut::<Agenda>();
     agenda.lifecycle.clear::<StartUpStage>(instance);
     agenda.lifecycle.clear::<Loads>(instance);
-    if let Some(link) = world.resource_mut::<Loads>().leave(number, now) {
-        arm(world, link);
+    let loads = world.get_mut::<Loads>(fleet);
+    if let Some(link) = loads.and_then(|mut it| it.leave(number, now)) {
+        arm(world, fleet, link);
     }
 }
 
 /// The hook on the despawning of a server with a cache: those that load from it go on elsewhere.
 pub(super) fn source_lost(mut world: DeferredWorld<'_>, context: HookContext) {
-    let Some(&Server { number }) = world.get(context.entity) else {
+    let (Some(&Server { number }), Some(&OfFleet(fleet))) =
+        (world.get(context.entity), world.get(context.entity))
+    else {
         return;
     };
-    if world.get_resource::<Loads>().is_none() {
-        return;
-    }
     let now = world.resource::<Clock>().now();
-    let cut = world.resource_mut::<Loads>().cut_off(number, now);
-    let cut = cut.into_iter();
-    let roster = world.resource::<Roster>();
+    let Some(mut loads) = world.get_mut::<Loads>(fleet) else {
+        return;
+    };
+    let cut = loads.cut_off(number, now).into_iter();
+    let Some(roster) = world.get::<Roster>(fleet) else {
+        return;
+    };
     let cut: Vec<Entity> = cut.filter_map(|it| roster.instance(it)).collect();
     world.commands().queue(move |world: &mut World| {
         for instance in cut {
@@ -464,13 +477,11 @@ fn note(world: &mut World, instance: Entity, kind: StageKind, stay: Stay) {
 }
 
 fn log(world: &mut World, instance: Entity, kind: StageKind, time: SimTime) {
-    if let Some(&Instance { number }) = world.get(instance) {
-        let event = ScalingEvent {
-            time,
-            action: ScalingAction::StartUpStage,
-            target: Target::Instance(number),
-            status: kind.name(),
-        };
-        record(&mut world.into(), event);
+    if let (Some(&Instance { number }), Some(fleet)) =
+        (world.get(instance), world.fleet_of(instance))
+    {
+        let target = Target::Instance(number);
+        let line = (ScalingAction::StartUpStage, target, kind.name());
+        record(&mut world.into(), fleet, time, line);
     }
 }

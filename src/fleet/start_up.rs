@@ -9,11 +9,13 @@ use crate::serving::registry::NamedEngine;
 use crate::serving::{EngineSpec, Role};
 use crate::time::SimTime;
 
+use super::fleets::part_mut;
 use super::parts::Twins;
 use super::status::{log_instance, set_status};
 use super::{
-    Agenda, Clock, EngineHandle, FromTemplate, HostedOn, Instance, InstanceRole, InstanceStatus,
-    Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates, guard, staging,
+    Agenda, Clock, EngineHandle, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
+    InstanceStatus, Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates,
+    guard, staging,
 };
 
 /// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
@@ -118,7 +120,9 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
     guard::work(world, |world| {
         world.entity_mut(instance).insert(EngineHandle(engine));
     });
-    world.resource_mut::<Ledger>().join(number, engine);
+    if let Some(fleet) = world.fleet_of(instance) {
+        part_mut::<Ledger>(world, fleet).join(number, engine);
+    }
 }
 
 /// What the engine of an instance is made from: its template on a SKU; with its kind, if it is not built in.

@@ -6,7 +6,7 @@ use bevy_ecs::world::World;
 use crate::time::SimTime;
 
 use super::log::record;
-use super::{Instance, InstanceStatus, Ledger, ScalingAction, ScalingEvent, Target};
+use super::{FleetsExt, Instance, InstanceStatus, Ledger, OfFleet, ScalingAction, Target};
 
 /// Replaces an instance's status and writes it into its account. False where an observer of the status
 /// has taken the instance away.
@@ -27,7 +27,10 @@ pub(super) fn set_status(
         entity.get::<InstanceStatus>(),
     );
     if let Some(&Instance { number }) = entity.get() {
-        world.resource_mut::<Ledger>().enter(number, status, at);
+        let fleet = entity.get::<OfFleet>().map(OfFleet::fleet);
+        if let Some(mut ledger) = fleet.and_then(|it| world.get_mut::<Ledger>(it)) {
+            ledger.enter(number, status, at);
+        }
     }
     world.entity_mut(instance).insert(status);
     world.flush();
@@ -42,15 +45,9 @@ pub(super) fn log_instance(
     time: SimTime,
 ) {
     let (target, status) = instance_target(world, instance);
-    record(
-        &mut world.into(),
-        ScalingEvent {
-            time,
-            action,
-            target,
-            status,
-        },
-    );
+    if let Some(fleet) = world.fleet_of(instance) {
+        record(&mut world.into(), fleet, time, (action, target, status));
+    }
 }
 
 /// The log target of an instance, or `NoInstance`.

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 use crate::time::{SimDuration, SimTime};
 
 use super::drain::IdleDrains;
+use super::fleets::{Fleets, part};
 use super::{
-    Agenda, Clock, FleetSystems, Ledger, Rest, Roster, ScalingEvent, Service, Stock, TickLimits,
-    VerbOutcome, invariants, lifecycle, requests, retention, script,
+    Agenda, Clock, FleetSystems, FleetsExt, Ledger, Rest, Roster, ScalingEvent, Service, Stock,
+    TickLimits, VerbOutcome, invariants, lifecycle, requests, retention, script,
 };
 
 /// The schedule whose every run is one tick.
@@ -276,7 +277,7 @@ impl FleetWorldExt for World {
             return Err(TickError::TooShort { longest, at });
         }
         if self.try_run_schedule(Tick).is_err() {
-            return Err(if self.contains_resource::<Roster>() {
+            return Err(if self.contains_resource::<Fleets>() {
                 TickError::ScheduleLost
             } else {
                 TickError::NotInstalled
@@ -342,32 +343,38 @@ impl FleetWorldExt for World {
     }
 
     fn last_activity(&self) -> SimTime {
-        self.last_served()
-            .max(self.resource::<Ledger>().last_entry())
+        let ledgers = self.fleets().iter().map(|&it| part::<Ledger>(self, it));
+        let last = self.last_served();
+        ledgers.map(Ledger::last_entry).fold(last, SimTime::max)
     }
 }
 
 fn services(world: &World) -> impl Iterator<Item = &Service> {
-    world
-        .resource::<super::Roster>()
-        .applications()
-        .iter()
-        .filter_map(|&application| world.get(application))
+    let rosters = world.fleets().iter().map(|&it| part::<Roster>(world, it));
+    let applications = rosters.flat_map(Roster::applications);
+    applications.filter_map(|&application| world.get(application))
 }
 
 fn nothing_pending(world: &World) -> bool {
     let now = world.resource::<Clock>().now();
-    has_no_plans(world.resource(), world.resource(), world.resource(), now)
+    let fleets = world.fleets().iter();
+    let books = fleets.map(|&it| (part(world, it), part(world, it)));
+    has_no_plans(world.resource(), books, now)
 }
 
 /// Whether neither a script nor the lifecycle has anything to do.
-fn has_no_plans(agenda: &Agenda, ledger: &Ledger, stock: &Stock, now: SimTime) -> bool {
-    let counts = ledger.counts();
-    !agenda.has_script()
-        && !agenda.is_due(now)
-        && counts.scaling_up == 0
-        && counts.draining == 0
-        && (0..stock.kinds().len()).all(|sku| ledger.servers_of(sku).scaling_up == 0)
+fn has_no_plans<'a>(
+    agenda: &Agenda,
+    mut fleets: impl Iterator<Item = (&'a Ledger, &'a Stock)>,
+    now: SimTime,
+) -> bool {
+    let rests = |(ledger, stock): (&Ledger, &Stock)| {
+        let counts = ledger.counts();
+        counts.scaling_up == 0
+            && counts.draining == 0
+            && (0..stock.kinds().len()).all(|sku| ledger.servers_of(sku).scaling_up == 0)
+    };
+    !agenda.has_script() && !agenda.is_due(now) && fleets.all(rests)
 }
 
 /// Puts the phases and the fleet's own systems into the [`Tick`] schedule, which may already hold the
@@ -489,7 +496,7 @@ fn serve(
     mut clock: ResMut<'_, Clock>,
     mut agenda: ResMut<'_, Agenda>,
     limits: Res<'_, TickLimits>,
-    (ledger, stock): (Res<'_, Ledger>, Res<'_, Stock>),
+    fleets: Query<'_, '_, (&Ledger, &Stock)>,
     mut endpoints: Query<'_, '_, (&mut Service, &IdleDrains)>,
     mut events: ResMut<'_, Messages<ScalingEvent>>,
     mut outcomes: ResMut<'_, Messages<VerbOutcome>>,
@@ -531,7 +538,7 @@ fn serve(
         Rest::Quiet => services.all(|service| service.0.is_done()),
         Rest::Stalled => services.all(|service| service.0.next_event().is_none()),
     };
-    let end = if until == SimTime::MAX || rests && has_no_plans(&agenda, &ledger, &stock, now) {
+    let end = if until == SimTime::MAX || rests && has_no_plans(&agenda, fleets.iter(), now) {
         let last = endpoints.iter().map(|(service, _)| service.0.last_event());
         last.fold(now, SimTime::max)
     } else {

@@ -152,6 +152,12 @@ impl Timers {
         self.drop_stale();
     }
 
+    /// Drops those of entities that are gone.
+    pub(super) fn forget(&mut self, gone: impl Fn(Entity) -> bool) {
+        self.set.retain(|&(_, entity), _| !gone(entity));
+        self.drop_stale();
+    }
+
     /// What a snapshot has of them; each purpose by the name under which it is entered.
     pub(super) fn saved(
         self,

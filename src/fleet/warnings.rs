@@ -1,4 +1,4 @@
-use bevy_ecs::resource::Resource;
+use bevy_ecs::component::Component;
 use serde::{Deserialize, Serialize};
 
 use crate::warning::{Warning, Warnings};
@@ -15,7 +15,7 @@ use crate::warning::{Warning, Warnings};
 ///     warnings.push(warning.at_time(clock.now()));
 /// }
 /// ```
-#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RunWarnings(Warnings);
 
 impl RunWarnings {

@@ -1,16 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::{
-    Component, Entity, In, IntoScheduleConfigs, Query, Res, ResMut, Resource, Schedules, SystemSet,
-    Without, World,
+    Component, Entity, In, IntoScheduleConfigs, Mut, Query, Res, ResMut, Resource, Schedules,
+    SystemSet, Without, World,
 };
 use bevy_ecs::relationship::Relationship;
 use serde::{Deserialize, Serialize};
 
 use super::{ApplicationStatistics, InstanceSample, KvUsage, Sample};
 use crate::fleet::{
-    Agenda, Application, Clock, EngineHandle, FleetSystems, HostedOn, Instance, InstanceRole,
-    InstanceStatus, Instances, Parts, Retention, Service, Templates, Tick, TickSet,
+    Agenda, Application, Clock, EngineHandle, Fleet, FleetSystems, FleetsExt, HostedOn, Instance,
+    InstanceRole, InstanceStatus, Instances, OfFleet, Parts, Retention, Service, Templates, Tick,
+    TickSet,
 };
 use crate::scenario::Objective;
 use crate::serving::vllm::StepRow;
@@ -18,7 +19,7 @@ use crate::serving::{BatchRun, EngineLoad, RequestRecord, Role};
 use crate::time::{SimDuration, SimTime};
 
 /// What ended and what was sampled since the last time that somebody took it, in order.
-#[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rows {
     /// Requests that ended, with the position of their application, in the order of ending.
     pub requests: Vec<(usize, RequestRecord)>,
@@ -62,8 +63,12 @@ struct SampledRole {
 /// components to the applications that have none. `objectives` has that of each by position.
 pub fn install(world: &mut World, objectives: &[Objective], sample_interval: SimDuration) {
     let first = !world.contains_resource::<DueSamples>();
-    world.init_resource::<Rows>();
     world.init_resource::<DueSamples>();
+    for fleet in world.fleets().to_vec() {
+        if world.get::<Rows>(fleet).is_none() {
+            world.entity_mut(fleet).insert(Rows::default());
+        }
+    }
     let now = world.resource::<Clock>().now();
     let mut applications = world
         .query_filtered::<(Entity, &Application, &Templates), (Without<Recorded>, Without<Sampler>)>();
@@ -105,7 +110,7 @@ pub fn install(world: &mut World, objectives: &[Objective], sample_interval: Sim
         .get_resource_or_init::<Parts>()
         .component::<Recorded>()
         .component::<Sampler>()
-        .resource::<Rows>()
+        .component::<Rows>()
         .purpose::<Sampling>()
         .resource_with::<DueSamples>(|due, twins| {
             let applications = std::mem::take(&mut due.0).into_iter();
@@ -130,21 +135,35 @@ fn add_systems(world: &mut World) {
 }
 
 /// Drops the rows of the tick before, where they are kept no longer.
-fn forget(retention: Res<'_, Retention>, mut rows: ResMut<'_, Rows>) {
+fn forget(retention: Res<'_, Retention>, mut fleets: Query<'_, '_, &mut Rows>) {
     if *retention == Retention::OneTick {
-        *rows = Rows::default();
+        for mut rows in &mut fleets {
+            *rows = Rows::default();
+        }
     }
 }
 
 /// Takes what ended in this tick from every endpoint, in the order of ending.
 fn collect(
-    mut applications: Query<'_, '_, (&Application, &mut Service, &mut Recorded)>,
-    mut rows: ResMut<'_, Rows>,
+    mut applications: Query<'_, '_, (&Application, &OfFleet, &mut Service, &mut Recorded)>,
+    mut fleets: Query<'_, '_, (Entity, &mut Rows)>,
+) {
+    for (fleet, mut rows) in &mut fleets {
+        let of_fleet = applications.iter_mut().filter(|it| it.1.fleet() == fleet);
+        let recorded = of_fleet.map(|(it, _, service, statistics)| (it, service, statistics));
+        collect_from(recorded, &mut rows);
+    }
+}
+
+/// Takes what ended from the endpoints of a fleet.
+fn collect_from<'a>(
+    applications: impl Iterator<Item = (&'a Application, Mut<'a, Service>, Mut<'a, Recorded>)>,
+    rows: &mut Rows,
 ) {
     let before = rows.requests.len();
     let runs_before = rows.runs.len();
     let mut contributors = 0;
-    for (application, mut service, mut statistics) in &mut applications {
+    for (application, mut service, mut statistics) in applications {
         if service.0.records_steps() {
             rows.steps.extend(service.0.take_steps());
         }
@@ -168,6 +187,7 @@ fn collect(
 }
 
 type Sampled = (
+    &'static OfFleet,
     &'static Application,
     &'static Service,
     Option<&'static Instances>,
@@ -194,9 +214,9 @@ pub enum ObserveSet {
 /// The purpose for which the application is woken.
 struct Sampling;
 
-/// Applications whose sample is due at this instant, by position in the scenario.
+/// Applications whose sample is due at this instant, by the number of the fleet and the position in its scenario.
 #[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
-struct DueSamples(BTreeMap<usize, Entity>);
+struct DueSamples(BTreeMap<(u32, usize), Entity>);
 
 /// Samples the applications that are due, in the last tick of their instant: a row is the state at the end
 /// of it.
@@ -205,13 +225,16 @@ fn sample(
     mut agenda: ResMut<'_, Agenda>,
     mut applications: Query<'_, '_, Sampled>,
     instances: Query<'_, '_, Member>,
-    (mut rows, mut due): (ResMut<'_, Rows>, ResMut<'_, DueSamples>),
+    (mut fleets, mut due): (Query<'_, '_, (&Fleet, &mut Rows)>, ResMut<'_, DueSamples>),
 ) {
     for entity in agenda.awake_for::<Sampling>().collect::<Vec<_>>() {
-        let Ok((application, .., mut sampler)) = applications.get_mut(entity) else {
+        let Ok((of, application, .., mut sampler)) = applications.get_mut(entity) else {
             continue;
         };
-        due.0.insert(application.index(), entity);
+        let Ok((fleet, _)) = fleets.get(of.fleet()) else {
+            continue;
+        };
+        due.0.insert((fleet.number(), application.index()), entity);
         sampler.due += 1;
         let next = SimTime::ZERO + sampler.interval * f64::from(sampler.due);
         agenda.wake_for::<Sampling>(next, entity);
@@ -222,12 +245,14 @@ fn sample(
     let now = clock.now();
     let served = applications
         .iter()
-        .filter_map(|(_, service, ..)| service.0.next_event());
+        .filter_map(|(_, _, service, ..)| service.0.next_event());
     if served.min().unwrap_or(SimTime::MAX).min(agenda.next_due()) <= now {
         return;
     }
     for (_, entity) in std::mem::take(&mut due.0) {
-        if let Ok((application, service, members, mut sampler)) = applications.get_mut(entity) {
+        if let Ok((of, application, service, members, mut sampler)) = applications.get_mut(entity)
+            && let Ok((_, mut rows)) = fleets.get_mut(of.fleet())
+        {
             sampler.take(now, application, service, members, &instances, &mut rows);
         }
     }
@@ -238,12 +263,14 @@ pub(crate) fn sample_end(
     In(end): In<SimTime>,
     mut applications: Query<'_, '_, Sampled>,
     instances: Query<'_, '_, Member>,
-    mut rows: ResMut<'_, Rows>,
+    mut fleets: Query<'_, '_, &mut Rows>,
 ) {
     let mut sampled: Vec<_> = applications.iter_mut().collect();
-    sampled.sort_by_key(|(application, ..)| application.index());
-    for (application, service, members, mut sampler) in sampled {
-        if sampler.last < Some(end) {
+    sampled.sort_by_key(|(_, application, ..)| application.index());
+    for (of, application, service, members, mut sampler) in sampled {
+        if sampler.last < Some(end)
+            && let Ok(mut rows) = fleets.get_mut(of.fleet())
+        {
             sampler.take(end, application, service, members, &instances, &mut rows);
         }
     }

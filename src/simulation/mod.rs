@@ -8,12 +8,13 @@ mod usage;
 
 use std::num::NonZero;
 
+use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, FleetWorldExt, InstallError, Ledger, Origin, Rest, Roster, RunWarnings,
-    ScalingEvent, ScalingLog, Service, TickError, TickLimits,
+    self, Agenda, FleetWorldExt, FleetsExt, InstallError, Ledger, Origin, Rest, Roster,
+    RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits, part, part_mut,
 };
 use crate::observe::{self, Rows, RunRecord, Sampler};
 use crate::scenario::{CheckedScenario, Diagnostics, Objective};
@@ -21,7 +22,7 @@ use crate::snapshot::RestoreError;
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 
-pub use record::summarise;
+pub use record::{summarise, summarise_fleet};
 pub use run::News;
 use tick_length::Pace;
 
@@ -117,12 +118,12 @@ impl Simulation {
         let scenario = checked.scenario();
         let mut world = World::new();
         fleet::install_with(&mut world, checked, policies.serving())?;
-        world.resource_mut::<Origin>().warnings = warnings;
+        world.fleet_mut::<Origin>().warnings = warnings;
         policies.install(&mut world, checked)?;
         let objectives = scenario.applications.iter().map(|of| of.slo);
         let objectives: Vec<Objective> = objectives.collect();
         observe::install(&mut world, &objectives, scenario.sample_interval);
-        let has_policies = world.contains_resource::<DecisionLog>();
+        let has_policies = has_policies(&world);
         let has_script = world.resource::<Agenda>().has_script();
         world.resource_mut::<TickLimits>().max_tick = scenario.max_tick;
         let mut simulation = Self {
@@ -155,7 +156,11 @@ impl Simulation {
     /// The warnings so far: those of the scenario and its policies, then those of the run.
     #[must_use]
     pub fn warnings(&self) -> Warnings {
-        record::warnings(&self.world)
+        let mut warnings = Warnings::default();
+        for &fleet in self.world.fleets() {
+            warnings.merge(&record::warnings(&self.world, fleet));
+        }
+        warnings
     }
 
     /// Whether nothing is left to do, or the run was stopped.
@@ -213,7 +218,13 @@ impl Simulation {
 
     /// Warns of each server that stands empty since a crash.
     fn warn_of_deserted(&mut self) {
-        let accounts = self.world.resource::<Ledger>().servers().iter();
+        for fleet in self.world.fleets().to_vec() {
+            self.warn_of_deserted_in(fleet);
+        }
+    }
+
+    fn warn_of_deserted_in(&mut self, fleet: Entity) {
+        let accounts = part::<Ledger>(&self.world, fleet).servers().iter();
         let deserted = (0..)
             .zip(accounts)
             .filter_map(|(number, account): (u64, _)| {
@@ -221,7 +232,7 @@ impl Simulation {
                 Some((number, since))
             });
         let deserted: Vec<_> = deserted.collect();
-        let mut warnings = self.world.resource_mut::<RunWarnings>();
+        let mut warnings = part_mut::<RunWarnings>(&mut self.world, fleet);
         for (number, since) in deserted {
             let message = format!(
                 "server {number} stands empty since a crash took its last instance at {since} s, and is paid for"
@@ -237,7 +248,7 @@ impl Simulation {
 
     /// Runs one tick at the pace that suits, up to where policies are waited for no more.
     fn step(&mut self) -> Result<(), TickError> {
-        if !self.has_policies && self.world.contains_resource::<DecisionLog>() {
+        if !self.has_policies && has_policies(&self.world) {
             // A host has given an application its first policy.
             self.has_policies = true;
             let mut limits = self.world.resource_mut::<TickLimits>();
@@ -258,7 +269,9 @@ impl Simulation {
     }
 
     fn rows(&self) -> usize {
-        self.world.resource::<Rows>().requests.len()
+        let rows = self.world.fleets().iter();
+        let rows = rows.filter_map(|&it| self.world.get::<Rows>(it));
+        rows.map(|rows| rows.requests.len()).sum()
     }
 
     /// When policies are waited for no more, if from now on nothing comes of anything.
@@ -325,17 +338,17 @@ impl Simulation {
 
     /// Takes the rows of requests and samples since the last call.
     pub fn take_rows(&mut self) -> Rows {
-        std::mem::take(&mut *self.world.resource_mut::<Rows>())
+        std::mem::take(&mut *self.world.fleet_mut::<Rows>())
     }
 
     /// Takes the lines of the scaling log since the last call.
     pub fn take_scaling(&mut self) -> Vec<ScalingEvent> {
-        self.world.resource_mut::<ScalingLog>().drain().collect()
+        self.world.fleet_mut::<ScalingLog>().drain().collect()
     }
 
     /// Samples each instance, too, from now on, for [`Rows::instances`].
     pub fn record_instances(&mut self) {
-        for entity in self.world.resource::<Roster>().applications().to_vec() {
+        for entity in self.applications() {
             if let Some(mut sampler) = self.world.get_mut::<Sampler>(entity) {
                 sampler.instances = true;
             }
@@ -345,7 +358,7 @@ impl Simulation {
     /// Has every run of iterations recorded from now on, for [`Rows::runs`], and each instance sampled,
     /// for [`Rows::instances`].
     pub fn record_runs(&mut self) {
-        for entity in self.world.resource::<Roster>().applications().to_vec() {
+        for entity in self.applications() {
             if let Some(mut service) = self.world.get_mut::<Service>(entity) {
                 service.0.record_runs(true);
             }
@@ -356,7 +369,7 @@ impl Simulation {
     /// Records each step of the engines that can tell (`Vllm`) from now on, for [`Rows::steps`]: those of
     /// these instances, or of all.
     pub fn record_steps(&mut self, instances: Option<Vec<u64>>) {
-        for entity in self.world.resource::<Roster>().applications().to_vec() {
+        for entity in self.applications() {
             if let Some(mut service) = self.world.get_mut::<Service>(entity) {
                 service.0.record_steps(instances.clone());
             }
@@ -371,19 +384,28 @@ impl Simulation {
 
     /// Takes what the policies decided since the last call.
     pub fn take_decisions(&mut self) -> Vec<Decision> {
-        let log = self.world.get_resource_mut::<DecisionLog>();
-        log.map(|mut log| log.drain().collect()).unwrap_or_default()
+        let mut decisions = Vec::new();
+        for fleet in self.world.fleets().to_vec() {
+            if let Some(mut log) = self.world.get_mut::<DecisionLog>(fleet) {
+                decisions.extend(log.drain());
+            }
+        }
+        decisions
     }
 
     /// Requests completed so far.
     #[must_use]
     pub fn completed(&self) -> u64 {
-        let roster = self.world.resource::<Roster>();
-        let services = roster
-            .applications()
-            .iter()
-            .filter_map(|&entity| self.world.get::<Service>(entity));
+        let fleets = self.world.fleets().iter();
+        let services = fleets.flat_map(|&it| record::services(&self.world, it));
         services.map(|service| service.0.counts().completed).sum()
+    }
+
+    /// The applications of all fleets.
+    fn applications(&self) -> Vec<Entity> {
+        let fleets = self.world.fleets().iter();
+        let rosters = fleets.map(|&it| part::<Roster>(&self.world, it));
+        rosters.flat_map(Roster::applications).copied().collect()
     }
 
     /// Closes the books.
@@ -393,21 +415,26 @@ impl Simulation {
         if let Err(error) = self.world.run_system_cached_with(observe::sample_end, end) {
             tracing::error!("the last sample was not taken: {error}");
         }
+        let fleet = match self.world.only_fleet() {
+            Ok(fleet) => fleet,
+            Err(_) => Entity::PLACEHOLDER,
+        };
         if self.stopped.is_none() {
-            self.stopped = record::workload_error(&self.world);
+            self.stopped = record::workload_error(&self.world, fleet);
         }
         let scaling = self.take_scaling();
         let mut rows = self.take_rows();
-        for service in record::services(&self.world) {
+        for service in record::services(&self.world, fleet) {
             rows.runs.extend(service.0.runs_under_way(end));
         }
-        rows.requests.extend(record::outstanding(&self.world));
-        let record = record::of(&self.world, end, self.stopped);
+        rows.requests
+            .extend(record::outstanding(&self.world, fleet));
+        let record = record::of(&self.world, fleet, end, self.stopped);
         Finished {
             rows,
             scaling,
             record,
-            ledger: self.world.remove_resource().unwrap_or_default(),
+            ledger: std::mem::take(&mut *self.world.fleet_mut::<Ledger>()),
         }
     }
 }
@@ -424,6 +451,12 @@ pub struct Finished {
     pub record: RunRecord,
     /// The accounts of every server and every instance.
     pub ledger: Ledger,
+}
+
+/// Whether any fleet has a policy.
+fn has_policies(world: &World) -> bool {
+    let mut fleets = world.fleets().iter();
+    fleets.any(|&it| world.get::<DecisionLog>(it).is_some())
 }
 
 #[cfg(test)]

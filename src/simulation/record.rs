@@ -1,10 +1,12 @@
 //! What a world says of the run so far.
 
+use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use super::usage;
 use crate::fleet::{
-    Application, FleetWorldExt, Origin, Refusals, Roster, RunWarnings, ScalingLog, Service,
+    Application, FleetWorldExt, FleetsExt, Origin, Refusals, Roster, RunWarnings, ScalingLog,
+    Service, part,
 };
 use crate::observe::{ApplicationRecord, Recorded, RunRecord, Sampler, ScalingCounts, Summary};
 use crate::serving::RequestRecord;
@@ -42,15 +44,49 @@ use crate::warning::Warnings;
 /// ```
 #[must_use]
 pub fn summarise(world: &World) -> Option<Summary> {
-    world.get_resource::<Roster>()?;
-    Some(of(world, world.now(), workload_error(world)).summarise())
+    summarise_fleet(world, world.only_fleet().ok()?)
+}
+
+/// The same of one of several fleets.
+///
+/// ```
+/// # use bevy_ecs::prelude::*;
+/// # use fleetsim::fleet::{self, FleetsExt};
+/// # use fleetsim::prelude::*;
+/// # use fleetsim::scenario::Objective;
+/// # use fleetsim::serving::ServingRegistry;
+/// # let scenario = CheckedScenario::from_ron(r#"(
+/// #     name: "one server", fleet: [(sku: "dgx-h100", count: 1)],
+/// #     applications: [(
+/// #         name: "chat", model: "llama2-70b", instances: [(role: Mixed, start: AllServers)],
+/// #         workload: Host,
+/// #     )],
+/// # )"#, ".".as_ref())?;
+/// # let mut world = World::new();
+/// let registry = ServingRegistry::default();
+/// let east = fleet::install_named(&mut world, "east", &scenario, &registry)?;
+/// let west = fleet::install_named(&mut world, "west", &scenario, &registry)?;
+/// fleetsim::observe::install(&mut world, &[Objective::default()], SimDuration::new(10.0)?);
+/// world.run_until(SimTime::new(3600.0)?)?;
+/// for fleet in [east, west] {
+///     let summary = fleetsim::summarise_fleet(&world, fleet).ok_or("it is there")?;
+///     assert_eq!(summary.fleet.gpu_hours, 8.0);
+/// }
+/// assert!(fleetsim::summarise(&world).is_none(), "it was not said which");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn summarise_fleet(world: &World, fleet: Entity) -> Option<Summary> {
+    world.get::<Roster>(fleet)?;
+    let stopped = workload_error(world, fleet);
+    Some(of(world, fleet, world.now(), stopped).summarise())
 }
 
 /// Everything that a summary is made from.
-pub(super) fn of(world: &World, end: SimTime, stopped: Option<String>) -> RunRecord {
-    let origin = world.get_resource::<Origin>().cloned().unwrap_or_default();
+pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<String>) -> RunRecord {
+    let origin = world.get::<Origin>(fleet).cloned().unwrap_or_default();
     let mut applications = Vec::new();
-    for &entity in world.resource::<Roster>().applications() {
+    for &entity in part::<Roster>(world, fleet).applications() {
         let (Some(application), Some(service), Some(Recorded(statistics))) = (
             world.get::<Application>(entity),
             world.get::<Service>(entity),
@@ -74,13 +110,13 @@ pub(super) fn of(world: &World, end: SimTime, stopped: Option<String>) -> RunRec
             start_up: usage::start_up(world, entity),
         });
     }
-    let log = world.get_resource::<ScalingLog>();
-    let refusals = world.get_resource::<Refusals>();
+    let log = world.get::<ScalingLog>(fleet);
+    let refusals = world.get::<Refusals>(fleet);
     let scaling = log
         .zip(refusals)
         .map(|(log, refusals)| ScalingCounts::of(log, refusals));
     RunRecord {
-        warnings: warnings(world),
+        warnings: warnings(world, fleet),
         scenario: origin.scenario,
         hash: origin.hash,
         seed: origin.seed,
@@ -88,37 +124,37 @@ pub(super) fn of(world: &World, end: SimTime, stopped: Option<String>) -> RunRec
         end,
         stopped,
         applications,
-        servers: usage::servers(world, end),
-        deserted: usage::deserted(world, end),
+        servers: usage::servers(world, fleet, end),
+        deserted: usage::deserted(world, fleet, end),
         scaling: scaling.unwrap_or_default(),
     }
 }
 
 /// Those of the scenario and its policies, then those of the run.
-pub(super) fn warnings(world: &World) -> Warnings {
-    let origin = world.get_resource::<Origin>();
+pub(super) fn warnings(world: &World, fleet: Entity) -> Warnings {
+    let origin = world.get::<Origin>(fleet);
     let mut warnings = origin.map(|it| it.warnings.clone()).unwrap_or_default();
-    if let Some(came_up) = world.get_resource::<RunWarnings>() {
+    if let Some(came_up) = world.get::<RunWarnings>(fleet) {
         warnings.merge(came_up.all());
     }
     warnings
 }
 
-pub(super) fn services(world: &World) -> impl Iterator<Item = &Service> {
-    let applications = world.resource::<Roster>().applications().iter();
+pub(super) fn services(world: &World, fleet: Entity) -> impl Iterator<Item = &Service> {
+    let applications = part::<Roster>(world, fleet).applications().iter();
     applications.filter_map(|&it| world.get(it))
 }
 
 /// Why a workload ended early, if one did.
-pub(super) fn workload_error(world: &World) -> Option<String> {
-    let errors = services(world).filter_map(|it| it.0.workload_error());
+pub(super) fn workload_error(world: &World, fleet: Entity) -> Option<String> {
+    let errors = services(world, fleet).filter_map(|it| it.0.workload_error());
     errors.map(ToString::to_string).next()
 }
 
 /// The requests that have not ended, each with the position of its application, by arrival.
-pub(super) fn outstanding(world: &World) -> Vec<(usize, RequestRecord)> {
+pub(super) fn outstanding(world: &World, fleet: Entity) -> Vec<(usize, RequestRecord)> {
     let mut outstanding = Vec::new();
-    for &entity in world.resource::<Roster>().applications() {
+    for &entity in part::<Roster>(world, fleet).applications() {
         let of = world.get::<Application>(entity);
         if let (Some(of), Some(service)) = (of, world.get::<Service>(entity)) {
             let left = service.0.outstanding().into_iter();

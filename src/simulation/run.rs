@@ -1,6 +1,6 @@
-use super::{Simulation, record};
+use super::Simulation;
 use crate::autoscale::Decision;
-use crate::fleet::{Agenda, ScalingEvent, TickError, TickLimits};
+use crate::fleet::{Agenda, FleetWorldExt, ScalingEvent, TickError, TickLimits};
 use crate::observe::Rows;
 use crate::time::SimTime;
 
@@ -68,8 +68,7 @@ impl Simulation {
 
     /// Whether nothing is left to do up to an instant, that included.
     fn has_reached(&self, until: SimTime) -> bool {
-        let services = record::services(&self.world);
-        let served = services.filter_map(|it| it.0.next_event()).min();
+        let served = self.world.next_served();
         let due = self.world.resource::<Agenda>().next_due();
         self.now() >= until && due.min(served.unwrap_or(SimTime::MAX)) > until
     }

@@ -7,7 +7,8 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use crate::fleet::{
-    Application, InstanceFilter, InstanceStatus, Ledger, Service, StageTime, StageTimes, Stock,
+    Application, FleetsExt, InstanceFilter, InstanceStatus, Ledger, Service, StageTime, StageTimes,
+    Stock, part,
 };
 use crate::observe::{DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage, StageSummary};
 use crate::time::SimTime;
@@ -20,7 +21,11 @@ pub(super) fn instances(world: &World, application: Entity, end: SimTime) -> Vec
     ) else {
         return Vec::new();
     };
-    let (ledger, stock) = (world.resource::<Ledger>(), world.resource::<Stock>());
+    let fleet = world.fleet_of(application);
+    let books = fleet.and_then(|it| Some((world.get::<Ledger>(it)?, world.get::<Stock>(it)?)));
+    let Some((ledger, stock)) = books else {
+        return Vec::new();
+    };
     let mut groups = BTreeMap::new();
     for account in ledger
         .instances()
@@ -78,7 +83,9 @@ pub(super) fn start_up(world: &World, application: Entity) -> Vec<StageSummary> 
     let mut rows: Vec<_> = stages
         .map(|(kind, time)| StageSummary::of(kind.name(), time))
         .collect();
-    let accounts = world.resource::<Ledger>().instances().iter();
+    let ledger = world.fleet_of(application);
+    let ledger = ledger.and_then(|it| world.get::<Ledger>(it));
+    let accounts = ledger.into_iter().flat_map(|it| it.instances().iter());
     let started = accounts.filter(|it| it.application == of.index());
     let seconds = started.filter_map(|it| {
         let active = it.active.filter(|active| *active > SimTime::ZERO)?;
@@ -94,8 +101,8 @@ pub(super) fn start_up(world: &World, application: Entity) -> Vec<StageSummary> 
 }
 
 /// The time of the fleet's servers up to `end`, by SKU in fleet order.
-pub(super) fn servers(world: &World, end: SimTime) -> Vec<ServerUsage> {
-    let (ledger, stock) = (world.resource::<Ledger>(), world.resource::<Stock>());
+pub(super) fn servers(world: &World, fleet: Entity, end: SimTime) -> Vec<ServerUsage> {
+    let (ledger, stock) = (part::<Ledger>(world, fleet), part::<Stock>(world, fleet));
     let window = SimTime::ZERO..end;
     (0..)
         .zip(stock.kinds())
@@ -109,8 +116,8 @@ pub(super) fn servers(world: &World, end: SimTime) -> Vec<ServerUsage> {
 }
 
 /// The servers that crashes left empty up to `end`, if any.
-pub(super) fn deserted(world: &World, end: SimTime) -> Option<DesertedSummary> {
-    let accounts = world.resource::<Ledger>().servers();
+pub(super) fn deserted(world: &World, fleet: Entity, end: SimTime) -> Option<DesertedSummary> {
+    let accounts = part::<Ledger>(world, fleet).servers();
     let seconds: f64 = accounts
         .iter()
         .map(|account| account.deserted_until(end).seconds())

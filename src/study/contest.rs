@@ -11,7 +11,7 @@ use super::side_by_side::caught;
 use super::{Bound, Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;
 use crate::autoscale::capacity::CostBound;
-use crate::fleet::Ledger;
+use crate::fleet::{FleetsExt, Ledger};
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::simulation::Simulation;
 
@@ -207,7 +207,7 @@ impl<'a> Contest<'a> {
             }
             ran => ran?,
         };
-        let ledger = simulation.world().resource::<Ledger>();
+        let ledger = simulation.world().fleet::<Ledger>();
         let end = simulation.now();
         let short = needs.map(|needs| needs.under_provisioned(ledger, end));
         let active = needs.map(|needs| needs.active(ledger, end));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fleetsim::catalog::Catalog;
 use fleetsim::fleet::{
-    FleetWorldExt, InstanceStatus, Ledger, ScalingExt, Service, check_invariants,
+    FleetWorldExt, FleetsExt, InstanceStatus, Ledger, ScalingExt, Service, check_invariants,
 };
 use fleetsim::scenario::{CheckedScenario, Fault, FaultKind, Victim};
 use fleetsim::simulation::Simulation;
@@ -122,7 +122,7 @@ fn victim(victim: Victim) -> (u64, u64) {
         service.0.submit(arrival).unwrap();
     }
     world.run_until(at(10.0)).unwrap();
-    let accounts = world.resource::<Ledger>().instances();
+    let accounts = world.fleet::<Ledger>().instances();
     let gone = accounts
         .iter()
         .position(|it| it.status() != InstanceStatus::Active);
@@ -145,7 +145,7 @@ fn new_servers_are_of_the_sku_that_was_asked_for() {
         let checked = scenario(fleet, &fields).unwrap_or_else(|problems| panic!("{problems}"));
         let mut simulation = Simulation::with_policies(&checked, &registry()).unwrap();
         while simulation.tick().unwrap() {}
-        let ledger = simulation.world().resource::<Ledger>();
+        let ledger = simulation.world().fleet::<Ledger>();
         let sku = |it: &fleetsim::fleet::InstanceAccount| it.sku;
         ledger.instances().iter().map(sku).collect::<Vec<_>>()
     };
@@ -164,7 +164,7 @@ fn servers(fleet: &str, template: &str, wants: &str, actuator: &str) -> Vec<u64>
     while simulation.tick().unwrap() {
         check_invariants(simulation.world_mut()).unwrap();
     }
-    let ledger = simulation.world().resource::<Ledger>();
+    let ledger = simulation.world().fleet::<Ledger>();
     ledger.instances().iter().map(|it| it.server).collect()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fleetsim::autoscale::{CapacityModel, Mix};
 use fleetsim::catalog::Catalog;
-use fleetsim::fleet::{Ledger, ScalingExt, Service};
+use fleetsim::fleet::{FleetsExt, Ledger, ScalingExt, Service};
 use fleetsim::scenario::{CheckedScenario, SkuChoice, Slo};
 use fleetsim::serving::Role::{self, Mixed, Prompt, Token};
 use fleetsim::simulation::Simulation;
@@ -248,7 +248,7 @@ fn the_most_efficient_sku_is_chosen_by_price_or_by_power() {
         let checked = CheckedScenario::new(scenario, catalog, ".").unwrap();
         let mut simulation = Simulation::with_policies(&checked, &registry()).unwrap();
         while simulation.tick().unwrap() {}
-        simulation.world().resource::<Ledger>().instances()[1].sku
+        simulation.world().fleet::<Ledger>().instances()[1].sku
     };
     // An H100 server does about twice as much.
     assert_eq!(added(Some([1.0, 1.5])), 1);

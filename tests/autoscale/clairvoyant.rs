@@ -3,7 +3,7 @@
 use bevy_ecs::component::Component;
 use fleetsim::autoscale::policies::Clairvoyant;
 use fleetsim::autoscale::{CapacityModel, DesiredInstances, Policy, PolicyRegistry, Signals};
-use fleetsim::fleet::{FleetWorldExt, Ledger, check_invariants};
+use fleetsim::fleet::{FleetWorldExt, FleetsExt, Ledger, check_invariants};
 use fleetsim::scenario::{CheckedScenario, Diagnostics};
 use fleetsim::serving::Role::Mixed;
 use fleetsim::simulation::Simulation;
@@ -45,7 +45,7 @@ fn instances_are_active_before_a_flash_crowd_and_stay_for_the_next_if_it_is_near
         let world = simulation.world_mut();
         world.run_until(at(time)).unwrap();
         check_invariants(world).unwrap();
-        let found = world.resource::<Ledger>().counts_of(0, Mixed);
+        let found = world.fleet::<Ledger>().counts_of(0, Mixed);
         (found.scaling_up, found.active)
     };
     let crowd = CapacityModel::new(&checked, 0)

@@ -21,7 +21,7 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::Duration;
 
-use fleetsim::fleet::{Roster, Service};
+use fleetsim::fleet::{FleetsExt, Roster, Service};
 use fleetsim::report::{CsvWriter, Requests, Scaling};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::Simulation;
@@ -159,7 +159,7 @@ fn first_eviction(folder: &Path) -> SimTime {
     let overrides = ["max_tick=0.5".to_owned()];
     let checked = CheckedScenario::load(&folder.join("scenario.ron"), &overrides).unwrap();
     let mut simulation = Simulation::new(&checked).unwrap();
-    let application = simulation.world().resource::<Roster>().applications()[0];
+    let application = simulation.world().fleet::<Roster>().applications()[0];
     loop {
         let before = simulation.now();
         let more = simulation.tick().unwrap();

@@ -2,6 +2,7 @@
 
 use fleetsim::autoscale::{Decider, DecisionLog, PolicyRegistry};
 use fleetsim::catalog::Catalog;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::random::Delay;
 use fleetsim::scenario::{Drain, FleetEntry, Scaling};
@@ -39,7 +40,7 @@ fn limits_and_delays_of_skus_change() {
     // Servers beyond a limit stay.
     world.set_limit("dgx-h100", Some(2)).unwrap();
     world.until(110.0);
-    assert_eq!(world.resource::<Ledger>().servers_of(0).total(), 9);
+    assert_eq!(world.fleet::<Ledger>().servers_of(0).total(), 9);
     assert!(matches!(
         world.set_limit("dgx-h200", None),
         Err(ScalingError::UnknownSku { .. })
@@ -121,7 +122,7 @@ fn rules_of_scaling_change_for_what_comes_and_for_what_drains() {
         world.set_scaling(chat, &rules(after)).unwrap();
         world.until(100.0);
         assert!(world.instance(0).is_none(), "{before:?} {after:?}");
-        let gone = world.resource::<Ledger>().instances()[0]
+        let gone = world.fleet::<Ledger>().instances()[0]
             .gone
             .unwrap()
             .seconds();
@@ -175,11 +176,11 @@ fn an_application_is_added_and_another_removed() {
     check_invariants(&mut world).unwrap();
     let counts = world.get::<Service>(search).unwrap().0.counts();
     assert_eq!((counts.arrived, counts.completed), (100, 100));
-    let rows = std::mem::take(&mut world.resource_mut::<fleetsim::observe::Rows>().requests);
+    let rows = std::mem::take(&mut world.fleet_mut::<fleetsim::observe::Rows>().requests);
     assert_eq!(rows.len(), 100);
     assert_eq!(rows[0].1.arrival, at(50.5));
     assert_eq!(rows[99].1.arrival, at(100.0));
-    assert!(world.resource::<DecisionLog>().decisions().len() >= 14);
+    assert!(world.fleet::<DecisionLog>().decisions().len() >= 14);
     let summary = fleetsim::summarise(&world).unwrap();
     assert_eq!(summary.applications.len(), 1);
     assert_eq!(summary.applications[0].requests.completed, 100);
@@ -218,9 +219,9 @@ fn a_policy_is_replaced_for_one_application() {
         .set_policy(&mut world, &checked, "chat", "None")
         .unwrap();
     assert_eq!(policy(&world), None);
-    let decisions = world.resource::<DecisionLog>().decisions().len();
+    let decisions = world.fleet::<DecisionLog>().decisions().len();
     world.until(400.0);
-    assert_eq!(world.resource::<DecisionLog>().decisions().len(), decisions);
+    assert_eq!(world.fleet::<DecisionLog>().decisions().len(), decisions);
 }
 
 #[test]

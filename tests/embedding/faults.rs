@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bevy_ecs::lifecycle::{Insert, Remove};
 use bevy_ecs::prelude::*;
 use fleetsim::autoscale::DecisionLog;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::observe::{ObserveSet, Rows};
 use fleetsim::serving::{Follower, Role, SubmitError};
@@ -201,7 +202,7 @@ fn a_recorder_sees_all_that_ends_beside_that_of_the_fleet() {
     assert!(counts.completed > 1_500);
     assert_eq!(world.resource::<Seen>().0 as u64, counts.completed);
     assert_eq!(
-        world.resource::<Rows>().requests.len() as u64,
+        world.fleet::<Rows>().requests.len() as u64,
         counts.completed
     );
 
@@ -215,7 +216,7 @@ fn a_recorder_sees_all_that_ends_beside_that_of_the_fleet() {
     world.until(600.0);
     assert_eq!(world.resource::<Seen>().0 as u64, counts.completed);
     assert_eq!(
-        world.resource::<Rows>().requests.len() as u64,
+        world.fleet::<Rows>().requests.len() as u64,
         counts.completed
     );
 }
@@ -242,10 +243,7 @@ fn a_host_that_takes_records_does_not_blind_the_policies() {
         }
         world.until(600.0);
         assert_eq!(world.resource::<Seen>().0 > 0, takes);
-        world
-            .resource_mut::<DecisionLog>()
-            .drain()
-            .collect::<Vec<_>>()
+        world.fleet_mut::<DecisionLog>().drain().collect::<Vec<_>>()
     };
     let undisturbed = decisions(false);
     assert!(
@@ -331,14 +329,14 @@ fn an_application_that_a_host_removes_does_not_crash() {
         .unwrap();
     world.despawn(chat);
     check_invariants(&mut world).unwrap();
-    let log = world.resource::<ScalingLog>().events().to_vec();
+    let log = world.fleet::<ScalingLog>().events().to_vec();
     let count = |action| log.iter().filter(|it| it.action == action).count();
     assert_eq!(count(ScalingAction::Crash), 0);
     assert_eq!(count(ScalingAction::ScaleDownComplete), 2);
     assert_eq!(count(ScalingAction::ScaleUpCancelled), 1);
-    assert_eq!(world.resource::<Ledger>().counts(), StatusCounts::default());
+    assert_eq!(world.fleet::<Ledger>().counts(), StatusCounts::default());
     // The servers are there for others.
-    assert_eq!(world.resource::<Ledger>().servers_of(0).total(), 3);
+    assert_eq!(world.fleet::<Ledger>().servers_of(0).total(), 3);
     world.run_until(at(100.0)).unwrap();
     assert!(world.is_quiet());
 }

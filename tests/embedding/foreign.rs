@@ -1,6 +1,7 @@
 //! A world that is full of other things.
 
 use bevy_ecs::prelude::*;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::observe::Rows;
 
@@ -42,8 +43,8 @@ const BUSY: &str = r#"
 "#;
 
 fn results(world: &World) -> String {
-    let rows = world.resource::<Rows>();
-    let log = world.resource::<ScalingLog>().events();
+    let rows = world.fleet::<Rows>();
+    let log = world.fleet::<ScalingLog>().events();
     format!("{:?}\n{:?}\n{log:?}", rows.requests, rows.samples)
 }
 

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use fleetsim::autoscale::PolicyRegistry;
-use fleetsim::fleet::{self, *};
+use fleetsim::fleet::{self, FleetsExt, *};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::Role;
 use fleetsim::simulation::Simulation;
@@ -184,7 +184,7 @@ fn a_fork_takes_what_a_host_has_entered_and_leaves_the_rest() {
         world.scale_down_full(first).unwrap();
         world.until(500.0);
     }
-    let log = |world: &World| world.resource::<ScalingLog>().events().to_vec();
+    let log = |world: &World| world.fleet::<ScalingLog>().events().to_vec();
     assert_eq!(log(&fork), log(&world));
     assert_eq!(fork.service().0.ended(), world.service().0.ended());
     assert_eq!(fork.service().0.counts().completed, 60);
@@ -227,6 +227,6 @@ fn a_fork_is_scaled_as_the_fleet_is() {
         check_invariants(world).unwrap();
         world.until(20.0);
     }
-    let log = |world: &World| world.resource::<ScalingLog>().events().to_vec();
+    let log = |world: &World| world.fleet::<ScalingLog>().events().to_vec();
     assert_eq!(log(&fork), log(&world));
 }

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use fleetsim::autoscale::PolicyRegistry;
-use fleetsim::fleet::{self, *};
+use fleetsim::fleet::{self, FleetsExt, *};
 use fleetsim::random::Stream;
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::registry::RouterKind;
@@ -317,7 +317,7 @@ fn a_host_finds_what_it_has_entered() {
         assert_eq!(world.resource::<Agenda>().awake_for::<Billing>().count(), 1);
         world.until(500.0);
     }
-    let log = |world: &World| world.resource::<ScalingLog>().events().to_vec();
+    let log = |world: &World| world.fleet::<ScalingLog>().events().to_vec();
     assert_eq!(log(&later), log(&world));
     assert_eq!(later.service().0.ended(), world.service().0.ended());
     assert_eq!(later.service().0.counts().completed, 60);

@@ -2,6 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use fleetsim::autoscale::{Decided, Decider, DecisionLog};
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::serving::Role;
 
@@ -29,13 +30,10 @@ fn run(rule: Rule) -> (Vec<u32>, Vec<String>) {
     let mut counts = Vec::new();
     for decision in 1..=12 {
         world.until(f64::from(decision) * 10.0);
-        let now = world.resource::<Ledger>().counts();
+        let now = world.fleet::<Ledger>().counts();
         counts.push(now.scaling_up + now.active);
     }
-    let log = world
-        .resource_mut::<DecisionLog>()
-        .drain()
-        .collect::<Vec<_>>();
+    let log = world.fleet_mut::<DecisionLog>().drain().collect::<Vec<_>>();
     let says = |it: &fleetsim::autoscale::Decision| {
         format!("{} {} {} {}", it.desired, it.started, it.drained, it.reason)
     };

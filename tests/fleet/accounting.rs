@@ -1,5 +1,6 @@
 //! Instance time, by hand.
 
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::serving::Role;
 use fleetsim::time::SimTime;
@@ -70,7 +71,7 @@ fn every_instance_second_is_counted_once_in_any_window() {
     };
     assert_eq!(time(0.0, 40.0, &token), 0.0);
 
-    let ledger = world.resource::<Ledger>();
+    let ledger = world.fleet::<Ledger>();
     let everything = SimTime::ZERO..at(40.0);
     assert_eq!(ledger.peak_instances(&everything, &all), 3);
     assert_eq!(ledger.peak_servers(&everything, Some(0)), 2);
@@ -91,7 +92,7 @@ fn a_server_on_its_way_is_on_the_books() {
     assert!(!world.is_quiet());
     world.until(20.0);
     world.scale_down_server(server).unwrap();
-    let ledger = world.resource::<Ledger>();
+    let ledger = world.fleet::<Ledger>();
     let time = |status| {
         let window = at(0.0)..at(30.0);
         ledger.server_time(&window, None, Some(status)).seconds()

@@ -2,6 +2,7 @@
 
 use bevy_ecs::message::MessageReader;
 use bevy_ecs::prelude::*;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::serving::Role;
 
@@ -66,7 +67,7 @@ fn tickets_are_answered_in_the_same_tick() {
         second.result,
         Err(ScalingError::NoTemplate { .. })
     ));
-    assert_eq!(seen.events, world.resource::<ScalingLog>().events());
+    assert_eq!(seen.events, world.fleet::<ScalingLog>().events());
     assert_eq!(seen.events.len(), 4);
 }
 

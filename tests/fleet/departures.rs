@@ -1,6 +1,7 @@
 //! What a host despawns, and what faults take away.
 
 use bevy_ecs::prelude::*;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 
 use crate::support::*;
@@ -24,7 +25,7 @@ fn a_despawned_instance_frees_its_processors_and_puts_its_work_back() {
     assert_eq!(counts(&world).waiting, 0);
     world.until(20.0);
     assert_eq!(counts(&world).completed, 2);
-    let account = &world.resource::<Ledger>().instances()[0];
+    let account = &world.fleet::<Ledger>().instances()[0];
     assert_eq!(account.gone, Some(at(4.0)));
     // Its processors can be used again.
     let server = world.server(0).unwrap();

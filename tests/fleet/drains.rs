@@ -1,6 +1,7 @@
 //! Scale-down of instances that have work.
 
 use bevy_ecs::prelude::*;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::serving::{Counts, Outcome};
 use fleetsim::time::SimDuration;
@@ -62,7 +63,7 @@ fn a_drain_on_idle_ends_at_the_very_instant() {
                 "7 scale_down_server server_0 scaling_down",
             ]
         );
-        let account = &world.resource::<Ledger>().instances()[0];
+        let account = &world.fleet::<Ledger>().instances()[0];
         assert_eq!(account.gone, Some(at(7.0)));
     }
 }

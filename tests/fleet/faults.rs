@@ -1,6 +1,7 @@
 //! Scripted faults.
 
 use bevy_ecs::world::World;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 
 use crate::support::*;
@@ -76,7 +77,7 @@ fn crashes_take_instances_and_servers_and_miss_those_that_are_gone() {
             "6 crash_invalid server_1 gone",
         ]
     );
-    let refusals = world.resource::<Refusals>();
+    let refusals = world.fleet::<Refusals>();
     assert_eq!(refusals.of(ScalingAction::CrashInvalid, "gone"), 2);
     let counts = world.get::<Service>(world.app()).unwrap().0.counts();
     assert_eq!(counts.completed, 5);
@@ -174,7 +175,7 @@ fn an_instance_crashes_at_each_stage_of_its_life() {
         let removed = line("scale_down_server server_1 scaling_down");
         assert_eq!(removed, along, "{stage:?}");
         assert_eq!(world.server(1).is_none(), along, "{stage:?}");
-        let account = &world.resource::<Ledger>().servers()[1];
+        let account = &world.fleet::<Ledger>().servers()[1];
         let deserted = hit && !along;
         let since = deserted.then(|| crate::support::at(at));
         assert_eq!(account.deserted_since, since, "{stage:?}");
@@ -203,7 +204,7 @@ fn a_server_crashes_at_each_stage_of_its_life() {
             "{stage:?}"
         );
         assert_eq!(world.count::<Server>(), 1, "{stage:?}");
-        let account = &world.resource::<Ledger>().servers()[1];
+        let account = &world.fleet::<Ledger>().servers()[1];
         assert_eq!(account.deserted_since, None, "{stage:?}");
         let counts = counts(&world);
         assert_eq!(counts.completed, counts.arrived, "{stage:?}");
@@ -264,13 +265,13 @@ fn a_server_that_a_crash_leaves_empty_is_on_the_books_until_it_is_used_again() {
     let server = world.server(0).unwrap();
     world.scale_up_instance(&world.up_on(server)).unwrap();
     world.until(60.0);
-    let account = &world.resource::<Ledger>().servers()[0];
+    let account = &world.fleet::<Ledger>().servers()[0];
     // From 20 to 30 s and since 50 s.
     assert_eq!(account.deserted.seconds(), 10.0);
     assert_eq!(account.deserted_since, Some(at(50.0)));
     assert_eq!(account.deserted_until(at(60.0)).seconds(), 20.0);
     world.scale_down_server(server).unwrap();
-    let account = &world.resource::<Ledger>().servers()[0];
+    let account = &world.fleet::<Ledger>().servers()[0];
     assert_eq!(account.deserted_until(at(90.0)).seconds(), 20.0);
 }
 
@@ -290,7 +291,7 @@ fn refusals_are_counted_by_their_reason() {
     }
     .world();
     world.until(50.0);
-    let refusals: Vec<_> = world.resource::<Refusals>().iter().collect();
+    let refusals: Vec<_> = world.fleet::<Refusals>().iter().collect();
     let failed = ScalingAction::ScaleUpFailed;
     assert_eq!(
         refusals,

@@ -2,6 +2,7 @@
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::relationship::RelationshipTarget;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use proptest::prelude::*;
 
@@ -65,7 +66,7 @@ parts!(
 
 /// Every entity of the fleet, in a fixed order, and two that are the host's.
 fn entities(world: &mut World) -> Vec<Entity> {
-    let mut all: Vec<Entity> = world.resource::<Roster>().applications().to_vec();
+    let mut all: Vec<Entity> = world.fleet::<Roster>().applications().to_vec();
     let mut found =
         world.query_filtered::<Entity, Or<(With<Server>, With<Processor>, With<Instance>)>>();
     let mut found: Vec<Entity> = found.iter(world).collect();

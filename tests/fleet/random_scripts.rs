@@ -1,6 +1,7 @@
 //! Random verbs at random instants, under load: every invariant after every tick.
 
 use bevy_ecs::prelude::*;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::serving::Role;
 use proptest::prelude::*;
@@ -152,9 +153,9 @@ proptest! {
         prop_assert_eq!(world.count::<Processor>(), 0);
 
         // The log tells the same story as the ledger, and in order.
-        let log = world.resource::<ScalingLog>().events();
+        let log = world.fleet::<ScalingLog>().events();
         prop_assert!(log.is_sorted_by_key(|event| event.time));
-        let ledger = world.resource::<Ledger>();
+        let ledger = world.fleet::<Ledger>();
         let window = at(0.0)..world.now();
         let all = InstanceFilter::default();
         let total = ledger.instance_time(&window, &all).seconds();

@@ -1,6 +1,7 @@
 //! Every verb that can be refused: with a typed error, a line in the log, and nothing changed.
 
 use bevy_ecs::prelude::*;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::serving::Role;
 
@@ -13,7 +14,7 @@ fn unchanged<T: std::fmt::Debug>(
     verb: impl FnOnce(&mut World) -> Result<T, ScalingError>,
 ) -> ScalingError {
     let state = |world: &World| {
-        let ledger = world.resource::<Ledger>();
+        let ledger = world.fleet::<Ledger>();
         (
             world.entities().count_spawned(),
             world.status_summary(),
@@ -291,7 +292,7 @@ fn a_script_is_written_down_and_goes_on() {
 fn the_number_of_instances_ever_has_a_limit() {
     assert_eq!(Roster::MOST_INSTANCES, 1 << 24);
     let mut world = Setup::default().world();
-    world.resource_mut::<Roster>().limit_instances(3);
+    world.fleet_mut::<Roster>().limit_instances(3);
     let up = world.scale_up_full(&world.up()).unwrap();
     world.until(1.0);
     world.scale_down_full(up.instance).unwrap();

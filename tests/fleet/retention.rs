@@ -1,5 +1,6 @@
 //! What nobody takes, and what grows with time.
 
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 
 use crate::support::*;
@@ -23,7 +24,7 @@ fn records_that_nobody_takes_are_dropped_where_a_host_says_so() {
         assert_eq!(service.0.counts().completed, 100);
         assert!(service.0.ended().len() <= ended, "{retention:?}");
         assert!(
-            world.resource::<ScalingLog>().events().len() <= lines,
+            world.fleet::<ScalingLog>().events().len() <= lines,
             "{retention:?}"
         );
     }

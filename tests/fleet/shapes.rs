@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::*;
 use bevy_ecs::relationship::RelationshipTarget;
 use fleetsim::autoscale::{DesiredInstances, Policy, PolicyRegistry, Signals};
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::Role;
@@ -136,7 +137,7 @@ fn a_policy_scales_every_shape() {
         let world = simulation.world_mut();
         world.run_until(SimTime::saturating(50.0)).unwrap();
         check_invariants(world).unwrap();
-        let accounts = world.resource::<Ledger>().instances().iter();
+        let accounts = world.fleet::<Ledger>().instances().iter();
         let found: Vec<u32> = accounts.map(|it| it.processors).collect();
         assert_eq!(found, shapes, "{choice}");
     }

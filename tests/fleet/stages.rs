@@ -34,14 +34,14 @@ fn with_fleet(fleet: &str, start: &str, stages: &str) -> World {
 /// What is said of an instance, `time what`.
 fn life(world: &World, number: u64) -> Vec<String> {
     let target = Target::Instance(number);
-    let log = world.resource::<ScalingLog>().events().iter();
+    let log = world.fleet::<ScalingLog>().events().iter();
     let own = log.filter(|it| it.target == target);
     own.map(|it| format!("{} {}", it.time, it.status)).collect()
 }
 
 /// When instances became active, by number; none of those that did not.
 fn active(world: &World) -> Vec<Option<f64>> {
-    let accounts = world.resource::<Ledger>().instances().iter();
+    let accounts = world.fleet::<Ledger>().instances().iter();
     accounts.map(|it| it.active.map(SimTime::seconds)).collect()
 }
 

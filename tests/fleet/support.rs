@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bevy_ecs::prelude::*;
 use fleetsim::catalog::{Catalog, Model, Processor, Sku};
 use fleetsim::fleet::{
-    self, FleetWorldExt, Instance, InstanceStatus, ScaleUpFull, ScaleUpInstance, ScalingExt,
-    ScalingLog, Server, Service, check_invariants,
+    self, FleetWorldExt, FleetsExt, Instance, InstanceStatus, ScaleUpFull, ScaleUpInstance,
+    ScalingExt, ScalingLog, Server, Service, check_invariants,
 };
 use fleetsim::scenario::{CheckedScenario, Scenario};
 use fleetsim::serving::Role;
@@ -189,7 +189,7 @@ impl WorldTestExt for World {
             let action = it.action.name();
             format!("{} {action} {} {}", it.time, it.target, it.status)
         };
-        let log = self.resource::<ScalingLog>();
+        let log = self.fleet::<ScalingLog>();
         log.events().iter().map(line).collect()
     }
 

@@ -1,6 +1,7 @@
 //! Components that are timers, and observers of statuses.
 
 use bevy_ecs::prelude::*;
+use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::time::SimTime;
 
@@ -111,7 +112,7 @@ fn a_start_up_that_is_replaced_takes_as_long_as_the_new_one_says() {
         };
         world.entity_mut(instance).insert(start_up);
         world.until(100.0);
-        let active = world.resource::<Ledger>().instances()[2].active;
+        let active = world.fleet::<Ledger>().instances()[2].active;
         assert_eq!(active, Some(at(activates)));
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Signals;
 use crate::autoscale::{Amount, RoleSnapshot, SkuSnapshot, Snapshot};
-use crate::fleet::Stock;
+use crate::fleet::{FleetsExt, Stock};
 use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
@@ -95,7 +95,10 @@ impl Signals {
         let (window, delay, now, snapshots, latest, completions) = from.take()?;
         let snapshots: Vec<SavedSnapshot> = snapshots;
         let nothing: SavedSnapshot = from.take()?;
-        let stock = world.resource::<Stock>();
+        let stock = world.fleet_of(entity).and_then(|it| world.get::<Stock>(it));
+        let Some(stock) = stock else {
+            return Err(RestoreError::Unknown("signals of a policy".to_owned()));
+        };
         let snapshots = snapshots.into_iter().map(|it| it.restored(stock)).collect();
         let nothing = nothing.restored(stock);
         let Some(mut own) = world.get_mut::<Self>(entity) else {

@@ -7,7 +7,9 @@ use super::marks::{MarkKind, Marks};
 use super::mean::{Mean, SAMPLES};
 use super::use_by_group::UseByGroup;
 use crate::autoscale::{Amount, Decision};
-use crate::fleet::{InstanceRole, OfApplication, Roster, ScalingAction, ScalingEvent, Target};
+use crate::fleet::{
+    FleetsExt, InstanceRole, OfApplication, Roster, ScalingAction, ScalingEvent, Target,
+};
 use crate::observe::{Rows, Sample};
 use crate::scenario::{CheckedScenario, Role, Slo};
 use crate::serving::{Outcome, RequestRecord};
@@ -215,7 +217,7 @@ fn meets(slo: &Slo, request: &RequestRecord) -> bool {
 /// The application, by position, and the role of an instance.
 fn whose(simulation: &Simulation, number: u64) -> Option<(usize, Role)> {
     let world = simulation.world();
-    let instance = world.resource::<Roster>().instance(number)?;
+    let instance = world.fleet::<Roster>().instance(number)?;
     let role = world.get::<InstanceRole>(instance)?.role();
     let application = world.get::<OfApplication>(instance)?.application();
     let application = world.get::<crate::fleet::Application>(application)?;

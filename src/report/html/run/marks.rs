@@ -157,6 +157,7 @@ mod tests {
         let mut marks = Marks::default();
         for second in 0..5000_u64 {
             let event = ScalingEvent {
+                fleet: 0,
                 time: SimTime::saturating((second / 2) as f64),
                 action: ScalingAction::ScaleUpStart,
                 target: Target::Instance(second),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bins::{Bins, Merge};
 use super::mean::{Mean, SAMPLES};
-use crate::fleet::{Ledger, Roster, Service};
+use crate::fleet::{FleetsExt, Ledger, Roster, Service};
 use crate::scenario::{Role, Scenario};
 use crate::simulation::Simulation;
 use crate::time::{SimDuration, SimTime};
@@ -71,11 +71,11 @@ impl UseByGroup {
             return;
         }
         let world = simulation.world();
-        let entity = world.resource::<Roster>().applications().get(position);
+        let entity = world.fleet::<Roster>().applications().get(position);
         let Some(service) = entity.and_then(|entity| world.get::<Service>(*entity)) else {
             return;
         };
-        let accounts = world.resource::<Ledger>().instances();
+        let accounts = world.fleet::<Ledger>().instances();
         let mut sums: BTreeMap<Key, Sums> = BTreeMap::new();
         let mut seen = BTreeMap::new();
         for (number, (application, role)) in alive {
