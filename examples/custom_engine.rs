@@ -6,14 +6,12 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::cmp::Reverse;
-use std::error::Error;
 
 use fleetsim::Registry;
+use fleetsim::prelude::{SimTime, Simulation};
 use fleetsim::serving::engine::{Effects, Engine, Place, RequestId, Start, Urge, Work};
 use fleetsim::serving::registry::{EngineKind, EngineSite};
 use fleetsim::serving::{EngineLoad, Performance};
-use fleetsim::simulation::Simulation;
-use fleetsim::time::SimTime;
 
 /// What stands in the scenario: a name without parameters.
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -53,12 +51,11 @@ impl Engine for Server {
     }
 
     fn finish(&mut self, effects: &mut Effects<'_>) {
-        let Some((work, _)) = self.2.take() else {
-            return;
-        };
-        effects.processed(work.prompt_tokens.into(), work.output_tokens.into());
-        effects.first_token(work.request);
-        effects.completed(work.request, 0);
+        if let Some((work, _)) = self.2.take() {
+            effects.processed(work.prompt_tokens.into(), work.output_tokens.into());
+            effects.first_token(work.request);
+            effects.completed(work.request, 0);
+        }
     }
 
     fn withdraw(&mut self, work: &Work, _: Place, _: SimTime) -> u64 {
@@ -77,11 +74,7 @@ impl Engine for Server {
     }
 
     fn load(&self, _: SimTime) -> EngineLoad {
-        EngineLoad {
-            queued: self.1.len() as u64,
-            running: self.2.iter().count() as u64,
-            ..EngineLoad::default()
-        }
+        EngineLoad::of(self.1.len(), self.2.iter().count())
     }
 }
 
@@ -91,18 +84,16 @@ const SCENARIO: &str = r#"(name: "custom engine", fleet: [(sku: "dgx-h100", coun
         workload: Synthetic(arrivals: Poisson(rate: 4), requests: 2000,
             prompt_tokens: Geometric(mean: 4000), output_tokens: Geometric(mean: 20)))])"#;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = Registry::built_in();
     registry.register_engine::<ShortestFirst>();
     for engine in ["Fcfs", "ShortestFirst"] {
         let scenario = registry.from_ron(&SCENARIO.replace("ENGINE", engine), ".".as_ref())?;
         let mut simulation = Simulation::with_policies(&scenario, &registry)?;
         while simulation.tick()? {}
-        let requests = simulation.take_rows().requests;
-        let seconds = requests.iter().filter_map(|(_, it)| it.e2e());
-        let total: f64 = seconds.map(|it| it.seconds()).sum();
-        let mean = total / requests.len() as f64;
-        println!("{engine:<14} {mean:.2} s a request");
+        let summary = simulation.finish().record.summarise();
+        let mean = summary.applications[0].metrics.e2e_s.mean;
+        println!("{engine:<14} {:.2} s a request", mean.unwrap_or_default());
     }
     Ok(())
 }

@@ -35,6 +35,18 @@ pub struct EngineLoad {
     pub up_s: f64,
 }
 
+impl EngineLoad {
+    /// Of an engine that tells of nothing but its requests: those queued, and those in its batch.
+    #[must_use]
+    pub fn of(queued: usize, running: usize) -> Self {
+        Self {
+            queued: queued as u64,
+            running: running as u64,
+            ..Self::default()
+        }
+    }
+}
+
 impl AddAssign for EngineLoad {
     fn add_assign(&mut self, other: Self) {
         self.queued += other.queued;
