@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,9 @@ use super::parquet::AlsoTable;
 use super::shell::{Failure, print};
 use crate::autoscale::PolicyRegistry;
 use crate::report::{Claim, Journal, ResultsDirectory, SweepProgress, sweep_table};
-use crate::study::sweep::{self, Done, Heading, Plan, Shard, SweepFollower, SweepResult, journal};
+use crate::study::sweep::{
+    self, Done, Heading, Plan, Shard, Shared, SweepFollower, SweepResult, journal,
+};
 
 /// Run a scenario with each value of some axes
 #[derive(Debug, Args)]
@@ -73,10 +76,23 @@ impl Sweep {
         }
         let kept = on_the_side.kept.into_inner();
         let (_, runs) = kept.unwrap_or_else(PoisonError::into_inner);
-        ran.map_err(Failure::Running)?;
+        let shared = ran.map_err(Failure::Running)?;
+        if !self.quiet && shared.runs > 0 {
+            tell_of_shared(&shared);
+        }
         let result = SweepResult::new(earlier.heading, runs);
         finish(&results, &result, self.also, self.quiet)
     }
+}
+
+fn tell_of_shared(shared: &Shared) {
+    let share = 100.0 * shared.saved_s / shared.total_s;
+    // Nothing is lost with this line.
+    _ = writeln!(
+        io::stderr().lock(),
+        "{} runs went on from the start of another: {share:.0} % of the simulated time was not run again",
+        shared.runs
+    );
 }
 
 fn default_out(heading: &Heading) -> PathBuf {

@@ -327,6 +327,29 @@ impl Simulation {
         }
     }
 
+    /// Goes on with the script of another scenario that is the same so far: its actions and faults after the present
+    /// instant take the place of those that were to come. The summary is of that scenario.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] when a policy of the scenario is not known or wrong.
+    pub fn follow_script_of(
+        &mut self,
+        checked: &CheckedScenario,
+        policies: &PolicyRegistry,
+    ) -> Result<(), Diagnostics> {
+        let warnings = policies.check(checked)?;
+        let scenario = checked.scenario();
+        self.world.set_script(&scenario.actions, &scenario.faults);
+        let mut origin = self.world.resource_mut::<Origin>();
+        checked.hash().clone_into(&mut origin.hash);
+        origin.warnings = warnings;
+        let instants = scenario.actions.iter().map(|it| it.at);
+        let instants = instants.chain(scenario.faults.iter().map(|it| it.at));
+        let last = instants.max().unwrap_or(SimTime::ZERO);
+        self.script_ended = Some(last).filter(|&last| last <= self.now());
+        Ok(())
+    }
+
     /// Ends the run here; what was done so far counts, marked as partial for this reason.
     pub fn stop(&mut self, reason: impl Into<String>) {
         if !self.over {

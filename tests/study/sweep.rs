@@ -249,3 +249,52 @@ fn the_studies_of_the_repository_can_be_read() {
         assert_eq!(plan.runs(), runs, "{name}");
     }
 }
+
+/// Scripts that are alike up to 5 s, with another policy and another seed each.
+#[test]
+fn runs_that_share_their_start_leave_what_each_leaves_by_itself() {
+    let sweep = r#"(
+        scenario: "base.ron",
+        set: ["applications[0].workload.arrivals=Poisson(rate: 8)"],
+        axes: [
+            Grid(path: "actions", values: [
+                [(at: 2, action: ScaleUpFull(application: "chat", role: Mixed))],
+                [
+                    (at: 2, action: ScaleUpFull(application: "chat", role: Mixed)),
+                    (at: 5, action: ScaleUpFull(application: "chat", role: Mixed)),
+                ],
+                [
+                    (at: 2, action: ScaleUpFull(application: "chat", role: Mixed)),
+                    (at: 5, action: ScaleDownFull(instance: 0)),
+                    (at: 7, action: ScaleUpFull(application: "chat", role: Mixed)),
+                ],
+            ]),
+            Grid(path: "applications[0].autoscaler", values: [None, Threshold(interval: 1, cooldown: 1)]),
+            Grid(path: "faults", values: [[], [(at: 6, fault: InstanceCrash(instance: 1))]]),
+            Seeds(2),
+        ],
+    )"#;
+    let desk = Desk::with(&[("base.ron", BASE), ("sweep.ron", sweep)]);
+    let output = desk.run(&["sweep", "sweep.ron", "--out", "shared"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    // Four groups of six runs, each with another policy or seed: all but one a group go on from another.
+    let expected = "20 runs went on from the start of another: ";
+    assert!(told.contains(expected), "{told}");
+    let mut alone = vec!["merge", "--out", "merged"];
+    let shards: Vec<String> = (1..=24).map(|part| format!("{part}-of-24")).collect();
+    for (part, out) in (1..=24).zip(&shards) {
+        let shard = format!("{part}/24");
+        let output = desk.run(&["sweep", "sweep.ron", "--shard", &shard, "--out", out]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !told.contains("went on"), "{told}");
+    }
+    alone.extend(shards.iter().map(String::as_str));
+    desk.done(&alone);
+    for file in FILES {
+        let [shared, merged] = ["shared", "merged"].map(|it| desk.read(&format!("{it}/{file}")));
+        assert_eq!(shared, merged, "{file}");
+    }
+    let hours = column(&desk.read("shared/sweep.csv"), "fleet.gpu_hours");
+    assert_ne!(hours[0], hours[8], "the scripts do nothing");
+}
