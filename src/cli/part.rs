@@ -26,8 +26,8 @@ pub(super) struct Part {
     #[arg(long, value_name = "FILE", requires = "until")]
     save: Option<PathBuf>,
     /// Go on from a state that was saved: tables and charts have what comes after it, summary.json is of the
-    /// whole run; --set may change `end`, `max_tick`, limits and delays of the fleet, and the scaling and the policy
-    /// of applications
+    /// whole run; --set may change `end`, `max_tick`, limits and delays of the fleet, the scaling and the policy of
+    /// applications, and the actions and faults that are still to come
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "replications"])]
     from: Option<PathBuf>,
 }
@@ -38,7 +38,7 @@ fn seconds(text: &str) -> Result<SimTime, String> {
 }
 
 /// What `--set` may change in a run that goes on, with any number in the brackets.
-const CHANGEABLE: [&str; 8] = [
+const CHANGEABLE: [&str; 10] = [
     "end",
     "max_tick",
     "fleet[].limit",
@@ -47,6 +47,8 @@ const CHANGEABLE: [&str; 8] = [
     "applications[].autoscaler",
     "applications[].actuator",
     "applications[].signals",
+    "actions",
+    "faults",
 ];
 
 /// A run that has begun, or goes on.
@@ -233,6 +235,13 @@ fn change(
         }
         simulation.set_end(new.end);
     }
+    let differs = |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| {
+        format!("{one:?}") != format!("{other:?}")
+    };
+    if differs(&new.actions, &old.actions) || differs(&new.faults, &old.faults) {
+        let followed = simulation.follow_script_of(to, policies);
+        followed.map_err(Failure::input)?;
+    }
     let world = simulation.world_mut();
     world.resource_mut::<TickLimits>().max_tick = new.max_tick;
     for (old, new) in old.fleet.iter().zip(&new.fleet) {
@@ -247,9 +256,6 @@ fn change(
         }
     }
     for (old, new) in old.applications.iter().zip(&new.applications) {
-        let differs = |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| {
-            format!("{one:?}") != format!("{other:?}")
-        };
         let entity = world.application(&new.name).map_err(Failure::input)?;
         if differs(&new.scaling, &old.scaling) {
             let set = world.set_scaling(entity, &new.scaling);

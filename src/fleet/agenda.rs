@@ -233,7 +233,7 @@ impl<T> Queue<T> {
     }
 
     /// Replaces each item by what is made of it, and drops those of which nothing is.
-    fn keep(&mut self, replace: impl Fn(T) -> Option<T>) {
+    pub(super) fn keep(&mut self, replace: impl Fn(T) -> Option<T>) {
         let entries = std::mem::take(&mut self.heap).into_iter();
         let kept = entries.filter_map(|Reverse(entry)| {
             let item = replace(entry.item)?;

@@ -5,14 +5,14 @@ use bevy_ecs::world::World;
 
 use crate::catalog::Catalog;
 use crate::random::Delay;
-use crate::scenario::{CheckedScenario, FleetEntry, Scaling};
+use crate::scenario::{Action, CheckedScenario, Fault, FleetEntry, Scaling};
 use crate::serving::{ServingRegistry, StepTimes};
 
 use super::build::{self, Blueprint};
 use super::fleets::{part, part_mut};
 use super::{
     Clock, FleetsExt, InstallError, Ledger, OfFleet, Origin, Roster, ScalingError, ScalingExt,
-    ScalingRules, Service, Stock, Templates, drain, guard, requests,
+    ScalingRules, Service, Stock, Templates, drain, guard, requests, script,
 };
 
 /// What a host may change about a fleet between ticks. It holds for what comes: servers and instances that are
@@ -105,6 +105,35 @@ pub trait ChangeExt {
         fleet: Entity,
         sku: &str,
         delay: Delay,
+    ) -> Result<(), ScalingError>;
+
+    /// What is scripted from now on: the actions and faults that come later than now take the place of those that
+    /// were to come. Instants are those of the clock.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// # use fleetsim::scenario::{Fault, FaultKind};
+    /// let fault = FaultKind::ServerCrash { server: 0 };
+    /// let at = SimTime::new(60.0)?;
+    /// world.set_script(&[], &[Fault { at, fault }])?;
+    /// world.run_until(at)?;
+    /// assert_eq!(world.status_summary().servers[0].1.active, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there are several fleets, or none.
+    fn set_script(&mut self, actions: &[Action], faults: &[Fault]) -> Result<(), ScalingError>;
+
+    /// The same in one of several fleets.
+    ///
+    /// # Errors
+    /// When `fleet` is none.
+    fn set_script_in(
+        &mut self,
+        fleet: Entity,
+        actions: &[Action],
+        faults: &[Fault],
     ) -> Result<(), ScalingError>;
 
     /// Adds a SKU to the fleet, the last in its order, with its limit and its delay: applications may be scaled
@@ -276,6 +305,19 @@ impl ChangeExt for World {
         let position = stock.find(Some(sku))?;
         stock.kinds[position].set_limit(limit);
         Ok(())
+    }
+
+    fn set_script(&mut self, actions: &[Action], faults: &[Fault]) -> Result<(), ScalingError> {
+        self.set_script_in(self.only_fleet()?, actions, faults)
+    }
+
+    fn set_script_in(
+        &mut self,
+        fleet: Entity,
+        actions: &[Action],
+        faults: &[Fault],
+    ) -> Result<(), ScalingError> {
+        script::replace(self, fleet, actions, faults)
     }
 
     fn set_provision_delay(&mut self, sku: &str, delay: Delay) -> Result<(), ScalingError> {

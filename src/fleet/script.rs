@@ -48,6 +48,31 @@ pub(super) fn arm(
     }
 }
 
+/// Puts another script in the place of what is to come of a fleet's.
+pub(super) fn replace(
+    world: &mut World,
+    fleet: Entity,
+    actions: &[Action],
+    faults: &[Fault],
+) -> Result<(), ScalingError> {
+    let now = world.resource::<Clock>().now();
+    let mut script = world
+        .get_mut::<Script>(fleet)
+        .ok_or(ScalingError::NoFleet)?;
+    *script = Script::new(actions, faults);
+    let mut agenda = world.resource_mut::<Agenda>();
+    let others = |(of, position): (Entity, usize)| (of != fleet).then_some((of, position));
+    agenda.actions.keep(others);
+    agenda.faults.keep(others);
+    for (position, action) in actions.iter().enumerate().filter(|(_, it)| it.at > now) {
+        agenda.actions.push(action.at, (fleet, position));
+    }
+    for (position, fault) in faults.iter().enumerate().filter(|(_, it)| it.at > now) {
+        agenda.faults.push(fault.at, (fleet, position));
+    }
+    Ok(())
+}
+
 /// The system of the faults that are due.
 pub(super) fn fail(world: &mut World) {
     let now = world.resource::<Clock>().now();

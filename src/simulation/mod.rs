@@ -13,11 +13,11 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, FleetWorldExt, FleetsExt, InstallError, Ledger, Origin, Rest, Roster,
+    self, Agenda, ChangeExt, FleetWorldExt, FleetsExt, InstallError, Ledger, Origin, Rest, Roster,
     RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits, part, part_mut,
 };
 use crate::observe::{self, Rows, RunRecord, Sampler};
-use crate::scenario::{CheckedScenario, Diagnostics, Objective};
+use crate::scenario::{CheckedScenario, Diagnostics, Objective, Problem};
 use crate::snapshot::RestoreError;
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
@@ -331,7 +331,7 @@ impl Simulation {
     /// instant take the place of those that were to come. The summary is of that scenario.
     ///
     /// # Errors
-    /// [`Diagnostics`] when a policy of the scenario is not known or wrong.
+    /// [`Diagnostics`] when a policy of the scenario is not known or wrong, or there are several fleets.
     pub fn follow_script_of(
         &mut self,
         checked: &CheckedScenario,
@@ -339,8 +339,9 @@ impl Simulation {
     ) -> Result<(), Diagnostics> {
         let warnings = policies.check(checked)?;
         let scenario = checked.scenario();
-        self.world.set_script(&scenario.actions, &scenario.faults);
-        let mut origin = self.world.resource_mut::<Origin>();
+        let set = self.world.set_script(&scenario.actions, &scenario.faults);
+        set.map_err(|error| Diagnostics::new(vec![Problem::new("actions", error.to_string())]))?;
+        let mut origin = self.world.fleet_mut::<Origin>();
         checked.hash().clone_into(&mut origin.hash);
         origin.warnings = warnings;
         let instants = scenario.actions.iter().map(|it| it.at);

@@ -152,7 +152,7 @@ impl Begun {
 
     fn end(self) -> Result<Outcome, Missed> {
         let finished = self.simulation.finish();
-        if let Some(reason) = self.failed.or(finished.record.stopped) {
+        if let Some(reason) = self.failed.or_else(|| finished.record.stopped.clone()) {
             return Err(Missed::Failed(reason));
         }
         let left = finished.rows.requests.iter().map(|(_, it)| it.arrival);

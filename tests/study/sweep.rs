@@ -287,7 +287,10 @@ fn runs_that_share_their_start_leave_what_each_leaves_by_itself() {
         let shard = format!("{part}/24");
         let output = desk.run(&["sweep", "sweep.ron", "--shard", &shard, "--out", out]);
         let told = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success() && !told.contains("went on"), "{told}");
+        assert!(
+            output.status.success() && !told.contains("went on"),
+            "{told}"
+        );
     }
     alone.extend(shards.iter().map(String::as_str));
     desk.done(&alone);
