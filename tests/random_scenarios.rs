@@ -76,9 +76,9 @@ fn scaling() -> impl Strategy<Value = String> {
         (1u32..50).prop_map(|tenths| format!("Poll({:?})", f64::from(tenths) / 10.0)),
         Just("OnIdle".to_owned()),
     ];
-    (delay(), 0u32..15, drain, prop::option::of(0u32..20)).prop_map(|(spin_up, up, drain, timeout)| {
+    (delay(), 0u32..15, (drain, stages()), prop::option::of(0u32..20)).prop_map(|(spin_up, up, (drain, stages), timeout)| {
         let timeout = timeout.map_or("None".to_owned(), |seconds| seconds.to_string());
-        format!("(spin_up: {spin_up}, scale_up_delay: {up}, drain: {drain}, drain_timeout: {timeout})")
+        format!("(spin_up: {spin_up}, scale_up_delay: {up}, drain: {drain}, drain_timeout: {timeout}, stages: [{stages}])")
     })
 }
 
@@ -119,11 +119,15 @@ fn application() -> impl Strategy<Value = (String, u32)> {
     let parts = (
         scheduler(),
         engine(),
-        (scaling(), policy()),
+        (
+            scaling(),
+            policy(),
+            prop::sample::select(vec!["Retry", "Retry", "Fail", "RetryAtMost(1)"]),
+        ),
         prop::sample::select(vec![4u32, 8]),
         work,
     );
-    parts.prop_map(move |((scheduler, roles), engine, (scaling, policy), parallelism, work)| {
+    parts.prop_map(move |((scheduler, roles), engine, (scaling, policy, crash), parallelism, work)| {
         let (rate, prompt, output, requests) = work;
         let by_memory = BY_MEMORY.iter().find(|name| policy.contains(**name));
         let policy = match by_memory {
@@ -140,7 +144,7 @@ fn application() -> impl Strategy<Value = (String, u32)> {
             .collect();
         let text = format!(
             "(name: \"chat\", model: \"llama2-70b\", scheduler: {scheduler}, instances: [{}],
-              scaling: {scaling}, {policy}
+              scaling: {scaling}, {policy} crash: {crash},
               workload: Synthetic(arrivals: Gamma(rate: {rate}, cv: 1.5), requests: {requests},
                 prompt_tokens: LogNormal(median: {prompt}, sigma: 1.0, max: 100000),
                 output_tokens: Geometric(mean: {output})))",
@@ -168,8 +172,78 @@ fn action(role: &'static str) -> impl Strategy<Value = String> {
 fn fault() -> impl Strategy<Value = String> {
     prop_oneof![
         (1u32..30).prop_map(|seconds| format!("NoNewServers(duration: {seconds})")),
-        (0u32..6).prop_map(|instance| format!("InstanceCrash(instance: {instance})")),
-        (0u32..6).prop_map(|server| format!("ServerCrash(server: {server})")),
+        (0u32..6, any::<bool>()).prop_map(|(instance, restart)| format!(
+            "InstanceCrash(instance: {instance}, restart: {restart})"
+        )),
+        (0u32..6, prop::option::of(0u32..30)).prop_map(|(server, repair)| format!(
+            "ServerCrash(server: {server}, repair: {})",
+            optional(repair)
+        )),
+        (0u32..6, 0u32..8, prop::option::of(0u32..30)).prop_map(
+            |(server, processor, repair)| format!(
+                "ProcessorLost(server: {server}, processor: {processor}, repair: {})",
+                optional(repair)
+            )
+        ),
+        (0u32..6, 11u32..50, 0u32..30).prop_map(|(server, factor, duration)| format!(
+            "SlowServer(server: {server}, factor: {:?}, duration: {duration})",
+            f64::from(factor) / 10.0
+        )),
+        (0u32..6, 0u32..30).prop_map(|(server, notice)| format!(
+            "SpotReclaim(server: {server}, notice: {notice})"
+        )),
+        (any::<bool>(), 1u32..30).prop_map(|(zone, duration)| format!(
+            "ZoneOutage(zone: \"{}\", duration: {duration})",
+            if zone { "a" } else { "b" }
+        )),
+    ]
+}
+
+fn optional(value: Option<u32>) -> String {
+    value.map_or("None".to_owned(), |value| value.to_string())
+}
+
+/// Hazards, few or many.
+fn hazards() -> impl Strategy<Value = String> {
+    let strike = prop_oneof![
+        delay().prop_map(|repair| format!("ServerCrash(repair: {repair})")),
+        Just("ServerCrash()".to_owned()),
+        delay().prop_map(|repair| format!("ProcessorLost(repair: {repair})")),
+        any::<bool>().prop_map(|restart| format!("InstanceCrash(restart: {restart})")),
+        delay().prop_map(|duration| format!("SlowServer(factor: 2.5, duration: {duration})")),
+        (0u32..20).prop_map(|notice| format!("SpotReclaim(notice: {notice})")),
+        delay().prop_map(|duration| format!("ZoneOutage(duration: {duration})")),
+    ];
+    let hazard = (strike, 10u32..200, any::<bool>()).prop_map(|(strike, every, some)| {
+        let zone = if some { "zone: \"b\"," } else { "" };
+        format!("(strikes: {strike}, every: Exponential(mean: {every}), {zone} until: 200)")
+    });
+    prop_oneof![
+        Just(String::new()),
+        prop::collection::vec(hazard, 1..4).prop_map(|hazards| hazards.join(", ")),
+    ]
+}
+
+/// Stages of a start-up, or none.
+fn stages() -> impl Strategy<Value = String> {
+    let load = |source: &str| format!("LoadWeights(source: {source}, bandwidth_gib_per_s: 30)");
+    let pairs = vec![
+        "PullImage(bytes: 20000000000, bandwidth_gib_per_s: 4)".to_owned(),
+        "PullImage(bytes: 9000000000, bandwidth_gib_per_s: 6, each_gib_per_s: 2)".to_owned(),
+        format!("{}, {}", load("Peer"), load("Remote")),
+        load("Remote"),
+        load("Disk"),
+    ];
+    let stage = prop_oneof![
+        prop::sample::select(pairs),
+        delay().prop_map(|delay| format!("Boot({delay})")),
+        delay().prop_map(|delay| format!("StartEngine(time: {delay})")),
+        delay().prop_map(|delay| format!("Compile(time: {delay})")),
+        delay().prop_map(|delay| format!("WarmUp({delay})")),
+    ];
+    prop_oneof![
+        Just(String::new()),
+        prop::collection::vec(stage, 1..5).prop_map(|stages| stages.join(", ")),
     ]
 }
 
@@ -193,23 +267,36 @@ fn timed(
 }
 
 fn scenario() -> impl Strategy<Value = String> {
-    (application(), any::<u64>(), 0u32..3, delay())
-        .prop_flat_map(|((application, servers), seed, spare, provision)| {
-            let role = if application.contains("role: Mixed") { "Mixed" } else { "Token" };
+    (application(), any::<u64>(), 0u32..3, delay()).prop_flat_map(
+        |((application, servers), seed, spare, provision)| {
+            let role = if application.contains("role: Mixed") {
+                "Mixed"
+            } else {
+                "Token"
+            };
             let end = prop::option::of(20u32..60);
-            (timed(action(role), "action", 12), timed(fault(), "fault", 4), end).prop_map(
-                move |(actions, faults, end)| {
+            (
+                (
+                    timed(action(role), "action", 12),
+                    timed(fault(), "fault", 4),
+                ),
+                hazards(),
+                end,
+            )
+                .prop_map(move |((actions, faults), hazards, end)| {
                     let end = end.map_or("None".to_owned(), |end| end.to_string());
                     format!(
                         "(name: \"random\", seed: {seed}, end: {end}, sample_interval: 7,
-                          fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, provision_delay: {provision})],
-                          applications: [{application}], actions: [{actions}], faults: [{faults}])",
+                          fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, zones: [\"a\", \"b\"],
+                            provision_delay: {provision})],
+                          applications: [{application}], actions: [{actions}], faults: [{faults}],
+                          hazards: [{hazards}])",
                         servers + spare,
                         servers + spare + 3,
                     )
-                },
-            )
-        })
+                })
+        },
+    )
 }
 
 struct Outcomes {
@@ -228,7 +315,7 @@ fn run(text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
 fn finish(mut simulation: Simulation, text: &str, checks: bool) -> Result<Outcomes, TestCaseError> {
     let fail = |error: &dyn std::fmt::Display| TestCaseError::fail(format!("{error}\n{text}"));
     let (mut rows, mut scaling) = (Rows::default(), Vec::<ScalingEvent>::new());
-    let mut decisions = Vec::new();
+    let (mut decisions, mut faults) = (Vec::new(), Vec::new());
     loop {
         let more = simulation.tick().map_err(|e| fail(&e))?;
         let new = simulation.take_rows();
@@ -236,6 +323,7 @@ fn finish(mut simulation: Simulation, text: &str, checks: bool) -> Result<Outcom
         rows.samples.extend(new.samples);
         scaling.extend(simulation.take_scaling());
         decisions.extend(simulation.take_decisions());
+        faults.extend(simulation.take_faults());
         if checks {
             check_invariants(simulation.world_mut()).map_err(|e| fail(&e))?;
             let world = simulation.world();
@@ -271,7 +359,7 @@ fn finish(mut simulation: Simulation, text: &str, checks: bool) -> Result<Outcom
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak_cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn invariants_hold_and_nothing_is_lost(text in scenario(), longest in 1u32..300) {
@@ -280,7 +368,8 @@ proptest! {
         prop_assert_eq!(ids.len(), outcomes.requests.len(), "a request is reported once\n{}", text);
         for (_, request) in &outcomes.requests {
             let done = request.outcome == Outcome::Completed;
-            prop_assert_eq!(done, request.end.is_some());
+            let failed = request.outcome == Outcome::Failed;
+            prop_assert_eq!(done || failed, request.end.is_some());
             if done && request.restarts == 0 {
                 prop_assert!(request.ttft() <= request.e2e() && request.queue() <= request.ttft());
             }
@@ -291,6 +380,12 @@ proptest! {
         let stepped = run(&text.replacen("seed", &max_tick, 1), false)?;
         prop_assert_eq!(&stepped.everything, &outcomes.everything, "with {}\n{}", max_tick, text);
     }
+}
+
+/// Whole scenarios: 400, or what `FLEETSIM_SOAK_CASES` says. The seed is `PROPTEST_RNG_SEED`.
+fn soak_cases() -> u32 {
+    let cases = std::env::var("FLEETSIM_SOAK_CASES");
+    cases.ok().and_then(|it| it.parse().ok()).unwrap_or(400)
 }
 
 /// Random instants at which a run is copied and saved: 100, or what `FLEETSIM_FORK_CASES` says.

@@ -294,6 +294,7 @@ fn a_run_of_nothing_has_null_for_what_is_not_known() {
             instances: Vec::new(),
             step_times: Vec::new(),
             start_up: Vec::new(),
+            resilience: None,
         }],
         ..RunRecord::default()
     };
@@ -426,6 +427,7 @@ fn run(application: &str) -> RunRecord {
             }],
             step_times: Vec::new(),
             start_up: Vec::new(),
+            resilience: None,
         }],
         servers: vec![ServerUsage {
             sku: Arc::new(Sku {

@@ -88,7 +88,7 @@ impl Scraper {
 pub(super) fn listen(mut applications: Query<'_, '_, (&Service, &mut Signals, &mut Scraper)>) {
     for (service, mut signals, mut scraper) in &mut applications {
         let counts = service.0.counts();
-        let ended = counts.completed + counts.rejected;
+        let ended = counts.ended();
         if ended > scraper.ended {
             let records = service.0.ended();
             let new = usize::try_from(ended - scraper.ended).unwrap_or(usize::MAX);

@@ -256,6 +256,7 @@ pub(super) fn scenario(servers: u32, application: Application) -> Scenario {
         applications: vec![application],
         actions: Vec::new(),
         faults: Vec::new(),
+        hazards: Vec::new(),
     }
 }
 
@@ -271,6 +272,7 @@ pub(super) fn application(workload: Workload) -> Application {
         autoscaler: None,
         signals: Signals::default(),
         actuator: Actuator::default(),
+        crash: crate::scenario::CrashPolicy::default(),
         slo: Objective::default(),
         workload,
     }

@@ -107,6 +107,11 @@ impl Agenda {
         }
     }
 
+    /// Whether a scripted fault of a fleet is left.
+    pub(super) fn has_faults(&self, fleet: Entity) -> bool {
+        self.faults.items().any(|it| it.0 == fleet)
+    }
+
     /// Whether the lifecycle has something due at the present instant, such as requests to schedule.
     pub(super) fn is_due(&self, now: SimTime) -> bool {
         self.lifecycle.next_due() <= now
@@ -230,6 +235,11 @@ impl<T> Queue<T> {
         self.heap
             .peek()
             .map_or(SimTime::MAX, |Reverse(first)| first.at)
+    }
+
+    /// Each item, in no order.
+    fn items(&self) -> impl Iterator<Item = &T> {
+        self.heap.iter().map(|Reverse(entry)| &entry.item)
     }
 
     /// Replaces each item by what is made of it, and drops those of which nothing is.

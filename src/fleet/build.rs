@@ -14,14 +14,17 @@ use crate::time::{SimDuration, SimTime};
 use crate::workload::{self, ArrivalStream, WorkloadError};
 
 use super::drain::IdleDrains;
+use super::fault_log::FaultLog;
 use super::fleets::{Fleets, part, part_mut};
 use super::free_processors::FreeProcessors;
 use super::guard::Guard;
+use super::hazards::{self, Hazards};
 use super::instances::{Entry, Plan};
 use super::loads::Loads;
 use super::script::Script;
 use super::skus::Kind;
 use super::start_up::WaitingRequests;
+use super::zones::Zones;
 use super::{
     Agenda, Application, Clock, Fleet, FleetsExt, Ledger, OfFleet, Origin, OutcomeLog, Parts,
     Refusals, Retention, Roster, RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules,
@@ -150,7 +153,7 @@ pub fn install_named(
         RunWarnings::default(),
         Refusals::default(),
         FreeProcessors::default(),
-        Loads::default(),
+        (Loads::default(), Hazards::default(), FaultLog::default()),
     );
     let fleet = guard::work(world, |world| world.spawn((of, parts)).id());
     world.resource_mut::<Fleets>().add(fleet);
@@ -169,6 +172,7 @@ pub fn install_named(
         requests::announce_also(world, application);
     }
     add_start_state(world, fleet, checked);
+    hazards::add(world, fleet, &scenario.hazards, scenario.seed);
     Ok(fleet)
 }
 
@@ -197,7 +201,14 @@ fn stock(checked: &CheckedScenario) -> Result<Stock, InstallError> {
     let kinds = checked.scenario().fleet.iter();
     let kinds: Result<Vec<Kind>, InstallError> =
         kinds.map(|entry| kind(entry, catalog, seed)).collect();
-    Ok(Stock { kinds: kinds? })
+    let mut stock = Stock {
+        kinds: kinds?,
+        zones: Zones::default(),
+    };
+    for (position, entry) in checked.scenario().fleet.iter().enumerate() {
+        stock.add_zones(position, &entry.zones);
+    }
+    Ok(stock)
 }
 
 /// A SKU as a fleet has it.
@@ -226,6 +237,9 @@ pub(super) fn kind(
         provision_delay: entry.provision_delay,
         stream: Stream::new(seed, &format!("provision/{}", entry.sku)),
         blocked_until: SimTime::ZERO,
+        away: 0,
+        mending: 0,
+        shares: Vec::new(),
     })
 }
 
@@ -286,6 +300,8 @@ impl Blueprint {
             Some((router, gib_per_s)) => Endpoint::with_router(config, router, gib_per_s, arrivals),
             None => Endpoint::new(config, arrivals),
         };
+        let mut endpoint = endpoint;
+        endpoint.set_crash_retries(application.crash.retries());
         let endpoint = match users {
             Some(users) => endpoint.with_users(users),
             None => endpoint,

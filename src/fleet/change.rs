@@ -371,7 +371,10 @@ impl ChangeExt for World {
                 world.entity_mut(application).insert(templates);
             });
         }
-        part_mut::<Stock>(self, fleet).kinds.push(kind);
+        let mut stock = part_mut::<Stock>(self, fleet);
+        stock.kinds.push(kind);
+        let position = stock.kinds.len() - 1;
+        stock.add_zones(position, &entry.zones);
         part_mut::<Ledger>(self, fleet).add_sku();
         for _ in 0..entry.count {
             if let Err(error) = self.scale_up_server_in(fleet, Some(&entry.sku)) {

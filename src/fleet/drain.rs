@@ -81,6 +81,22 @@ pub(super) fn begin(world: &mut World, instance: Entity, server: bool) -> Result
     begin_until(world, instance, server, None)
 }
 
+/// Begins to drain an active instance, whose server goes with it if that is left empty; what is left at the
+/// instant is put back, or before by the rules of the application.
+pub(super) fn begin_by(
+    world: &mut World,
+    instance: Entity,
+    at: SimTime,
+) -> Result<(), ScalingError> {
+    let now = world.resource::<Clock>().now();
+    let rules = world
+        .get::<OfApplication>(instance)
+        .and_then(|of| world.get::<ScalingRules>(of.application()));
+    let timeout = rules.and_then(|rules| rules.drain_timeout);
+    let deadline = timeout.map_or(at, |timeout| at.min(now + timeout));
+    begin_until(world, instance, true, Some(deadline))
+}
+
 /// The same with a deadline; by the rules of the application for `None`.
 fn begin_until(
     world: &mut World,

@@ -12,13 +12,19 @@ use crate::time::SimTime;
 use super::agenda::SavedAgenda;
 use super::drain::IdleDrains;
 use super::due::{DrainCheck, Joining};
+use super::fault_log::FaultLog;
 use super::fleets::Fleets;
+use super::hazards::{Hazard, Hazards, Striking};
 use super::loads::Loads;
 use super::parts::{Codec, Parts};
+use super::reclaim::Reclaimed;
+use super::repair::{Broken, Repair};
 use super::requests::{self, Announced};
 use super::script::Script;
+use super::slow::Slow;
 use super::staging::ToCome;
 use super::start_up::{self, WaitingRequests};
+use super::zones::{InZone, Share, Zones};
 use super::{
     Agenda, Application, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, Instance, Ledger,
     MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, Processor, Provisioning,
@@ -57,9 +63,17 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<StartUp>()
         .component::<StartUpStage>()
         .component::<ToCome>()
+        .component::<Slow>()
+        .component::<Reclaimed>()
+        .component::<Broken>()
+        .component_with::<Repair>(Repair::follow)
+        .component::<InZone>()
+        .component_with::<Hazard>(Hazard::follow)
         .component::<ServerCache>()
         .component::<StageTimes>()
         .component::<Loads>()
+        .component::<FaultLog>()
+        .component_with::<Hazards>(Hazards::follow)
         .component::<DrainTimer>()
         .resource_by::<Agenda>(Agenda::follow, save_agenda, restore_agenda)
         .purpose::<WaitingRequests>()
@@ -68,6 +82,10 @@ pub(super) fn enter(parts: &mut Parts) {
         .purpose::<StartUp>()
         .purpose::<StartUpStage>()
         .purpose::<Loads>()
+        .purpose::<Repair>()
+        .purpose::<Slow>()
+        .purpose::<Reclaimed>()
+        .purpose::<Striking>()
         .purpose::<DrainCheck>()
         .purpose::<DrainTimer>()
         .derived_component::<Script>()
@@ -93,21 +111,26 @@ pub(super) fn enter(parts: &mut Parts) {
 }
 
 /// What changes about a SKU.
-type SavedKind = (String, Option<u32>, Option<u32>, Delay, Stream, SimTime);
+type SavedKind = (
+    (String, Option<u32>, Option<u32>),
+    (Delay, Stream, SimTime),
+    (u32, u32, Vec<Share>),
+);
 
 fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Result<(), SaveError> {
     let kinds = stock.kinds.iter().map(|kind| {
         (
-            kind.sku.name.clone(),
-            kind.limit,
-            kind.highest_limit,
-            kind.provision_delay,
-            kind.stream.clone(),
-            kind.blocked_until,
+            (kind.sku.name.clone(), kind.limit, kind.highest_limit),
+            (
+                kind.provision_delay,
+                kind.stream.clone(),
+                kind.blocked_until,
+            ),
+            (kind.away, kind.mending, kind.shares.clone()),
         )
     });
     let kinds: Vec<SavedKind> = kinds.collect();
-    to.put(&kinds)
+    to.put(&(kinds, &stock.zones))
 }
 
 fn restore_stock(
@@ -115,16 +138,19 @@ fn restore_stock(
     fleet: Entity,
     from: &mut StateReader<'_>,
 ) -> Result<(), RestoreError> {
-    let saved: Vec<SavedKind> = from.take()?;
+    let (saved, zones): (Vec<SavedKind>, Zones) = from.take()?;
     let stock = world.get_mut::<Stock>(fleet);
     let mut stock = stock.ok_or_else(|| RestoreError::Unknown("a fleet".to_owned()))?;
-    for (position, (name, limit, highest, delay, stream, until)) in saved.into_iter().enumerate() {
+    stock.zones = zones;
+    for (position, (of, provision, (away, mending, shares))) in saved.into_iter().enumerate() {
+        let ((name, limit, highest), (delay, stream, until)) = (of, provision);
         let kind = stock.kinds.get_mut(position);
         let Some(kind) = kind.filter(|it| it.sku.name == name) else {
             return Err(RestoreError::Unknown(format!("the SKU \"{name}\"")));
         };
         (kind.limit, kind.highest_limit) = (limit, highest);
         (kind.provision_delay, kind.stream, kind.blocked_until) = (delay, stream, until);
+        (kind.away, kind.mending, kind.shares) = (away, mending, shares);
     }
     Ok(())
 }

@@ -171,6 +171,24 @@ pub enum ScalingError {
         /// The number of the instance that has it.
         instance: u64,
     },
+    /// The processor is broken.
+    #[error(
+        "processor {processor} of server {server} is broken: name another, or none to take the first free ones"
+    )]
+    ProcessorBroken {
+        /// The server's number.
+        server: u64,
+        /// The processor's position.
+        processor: u32,
+    },
+    /// The server is being taken back.
+    #[error("server {server} is taken back at {at} s: use another server")]
+    ServerReclaimed {
+        /// The server's number.
+        server: u64,
+        /// When it is gone.
+        at: SimTime,
+    },
     /// The server is not there yet.
     #[error("server {server} is {}: wait until it is active", status.name())]
     ServerNotActive {
@@ -221,6 +239,9 @@ pub enum ScalingError {
     /// No server has this number.
     #[error("there is no server {0}: it has gone, or never was")]
     NoSuchServer(u64),
+    /// No zone has this name.
+    #[error("there is no zone \"{0}\": name one of the `zones` of the fleet")]
+    NoSuchZone(String),
 }
 
 impl ScalingError {
@@ -231,7 +252,10 @@ impl ScalingError {
             Self::LimitReached { .. } => "limit",
             Self::TooManyInstances { .. } => "instances_ever",
             Self::CreationFault { .. } => "outage",
-            Self::TooFewProcessors { .. } | Self::ProcessorBusy { .. } => "no_processors",
+            Self::TooFewProcessors { .. }
+            | Self::ProcessorBusy { .. }
+            | Self::ProcessorBroken { .. } => "no_processors",
+            Self::ServerReclaimed { .. } => "reclaimed",
             Self::WrongProcessorCount { .. }
             | Self::NoProcessor { .. }
             | Self::ProcessorNamedTwice { .. } => "wrong_processors",
@@ -247,7 +271,8 @@ impl ScalingError {
             Self::NotActive { .. } => "not_active",
             Self::NotScalingUp { .. } => "not_scaling_up",
             Self::ServerHasInstances { .. } => "has_instances",
-            Self::NotAnInstance(_)
+            Self::NoSuchZone(_)
+            | Self::NotAnInstance(_)
             | Self::NotAServer(_)
             | Self::NoSuchInstance(_)
             | Self::NoSuchServer(_) => "gone",

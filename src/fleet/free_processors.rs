@@ -9,6 +9,8 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::{DeferredWorld, World};
 
 use super::fleets::part_mut;
+use super::reclaim::Reclaimed;
+use super::repair::Broken;
 use super::{OfFleet, OnServer, Processors, Server, ServerSku, ServerStatus, UsedBy, guard};
 
 /// Servers by how many of their processors are free. Brought up to date when it is asked, in time
@@ -108,6 +110,9 @@ pub(crate) fn refresh(world: &mut World, fleet: Entity) {
 /// Where a server belongs; nowhere where none of its processors is free.
 fn place(world: &World, server: Entity) -> Option<(Place, u64)> {
     let entity = world.get_entity(server).ok()?;
+    if entity.contains::<Reclaimed>() {
+        return None;
+    }
     let place = Place {
         provisioned: *entity.get::<ServerStatus>()? != ServerStatus::Active,
         sku: entity.get::<ServerSku>()?.position(),
@@ -120,8 +125,23 @@ fn place(world: &World, server: Entity) -> Option<(Place, u64)> {
 pub(crate) fn free_processors(world: &World, server: Entity) -> u32 {
     let processors = world.get::<Processors>(server);
     let all = processors.into_iter().flat_map(Processors::iter);
-    let free = all.filter(|&it| world.get::<UsedBy>(it).is_none());
+    let free = all.filter(|&it| is_free(world, it));
     u32::try_from(free.count()).unwrap_or(u32::MAX)
+}
+
+/// Whether an instance may take a processor.
+pub(super) fn is_free(world: &World, processor: Entity) -> bool {
+    world.get::<UsedBy>(processor).is_none() && world.get::<Broken>(processor).is_none()
+}
+
+/// The hook on a processor that breaks or is repaired.
+pub(super) fn breaks(mut world: DeferredWorld<'_>, context: HookContext) {
+    use_changed(&mut world, context);
+}
+
+/// A server takes instances no longer.
+pub(super) fn changed(world: &mut DeferredWorld<'_>, server: Entity) {
+    note(world, server);
 }
 
 /// The hook on the insertion and the removal of a [`ServerStatus`].

@@ -11,13 +11,14 @@ use crate::time::SimTime;
 
 use super::account::InstanceAccount;
 use super::fleets::{part, part_mut};
+use super::reclaim::Reclaimed;
 use super::request::{ScaleUpFull, ScaleUpInstance, ScaledUp};
 use super::status::log_instance;
 use super::{
     Application, Clock, Fleet, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
     InstanceStatus, Ledger, MadeWithInstance, MadeWithServer, OfApplication, OfFleet, Processor,
     Processors, Provisioning, Roster, ScalingAction, ScalingError, Server, ServerSku, ServerStatus,
-    Stock, Tag, Templates, UsedBy, guard, servers, staging, start_up,
+    Stock, Tag, Templates, UsedBy, free_processors, guard, repair, servers, staging, start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -92,6 +93,12 @@ pub(super) fn create_on(
         let application = world.get::<Fleet>(fleet);
         return Err(ScalingError::OtherFleet {
             application: application.map_or_else(String::new, |it| it.name().to_string()),
+        });
+    }
+    if let Some(reclaimed) = world.get::<Reclaimed>(server) {
+        return Err(ScalingError::ServerReclaimed {
+            server: number,
+            at: reclaimed.at(),
         });
     }
     if pre_start && status != ServerStatus::Active {
@@ -273,7 +280,7 @@ fn first_free(
     needed: u32,
 ) -> Result<Vec<Entity>, ScalingError> {
     let mut free = processors_of(world, server);
-    free.retain(|&processor| world.get::<UsedBy>(processor).is_none());
+    free.retain(|&processor| free_processors::is_free(world, processor));
     let count = u32::try_from(free.len()).unwrap_or(u32::MAX);
     if count < needed {
         return Err(ScalingError::TooFewProcessors {
@@ -317,6 +324,12 @@ fn take_named(
                 server: number,
                 processor: position,
                 instance: world.get::<Instance>(user).map_or(0, Instance::number),
+            });
+        }
+        if repair::is_broken(world, processor) {
+            return Err(ScalingError::ProcessorBroken {
+                server: number,
+                processor: position,
             });
         }
         if taken.contains(&processor) {

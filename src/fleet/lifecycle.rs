@@ -7,6 +7,9 @@ use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
 use super::fleets::Fleets;
 use super::loads::Loads;
+use super::reclaim::{self, Reclaimed};
+use super::repair::{self, Repair};
+use super::slow::{self, Slow};
 use super::start_up::{self, WaitingRequests};
 use super::{
     Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Roster, Service, StartUp,
@@ -21,6 +24,8 @@ use super::{
 pub enum LifecycleSet {
     /// Instances that drain until they are idle retire.
     IdleInstancesRetire,
+    /// Servers and processors have been repaired, slow servers are no longer slow, servers that are taken back go.
+    FaultsEnd,
     /// Servers have been provisioned.
     ServersBecomeReady,
     /// Stages of start-ups have taken their time, or have their bytes.
@@ -40,11 +45,12 @@ pub enum LifecycleSet {
 /// Adds the steps and their systems.
 pub(super) fn add_systems(schedule: &mut Schedule) {
     use LifecycleSet::{
-        DrainsAreChecked, DrainsRunOut, IdleInstancesRetire, InstancesActivate, InstancesJoin,
-        ServersBecomeReady, StagesEnd, WaitingRequestsAreScheduled,
+        DrainsAreChecked, DrainsRunOut, FaultsEnd, IdleInstancesRetire, InstancesActivate,
+        InstancesJoin, ServersBecomeReady, StagesEnd, WaitingRequestsAreScheduled,
     };
     let steps = (
         IdleInstancesRetire,
+        FaultsEnd,
         ServersBecomeReady,
         StagesEnd,
         InstancesJoin,
@@ -56,6 +62,7 @@ pub(super) fn add_systems(schedule: &mut Schedule) {
     schedule.configure_sets(steps.chain().in_set(TickSet::Lifecycle));
     let of_instances_and_servers = (
         retire_idle_instances.in_set(IdleInstancesRetire),
+        end_faults.in_set(FaultsEnd),
         make_servers_ready.in_set(ServersBecomeReady),
         end_stages.in_set(StagesEnd),
         join_instances.in_set(InstancesJoin),
@@ -94,6 +101,23 @@ fn retire_idle_instances(
         for (instance, at) in drains.take_idle(&mut service, &timers) {
             commands.queue(move |world: &mut World| drain::retire(world, instance, at));
         }
+    }
+}
+
+fn end_faults(
+    repairs: Due<'_, Repair>,
+    slow: Due<'_, Slow>,
+    reclaimed: Due<'_, Reclaimed>,
+    mut commands: Commands<'_, '_>,
+) {
+    for (_, repair) in repairs.iter() {
+        commands.queue(move |world: &mut World| repair::end(world, repair));
+    }
+    for (_, server) in slow.iter() {
+        commands.queue(move |world: &mut World| slow::end(world, server));
+    }
+    for (_, server) in reclaimed.iter() {
+        commands.queue(move |world: &mut World| reclaim::end(world, server));
     }
 }
 

@@ -64,13 +64,15 @@ pub enum ScalingAction {
     DrainTimeout,
     /// An instance or a server was lost to a fault.
     Crash,
+    /// A server that was repaired is there again, under a new number.
+    ServerRepaired,
     /// A fault named an instance or a server that is not there.
     CrashInvalid,
 }
 
 impl ScalingAction {
     /// Every action, in the order of the enumeration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ScaleUpStart,
         Self::StartUpStage,
         Self::ScaleUpComplete,
@@ -84,6 +86,7 @@ impl ScalingAction {
         Self::ScaleDownServerInvalid,
         Self::DrainTimeout,
         Self::Crash,
+        Self::ServerRepaired,
         Self::CrashInvalid,
     ];
 
@@ -104,6 +107,7 @@ impl ScalingAction {
             Self::ScaleDownServerInvalid => "scale_down_server_invalid",
             Self::DrainTimeout => "drain_timeout",
             Self::Crash => "crash",
+            Self::ServerRepaired => "server_repaired",
             Self::CrashInvalid => "crash_invalid",
         }
     }

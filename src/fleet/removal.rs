@@ -7,13 +7,15 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::world::{DeferredWorld, World};
 
+use super::fault_log::{FaultLog, Toll};
 use super::log::record;
 use super::start_up::request_flush;
 use super::status::{log_instance, set_status};
 use super::{
     Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances, Ledger,
-    OfApplication, OfFleet, OnServer, Roster, ScalingAction, Server, ServerStatus, Service,
-    TakesServerAlong, Target, guard, servers, uninstall_fleet,
+    OfApplication, OfFleet, OnServer, Roster, ScalingAction, Server, ServerSku, ServerStatus,
+    Service, Stock, TakesServerAlong, Target, guard, hazards, servers, uninstall_fleet,
+    zones::{self, InZone},
 };
 use crate::serving::EngineId;
 
@@ -49,8 +51,20 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
     if let Some(mut roster) = world.get_mut::<Roster>(fleet) {
         roster.remove_instance(number);
     }
+    hazards::gone(&mut world, fleet, number, true);
     if let Some(engine) = engine {
-        put_back(&mut world, application, engine);
+        if crashed {
+            lose(&mut world, fleet, application, engine);
+        } else {
+            put_back(&mut world, application, engine);
+        }
+    }
+    if crashed {
+        let toll = Toll {
+            instances: 1,
+            ..Toll::default()
+        };
+        suffer(&mut world, fleet, toll);
     }
     if let Some(server) = server {
         let left = move |world: &mut World| match (along, crashed) {
@@ -84,6 +98,28 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     }
     if let Some(mut roster) = world.get_mut::<Roster>(fleet) {
         roster.remove_server(number);
+    }
+    hazards::gone(&mut world, fleet, number, false);
+    let entity = world.entity(context.entity);
+    let zone = entity.get::<InZone>().map(|it| it.zone);
+    let sku = entity.get::<ServerSku>().map(ServerSku::position);
+    if let (Some(sku), Some(_)) = (sku, zone)
+        && let Some(mut stock) = world.get_mut::<Stock>(fleet)
+    {
+        zones::count(&mut stock.kinds[sku].shares, zone, -1);
+    }
+    if crashed {
+        let toll = Toll {
+            servers: 1,
+            ..Toll::default()
+        };
+        suffer(&mut world, fleet, toll);
+    }
+}
+
+fn suffer(world: &mut DeferredWorld<'_>, fleet: Entity, toll: Toll) {
+    if let Some(mut log) = world.get_mut::<FaultLog>(fleet) {
+        log.suffer(toll);
     }
 }
 
@@ -185,6 +221,25 @@ pub(super) fn put_back(
         request_flush(world, application);
     }
     requests
+}
+
+/// Loses an engine to a fault: what it was to do goes back to its application, or has failed.
+fn lose(world: &mut DeferredWorld<'_>, fleet: Entity, application: Entity, engine: EngineId) {
+    let now = world.resource::<Clock>().now();
+    let Some(mut service) = world.get_mut::<Service>(application) else {
+        return;
+    };
+    let lost = service.0.lose(engine, now);
+    let toll = Toll {
+        retried: lost.retried,
+        failed: lost.failed,
+        lost_tokens: lost.tokens,
+        ..Toll::default()
+    };
+    suffer(world, fleet, toll);
+    if lost.retried > 0 {
+        request_flush(world, application);
+    }
 }
 
 /// Takes an instance's engine out before the instance goes. Returns how many requests are put back.

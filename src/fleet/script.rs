@@ -9,6 +9,10 @@ use crate::time::SimTime;
 use crate::warning::Warning;
 
 use super::api::ScalingExt;
+use super::blows::{self, Blow};
+use super::fault_log::FaultLog;
+use super::fleets::{part, part_mut};
+use super::instances;
 use super::log::{Line, refuse};
 use super::queries::find_application_in;
 use super::request::{ScaleUpFull, ScaleUpInstance, ScalingRequest};
@@ -83,9 +87,12 @@ pub(super) fn fail(world: &mut World) {
         };
         if let Err(error) = strike(world, fleet, &fault) {
             let target = match fault {
-                FaultKind::InstanceCrash { instance } => Target::Instance(instance),
-                FaultKind::ServerCrash { server } => Target::Server(server),
-                FaultKind::NoNewServers { .. } => Target::NoServer,
+                FaultKind::InstanceCrash { instance, .. } => Target::Instance(instance),
+                FaultKind::ServerCrash { server, .. }
+                | FaultKind::ProcessorLost { server, .. }
+                | FaultKind::SlowServer { server, .. }
+                | FaultKind::SpotReclaim { server, .. } => Target::Server(server),
+                FaultKind::NoNewServers { .. } | FaultKind::ZoneOutage { .. } => Target::NoServer,
             };
             let line = (ScalingAction::CrashInvalid, target, "gone");
             refuse(&mut world.into(), Some(fleet), line, &error);
@@ -110,29 +117,74 @@ fn warn(world: &mut World, fleet: Entity, kind: &'static str, path: String, mess
     }
 }
 
-/// A crash is a despawn: the hooks do the rest.
 fn strike(world: &mut World, fleet: Entity, fault: &FaultKind) -> Result<(), ScalingError> {
-    match fault {
-        FaultKind::NoNewServers { sku, duration } => {
+    let (blow, name) = match *fault {
+        FaultKind::NoNewServers { ref sku, duration } => {
             let now = world.resource::<Clock>().now();
             let mut stock = world.get_mut::<Stock>(fleet).ok_or(ScalingError::NoFleet)?;
             let position = sku
                 .as_deref()
                 .map(|name| stock.find(Some(name)))
                 .transpose()?;
-            let until = now + *duration;
+            let until = now + duration;
             stock.block(position, until);
             tracing::info!(target: "fleetsim::scaling", time = %now, %until, "no server can be created");
+            let mut log = part_mut::<FaultLog>(world, fleet);
+            log.open();
+            let target = sku.clone().unwrap_or_else(|| "fleet".to_owned());
+            log.close(now, "no_new_servers", target, Some(until));
+            return Ok(());
         }
-        FaultKind::InstanceCrash { instance } => {
-            let instance = find_instance(world, fleet, *instance)?;
-            world.despawn(instance);
+        FaultKind::InstanceCrash { instance, restart } => {
+            let instance = find_instance(world, fleet, instance)?;
+            (Blow::Instance { instance, restart }, "instance_crash")
         }
-        FaultKind::ServerCrash { server } => {
-            let server = find_server(world, fleet, *server)?;
-            world.despawn(server);
+        FaultKind::ServerCrash { server, repair } => {
+            let server = find_server(world, fleet, server)?;
+            (Blow::Server { server, repair }, "server_crash")
         }
-    }
+        FaultKind::ProcessorLost {
+            server: number,
+            processor: index,
+            repair,
+        } => {
+            let server = find_server(world, fleet, number)?;
+            let processors = instances::processors_of(world, server);
+            let processor = processors.get(index as usize).copied();
+            let processor = processor.ok_or(ScalingError::NoProcessor {
+                server: number,
+                processor: index,
+                count: processors.len(),
+            })?;
+            (Blow::Processor { processor, repair }, "processor_lost")
+        }
+        FaultKind::SlowServer {
+            server,
+            factor,
+            duration,
+        } => {
+            let server = find_server(world, fleet, server)?;
+            let slow = Blow::Slow {
+                server,
+                factor,
+                duration,
+            };
+            (slow, "slow_server")
+        }
+        FaultKind::SpotReclaim { server, notice } => {
+            let server = find_server(world, fleet, server)?;
+            (Blow::Reclaim { server, notice }, "spot_reclaim")
+        }
+        FaultKind::ZoneOutage { ref zone, duration } => {
+            let zones = part::<Stock>(world, fleet).zones();
+            if zones.find(zone).is_none() {
+                return Err(ScalingError::NoSuchZone(zone.clone()));
+            }
+            let zone = zone.as_str().into();
+            (Blow::Zone { zone, duration }, "zone_outage")
+        }
+    };
+    blows::deal(world, fleet, &blow, name);
     Ok(())
 }
 

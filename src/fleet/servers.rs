@@ -14,7 +14,8 @@ use super::fleets::{part, part_mut};
 use super::log::record;
 use super::{
     Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Roster,
-    ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Target, guard,
+    ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Target, guard, hazards,
+    zones::{self, InZone},
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
@@ -39,38 +40,76 @@ pub(super) fn create(
     let servers = part::<Ledger>(world, fleet).servers_of(position).total();
     let mut stock = part_mut::<Stock>(world, fleet);
     stock.admit(position, servers, now)?;
-    let kind = &mut stock.kinds[position];
-    let ready = now + kind.draw_provision_delay();
-    let sku = Arc::clone(&kind.sku);
+    let zone = stock.choose_zone(position, now)?;
+    let ready = now + stock.kinds[position].draw_provision_delay();
+    let server = place(world, fleet, position, zone, ready);
+    let number = world.get::<Server>(server).map_or(0, Server::number);
+    let target = Target::Server(number);
+    let status = ServerStatus::ScalingUp.name();
+    let line = (ScalingAction::ScaleUpServer, target, status);
+    record(&mut world.into(), fleet, now, line);
+    if ready <= now {
+        hazards::server_is_up(world, server);
+    }
+    Ok((server, ready))
+}
 
+/// A server that was repaired is there again, under a new number.
+pub(super) fn put_back(
+    world: &mut World,
+    fleet: Entity,
+    position: usize,
+    zone: Option<InZone>,
+) -> Entity {
+    let now = world.resource::<Clock>().now();
+    let server = place(world, fleet, position, zone, now);
+    if let Some(&Server { number }) = world.get(server) {
+        let status = ServerStatus::Active.name();
+        let line = (
+            ScalingAction::ServerRepaired,
+            Target::Server(number),
+            status,
+        );
+        record(&mut world.into(), fleet, now, line);
+    }
+    hazards::server_is_up(world, server);
+    server
+}
+
+/// Places a server that will be there when it is ready.
+fn place(
+    world: &mut World,
+    fleet: Entity,
+    position: usize,
+    zone: Option<InZone>,
+    ready: SimTime,
+) -> Entity {
+    let now = world.resource::<Clock>().now();
+    let mut stock = part_mut::<Stock>(world, fleet);
+    let kind = &mut stock.kinds[position];
+    zones::count(&mut kind.shares, zone.as_ref().map(|it| it.zone), 1);
+    let sku = Arc::clone(&kind.sku);
     let number = part::<Roster>(world, fleet).next_server();
     let status = if ready > now {
         ServerStatus::ScalingUp
     } else {
         ServerStatus::Active
     };
-    let server = guard::work(world, |world| {
+    guard::work(world, |world| {
         let sku = ServerSku { position, sku };
         let bundle = (OfFleet(fleet), Server { number }, sku, status);
         let server = world.spawn(bundle).id();
         spawn_processors(world, server);
-        enlist(
-            world,
-            fleet,
-            server,
-            position,
-            (ready <= now).then_some(now),
-        );
+        let active = (ready <= now).then_some(now);
+        enlist(world, fleet, server, position, active);
+        if let Some(zone) = zone {
+            world.entity_mut(server).insert(zone);
+        }
         if ready > now {
             world.entity_mut(server).insert(Provisioning { ready });
         }
         server
-    });
-    let target = Target::Server(number);
-    let status = ServerStatus::ScalingUp.name();
-    let line = (ScalingAction::ScaleUpServer, target, status);
-    record(&mut world.into(), fleet, now, line);
-    Ok((server, ready))
+    })
 }
 
 /// A server has been provisioned.
@@ -88,6 +127,7 @@ pub(super) fn become_ready(world: &mut World, server: Entity, at: SimTime) {
     if let Ok(mut server) = world.get_entity_mut(server) {
         server.remove::<Provisioning>();
     }
+    hazards::server_is_up(world, server);
 }
 
 /// Creates servers that are there from the start.
@@ -118,6 +158,11 @@ pub(super) fn create_at_start(
             spawn_processors(world, server);
             let now = world.resource::<Clock>().now();
             enlist(world, fleet, server, position, Some(now));
+            let mut stock = part_mut::<Stock>(world, fleet);
+            if let Ok(Some(zone)) = stock.choose_zone(position, now) {
+                zones::count(&mut stock.kinds[position].shares, Some(zone.zone), 1);
+                world.entity_mut(server).insert(zone);
+            }
         }
         servers
     })

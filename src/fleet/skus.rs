@@ -8,11 +8,13 @@ use crate::time::{SimDuration, SimTime};
 
 use super::ScalingError;
 use super::error::nearest;
+use super::zones::{InZone, Share, Zones};
 
 /// The SKUs of the fleet, in the order of the scenario: the first is the default for scale-up.
 #[derive(Component, Clone, Debug, Default)]
 pub struct Stock {
     pub(super) kinds: Vec<Kind>,
+    pub(super) zones: Zones,
 }
 
 /// One SKU of the fleet.
@@ -27,6 +29,12 @@ pub struct Kind {
     pub(super) stream: Stream,
     /// No server can be created before this instant.
     pub(super) blocked_until: SimTime,
+    /// Servers under repair: they count against the limit.
+    pub(super) away: u32,
+    /// Processors under repair.
+    pub(super) mending: u32,
+    /// Its zones, if it has some.
+    pub(super) shares: Vec<Share>,
 }
 
 impl Kind {
@@ -91,6 +99,46 @@ impl Stock {
             })
     }
 
+    /// Lets a SKU have these zones.
+    pub(super) fn add_zones(&mut self, position: usize, names: &[String]) {
+        let zones = names.iter().map(|name| self.zones.named(name));
+        let shares = zones.map(|zone| Share { zone, servers: 0 });
+        self.kinds[position].shares = shares.collect();
+    }
+
+    /// The zones of the fleet.
+    pub(crate) const fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    pub(super) const fn zones_mut(&mut self) -> &mut Zones {
+        &mut self.zones
+    }
+
+    /// Whether anything is being repaired.
+    pub(super) fn repairs(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.away + kind.mending > 0)
+    }
+
+    /// The zone for the next server of a SKU.
+    pub(super) fn choose_zone(
+        &self,
+        position: usize,
+        now: SimTime,
+    ) -> Result<Option<InZone>, ScalingError> {
+        let kind = &self.kinds[position];
+        match self.zones.choose(&kind.shares, now) {
+            Ok(zone) => Ok(zone.map(|zone| InZone {
+                zone,
+                name: Arc::clone(&self.zones.names()[zone]),
+            })),
+            Err(until) => Err(ScalingError::CreationFault {
+                sku: kind.sku.name.clone(),
+                until,
+            }),
+        }
+    }
+
     /// Lets nothing of a SKU, or of any, be created before `until`.
     pub(super) fn block(&mut self, position: Option<usize>, until: SimTime) {
         let kinds = match position {
@@ -111,7 +159,8 @@ impl Stock {
     ) -> Result<(), ScalingError> {
         let kind = &self.kinds[position];
         let sku = || kind.sku.name.clone();
-        if let Some(limit) = kind.limit.filter(|&limit| servers >= limit) {
+        let taken = servers.saturating_add(kind.away);
+        if let Some(limit) = kind.limit.filter(|&limit| taken >= limit) {
             return Err(ScalingError::LimitReached { sku: sku(), limit });
         }
         if now < kind.blocked_until {

@@ -15,7 +15,9 @@ use super::status::{log_instance, set_status};
 use super::{
     Agenda, Clock, EngineHandle, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
     InstanceStatus, Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates,
-    guard, staging,
+    guard, hazards,
+    slow::{self, Slow},
+    staging,
 };
 
 /// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
@@ -60,6 +62,7 @@ pub(super) fn open(world: &mut World, instance: Entity, at: SimTime) {
         return;
     }
     open_engine(world, instance);
+    hazards::instance_is_up(world, instance);
     log_instance(world, instance, ScalingAction::ScaleUpComplete, at);
     if let Some(&OfApplication(application)) = world.get(instance) {
         request_flush(&mut world.into(), application);
@@ -122,6 +125,10 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
     });
     if let Some(fleet) = world.fleet_of(instance) {
         part_mut::<Ledger>(world, fleet).join(number, engine);
+    }
+    if let Some(slow) = world.get::<Slow>(server) {
+        let factor = slow.factor;
+        slow::set_pace_of(world, instance, factor);
     }
 }
 

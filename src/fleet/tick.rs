@@ -19,7 +19,7 @@ use super::drain::IdleDrains;
 use super::fleets::{Fleets, part};
 use super::{
     Agenda, Clock, FleetSystems, FleetsExt, Ledger, Rest, Roster, ScalingEvent, Service, Stock,
-    TickLimits, VerbOutcome, invariants, lifecycle, requests, retention, script,
+    TickLimits, VerbOutcome, hazards, invariants, lifecycle, requests, retention, script,
 };
 
 /// The schedule whose every run is one tick.
@@ -372,6 +372,7 @@ fn has_no_plans<'a>(
         let counts = ledger.counts();
         counts.scaling_up == 0
             && counts.draining == 0
+            && !stock.repairs()
             && (0..stock.kinds().len()).all(|sku| ledger.servers_of(sku).scaling_up == 0)
     };
     !agenda.has_script() && !agenda.is_due(now) && fleets.all(rests)
@@ -416,7 +417,9 @@ pub(super) fn add_schedule(world: &mut World) {
         (retention::forget, serve)
             .chain()
             .in_set(ServeSet::Endpoints),
-        script::fail.in_set(TickSet::Faults),
+        (script::fail, hazards::strike)
+            .chain()
+            .in_set(TickSet::Faults),
         script::act.in_set(TickSet::Act).in_set(ScriptedActions),
     );
     schedule.add_systems(systems.in_set(FleetSystems));

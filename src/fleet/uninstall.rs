@@ -7,10 +7,12 @@ use bevy_ecs::world::World;
 use super::fleets::Fleets;
 use super::free_processors::FreeProcessors;
 use super::guard::{self, Guard};
+use super::hazards::Hazards;
 use super::loads::Loads;
 use super::requests::Announced;
 use super::{
     Agenda, FleetsExt, Instance, Ledger, OfFleet, Parts, Roster, ScalingError, ScalingLog, Tick,
+    hazards, repair,
 };
 
 /// Every system that the fleet, its policies and its recorders have in the `Tick` schedule.
@@ -92,6 +94,8 @@ pub fn uninstall_fleet(world: &mut World, fleet: Entity) -> Result<(), ScalingEr
     let mut query = world.query::<(Entity, &OfFleet)>();
     let members = query.iter(world).filter(|(_, of)| of.fleet() == fleet);
     let mut gone: BTreeSet<Entity> = members.map(|(entity, _)| entity).collect();
+    gone.extend(hazards::of_fleet(world, fleet));
+    gone.extend(repair::of_fleet(world, fleet));
     close_books(world, fleet);
     gone.insert(fleet);
     world.resource_mut::<Fleets>().remove(fleet);
@@ -107,7 +111,7 @@ pub fn uninstall_fleet(world: &mut World, fleet: Entity) -> Result<(), ScalingEr
 /// A fleet without books has none to close when its instances and servers go.
 fn close_books(world: &mut World, fleet: Entity) {
     if let Ok(mut fleet) = world.get_entity_mut(fleet) {
-        fleet.remove::<(Roster, Ledger, Loads, ScalingLog, FreeProcessors)>();
+        fleet.remove::<(Roster, Ledger, Loads, ScalingLog, FreeProcessors, Hazards)>();
     }
 }
 

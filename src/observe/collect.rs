@@ -11,7 +11,7 @@ use super::{ApplicationStatistics, InstanceSample, KvUsage, Sample};
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, Fleet, FleetSystems, FleetsExt, HostedOn, Instance,
     InstanceRole, InstanceStatus, Instances, OfFleet, Parts, Retention, Service, Templates, Tick,
-    TickSet,
+    TickSet, something_may_break,
 };
 use crate::scenario::Objective;
 use crate::serving::vllm::StepRow;
@@ -96,9 +96,14 @@ pub fn install(world: &mut World, objectives: &[Objective], sample_interval: Sim
             kv_usage: KvUsage::default(),
             instances: false,
         };
+        let mut statistics = ApplicationStatistics::new(objective);
+        let fleet = world.fleet_of(entity);
+        if fleet.is_some_and(|it| something_may_break(world, it)) {
+            statistics.watch(sample_interval);
+        }
         world
             .entity_mut(entity)
-            .insert((Recorded(ApplicationStatistics::new(objective)), sampler));
+            .insert((Recorded(statistics), sampler));
         world
             .resource_mut::<Agenda>()
             .wake_for::<Sampling>(now, entity);

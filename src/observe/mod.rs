@@ -1,6 +1,8 @@
 //! What a run leaves behind: samples, logs and statistics.
 
 mod collect;
+mod faults;
+mod recovery;
 mod requests;
 mod sample;
 mod scaling;
@@ -12,6 +14,8 @@ mod usage;
 pub use crate::statistics::{Distribution, Statistics};
 pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, sample_end};
+pub use faults::{FaultSummary, FaultsSummary, ResilienceSummary};
+pub use recovery::RecoverySummary;
 pub use requests::{
     ApplicationStatistics, KvUsage, Metrics, PercentileSummary, RequestCounts, Throughput,
     VllmSummary,

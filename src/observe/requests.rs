@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::recovery::{RecoverySummary, Windows};
 use super::slo::{Kept, SloSummary, rate};
 use super::{Distribution, Sample, Statistics};
 use crate::scenario::Objective;
@@ -28,6 +29,8 @@ pub struct ApplicationStatistics {
     itl: Distribution,
     /// Of `queue`, `ttft`, `tbt` and `e2e`, in the order in which requests were completed.
     batches: [BatchMeans; 4],
+    /// Only where something may break.
+    windows: Option<Windows>,
 }
 
 impl ApplicationStatistics {
@@ -40,14 +43,33 @@ impl ApplicationStatistics {
         }
     }
 
+    /// Notes from now on how many requests met the objective in each stretch of this length, so that what came of
+    /// faults can be told. Without an objective there is nothing to note.
+    pub(crate) fn watch(&mut self, length: SimDuration) {
+        let objective = self.kept.objective();
+        if objective != Objective::default() {
+            self.windows = Some(Windows::new(objective, length));
+        }
+    }
+
+    /// What came of faults at these instants, in order, in a run up to `end`; none where nothing was noted.
+    pub(crate) fn recovery(&self, faults: &[SimTime], end: SimTime) -> Option<RecoverySummary> {
+        let windows = self.windows.as_ref()?;
+        Some(windows.recovery(faults, end))
+    }
+
     /// Takes one request in. Only a completed one adds to the metrics and the tokens.
     pub fn record(&mut self, request: &RequestRecord) {
+        if let Some(windows) = &mut self.windows {
+            windows.record(request);
+        }
         self.counts.arrived += 1;
         self.counts.restarted += u64::from(request.restarts > 0);
         match request.outcome {
             Outcome::Completed => self.complete(request),
             Outcome::InFlight => self.counts.in_flight += 1,
             Outcome::Waiting => self.counts.waiting += 1,
+            Outcome::Failed => self.counts.failed += 1,
             Outcome::Rejected(rejection) => {
                 let reason = rejection.reason();
                 match self.counts.rejected.get_mut(reason) {
@@ -116,6 +138,11 @@ impl ApplicationStatistics {
     /// Counts evictions: requests put out of memory, to be computed again.
     pub fn record_evictions(&mut self, evictions: u64) {
         self.counts.evicted += evictions;
+    }
+
+    /// Counts tokens that were processed for requests before these lost their instance.
+    pub fn record_lost_tokens(&mut self, tokens: u64) {
+        self.counts.lost_tokens += tokens;
     }
 
     /// Adds times between two tokens of a request, in seconds: see
@@ -243,7 +270,7 @@ impl ApplicationStatistics {
     /// How the objective fared over a run of this length.
     #[must_use]
     pub fn slo(&self, end: SimTime) -> SloSummary {
-        let ended = self.counts.completed + self.counts.rejected_total();
+        let ended = self.counts.ended();
         self.kept.summary(ended, end)
     }
 }
@@ -344,7 +371,7 @@ impl VllmSummary {
     }
 }
 
-/// Where requests stand: `arrived = completed + in_flight + waiting + rejected`.
+/// Where requests stand: `arrived = completed + in_flight + waiting + rejected + failed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCounts {
     /// Requests that arrived.
@@ -357,10 +384,16 @@ pub struct RequestCounts {
     pub waiting: u64,
     /// Requests turned away, by reason; only reasons that occurred.
     pub rejected: BTreeMap<String, u64>,
+    /// Requests whose instance was lost and that did not begin again; only where there are any.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub failed: u64,
     /// Requests that lost their instance or their memory and began again, each counted once.
     pub restarted: u64,
     /// Evictions that resolved a shortage of memory.
     pub evicted: u64,
+    /// Tokens that were processed for requests before these lost their instance; only where there are any.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lost_tokens: u64,
 }
 
 impl RequestCounts {
@@ -372,8 +405,16 @@ impl RequestCounts {
         for (reason, count) in &other.rejected {
             *self.rejected.entry(reason.clone()).or_default() += count;
         }
+        self.failed += other.failed;
+        self.lost_tokens += other.lost_tokens;
         self.restarted += other.restarted;
         self.evicted += other.evicted;
+    }
+
+    /// Requests that have ended, each in its way.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.completed + self.rejected_total() + self.failed
     }
 
     /// Requests turned away for any reason.
@@ -381,6 +422,11 @@ impl RequestCounts {
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Work of completed requests per second of the run; 0 when the run took no time.

@@ -30,6 +30,10 @@ impl Kept {
         }
     }
 
+    pub(super) const fn objective(&self) -> Objective {
+        self.objective
+    }
+
     /// Takes a completed request in.
     pub(super) fn complete(&mut self, request: &RequestRecord) {
         let took = [request.ttft(), request.tbt(), request.e2e()];
@@ -158,7 +162,7 @@ impl SloSummary {
         end: SimTime,
     ) -> Self {
         let each = applications.into_iter().filter_map(|of| {
-            let ended = of.counts().completed + of.counts().rejected_total();
+            let ended = of.counts().ended();
             Some((of.met_slo()?, ended, of.met_percentiles(ended)))
         });
         let all = each.reduce(|a, b| {

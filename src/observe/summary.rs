@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::faults::{FaultsSummary, ResilienceSummary};
 use super::requests::{
     ApplicationStatistics, Metrics, PercentileSummary, RequestCounts, Throughput, VllmSummary,
 };
@@ -36,6 +37,8 @@ pub struct RunRecord {
     pub servers: Vec<ServerUsage>,
     /// Servers that crashes left empty, if any.
     pub deserted: Option<DesertedSummary>,
+    /// What broke, where something may.
+    pub faults: Option<FaultsSummary>,
     /// What the scaling log holds.
     pub scaling: ScalingCounts,
     /// What is likely a mistake in the scenario, and what went unnoticed in the run.
@@ -55,6 +58,8 @@ pub struct ApplicationRecord {
     pub step_times: Vec<StepTimes>,
     /// How long its start-ups were in each stage, where it has stages.
     pub start_up: Vec<StageSummary>,
+    /// How it came through faults, where something may break.
+    pub resilience: Option<ResilienceSummary>,
 }
 
 impl RunRecord {
@@ -134,6 +139,7 @@ impl RunRecord {
             scaling_events: self.scaling.by_name(),
             refusals: self.scaling.refusals_by_name(),
             deserted: self.deserted,
+            faults: self.faults.clone(),
             servers,
         }
     }
@@ -169,6 +175,7 @@ impl ApplicationRecord {
                 .collect(),
             step_times: self.step_times.clone(),
             start_up: self.start_up.clone(),
+            resilience: self.resilience,
         }
     }
 }
@@ -304,6 +311,9 @@ pub struct ApplicationSummary {
     /// How long its start-ups were in each stage; only where there were stages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub start_up: Vec<StageSummary>,
+    /// How it came through faults; only where something may break.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resilience: Option<ResilienceSummary>,
 }
 
 /// Instances of one role, on one SKU, of one size.
@@ -361,6 +371,9 @@ pub struct FleetSummary {
     /// Servers that crashes left empty; only where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deserted: Option<DesertedSummary>,
+    /// What broke; only where something may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<FaultsSummary>,
 }
 
 /// Dollars by time and by work; `None` where the cost is not known, or there was no time or no token.

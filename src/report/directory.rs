@@ -65,18 +65,20 @@ pub struct ResultsDirectory {
 
 impl ResultsDirectory {
     /// Every file that fleetsim writes into a results directory.
-    pub const FILES: [&str; 32] = [
+    pub const FILES: [&str; 34] = [
         SUMMARY,
         "requests.csv",
         "scaling.csv",
         "timeline.csv",
         "decisions.csv",
+        "faults.csv",
         "steps.csv",
         "requests.jsonl",
         "requests.parquet",
         "scaling.parquet",
         "timeline.parquet",
         "decisions.parquet",
+        "faults.parquet",
         "steps.parquet",
         METRICS,
         COMPARISON_JSON,

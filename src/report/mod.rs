@@ -72,8 +72,8 @@ pub use table::summary_table;
 #[cfg(feature = "parquet")]
 pub use tables::ParquetWriter;
 pub use tables::{
-    Cells, Column, Contender, Contenders, CsvWriter, Decisions, JsonLinesWriter, Kind, Requests,
-    Scaling, Steps, Table, Timeline,
+    Cells, Column, Contender, Contenders, CsvWriter, Decisions, Faults, JsonLinesWriter, Kind,
+    Requests, Scaling, Steps, Table, Timeline,
 };
 #[cfg(feature = "cli")]
 pub(crate) use words::grouped;

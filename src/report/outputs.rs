@@ -1,10 +1,10 @@
 #[cfg(feature = "parquet")]
 use super::ParquetWriter;
 use super::{
-    CsvWriter, Decisions, Exposition, JsonLinesWriter, MetricsOptions, ReportError, Requests,
-    ResultsDirectory, Scaling, Steps, Table, Timeline,
+    CsvWriter, Decisions, Exposition, Faults, JsonLinesWriter, MetricsOptions, ReportError,
+    Requests, ResultsDirectory, Scaling, Steps, Table, Timeline,
 };
-use crate::fleet::ScalingEvent;
+use crate::fleet::{FaultEvent, ScalingEvent};
 use crate::observe::Rows;
 use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News};
@@ -21,6 +21,8 @@ pub struct Outputs<'a> {
     timeline: Option<Sheet<Timeline>>,
     /// Only where an application has a policy.
     decisions: Option<Sheet<Decisions>>,
+    /// Only where something may break.
+    faults: Option<Sheet<Faults>>,
     metrics: Option<Exposition>,
     /// Only where steps are recorded.
     steps: Option<Sheet<Steps>>,
@@ -64,8 +66,8 @@ pub enum Format {
 }
 
 impl<'a> Outputs<'a> {
-    /// Starts `requests.csv`, `scaling.csv`, `timeline.csv` and, where an application has a policy,
-    /// `decisions.csv`, and the files of other formats.
+    /// Starts `requests.csv`, `scaling.csv`, `timeline.csv`, where an application has a policy
+    /// `decisions.csv`, where something may break `faults.csv`, and the files of other formats.
     ///
     /// # Errors
     /// [`ReportError::Io`] when a file cannot be created.
@@ -96,6 +98,7 @@ impl<'a> Outputs<'a> {
         let applications = &scenario.applications;
         let decides = applications.iter().any(|of| of.autoscaler.is_some());
         let decides = decides && has(Omitted::Decisions);
+        let breaks = !scenario.faults.is_empty() || !scenario.hazards.is_empty();
         let requests = has(Omitted::Requests);
         let json_lines = requests && formats.contains(&Format::JsonLines);
         let metrics = formats.contains(&Format::Prometheus);
@@ -107,6 +110,7 @@ impl<'a> Outputs<'a> {
             scaling: sheet(results, formats, has(Omitted::Scaling))?,
             timeline: sheet(results, formats, has(Omitted::Timeline))?,
             decisions: sheet(results, formats, decides)?,
+            faults: sheet(results, formats, breaks)?,
             metrics: metrics.then(|| Exposition::with(scenario, options.metrics)),
             steps: None,
             formats: formats.to_vec(),
@@ -133,7 +137,7 @@ impl<'a> Outputs<'a> {
                 sheet.write(decision)?;
             }
         }
-        Ok(())
+        self.add_faults(&news.faults)
     }
 
     /// Writes what was left when the books were closed, and all that is still buffered.
@@ -142,6 +146,7 @@ impl<'a> Outputs<'a> {
     /// [`ReportError::Io`] when a file cannot be written.
     pub fn finish(mut self, finished: &Finished) -> Result<(), ReportError> {
         self.add(&finished.rows, &finished.scaling)?;
+        self.add_faults(&finished.faults)?;
         finish(self.requests)?;
         if let Some(writer) = self.json_lines {
             writer.finish()?;
@@ -149,11 +154,21 @@ impl<'a> Outputs<'a> {
         finish(self.scaling)?;
         finish(self.timeline)?;
         finish(self.decisions)?;
+        finish(self.faults)?;
         finish(self.steps)?;
         match &self.metrics {
             Some(metrics) => self.results.write_metrics(metrics),
             None => Ok(()),
         }
+    }
+
+    fn add_faults(&mut self, faults: &[FaultEvent]) -> Result<(), ReportError> {
+        if let Some(sheet) = &mut self.faults {
+            for fault in faults {
+                sheet.write(fault)?;
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, rows: &Rows, scaling: &[ScalingEvent]) -> Result<(), ReportError> {

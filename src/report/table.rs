@@ -266,6 +266,22 @@ fn fleet(summary: &Summary) -> Vec<String> {
         let reasons: Vec<_> = reasons.collect();
         lines.push(format!("{action} by reason: {}", reasons.join(", ")));
     }
+    if let Some(faults) = &fleet.faults {
+        for (name, of) in &faults.by_fault {
+            lines.push(format!(
+                "{name} {}: {} servers, {} instances, {} requests retried, {} failed, {} tokens lost",
+                grouped(of.count),
+                grouped(of.servers),
+                grouped(of.instances),
+                grouped(of.requests_retried),
+                grouped(of.requests_failed),
+                grouped(of.lost_tokens)
+            ));
+        }
+        if let Some(availability) = faults.availability {
+            lines.push(format!("servers available: {}", percentage(availability)));
+        }
+    }
     if let Some(deserted) = &fleet.deserted {
         lines.push(format!(
             "empty after crashes: {} server-hours, {} servers at the end",
@@ -370,6 +386,9 @@ fn requests(counts: &RequestCounts) -> Vec<String> {
             .map(|(reason, &count)| format!("{reason} {}", grouped(count)))
             .collect();
         ends += &format!(" ({})", reasons.join(", "));
+    }
+    if counts.failed > 0 {
+        ends += &format!(", {} failed", grouped(counts.failed));
     }
     let again = format!(
         "{} restarted, {} evicted",

@@ -18,7 +18,7 @@ pub use crate::scenario::{EngineLimits, KvMemory, Role};
 pub(crate) use endpoint::Made;
 pub use endpoint::{
     BatchRun, Cancelled, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Follower,
-    InvalidRate, NoSuchRequest, Outcome, Phase, PossibleEngine, Rejection, RequestRecord,
+    InvalidRate, LostWork, NoSuchRequest, Outcome, Phase, PossibleEngine, Rejection, RequestRecord,
     SubmitError,
 };
 pub use engine::EngineLoad;
@@ -28,6 +28,6 @@ pub use queue::{Entry, Id, Key, LeastIndex};
 pub use registry::ServingRegistry;
 pub use served::Served;
 pub use step::{
-    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Performance,
-    PerformanceError, Priced, Roofline, StepModel, StepTimes, Steps, Table, Terms,
+    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Paced,
+    Performance, PerformanceError, Priced, Roofline, StepModel, StepTimes, Steps, Table, Terms,
 };

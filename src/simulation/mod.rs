@@ -1,5 +1,6 @@
 //! From a scenario to a world, tick by tick to its end, to what the run leaves behind.
 
+mod faults;
 mod record;
 mod run;
 mod saved;
@@ -13,7 +14,7 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, ChangeExt, FleetWorldExt, FleetsExt, InstallError, Ledger, Origin, Rest, Roster,
+    self, Agenda, FaultEvent, FaultLog, ChangeExt, FleetWorldExt, FleetsExt, InstallError, Ledger, Origin, Rest, Roster,
     RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits, part, part_mut,
 };
 use crate::observe::{self, Rows, RunRecord, Sampler};
@@ -370,6 +371,17 @@ impl Simulation {
         self.world.fleet_mut::<ScalingLog>().drain().collect()
     }
 
+    /// Takes the faults since the last call.
+    pub fn take_faults(&mut self) -> Vec<FaultEvent> {
+        let mut faults = Vec::new();
+        for fleet in self.world.fleets().to_vec() {
+            if let Some(mut log) = self.world.get_mut::<FaultLog>(fleet) {
+                faults.extend(log.drain());
+            }
+        }
+        faults
+    }
+
     /// Samples each instance, too, from now on, for [`Rows::instances`].
     pub fn record_instances(&mut self) {
         for entity in self.applications() {
@@ -447,6 +459,7 @@ impl Simulation {
             self.stopped = record::workload_error(&self.world, fleet);
         }
         let scaling = self.take_scaling();
+        let faults = self.take_faults();
         let mut rows = self.take_rows();
         for service in record::services(&self.world, fleet) {
             rows.runs.extend(service.0.runs_under_way(end));
@@ -457,6 +470,7 @@ impl Simulation {
         Finished {
             rows,
             scaling,
+            faults,
             record,
             ledger: std::mem::take(&mut *self.world.fleet_mut::<Ledger>()),
         }
@@ -471,6 +485,8 @@ pub struct Finished {
     pub rows: Rows,
     /// The lines of the scaling log that were not taken yet.
     pub scaling: Vec<ScalingEvent>,
+    /// The faults that were not taken yet.
+    pub faults: Vec<FaultEvent>,
     /// Everything that the summary is made from.
     pub record: RunRecord,
     /// The accounts of every server and every instance.

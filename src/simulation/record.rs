@@ -3,7 +3,7 @@
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use super::usage;
+use super::{faults, usage};
 use crate::fleet::{
     Application, FleetWorldExt, FleetsExt, Origin, Refusals, Roster, RunWarnings, ScalingLog,
     Service, part,
@@ -98,16 +98,19 @@ pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<Str
         let left = service.0.outstanding();
         left.iter().for_each(|record| statistics.record(record));
         statistics.record_evictions(service.0.counts().evicted);
+        statistics.record_lost_tokens(service.0.counts().lost_tokens);
         statistics.record_token_gaps(service.0.token_gaps());
         let kv_usage = world.get::<Sampler>(entity).map(|it| it.kv_usage);
         statistics.record_kv_usage(&kv_usage.unwrap_or_default());
         let step_times = origin.step_times.get(application.index());
+        let resilience = faults::resilience(world, fleet, entity, &statistics, end);
         applications.push(ApplicationRecord {
             name: application.name().clone(),
             statistics,
             instances: usage::instances(world, entity, end),
             step_times: step_times.cloned().unwrap_or_default(),
             start_up: usage::start_up(world, entity),
+            resilience,
         });
     }
     let log = world.get::<ScalingLog>(fleet);
@@ -126,6 +129,7 @@ pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<Str
         applications,
         servers: usage::servers(world, fleet, end),
         deserted: usage::deserted(world, fleet, end),
+        faults: faults::of(world, fleet, end),
         scaling: scaling.unwrap_or_default(),
     }
 }

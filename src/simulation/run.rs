@@ -1,6 +1,6 @@
 use super::Simulation;
 use crate::autoscale::Decision;
-use crate::fleet::{Agenda, FleetWorldExt, ScalingEvent, TickError, TickLimits};
+use crate::fleet::{Agenda, FaultEvent, FleetWorldExt, ScalingEvent, TickError, TickLimits};
 use crate::observe::Rows;
 use crate::time::SimTime;
 
@@ -13,6 +13,8 @@ pub struct News {
     pub scaling: Vec<ScalingEvent>,
     /// What the policies decided.
     pub decisions: Vec<Decision>,
+    /// What broke.
+    pub faults: Vec<FaultEvent>,
 }
 
 impl Simulation {
@@ -22,6 +24,7 @@ impl Simulation {
             rows: self.take_rows(),
             scaling: self.take_scaling(),
             decisions: self.take_decisions(),
+            faults: self.take_faults(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! `docs/OUTPUTS.md` has every file, every column and every metric.
 
 use fleetsim::report::{
-    Column, Contenders, Decisions, Exposition, Kind, Requests, ResultsDirectory, Scaling, Steps,
-    Table, Timeline,
+    Column, Contenders, Decisions, Exposition, Faults, Kind, Requests, ResultsDirectory, Scaling,
+    Steps, Table, Timeline,
 };
 use fleetsim::validation::write_csv;
 use serde_json::Value as Json;
@@ -30,6 +30,7 @@ fn every_column_is_there_in_its_order_and_with_its_type() {
     columns::<Scaling>();
     columns::<Timeline>();
     columns::<Decisions>();
+    columns::<Faults>();
     columns::<Steps>();
     columns::<Contenders>();
 }

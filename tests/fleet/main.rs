@@ -5,6 +5,7 @@
 )]
 
 mod accounting;
+mod breaking;
 mod commands;
 mod departures;
 mod drains;
@@ -13,6 +14,7 @@ mod lifecycle;
 mod meddling;
 mod random_scripts;
 mod refusals;
+mod renewal;
 mod retention;
 mod shapes;
 mod stages;

@@ -39,7 +39,7 @@ const OF_A_RUN: [Term; 7] = [
     ),
     (
         "SLO attainment",
-        "Requests within every limit given ÷ (completed + rejected).",
+        "Requests within every limit given ÷ (completed + rejected + failed).",
     ),
     (
         "A batch runs",

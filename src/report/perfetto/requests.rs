@@ -37,6 +37,7 @@ impl Drawn<'_> {
             Outcome::InFlight => "in_flight",
             Outcome::Waiting => "waiting",
             Outcome::Rejected(_) => "rejected",
+            Outcome::Failed => "failed",
         };
         let number = self.number;
         let identity = format_args!(

@@ -3,6 +3,7 @@
 mod contenders;
 mod csv;
 mod decisions;
+mod faults;
 mod json_lines;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -15,6 +16,7 @@ pub use contenders::{Contender, Contenders};
 pub use csv::CsvWriter;
 pub(super) use csv::write_sheet;
 pub use decisions::Decisions;
+pub use faults::Faults;
 pub use json_lines::JsonLinesWriter;
 #[cfg(feature = "parquet")]
 pub use parquet::ParquetWriter;

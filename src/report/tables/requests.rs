@@ -64,6 +64,7 @@ impl Table for Requests {
             Outcome::Completed => cells.text("completed"),
             Outcome::InFlight => cells.text("in_flight"),
             Outcome::Waiting => cells.text("waiting"),
+            Outcome::Failed => cells.text("failed"),
             Outcome::Rejected(rejection) => {
                 cells.text(&format!("rejected:{}", rejection.reason()));
             }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::open::{Term, open_enum};
-use super::{Engine, Objective, Role, Scaling, Scheduler, Template, Workload};
+use super::{CrashPolicy, Engine, Objective, Role, Scaling, Scheduler, Template, Workload};
 use crate::catalog::{Catalog, KvPrecision, Layer, Model, Precision};
 use crate::scenario::{Actuator, Signals};
 use crate::time::SimDuration;
@@ -44,6 +44,9 @@ pub struct Application {
     /// How what the policy wants is carried out. Every field has a default.
     #[serde(default)]
     pub actuator: Actuator,
+    /// What becomes of requests whose instance is lost to a fault. Default `Retry`.
+    #[serde(default)]
+    pub crash: CrashPolicy,
     /// What users were promised. Default: no objective.
     #[serde(default)]
     pub slo: Objective,

@@ -3,6 +3,7 @@
 mod application;
 mod calendar;
 mod frontend;
+mod hazards;
 mod instances;
 mod limits;
 mod open;
@@ -28,6 +29,7 @@ pub use application::{AllReduceTimes, Application, Performance, RawPolicy, Serve
 pub(crate) use calendar::Calendar;
 pub use calendar::{Event, Weekday};
 pub use frontend::Frontend;
+pub use hazards::{CrashPolicy, Hazard, Strike};
 pub use instances::{Drain, Engine, Role, Scaling, SchedulingPolicy, Start, Template};
 pub use limits::{EngineLimits, KvMemory};
 #[cfg(feature = "cli")]
@@ -86,6 +88,9 @@ pub struct Scenario {
     /// Scripted faults. Default none.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What goes wrong at random. Default nothing.
+    #[serde(default)]
+    pub hazards: Vec<Hazard>,
 }
 
 /// The median, and what objectives are mostly about.
@@ -116,4 +121,8 @@ pub struct FleetEntry {
     /// make there; only with `stages`. A server that carries an instance then has what that needs. Default false.
     #[serde(default)]
     pub cached: bool,
+    /// Its zones: each new server goes to the one with the fewest of this SKU that is not out, the first of these.
+    /// Default: none.
+    #[serde(default)]
+    pub zones: Vec<String>,
 }

@@ -105,10 +105,53 @@ pub enum FaultKind {
     InstanceCrash {
         /// The instance's number. Required.
         instance: u64,
+        /// Whether it starts up again on free processors of its server. Default false.
+        #[serde(default)]
+        restart: bool,
     },
     /// A server is gone at once, with every instance on it.
     ServerCrash {
         /// The server's number. Required.
         server: u64,
+        /// Seconds until a server with its disk and its instances comes back in its place, under a new number.
+        /// Default: never.
+        #[serde(default)]
+        repair: Option<SimDuration>,
+    },
+    /// A processor is lost: its instance is gone at once, and starts again on free processors of the server, now
+    /// or after the repair.
+    ProcessorLost {
+        /// The server's number. Required.
+        server: u64,
+        /// Its position on the server. Required.
+        processor: u32,
+        /// Seconds until it can be used again. Default: never.
+        #[serde(default)]
+        repair: Option<SimDuration>,
+    },
+    /// The steps of every instance on a server take longer for a while. The last such fault counts.
+    SlowServer {
+        /// The server's number. Required.
+        server: u64,
+        /// By what they are multiplied, more than 1. Required.
+        #[schemars(extend("exclusiveMinimum" = 1))]
+        factor: f64,
+        /// For how many seconds. Required.
+        duration: SimDuration,
+    },
+    /// A server is taken back: its instances drain until then, and then it is gone.
+    SpotReclaim {
+        /// The server's number. Required.
+        server: u64,
+        /// Seconds from the notice until it is gone. Required.
+        notice: SimDuration,
+    },
+    /// Every server of a zone is gone at once, and none can be created there for a while. They come back then,
+    /// with their disks and their instances, under new numbers.
+    ZoneOutage {
+        /// A zone of the fleet. Required.
+        zone: String,
+        /// For how many seconds. Required.
+        duration: SimDuration,
     },
 }

@@ -109,8 +109,17 @@ impl Check<'_> {
 
     pub(super) fn faults(&mut self) {
         for (index, fault) in self.scenario.faults.iter().enumerate() {
-            if let FaultKind::NoNewServers { sku, .. } = &fault.fault {
-                self.fleet_sku(format!("faults[{index}].fault.sku"), sku.as_deref());
+            let path = format!("faults[{index}].fault");
+            match &fault.fault {
+                FaultKind::NoNewServers { sku, .. } => {
+                    self.fleet_sku(format!("{path}.sku"), sku.as_deref());
+                }
+                FaultKind::ZoneOutage { zone, .. } => self.zone(format!("{path}.zone"), zone),
+                FaultKind::InstanceCrash { .. }
+                | FaultKind::ServerCrash { .. }
+                | FaultKind::ProcessorLost { .. }
+                | FaultKind::SlowServer { .. }
+                | FaultKind::SpotReclaim { .. } => {}
             }
         }
     }

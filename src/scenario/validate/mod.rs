@@ -4,6 +4,7 @@ mod actions;
 mod actuator;
 mod delays;
 mod fit;
+mod hazards;
 mod reach;
 mod stages;
 mod templates;
@@ -45,6 +46,7 @@ pub(super) fn validate(
     let placement = check.placement();
     check.actions(&placement);
     check.faults();
+    check.hazards();
     check.actuators();
     check.delays();
     check.stages();

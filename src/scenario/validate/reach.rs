@@ -36,9 +36,12 @@ impl Check<'_> {
                 continue;
             }
             let (aim, field) = match fault.fault {
-                FaultKind::InstanceCrash { instance } => (Aim::Instance(instance), "instance"),
-                FaultKind::ServerCrash { server } => (Aim::Server(server), "server"),
-                FaultKind::NoNewServers { .. } => continue,
+                FaultKind::InstanceCrash { instance, .. } => (Aim::Instance(instance), "instance"),
+                FaultKind::ServerCrash { server, .. }
+                | FaultKind::ProcessorLost { server, .. }
+                | FaultKind::SlowServer { server, .. }
+                | FaultKind::SpotReclaim { server, .. } => (Aim::Server(server), "server"),
+                FaultKind::NoNewServers { .. } | FaultKind::ZoneOutage { .. } => continue,
             };
             self.target(&format!("{path}.fault.{field}"), aim, fault.at, &created);
         }
@@ -59,7 +62,7 @@ impl Check<'_> {
     fn target(&mut self, path: &str, aim: Aim, at: SimTime, created: &Created) {
         let applications = &self.scenario.applications;
         let scaled = |of: &Application| of.autoscaler.is_some() || of.has_host();
-        if applications.iter().any(scaled) {
+        if applications.iter().any(scaled) || self.scenario.has_repairs() {
             return;
         }
         let (kind, number, most) = match aim {

@@ -184,6 +184,7 @@ impl Endpoint {
             ..EngineLoad::default()
         };
         state.retire();
+        self.paces.remove(&engine);
         self.parked.remove(&engine);
         self.stays[engine.index()].end(self.now);
         self.tell_if_idle(engine);

@@ -9,6 +9,7 @@ mod ended;
 mod error;
 mod events;
 mod membership;
+mod pace;
 mod phase;
 mod prefetch;
 mod questions;
@@ -53,6 +54,7 @@ pub(crate) use state::Made;
 
 pub use record::{Outcome, Rejection, RequestRecord};
 pub use recorder::BatchRun;
+pub use withdrawal::LostWork;
 
 /// The data plane of one application: its requests, engines, router and events, in dense
 /// arrays.
@@ -130,6 +132,10 @@ pub struct Endpoint {
     largest: (Largest, Largest),
     /// Bytes of memory, weights included, that every engine so far has for any request that fits into them.
     least_memory: u64,
+    /// How often a request begins again after a fault, unless that is without end.
+    pub(crate) crash_retries: Option<u32>,
+    /// By how much the steps of slow engines are longer.
+    pub(crate) paces: BTreeMap<EngineId, f64>,
 }
 
 impl Endpoint {
@@ -194,6 +200,8 @@ impl Endpoint {
             idle: Vec::new(),
             likely: None,
             least_memory: u64::MAX,
+            crash_retries: None,
+            paces: BTreeMap::new(),
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Outcome {
     Waiting,
     /// It was turned away on arrival, or taken back later.
     Rejected(Rejection),
+    /// Its instance was lost, and it did not begin again.
+    Failed,
 }
 
 /// Why a request was turned away, or did not get to its end.

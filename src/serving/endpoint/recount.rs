@@ -103,7 +103,7 @@ impl Endpoint {
             return Err("not every transfer has its one next step".to_owned());
         }
         let counts = &self.counts;
-        let accounted = counts.completed + counts.rejected + counts.waiting + counts.in_flight;
+        let accounted = counts.ended() + counts.waiting + counts.in_flight;
         if (counts.waiting, counts.in_flight) != (waiting, in_flight)
             || counts.arrived != accounted
             || self.waiting.len() as u64 != waiting

@@ -92,7 +92,14 @@ impl Endpoint {
     /// Cuts the run of an engine short at the next boundary of a step.
     fn pause(&mut self, engine: EngineId) {
         let seat = &mut self.engines[engine.index()];
-        match seat.engine.interrupt(self.now) {
+        let interrupted = seat.engine.interrupt(self.now);
+        self.follow_interrupted(engine, interrupted);
+    }
+
+    /// Has a run end where it was cut short.
+    #[inline]
+    pub(super) fn follow_interrupted(&mut self, engine: EngineId, interrupted: Interrupted) {
+        match interrupted {
             Interrupted::No => {}
             Interrupted::Until(ends) => self.end_run(engine, ends),
             Interrupted::Now => self.complete(engine),

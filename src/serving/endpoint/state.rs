@@ -46,6 +46,8 @@ impl Endpoint {
             likely: _,
             largest: _,
             least_memory,
+            crash_retries: _,
+            paces,
         } = self;
         to.put(instances)?;
         engines
@@ -55,7 +57,7 @@ impl Endpoint {
         arrivals.save(to)?;
         to.put(&(requests, stays, events, waiting, parked, ended, counts))?;
         to.put(&(now, last_event, told, split, departed))?;
-        to.put(&(recorder, steps, idle, least_memory))
+        to.put(&(recorder, steps, idle, least_memory, paces))
     }
 
     /// Takes the state of an endpoint that was made from the same. `make` says what the engine of an
@@ -89,7 +91,14 @@ impl Endpoint {
             self.split,
             self.departed,
         ) = from.take()?;
-        (self.recorder, self.steps, self.idle, self.least_memory) = from.take()?;
+        (
+            self.recorder,
+            self.steps,
+            self.idle,
+            self.least_memory,
+            self.paces,
+        ) = from.take()?;
+        self.restore_paces();
         self.likely = None;
         Ok(())
     }

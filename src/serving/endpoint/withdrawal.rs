@@ -2,42 +2,120 @@
 
 use crate::time::SimTime;
 
-use super::{Endpoint, EngineId};
-use crate::serving::engine::{Place, RequestId, Work};
+use serde::{Deserialize, Serialize};
+
+use super::{Endpoint, EngineId, Outcome};
+use crate::serving::engine::{Phases, Place, RequestId, Work};
 use crate::serving::requests::Stage;
 use crate::serving::routing::{Event, Withdrawn};
+
+/// What came of the work of an engine that was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostWork {
+    /// Requests that wait to begin again.
+    pub retried: u64,
+    /// Requests that have failed.
+    pub failed: u64,
+    /// Tokens that were processed for both.
+    pub tokens: u64,
+}
 
 impl Endpoint {
     /// Takes an engine out at once, busy or not. Its requests, and those that were to come to it, go
     /// back to the queue of the application, by arrival, to begin again from the prompt when flushed.
     /// Returns how many.
     pub fn withdraw(&mut self, engine: EngineId, now: SimTime) -> u64 {
+        self.take_out(engine, now, None).retried
+    }
+
+    /// Loses an engine to a fault, as [`withdraw`](Self::withdraw) takes it out. What has begun again
+    /// [as often as it may](Self::set_crash_retries) has failed.
+    pub fn lose(&mut self, engine: EngineId, now: SimTime) -> LostWork {
+        self.take_out(engine, now, self.crash_retries)
+    }
+
+    /// How often a request begins again at most after losing its instance to a fault; without end for `None`, which
+    /// is the default.
+    pub fn set_crash_retries(&mut self, most: Option<u32>) {
+        self.crash_retries = most;
+    }
+
+    fn take_out(&mut self, engine: EngineId, now: SimTime, retries: Option<u32>) -> LostWork {
         self.now = self.now.max(now);
         self.close(engine);
         self.record_break(engine);
+        let pending = self.engines[engine.index()].engine.load(self.now);
+        let pending = pending.pending_tokens;
         let (seat, mut effects) = self.engine(engine);
         seat.engine.break_off(&mut effects);
         self.settle(engine);
         let touched = self.touched(engine);
+        let mut lost = LostWork {
+            tokens: self.processed(engine, &touched, pending),
+            ..LostWork::default()
+        };
+        self.counts.lost_tokens += lost.tokens;
+        let mut others = Vec::new();
         for &id in &touched {
+            let request = &self.requests[id];
+            others.push([request.prompt_engine, request.token_engine]);
+            let spent = retries.is_some_and(|most| self.requests.restarts(id) >= most);
+            let record = spent.then(|| self.record(id, Outcome::Failed, Some(self.now)));
             self.take_back(id);
+            self.counts.in_flight -= 1;
+            if let Some(record) = record {
+                lost.failed += 1;
+                self.counts.failed += 1;
+                self.last_event = self.now;
+                self.requests.remove(id);
+                self.ended.push(record);
+                self.arrivals.ended(self.now, false);
+                continue;
+            }
+            lost.retried += 1;
             if self.requests[id].stage != Stage::Parked {
                 self.requests.restart(id);
             }
-            self.counts.in_flight -= 1;
             self.counts.restarted += 1;
             self.wait_in_order(id);
         }
         self.retire(engine);
-        for &id in &touched {
-            let request = &self.requests[id];
-            for other in [request.prompt_engine, request.token_engine] {
-                if other != engine {
-                    self.room_was_made(other);
-                }
+        for other in others.into_iter().flatten() {
+            if other != engine {
+                self.room_was_made(other);
             }
         }
-        touched.len() as u64
+        lost
+    }
+
+    /// Tokens that were processed for requests that an engine is about to lose, of which it had these still to
+    /// process.
+    fn processed(&self, engine: EngineId, touched: &[RequestId], pending: u64) -> u64 {
+        let mut processed = 0;
+        let mut to_process = 0;
+        for &id in touched {
+            let request = &self.requests[id];
+            let (prompt, output) = (
+                u64::from(request.prompt_tokens),
+                u64::from(request.output_tokens),
+            );
+            let here = match request.stage {
+                Stage::Token => request.token_engine == engine,
+                Stage::Prompt => request.prompt_engine == engine,
+                _ => false,
+            };
+            match (request.stage, request.phases()) {
+                (Stage::Blocked | Stage::Transfer, _) => processed += prompt + 1,
+                (_, Phases::Tokens) if here && request.is_split() => {
+                    processed += prompt + 1;
+                    to_process += output - 1;
+                }
+                (_, Phases::Prompt) if here => to_process += prompt + 1,
+                _ if here => to_process += prompt + output,
+                _ => {}
+            }
+        }
+        processed + to_process.saturating_sub(pending)
     }
 
     /// The requests that an engine has, sends, waits for or had evicted, by arrival.

@@ -61,6 +61,18 @@ impl AnyEngine {
     pub(crate) fn interrupt(&mut self, now: SimTime) -> Interrupted {
         each!(self, it => it.interrupt(now))
     }
+    pub(crate) fn set_pace(&mut self, factor: f64, now: SimTime) -> Interrupted {
+        each!(self, it => it.set_pace(factor, now))
+    }
+    /// Gives an engine that was restored in the middle of a run its pace.
+    pub(crate) fn restore_pace(&mut self, factor: f64) {
+        match self {
+            Self::Batching(engine) => engine.change_pace(factor),
+            Self::Vllm(engine) => engine.change_pace(factor),
+            // What it keeps of a pace it has saved itself.
+            Self::Boxed(_) => {}
+        }
+    }
     pub(crate) fn break_off(&mut self, effects: &mut Effects<'_>) {
         each!(self, it => it.break_off(effects));
     }

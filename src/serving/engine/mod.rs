@@ -74,6 +74,12 @@ pub trait Engine: CloneEngine + Debug + Send + Sync {
         Interrupted::No
     }
 
+    /// Lets its steps take this many times as long as its step model says, from the next step on; 1 is its own
+    /// pace. A run under way ends at the next boundary of a step, if it can. The default keeps its pace.
+    fn set_pace(&mut self, _factor: f64, _now: SimTime) -> Interrupted {
+        Interrupted::No
+    }
+
     /// Stops the run under way where it is, as the instance goes; what it did counts as processed.
     /// Every request is withdrawn next. The default counts nothing.
     fn break_off(&mut self, _effects: &mut Effects<'_>) {}

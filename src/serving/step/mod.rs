@@ -3,6 +3,7 @@
 mod constant;
 mod linear;
 mod measured;
+mod paced;
 mod performance;
 mod profile;
 mod roofline;
@@ -13,6 +14,7 @@ use std::fmt::Debug;
 
 pub use constant::ConstantTime;
 pub use linear::Linear;
+pub use paced::Paced;
 pub use performance::{Performance, PerformanceError, Priced, StepTimes};
 pub use profile::{Curves, InvalidCurve};
 pub use roofline::{NoRoofline, Roofline, Terms};

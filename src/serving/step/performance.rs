@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Roofline,
+    BatchShape, ConstantTime, Curves, InvalidCurve, Linear, NoRoofline, NoTable, Paced, Roofline,
     StepModel, Steps, Table,
 };
 use crate::catalog::{Catalog, Layer, Parallelism, ProfileKey, Sku, UnknownName};
@@ -21,6 +21,8 @@ pub enum Performance {
     Linear(Linear),
     /// Any other model, one of your own too.
     Model(Arc<dyn StepModel>),
+    /// Another, at another pace.
+    Paced(Arc<Paced>),
 }
 
 /// Why an instance has no performance model.
@@ -270,14 +272,19 @@ impl Performance {
             (Self::Constant(ours), Self::Constant(theirs)) => ours == theirs,
             (Self::Linear(ours), Self::Linear(theirs)) => ours == theirs,
             (Self::Model(ours), Self::Model(theirs)) => Arc::ptr_eq(ours, theirs),
+            (Self::Paced(ours), Self::Paced(theirs)) => Arc::ptr_eq(ours, theirs),
             _ => false,
         }
     }
 
     /// Whether nothing but the prompt tokens and the number of decodes matters, so that steps of one
     /// batch are all alike.
-    pub(crate) const fn counts_suffice(&self) -> bool {
-        matches!(self, Self::Profile(_) | Self::Constant(_))
+    pub(crate) fn counts_suffice(&self) -> bool {
+        match self {
+            Self::Profile(_) | Self::Constant(_) => true,
+            Self::Linear(_) | Self::Model(_) => false,
+            Self::Paced(paced) => paced.own().counts_suffice(),
+        }
     }
 
     /// Seconds of a step with these prompt tokens and decodes, where what is in the KV cache does not
@@ -286,6 +293,9 @@ impl Performance {
     pub fn iteration(&self, prompt_tokens: u64, token_tasks: u64) -> f64 {
         if let Self::Profile(curves) = self {
             return curves.iteration(prompt_tokens, token_tasks);
+        }
+        if let Self::Paced(paced) = self {
+            return paced.iteration(prompt_tokens, token_tasks);
         }
         self.seconds(&BatchShape {
             prefill_tokens: prompt_tokens,
@@ -302,6 +312,7 @@ impl StepModel for Performance {
             Self::Constant(constant) => constant.seconds(shape),
             Self::Linear(linear) => linear.seconds(shape),
             Self::Model(model) => model.seconds(shape),
+            Self::Paced(paced) => paced.seconds(shape),
         }
     }
 
@@ -311,12 +322,14 @@ impl StepModel for Performance {
             Self::Constant(constant) => constant.decode_run(first, most),
             Self::Linear(linear) => linear.decode_run(first, most),
             Self::Model(model) => model.decode_run(first, most),
+            Self::Paced(paced) => paced.decode_run(first, most),
         }
     }
 
     fn window(&self) -> Option<u64> {
         match self {
             Self::Model(model) => model.window(),
+            Self::Paced(paced) => paced.window(),
             Self::Profile(_) | Self::Constant(_) | Self::Linear(_) => None,
         }
     }

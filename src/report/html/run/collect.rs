@@ -233,6 +233,10 @@ impl ApplicationSeries {
             Outcome::Completed if meets(&self.slo, request) => bin.met += 1,
             Outcome::Completed => bin.missed += 1,
             Outcome::InFlight | Outcome::Waiting => bin.unfinished += 1,
+            Outcome::Failed => {
+                bin.missed += 1;
+                return;
+            }
             Outcome::Rejected(_) => {
                 bin.rejected += 1;
                 return;

@@ -224,6 +224,7 @@ const fn told(action: ScalingAction) -> &'static str {
         ScalingAction::ScaleDownServerInvalid => "a server could not be given back",
         ScalingAction::DrainTimeout => "a drain ran out of time and its work was put back",
         ScalingAction::Crash => "an instance or a server was lost to a fault",
+        ScalingAction::ServerRepaired => "a server came back from repair",
         ScalingAction::CrashInvalid => "a fault named what was not there",
     }
 }

@@ -234,7 +234,11 @@ fn promised(slo: &SloSummary, metrics: &Metrics, counts: &RequestCounts) -> Vec<
         (counts.waiting, "waiting"),
         (counts.rejected_total(), "rejected"),
     ];
-    let parts = parts.map(|(count, what)| format!("{} {what}", grouped(count)));
+    let failed = (counts.failed > 0).then_some((counts.failed, "failed"));
+    let parts = parts.into_iter().chain(failed);
+    let parts: Vec<_> = parts
+        .map(|(count, what)| format!("{} {what}", grouped(count)))
+        .collect();
     vec![
         Tile::new(
             "SLO met",

@@ -76,6 +76,11 @@ impl BatchingEngine {
         Ok(())
     }
 
+    /// Takes this many times as long for each step that is still to begin.
+    pub(crate) fn change_pace(&mut self, factor: f64) {
+        self.kind = Arc::new(self.kind.paced(factor));
+    }
+
     pub(crate) const fn kind(&self) -> &Arc<Kind> {
         &self.kind
     }

@@ -40,6 +40,18 @@ impl Kind {
         }
     }
 
+    /// The same whose steps take this many times as long as its step model says.
+    pub(crate) fn paced(&self, factor: f64) -> Self {
+        Self {
+            rule: self.rule,
+            performance: self.performance.paced(factor),
+            memory: self.memory,
+            kv_bytes_per_token: self.kv_bytes_per_token,
+            weights: self.weights,
+            limits: self.limits,
+        }
+    }
+
     fn is(&self, other: &Self) -> bool {
         self.rule == other.rule
             && self.performance.is(&other.performance)

@@ -122,6 +122,11 @@ impl Engine for BatchingEngine {
         }
     }
 
+    fn set_pace(&mut self, factor: f64, now: SimTime) -> Interrupted {
+        self.change_pace(factor);
+        self.interrupt(now)
+    }
+
     fn break_off(&mut self, effects: &mut Effects<'_>) {
         let (tokens, prompt_s, token_s) = self.progress(effects.now());
         self.totals.output_tokens += tokens;

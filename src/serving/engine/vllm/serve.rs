@@ -89,6 +89,14 @@ impl VllmEngine {
         })
     }
 
+    /// Takes this many times as long for each step that is still to be scheduled.
+    pub(crate) fn change_pace(&mut self, factor: f64) {
+        self.kind = Arc::new(VllmKind {
+            performance: self.kind.performance.paced(factor),
+            ..*self.kind
+        });
+    }
+
     /// Writes all that has changed since it was made.
     pub(crate) fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
         let Self {
@@ -268,6 +276,14 @@ impl Engine for VllmEngine {
         match self.core.next_event() {
             Some(ends) => Interrupted::Until(ends),
             None => Interrupted::No,
+        }
+    }
+
+    fn set_pace(&mut self, factor: f64, now: SimTime) -> Interrupted {
+        self.change_pace(factor);
+        match self.desk.waits {
+            Some(_) => Interrupted::No,
+            None => self.interrupt(now),
         }
     }
 

@@ -1,0 +1,110 @@
+//! Servers that are taken back with notice, as spot capacity is.
+
+use bevy_ecs::component::Component;
+use bevy_ecs::entity::Entity;
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::world::{DeferredWorld, World};
+use serde::{Deserialize, Serialize};
+
+use crate::time::SimTime;
+
+use super::fault_log::FaultLog;
+use super::fleets::part_mut;
+use super::{
+    Agenda, Clock, DrainTimer, FleetsExt, InstanceStatus, Server, TakesServerAlong, blows, drain,
+    free_processors,
+};
+
+/// On a server that is taken back: nothing new comes to it.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[component(storage = "SparseSet", immutable, on_insert = begins, on_remove = ends)]
+pub struct Reclaimed {
+    at: SimTime,
+}
+
+impl Reclaimed {
+    /// When it is gone.
+    #[must_use]
+    pub const fn at(&self) -> SimTime {
+        self.at
+    }
+}
+
+fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
+    let Some(&Reclaimed { at }) = world.get(context.entity) else {
+        return;
+    };
+    free_processors::changed(&mut world, context.entity);
+    let now = world.get_resource::<Clock>().map(Clock::now);
+    if let (Some(now), Some(mut agenda)) = (now, world.get_resource_mut::<Agenda>()) {
+        agenda
+            .lifecycle
+            .set::<Reclaimed>(at.max(now), context.entity);
+    }
+}
+
+fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
+    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
+        agenda.lifecycle.clear::<Reclaimed>(context.entity);
+    }
+}
+
+/// A server is taken back at an instant: start-ups on it are given up, its instances drain. It goes with the last
+/// of them, and then at the latest.
+pub(super) fn begin(world: &mut World, server: Entity, at: SimTime) {
+    let before = world.get::<Reclaimed>(server);
+    if before.is_some_and(|it| it.at <= at) {
+        return;
+    }
+    if let Ok(mut server) = world.get_entity_mut(server) {
+        server.insert(Reclaimed { at });
+    }
+    for instance in blows::hosted(world, server) {
+        let Some(&status) = world.get::<InstanceStatus>(instance) else {
+            continue;
+        };
+        let result = match status {
+            InstanceStatus::ScalingUp => {
+                world.entity_mut(instance).insert(TakesServerAlong);
+                drain::cancel(world, instance)
+            }
+            InstanceStatus::Active => drain::begin_by(world, instance, at),
+            InstanceStatus::Draining => {
+                world.entity_mut(instance).insert(TakesServerAlong);
+                shorten(world, instance, at);
+                Ok(())
+            }
+            InstanceStatus::ScalingDown => Ok(()),
+        };
+        if let Err(error) = result {
+            tracing::debug!(target: "fleetsim::scaling", %error, "an instance of a server that is taken back");
+        }
+    }
+}
+
+/// A drain under way is over by then.
+fn shorten(world: &mut World, instance: Entity, at: SimTime) {
+    if let Some(&timer) = world.get::<DrainTimer>(instance)
+        && timer.deadline > at
+    {
+        world.entity_mut(instance).insert(DrainTimer {
+            deadline: at,
+            ..timer
+        });
+    }
+}
+
+/// The time is over: what is left goes at once.
+pub(super) fn end(world: &mut World, server: Entity) {
+    let (Some(&Server { number }), Some(fleet)) = (world.get(server), world.fleet_of(server))
+    else {
+        return;
+    };
+    let now = world.resource::<Clock>().now();
+    part_mut::<FaultLog>(world, fleet).open();
+    world.despawn(server);
+    world.flush();
+    if let Some(mut log) = world.get_mut::<FaultLog>(fleet) {
+        log.close(now, "spot_gone", format!("server_{number}"), None);
+    }
+}

@@ -1,0 +1,262 @@
+//! What comes back after a fault: servers and processors, and the instances that they carried.
+
+use std::sync::Arc;
+
+use bevy_ecs::component::Component;
+use bevy_ecs::entity::Entity;
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::relationship::RelationshipTarget;
+use bevy_ecs::world::{DeferredWorld, World};
+use serde::{Deserialize, Serialize};
+
+use crate::time::SimTime;
+
+use super::cache::ServerCache;
+use super::fault_log::FaultLog;
+use super::fleets::{part, part_mut};
+use super::instances::{self, Entry, Plan};
+use super::parts::Twins;
+use super::reclaim::Reclaimed;
+use super::zones::InZone;
+use super::{
+    Agenda, Application, Clock, FleetsExt, FromTemplate, InstanceStatus, OfApplication, OnServer,
+    Processor, Provisioning, Roster, Server, ServerSku, Stock, Tag, Templates, Uses, blows,
+    free_processors, servers,
+};
+
+/// On a processor that cannot be used.
+#[derive(Component, Clone, Copy, Debug, Serialize, Deserialize)]
+#[component(
+    storage = "SparseSet",
+    immutable,
+    on_insert = free_processors::breaks,
+    on_remove = free_processors::breaks
+)]
+pub struct Broken;
+
+/// An instance that a fault took, to be started again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Lost {
+    /// The position of its application.
+    application: usize,
+    template: usize,
+    processors: usize,
+    tag: Option<Arc<str>>,
+}
+
+impl Lost {
+    /// What it takes to start an instance again; nothing of one that drains.
+    pub(super) fn of(world: &World, instance: Entity) -> Option<Self> {
+        let lives = matches!(
+            world.get(instance)?,
+            InstanceStatus::ScalingUp | InstanceStatus::Active
+        );
+        let &OfApplication(application) = world.get(instance)?;
+        lives.then_some(())?;
+        Some(Self {
+            application: world.get::<Application>(application)?.index(),
+            template: world.get::<FromTemplate>(instance)?.0,
+            processors: world.get::<Uses>(instance).map_or(0, Uses::len),
+            tag: world.get::<Tag>(instance).map(|tag| Arc::clone(&tag.0)),
+        })
+    }
+}
+
+/// Something that is being repaired. Despawning it calls the repair off.
+#[derive(Component, Clone, Debug, Serialize, Deserialize)]
+#[component(on_despawn = called_off)]
+pub(super) struct Repair {
+    fleet: Entity,
+    /// The position of the SKU.
+    sku: usize,
+    what: Mended,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Mended {
+    Server {
+        zone: Option<InZone>,
+        cache: Option<ServerCache>,
+        lost: Vec<Lost>,
+    },
+    Processor {
+        /// The number of the server.
+        server: u64,
+        index: u32,
+        lost: Option<Lost>,
+    },
+}
+
+impl Repair {
+    /// Becomes that of a fork.
+    pub(super) fn follow(&mut self, twins: &Twins) {
+        twins.follow(&mut self.fleet);
+    }
+}
+
+/// The repairs of a fleet.
+pub(super) fn of_fleet(world: &mut World, fleet: Entity) -> Vec<Entity> {
+    let mut query = world.query::<(Entity, &Repair)>();
+    let repairs = query.iter(world).filter(|(_, it)| it.fleet == fleet);
+    repairs.map(|(entity, _)| entity).collect()
+}
+
+/// A server that is about to crash comes back at an instant.
+pub(super) fn order_server(world: &mut World, server: Entity, until: SimTime) {
+    let sku = world.get::<ServerSku>(server).map(ServerSku::position);
+    let (Some(sku), Some(fleet)) = (sku, world.fleet_of(server)) else {
+        return;
+    };
+    let lost = blows::hosted(world, server);
+    let what = Mended::Server {
+        zone: world.get::<InZone>(server).cloned(),
+        cache: world.get::<ServerCache>(server).cloned(),
+        lost: lost.iter().filter_map(|&it| Lost::of(world, it)).collect(),
+    };
+    let now = world.resource::<Clock>().now();
+    part_mut::<FaultLog>(world, fleet).repair(sku, now, until);
+    part_mut::<Stock>(world, fleet).kinds[sku].away += 1;
+    order(world, Repair { fleet, sku, what }, until);
+}
+
+/// A processor that is broken can be used again at an instant.
+pub(super) fn order_processor(
+    world: &mut World,
+    processor: Entity,
+    lost: Option<Lost>,
+    until: SimTime,
+) {
+    let (Some(&OnServer(server)), Some(&Processor { index })) =
+        (world.get(processor), world.get(processor))
+    else {
+        return;
+    };
+    let (Some(sku), Some(&Server { number }), Some(fleet)) = (
+        world.get::<ServerSku>(server).map(ServerSku::position),
+        world.get(server),
+        world.fleet_of(server),
+    ) else {
+        return;
+    };
+    let what = Mended::Processor {
+        server: number,
+        index,
+        lost,
+    };
+    part_mut::<Stock>(world, fleet).kinds[sku].mending += 1;
+    order(world, Repair { fleet, sku, what }, until);
+}
+
+fn order(world: &mut World, repair: Repair, until: SimTime) {
+    let entity = world.spawn(repair).id();
+    let mut agenda = world.resource_mut::<Agenda>();
+    agenda.lifecycle.set::<Repair>(until, entity);
+}
+
+/// The hook on the despawning of a repair: it is no longer waited for.
+fn called_off(mut world: DeferredWorld<'_>, context: HookContext) {
+    let Some(repair) = world.get::<Repair>(context.entity) else {
+        return;
+    };
+    let (fleet, sku) = (repair.fleet, repair.sku);
+    let server = matches!(repair.what, Mended::Server { .. });
+    if let Some(mut stock) = world.get_mut::<Stock>(fleet)
+        && let Some(kind) = stock.kinds.get_mut(sku)
+    {
+        let count = if server {
+            &mut kind.away
+        } else {
+            &mut kind.mending
+        };
+        *count = count.saturating_sub(1);
+    }
+    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
+        agenda.lifecycle.clear::<Repair>(context.entity);
+    }
+}
+
+/// A repair is over.
+pub(super) fn end(world: &mut World, repair: Entity) {
+    let Some(Repair { fleet, sku, what }) = world.get::<Repair>(repair).cloned() else {
+        return;
+    };
+    world.despawn(repair);
+    match what {
+        Mended::Server { zone, cache, lost } => {
+            let server = servers::put_back(world, fleet, sku, zone);
+            if let (Some(cache), Ok(mut server)) = (cache, world.get_entity_mut(server)) {
+                server.insert(cache);
+            }
+            for lost in lost {
+                restart(world, server, &lost);
+            }
+        }
+        Mended::Processor {
+            server,
+            index,
+            lost,
+        } => {
+            let Some(server) = part::<Roster>(world, fleet).server(server) else {
+                return;
+            };
+            let processors = instances::processors_of(world, server);
+            let mut of_index = processors
+                .into_iter()
+                .filter(|&it| world.get(it) == Some(&Processor { index }));
+            if let Some(processor) = of_index.next() {
+                world.entity_mut(processor).remove::<Broken>();
+            }
+            if let Some(lost) = lost {
+                restart(world, server, &lost);
+            }
+        }
+    }
+}
+
+/// A processor cannot be used until it is repaired.
+pub(super) fn break_processor(world: &mut World, processor: Entity) {
+    if let Ok(mut processor) = world.get_entity_mut(processor) {
+        processor.insert(Broken);
+    }
+}
+
+/// Starts an instance again on the first free processors of a server. False where that cannot be.
+pub(super) fn restart(world: &mut World, server: Entity, lost: &Lost) -> bool {
+    let Some(fleet) = world.fleet_of(server) else {
+        return false;
+    };
+    let roster = part::<Roster>(world, fleet);
+    let Some(&application) = roster.applications().get(lost.application) else {
+        return false;
+    };
+    let fits = world
+        .get::<Templates>(application)
+        .and_then(|it| it.find(lost.template))
+        .is_some();
+    let there = world.get::<Server>(server).is_some() && world.get::<Reclaimed>(server).is_none();
+    if !fits || !there || roster.admit_instance().is_err() {
+        return false;
+    }
+    let mut processors = instances::processors_of(world, server);
+    processors.retain(|&it| free_processors::is_free(world, it));
+    if processors.len() < lost.processors {
+        return false;
+    }
+    processors.truncate(lost.processors);
+    let now = world.resource::<Clock>().now();
+    let ready = world.get::<Provisioning>(server).map_or(now, |it| it.ready);
+    let plan = Plan {
+        application,
+        template: lost.template,
+        server,
+        processors,
+        tag: lost.tag.clone(),
+    };
+    instances::create(world, &plan, Entry::ScalingUp { ready });
+    true
+}
+
+/// Whether a processor is broken.
+pub(super) fn is_broken(world: &World, processor: Entity) -> bool {
+    world.get::<Broken>(processor).is_some()
+}
