@@ -450,6 +450,7 @@ fn run(application: &str) -> RunRecord {
             peak: 1,
         }],
         deserted: None,
+        faults: None,
         scaling,
     }
 }

@@ -209,7 +209,10 @@ fn what_is_missing_from_the_minimum_is_restored() {
         .clone();
     crash.faults.push(Fault {
         at: at(25.0),
-        fault: FaultKind::InstanceCrash { instance: 0 },
+        fault: FaultKind::InstanceCrash {
+            instance: 0,
+            restart: false,
+        },
     });
     let checked = CheckedScenario::new(crash, Catalog::built_in(), ".").unwrap();
     let (decisions, _) = decisions(&checked);
