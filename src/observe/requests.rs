@@ -384,15 +384,15 @@ pub struct RequestCounts {
     pub waiting: u64,
     /// Requests turned away, by reason; only reasons that occurred.
     pub rejected: BTreeMap<String, u64>,
-    /// Requests whose instance was lost and that did not begin again; only where there are any.
-    #[serde(default, skip_serializing_if = "is_none")]
+    /// Requests whose instance was lost and that did not begin again.
+    #[serde(default)]
     pub failed: u64,
     /// Requests that lost their instance or their memory and began again, each counted once.
     pub restarted: u64,
     /// Evictions that resolved a shortage of memory.
     pub evicted: u64,
-    /// Tokens that were processed for requests before these lost their instance; only where there are any.
-    #[serde(default, skip_serializing_if = "is_none")]
+    /// Tokens that were processed for requests before these lost their instance.
+    #[serde(default)]
     pub lost_tokens: u64,
 }
 
@@ -422,11 +422,6 @@ impl RequestCounts {
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-const fn is_none(count: &u64) -> bool {
-    *count == 0
 }
 
 /// Work of completed requests per second of the run; 0 when the run took no time.

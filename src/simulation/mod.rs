@@ -14,8 +14,9 @@ use bevy_ecs::world::World;
 
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, FaultEvent, FaultLog, ChangeExt, FleetWorldExt, FleetsExt, InstallError, Ledger, Origin, Rest, Roster,
-    RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits, part, part_mut,
+    self, Agenda, ChangeExt, FaultEvent, FaultLog, FleetWorldExt, FleetsExt, InstallError, Ledger,
+    Origin, Rest, Roster, RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits,
+    part, part_mut,
 };
 use crate::observe::{self, Rows, RunRecord, Sampler};
 use crate::scenario::{CheckedScenario, Diagnostics, Objective, Problem};

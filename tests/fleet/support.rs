@@ -23,6 +23,7 @@ fn catalog() -> Catalog {
             name: name.to_owned(),
             processor: "gpu".to_owned(),
             processors,
+            machines: 1,
             ..Sku::default()
         };
         (name.to_owned(), Arc::new(sku))
