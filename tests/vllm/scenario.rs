@@ -121,6 +121,7 @@ fn compare(directory: &Path) {
         let end = match request.outcome {
             Outcome::Completed => "finished",
             Outcome::Rejected(_) => "rejected",
+            Outcome::Failed => "failed",
             Outcome::InFlight | Outcome::Waiting => "unfinished",
         };
         assert_eq!(end, fate.end, "{} {name:?}", directory.display());
