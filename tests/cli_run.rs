@@ -140,6 +140,10 @@ fn a_run_goes_on_otherwise_where_it_may() {
     assert_eq!(end("longer"), 500.0);
     let decisions = fs::read_to_string(folder.join("longer/decisions.csv")).unwrap();
     assert!(decisions.contains("HpaGpu") && !decisions.contains("HeteroScale"));
+    // What is scripted for later may change.
+    assert!(from("sooner", &["faults[0].at=120"]).status.success());
+    let scaling = fs::read_to_string(folder.join("sooner/scaling.csv")).unwrap();
+    assert!(scaling.contains("\n120,crash,instance_1"), "{scaling}");
     // What went on otherwise can be saved, and goes on so.
     let twice = [
         "--from",
@@ -164,6 +168,7 @@ fn a_run_goes_on_otherwise_where_it_may() {
         ("applications[0].workload=Host", "settled"),
         ("fleet[0].count=9", "settled"),
         ("end=50", "100"),
+        ("faults[0].at=90", "done"),
     ] {
         let ran = from("refused", &[assignment]);
         assert_eq!(ran.status.code(), Some(2), "{assignment}");

@@ -239,6 +239,21 @@ fn change(
         format!("{one:?}") != format!("{other:?}")
     };
     if differs(&new.actions, &old.actions) || differs(&new.faults, &old.faults) {
+        let done = |of: &Scenario| {
+            let actions = of.actions.iter().filter(|it| it.at <= now);
+            let faults = of.faults.iter().filter(|it| it.at <= now);
+            format!(
+                "{:?}",
+                (actions.collect::<Vec<_>>(), faults.collect::<Vec<_>>())
+            )
+        };
+        if done(old) != done(new) {
+            let message = format!(
+                "the saved state is at {now} s: actions and faults up to there are done and cannot change, and \
+                 no other can come before"
+            );
+            return Err(Failure::Input(message));
+        }
         let followed = simulation.follow_script_of(to, policies);
         followed.map_err(Failure::input)?;
     }
