@@ -22,6 +22,7 @@ mod actuator;
 pub mod capacity;
 mod decide;
 pub mod forecast;
+mod foresight;
 mod grid;
 pub mod limiter;
 mod log;

@@ -7,7 +7,8 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, Schedules, SystemSet};
 use bevy_ecs::world::World;
 
 use super::decide::{Deciding, decide, follow};
-use super::policies::{self, Metric};
+use super::foresight::{misfit, never_decides, never_exceeded};
+use super::policies;
 use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
 use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator, limiter};
 use crate::document::suggest;
@@ -15,7 +16,7 @@ use crate::fleet::{
     Agenda, Application, Clock, Codec, FleetSystems, FleetsExt, Parts, Prepared, Roster,
     ScalingError, ScalingExt, ScriptedActions, ServeSet, Tick, TickSet,
 };
-use crate::scenario::{self, CheckedScenario, Diagnostics, KvMemory, Problem};
+use crate::scenario::{CheckedScenario, Diagnostics, Problem};
 use crate::serving::ServingRegistry;
 use crate::serving::registry::{EngineKind, RouterKind, StepModelKind};
 use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
@@ -470,106 +471,6 @@ fn uninstall(world: &mut World, application: Entity) {
     let mut agenda = world.resource_mut::<Agenda>();
     agenda.wake_for::<Scraping>(SimTime::MAX, application);
     agenda.wake_for::<Deciding>(SimTime::MAX, application);
-}
-
-/// Why a policy can never do its work for an application, and what to do about it.
-fn misfit<P: Policy>(policy: &P, of: &scenario::Application) -> Option<(String, &'static str)> {
-    let name = P::NAME;
-    let has = |role| of.instances.iter().any(|template| template.role == role);
-    if let Some(role) = policy.names().into_iter().find(|&role| !has(role)) {
-        let message = format!(
-            "the policy {name} needs `{role:?}` instances, and there is no template of that role"
-        );
-        return Some((message, "add one to `instances`, or choose another policy"));
-    }
-    for template in &of.instances {
-        let role = template.role;
-        let Some(measures) = policy.measures(role) else {
-            continue;
-        };
-        if measures.is_empty() {
-            let message = format!("the policy {name} has no metric for `{role:?}` instances");
-            return Some((message, "give it one, or leave the role out of a metric"));
-        }
-        // Of an engine that is not built in, its limits are not known here.
-        let unlimited = !matches!(template.engine, scenario::Engine::Named(_))
-            && template.engine.limits().memory == KvMemory::Unlimited;
-        let share = measures.iter().find(|it| it.metric.is_share_of_memory());
-        if let (true, Some(share)) = (unlimited, share) {
-            let message = format!(
-                "the policy {name} goes by the metric {} of `{role:?}` instances, and their engine \
-                 has no limit of memory",
-                share.metric
-            );
-            return Some((
-                message,
-                "choose another engine, or a policy that counts requests",
-            ));
-        }
-    }
-    None
-}
-
-/// Warns of a policy that takes no decision before the end.
-fn never_decides<P: Policy>(
-    policy: &P,
-    checked: &CheckedScenario,
-    application: usize,
-) -> Option<Warning> {
-    let scenario = checked.scenario();
-    let (end, of) = (scenario.end?, &scenario.applications[application]);
-    let (interval, delay) = (
-        policy.interval().seconds(),
-        of.signals.scrape_delay.seconds(),
-    );
-    let first = interval * (delay / interval).ceil().max(1.0);
-    if first <= end.seconds() {
-        return None;
-    }
-    let late = delay > interval;
-    let path = format!("applications[{application}]");
-    let path = match late {
-        true => format!("{path}.signals.scrape_delay"),
-        false => format!("{path}.autoscaler"),
-    };
-    let message = format!(
-        "the policy {} takes its first decision at {first} s, after the end at {} s",
-        P::NAME,
-        end.seconds()
-    );
-    Some(checked.warning_at("no_decision", &path, message))
-}
-
-/// Warns of metrics that cannot exceed their targets.
-fn never_exceeded<P: Policy>(
-    policy: &P,
-    checked: &CheckedScenario,
-    application: usize,
-) -> Vec<Warning> {
-    let of = &checked.scenario().applications[application];
-    let path = format!("applications[{application}].autoscaler");
-    let mut warnings = Vec::new();
-    for template in &of.instances {
-        let batch = template.engine.limits().requests;
-        for measure in policy.measures(template.role).unwrap_or_default() {
-            let most = match measure.metric {
-                Metric::Running => batch.map(f64::from),
-                Metric::Memory | Metric::Kv | Metric::Busy => Some(1.0),
-                _ => None,
-            };
-            if let (Some(most), Some(target)) = (most, measure.target)
-                && target >= most
-            {
-                let message = format!(
-                    "{} is at most {most} on a `{:?}` instance and never exceeds its target of \
-                     {target}: nothing is ever added",
-                    measure.metric, template.role
-                );
-                warnings.push(checked.warning_at("target_out_of_reach", &path, message));
-            }
-        }
-    }
-    warnings
 }
 
 fn install<P: Policy>(

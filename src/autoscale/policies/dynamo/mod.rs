@@ -1,6 +1,7 @@
 //! Dynamo's planner: its two modes, and what they share.
 
 mod budget;
+mod by_load;
 mod estimate;
 mod load;
 mod prediction;
