@@ -5,8 +5,8 @@ use std::thread;
 
 use super::contender::{Contender, applications, contenders};
 use super::flapping::Directions;
-use super::outcome::Missed;
 use super::provision::{self, Needs};
+use super::runner::Missed;
 use super::side_by_side::caught;
 use super::{Bound, Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;

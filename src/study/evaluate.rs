@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 
-use super::outcome::{self, Missed, Outcome};
+use super::outcome::Outcome;
+use super::runner::{self, Missed};
 use super::side_by_side::side_by_side;
 use crate::autoscale::PolicyRegistry;
 use crate::scenario::{CheckedScenario, Diagnostics};
@@ -138,7 +139,7 @@ impl<'a> Evaluator<'a> {
         let scenario = self.base.with_settings(&all)?;
         self.registry.check(&scenario)?;
         let stops = || self.follower.stops();
-        outcome::run(&scenario, self.registry, &stops).map_err(|missed| match missed {
+        runner::run(&scenario, self.registry, &stops).map_err(|missed| match missed {
             Missed::Stopped => StudyError::Interrupted,
             Missed::Failed(error) => {
                 StudyError::Running(format!("with {}: {error}", all.join(" ")))

@@ -50,6 +50,7 @@ mod names;
 mod outcome;
 mod provision;
 mod replicate;
+mod runner;
 pub mod saturate;
 pub mod search;
 mod side_by_side;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{self, Missed};
+use super::runner::{self, Missed};
 use super::side_by_side::side_by_side;
 use super::{Comparison, Figures, Interval, Measure, Outcome};
 use crate::autoscale::PolicyRegistry;
@@ -111,7 +111,7 @@ impl Replications {
         side_by_side(jobs, seeds.len(), |position| {
             let seed = format!("seed={}", seeds[position]);
             let outcome = match scenario.with_settings(&[seed]) {
-                Ok(scenario) => outcome::run(&scenario, registry, &|| stops()),
+                Ok(scenario) => runner::run(&scenario, registry, &|| stops()),
                 Err(wrong) => Err(Missed::Failed(wrong.to_string())),
             };
             let outcome = match outcome {

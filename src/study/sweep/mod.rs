@@ -17,7 +17,7 @@ pub use plan::Plan;
 pub use result::{SettingFigures, SweepResult};
 pub use starts::Shared;
 
-use super::outcome::Missed;
+use super::runner::Missed;
 use super::side_by_side::side_by_side;
 use crate::autoscale::PolicyRegistry;
 use starts::Starts;

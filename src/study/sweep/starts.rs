@@ -7,7 +7,7 @@ use super::Plan;
 use crate::autoscale::PolicyRegistry;
 use crate::scenario::{CheckedScenario, Scenario};
 use crate::study::Outcome;
-use crate::study::outcome::{self, Begun, Missed};
+use crate::study::runner::{self, Begun, Missed};
 use crate::time::SimTime;
 
 /// How much was not simulated again because runs shared their start.
@@ -91,16 +91,16 @@ impl Starts {
         stops: &dyn Fn() -> bool,
     ) -> Result<(Outcome, Option<f64>), Missed> {
         let Some(group) = self.of.get(&run).map(|&it| &self.groups[it]) else {
-            return Ok((outcome::run(scenario, registry, stops)?, None));
+            return Ok((runner::run(scenario, registry, stops)?, None));
         };
         match group.begun(scenario, registry, stops)? {
             Some((begun, first)) => {
-                let outcome = outcome::go_on(&begun, scenario, registry, stops)?;
+                let outcome = runner::go_on(&begun, scenario, registry, stops)?;
                 let saved = (!first).then(|| begun.now().seconds());
                 Ok((outcome, saved))
             }
             // It failed before its end. Each run says so by itself.
-            None => Ok((outcome::run(scenario, registry, stops)?, None)),
+            None => Ok((runner::run(scenario, registry, stops)?, None)),
         }
     }
 }
@@ -116,7 +116,7 @@ impl Group {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let first = state.begun.is_none();
         if first {
-            state.begun = match outcome::begin(scenario, registry, self.until, stops) {
+            state.begun = match runner::begin(scenario, registry, self.until, stops) {
                 Ok(begun) => Some(Arc::new(begun)),
                 Err(Missed::Failed(_)) => None,
                 Err(Missed::Stopped) => return Err(Missed::Stopped),
