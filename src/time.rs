@@ -182,6 +182,13 @@ impl Mul<f64> for SimDuration {
     }
 }
 
+impl SimTime {
+    /// The last instant before this one; none before time zero.
+    pub(crate) fn just_before(self) -> Option<Self> {
+        (self > Self::ZERO).then(|| Self::saturating(self.seconds().next_down()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

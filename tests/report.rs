@@ -411,6 +411,7 @@ fn run(application: &str) -> RunRecord {
         percentiles: vec![50.0, 95.0, 99.0],
         end: SimTime::saturating(3600.0),
         stopped: None,
+        regions: Vec::new(),
         applications: vec![ApplicationRecord {
             name: application.into(),
             statistics,

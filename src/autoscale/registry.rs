@@ -192,9 +192,30 @@ impl PolicyRegistry {
     /// # Errors
     /// [`Diagnostics`] with everything that is wrong, each at its place.
     pub fn check(&self, checked: &CheckedScenario) -> Result<Warnings, Diagnostics> {
-        self.serving.check(checked)?;
-        let mut problems = Vec::new();
+        let (mut problems, mut found) = (Vec::new(), Vec::new());
+        if checked.regions().is_empty() {
+            self.check_alone(checked, &mut problems, &mut found)?;
+        }
+        for region in checked.regions() {
+            // What several have in common is said once.
+            self.check_alone(&region.scenario, &mut problems, &mut found)?;
+        }
+        if !problems.is_empty() {
+            return Err(Diagnostics::new(problems));
+        }
         let mut warnings = checked.warnings().clone();
+        warnings.extend(found);
+        Ok(warnings)
+    }
+
+    /// Adds what is wrong with the policies of a scenario, and what is likely a mistake.
+    fn check_alone(
+        &self,
+        checked: &CheckedScenario,
+        problems: &mut Vec<Problem>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), Diagnostics> {
+        self.serving.check(checked)?;
         for index in 0..checked.scenario().applications.len() {
             let found = match self.find(checked, index) {
                 Ok(Some(policy)) => (policy.read)(checked, index),
@@ -202,15 +223,19 @@ impl PolicyRegistry {
                 Err(problems) => Err(problems),
             };
             match found {
-                Ok(found) => warnings.extend(found),
-                Err(found) => problems.extend(found.into_problems()),
+                Ok(found) => {
+                    let known = |it: &Warning| warnings.iter().any(|w| w.problem == it.problem);
+                    let found: Vec<Warning> = found.into_iter().filter(|it| !known(it)).collect();
+                    warnings.extend(found);
+                }
+                Err(found) => {
+                    let found = found.into_problems().into_iter();
+                    let found: Vec<_> = found.filter(|it| !problems.contains(it)).collect();
+                    problems.extend(found);
+                }
             }
         }
-        if problems.is_empty() {
-            Ok(warnings)
-        } else {
-            Err(Diagnostics::new(problems))
-        }
+        Ok(())
     }
 
     /// Gives every application of a world with a fleet the policy that the scenario names for it, and
@@ -322,13 +347,39 @@ impl PolicyRegistry {
         let unknown = format!("the scenario has no application \"{application}\"");
         let index = index.ok_or_else(|| missing(&unknown))?;
         let checked = checked.with_policy(&[index], term)?;
-        let policy = self.find(&checked, index)?.copied();
+        self.give(world, fleet, entity, &checked, index)
+    }
+
+    /// Gives an application of a fleet the policy that the scenario names for it, in the place of that which it has.
+    #[cfg(feature = "cli")]
+    pub(crate) fn give_anew(
+        &self,
+        world: &mut World,
+        entity: Entity,
+        checked: &CheckedScenario,
+    ) -> Result<(), Diagnostics> {
+        let of = world.get::<Application>(entity).zip(world.fleet_of(entity));
+        let (index, fleet) = of
+            .map(|(of, fleet)| (of.index(), fleet))
+            .ok_or_else(|| Problem::new("", ScalingError::NotAnApplication(entity).to_string()))?;
+        self.give(world, fleet, entity, checked, index)
+    }
+
+    fn give(
+        &self,
+        world: &mut World,
+        fleet: Entity,
+        entity: Entity,
+        checked: &CheckedScenario,
+        index: usize,
+    ) -> Result<(), Diagnostics> {
+        let policy = self.find(checked, index)?.copied();
         if let Some(policy) = policy {
-            (policy.read)(&checked, index)?;
+            (policy.read)(checked, index)?;
         }
         uninstall(world, entity);
         if let Some(policy) = policy {
-            (policy.install)(world, entity, &checked, index)?;
+            (policy.install)(world, entity, checked, index)?;
             add_parts(world, fleet, &mut vec![policy]);
         }
         Ok(())

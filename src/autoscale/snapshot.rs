@@ -300,6 +300,9 @@ impl Completion {
     /// What monitoring sees of a request's record; none unless it was completed.
     #[must_use]
     pub fn of(record: &RequestRecord) -> Option<Self> {
+        if record.journey().is_some() {
+            return Self::of(&record.without_journey());
+        }
         Some(Self {
             end: record.end?,
             ttft: record.ttft()?.seconds(),

@@ -69,6 +69,13 @@ fn traces(
     policies: &PolicyRegistry,
     warnings: &mut Warnings,
 ) -> Result<(), Diagnostics> {
+    if !checked.regions().is_empty() {
+        // A trace that several regions have is read for each.
+        return checked
+            .regions()
+            .iter()
+            .try_for_each(|region| traces(&region.scenario, policies, warnings));
+    }
     let mut problems = Vec::new();
     for (index, application) in checked.scenario().applications.iter().enumerate() {
         let Some(spec) = application.workload.recorded() else {
@@ -128,9 +135,26 @@ fn step_times(checked: &CheckedScenario, of: &Application, template: &Template) 
 
 /// What a scenario would build.
 fn describe(file: &str, checked: &CheckedScenario) -> String {
+    let mut text = format!("{file}: \"{}\" is fine\n", checked.scenario().name);
+    if checked.regions().is_empty() {
+        text += &described(checked);
+    }
+    for region in checked.regions() {
+        let _ = writeln!(text, " region {}", region.name);
+        text += &described(&region.scenario);
+    }
+    for pair in &checked.scenario().region_latency {
+        let (one, other) = &pair.between;
+        let _ = writeln!(text, " {one} and {other} are {} s apart", pair.one_way);
+    }
+    text
+}
+
+/// What a scenario or a region would build.
+fn described(checked: &CheckedScenario) -> String {
     let scenario = checked.scenario();
     let placement = checked.placement();
-    let mut text = format!("{file}: \"{}\" is fine\n", scenario.name);
+    let mut text = String::new();
     for (position, entry) in scenario.fleet.iter().enumerate() {
         let count = placement
             .servers

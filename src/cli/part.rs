@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
+use bevy_ecs::entity::Entity;
+use bevy_ecs::world::World;
 use clap::Args;
 
 use super::input::{Changes, quoted};
@@ -38,7 +40,7 @@ fn seconds(text: &str) -> Result<SimTime, String> {
 }
 
 /// What `--set` may change in a run that goes on, with any number in the brackets.
-const CHANGEABLE: [&str; 10] = [
+const CHANGEABLE: [&str; 14] = [
     "end",
     "max_tick",
     "fleet[].limit",
@@ -49,6 +51,10 @@ const CHANGEABLE: [&str; 10] = [
     "applications[].signals",
     "actions",
     "faults",
+    "regions[].fleet[].limit",
+    "regions[].fleet[].provision_delay",
+    "regions[].applications[].scaling",
+    "regions[].applications[].autoscaler",
 ];
 
 /// A run that has begun, or goes on.
@@ -235,9 +241,6 @@ fn change(
         }
         simulation.set_end(new.end);
     }
-    let differs = |one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug| {
-        format!("{one:?}") != format!("{other:?}")
-    };
     if differs(&new.actions, &old.actions) || differs(&new.faults, &old.faults) {
         let done = |of: &Scenario| {
             let actions = of.actions.iter().filter(|it| it.at <= now);
@@ -259,19 +262,52 @@ fn change(
     }
     let world = simulation.world_mut();
     world.resource_mut::<TickLimits>().max_tick = new.max_tick;
+    let regions = from.regions().iter().zip(to.regions());
+    let mut changed: Vec<_> = regions
+        .map(|(from, to)| (&from.scenario, &to.scenario))
+        .collect();
+    if changed.is_empty() {
+        changed.push((from, to));
+    }
+    for (fleet, (from, to)) in world.fleets().to_vec().into_iter().zip(changed) {
+        apply_in(world, fleet, from, to, policies)?;
+    }
+    if let Some(&first) = world.fleets().first()
+        && let Some(mut origin) = world.get_mut::<Origin>(first)
+    {
+        origin.warnings = warnings;
+    }
+    debug_assert!(world.now() == now, "changes take no time");
+    Ok(())
+}
+
+/// Whether two parts of scenarios are not alike.
+fn differs(one: &dyn std::fmt::Debug, other: &dyn std::fmt::Debug) -> bool {
+    format!("{one:?}") != format!("{other:?}")
+}
+
+/// Takes over what is different in one fleet.
+fn apply_in(
+    world: &mut World,
+    fleet: Entity,
+    from: &CheckedScenario,
+    to: &CheckedScenario,
+    policies: &PolicyRegistry,
+) -> Result<(), Failure> {
+    let (old, new) = (from.scenario(), to.scenario());
     for (old, new) in old.fleet.iter().zip(&new.fleet) {
         if new.limit != old.limit {
-            world
-                .set_limit(&new.sku, new.limit)
-                .map_err(Failure::input)?;
+            let set = world.set_limit_in(fleet, &new.sku, new.limit);
+            set.map_err(Failure::input)?;
         }
         if new.provision_delay != old.provision_delay {
-            let set = world.set_provision_delay(&new.sku, new.provision_delay);
+            let set = world.set_provision_delay_in(fleet, &new.sku, new.provision_delay);
             set.map_err(Failure::input)?;
         }
     }
     for (old, new) in old.applications.iter().zip(&new.applications) {
-        let entity = world.application(&new.name).map_err(Failure::input)?;
+        let entity = world.application_in(fleet, &new.name);
+        let entity = entity.map_err(Failure::input)?;
         if differs(&new.scaling, &old.scaling) {
             let set = world.set_scaling(entity, &new.scaling);
             set.map_err(Failure::input)?;
@@ -280,14 +316,12 @@ fn change(
             || differs(&new.actuator, &old.actuator)
             || differs(&new.signals, &old.signals)
         {
-            let term = new.autoscaler.as_ref().map_or("None", |it| it.0.get_ron());
-            let set = policies.set_policy(world, to, &new.name, term);
+            let set = policies.give_anew(world, entity, to);
             set.map_err(Failure::input)?;
         }
     }
-    let mut origin = world.fleet_mut::<Origin>();
-    to.hash().clone_into(&mut origin.hash);
-    origin.warnings = warnings;
-    debug_assert!(world.now() == now, "changes take no time");
+    if let Some(mut origin) = world.get_mut::<Origin>(fleet) {
+        to.hash().clone_into(&mut origin.hash);
+    }
     Ok(())
 }

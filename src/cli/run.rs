@@ -21,6 +21,7 @@ use crate::report::{
     TraceExcerpts, TraceOptions, TraceWindow, summary_table,
 };
 use crate::time::{SimDuration, SimTime};
+use crate::warning::Warnings;
 use crate::workload::seconds_since_1970;
 
 /// Run a scenario to its end and write what happened
@@ -186,6 +187,20 @@ impl Run {
                 .run(count, checked, policies, &output, self.threads);
         }
         let scenario = checked.scenario();
+        if !checked.regions().is_empty() {
+            let instances = "instances of regions have numbers of their own";
+            let refuse = |option: &str| {
+                Failure::Input(format!(
+                    "{option} is not for scenarios with regions: {instances}"
+                ))
+            };
+            if self.steps.is_some() {
+                return Err(refuse("--steps"));
+            }
+            if self.trace.options().is_some() {
+                return Err(refuse("--perfetto"));
+            }
+        }
         let until = part.until(&simulation)?;
         telling.tell(&simulation.warnings())?;
         if let Some(threads) = self.threads {
@@ -251,7 +266,13 @@ impl Run {
             None => part.save(&mut simulation, begun.file, begun.overrides)?,
             Some(_) => None,
         };
-        let came_up = simulation.world().fleet::<RunWarnings>().all().clone();
+        let world = simulation.world();
+        let mut came_up = Warnings::default();
+        for &fleet in world.fleets() {
+            if let Some(warnings) = world.get::<RunWarnings>(fleet) {
+                came_up.merge(warnings.all());
+            }
+        }
         let mut finished = simulation.finish();
         if saved.is_some() {
             // What has not ended is in the part that goes on from here.

@@ -153,7 +153,11 @@ pub fn install_named(
         RunWarnings::default(),
         Refusals::default(),
         FreeProcessors::default(),
-        (Loads::default(), Hazards::default(), FaultLog::default()),
+        (
+            Loads::default(),
+            Hazards::default(),
+            FaultLog::of(of.number),
+        ),
     );
     let fleet = guard::work(world, |world| world.spawn((of, parts)).id());
     world.resource_mut::<Fleets>().add(fleet);

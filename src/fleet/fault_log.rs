@@ -47,6 +47,8 @@ pub struct FaultEvent {
     pub until: Option<SimTime>,
     /// What was lost at once.
     pub toll: Toll,
+    /// The [number](super::Fleet::number) of the fleet.
+    pub fleet: u32,
 }
 
 /// Faults of one kind.
@@ -69,9 +71,19 @@ pub struct FaultLog {
     toll: Toll,
     /// The repairs of servers: the position of the SKU, from when and until when.
     repairs: Vec<(usize, SimTime, SimTime)>,
+    /// The number of the fleet.
+    fleet: u32,
 }
 
 impl FaultLog {
+    /// That of the fleet of this number.
+    pub(super) fn of(fleet: u32) -> Self {
+        Self {
+            fleet,
+            ..Self::default()
+        }
+    }
+
     /// What was not drained, in order.
     #[must_use]
     pub fn events(&self) -> &[FaultEvent] {
@@ -139,6 +151,7 @@ impl FaultLog {
             target,
             until,
             toll,
+            fleet: self.fleet,
         });
     }
 }

@@ -37,6 +37,32 @@ impl Ledger {
         self.skus.push(ServerCounts::default());
     }
 
+    /// Adds that of another fleet, after this one: its instances and servers count on from there, its applications
+    /// and SKUs from these positions on.
+    pub(crate) fn append(&mut self, other: Self, applications: usize, skus: usize) {
+        let servers = self.servers.len() as u64;
+        let instances = other.instances.into_iter().map(|mut account| {
+            account.application += applications;
+            account.sku += skus;
+            account.server += servers;
+            account
+        });
+        self.instances.extend(instances);
+        self.servers
+            .extend(other.servers.into_iter().map(|mut account| {
+                account.sku += skus;
+                account
+            }));
+        let roles = other.roles.into_iter();
+        self.roles
+            .extend(roles.map(|((of, role), counts)| ((of + applications, role), counts)));
+        self.skus.extend(other.skus);
+        self.total.scaling_up += other.total.scaling_up;
+        self.total.active += other.total.active;
+        self.total.draining += other.total.draining;
+        self.last = self.last.max(other.last);
+    }
+
     /// The account of each instance that ever was, by number.
     #[must_use]
     pub fn instances(&self) -> &[InstanceAccount] {

@@ -175,6 +175,13 @@ impl Refusals {
         self.0.get(&(action, reason)).copied().unwrap_or_default()
     }
 
+    /// Adds those of another fleet.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (&key, &count) in &other.0 {
+            *self.0.entry(key).or_default() += count;
+        }
+    }
+
     fn count(&mut self, action: ScalingAction, reason: &'static str) {
         *self.0.entry((action, reason)).or_default() += 1;
     }

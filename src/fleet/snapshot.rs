@@ -90,8 +90,11 @@ pub(crate) fn header(world: &World) -> Result<Header, SaveError> {
 fn origin(world: &World) -> Option<(String, String)> {
     world.fleets().first()?;
     let origins = || world.fleets().iter().map(|&it| part::<Origin>(world, it));
-    let names: Vec<&str> = origins().map(|it| &*it.scenario).collect();
-    let hashes: Vec<&str> = origins().map(|it| &*it.hash).collect();
+    let mut names: Vec<&str> = origins().map(|it| &*it.scenario).collect();
+    let mut hashes: Vec<&str> = origins().map(|it| &*it.hash).collect();
+    // Regions are of one.
+    names.dedup();
+    hashes.dedup();
     Some((names.join(", "), hashes.join(", ")))
 }
 

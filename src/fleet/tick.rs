@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use bevy_ecs::entity::Entity;
 use bevy_ecs::message::Messages;
 use bevy_ecs::prelude::{Query, Res, ResMut, World};
 use bevy_ecs::schedule::{
@@ -17,6 +18,7 @@ use crate::time::{SimDuration, SimTime};
 
 use super::drain::IdleDrains;
 use super::fleets::{Fleets, part};
+use super::gateways::Gateways;
 use super::{
     Agenda, Clock, FleetSystems, FleetsExt, Ledger, Rest, Roster, ScalingEvent, Service, Stock,
     TickLimits, VerbOutcome, hazards, invariants, lifecycle, requests, retention, script,
@@ -327,12 +329,16 @@ impl FleetWorldExt for World {
     }
 
     fn is_served(&self) -> bool {
-        services(self).all(|service| service.0.is_done())
+        let gateways = self.get_resource::<Gateways>();
+        gateways.is_none_or(Gateways::are_done) && services(self).all(|service| service.0.is_done())
     }
 
     fn next_served(&self) -> Option<SimTime> {
+        let gateways = self.get_resource::<Gateways>();
+        let sent = gateways.and_then(Gateways::next_event);
         services(self)
             .filter_map(|service| service.0.next_event())
+            .chain(sent)
             .min()
     }
 
@@ -433,42 +439,49 @@ pub(super) fn add_schedule(world: &mut World) {
 /// Serves instant by instant until one has passed at which a request ended, `until` at the latest. Returns the
 /// instant reached.
 fn serve_until_one_ends(
-    endpoints: &mut Query<'_, '_, (&mut Service, &IdleDrains)>,
+    endpoints: &mut Endpoints<'_, '_>,
+    gateways: &mut Option<ResMut<'_, Gateways>>,
     until: SimTime,
 ) -> SimTime {
+    let ended = |endpoints: &Endpoints<'_, '_>| {
+        let counts = endpoints.iter().map(|(_, it, _)| it.0.counts());
+        counts.map(|it| it.completed + it.rejected).sum::<u64>()
+    };
     loop {
-        let next = endpoints.iter().filter_map(|(it, _)| it.0.next_event());
-        let next = next.min().unwrap_or(until).min(until);
-        let mut ended = false;
-        for (mut service, _) in &mut *endpoints {
-            let count = |service: &Service| {
-                let counts = service.0.counts();
-                counts.completed + counts.rejected
-            };
-            let before = count(&service);
-            service.0.serve_until(next);
-            ended |= count(&service) > before;
-        }
-        if ended || next >= until {
+        let sent = gateways.as_ref().and_then(|it| it.next_event());
+        let next = endpoints.iter().filter_map(|(_, it, _)| it.0.next_event());
+        let next = next.chain(sent).min().unwrap_or(until).min(until);
+        let before = ended(endpoints);
+        serve_side_by_side(endpoints, gateways, next, NonZero::<usize>::MIN);
+        if ended(endpoints) > before || next >= until {
             return next;
         }
     }
 }
 
-/// Serves every application up to `until`: they share nothing within a tick, so that several threads lead
+/// Every application's data plane.
+type Endpoints<'w, 's> = Query<'w, 's, (Entity, &'static mut Service, &'static IdleDrains)>;
+
+/// Serves every application up to `until`: but for gateways, they share nothing within a tick, so that several threads lead
 /// to the same results as one.
 fn serve_side_by_side(
-    endpoints: &mut Query<'_, '_, (&mut Service, &IdleDrains)>,
+    endpoints: &mut Endpoints<'_, '_>,
+    gateways: &mut Option<ResMut<'_, Gateways>>,
     until: SimTime,
     threads: NonZero<usize>,
 ) {
+    if let Some(gateways) = gateways {
+        // Those of an application wait for each other. They have nothing left to do below.
+        let services = endpoints.iter_mut().map(|(entity, it, _)| (entity, it));
+        gateways.serve_until(services, until);
+    }
     if threads.get() == 1 {
-        for (mut service, _) in endpoints {
+        for (_, mut service, _) in endpoints {
             service.0.serve_until(until);
         }
         return;
     }
-    let services = endpoints.iter_mut().map(|(service, _)| service);
+    let services = endpoints.iter_mut().map(|(_, service, _)| service);
     let (busy, idle): (Vec<_>, Vec<_>) =
         services.partition(|it| it.0.next_event().is_some_and(|next| next <= until));
     for mut service in idle {
@@ -500,7 +513,7 @@ fn serve(
     mut agenda: ResMut<'_, Agenda>,
     limits: Res<'_, TickLimits>,
     fleets: Query<'_, '_, (&Ledger, &Stock)>,
-    mut endpoints: Query<'_, '_, (&mut Service, &IdleDrains)>,
+    (mut endpoints, mut gateways): (Endpoints<'_, '_>, Option<ResMut<'_, Gateways>>),
     mut events: ResMut<'_, Messages<ScalingEvent>>,
     mut outcomes: ResMut<'_, Messages<VerbOutcome>>,
 ) {
@@ -513,12 +526,13 @@ fn serve(
     let now = clock.now();
     let next = endpoints
         .iter()
-        .filter_map(|(service, _)| service.0.next_event());
-    let next_event = next.min().unwrap_or(SimTime::MAX);
+        .filter_map(|(_, service, _)| service.0.next_event());
+    let sent = gateways.as_ref().and_then(|it| it.next_event());
+    let next_event = next.chain(sent).min().unwrap_or(SimTime::MAX);
     let drained = endpoints
         .iter()
-        .filter(|(_, drains)| !drains.is_empty())
-        .filter_map(|(service, _)| service.0.next_event())
+        .filter(|(.., drains)| !drains.is_empty())
+        .filter_map(|(_, service, _)| service.0.next_event())
         .min();
     let bound = agenda
         .next_due()
@@ -530,25 +544,26 @@ fn serve(
         .min(drained.unwrap_or(SimTime::MAX));
     let until = bound.min(limits.horizon).max(now);
     let until = if limits.stop_at_ends {
-        serve_until_one_ends(&mut endpoints, until)
+        serve_until_one_ends(&mut endpoints, &mut gateways, until)
     } else {
-        serve_side_by_side(&mut endpoints, until, limits.threads);
+        serve_side_by_side(&mut endpoints, &mut gateways, until, limits.threads);
         until
     };
-    let mut services = endpoints.iter().map(|(service, _)| service);
+    let mut services = endpoints.iter().map(|(_, service, _)| service);
+    let all_sent = gateways.as_ref().is_none_or(|it| it.are_done());
     let rests = match limits.rest {
         Rest::Never => false,
-        Rest::Quiet => services.all(|service| service.0.is_done()),
-        Rest::Stalled => services.all(|service| service.0.next_event().is_none()),
+        Rest::Quiet => all_sent && services.all(|service| service.0.is_done()),
+        Rest::Stalled => all_sent && services.all(|it| it.0.next_event().is_none()),
     };
     let end = if until == SimTime::MAX || rests && has_no_plans(&agenda, fleets.iter(), now) {
-        let last = endpoints.iter().map(|(service, _)| service.0.last_event());
+        let last = endpoints.iter().map(|(_, it, _)| it.0.last_event());
         last.fold(now, SimTime::max)
     } else {
         until
     };
     if end < until {
-        for (mut service, _) in &mut endpoints {
+        for (_, mut service, _) in &mut endpoints {
             service.0.return_to(end);
         }
     }

@@ -7,7 +7,7 @@ use bevy_ecs::prelude::{
 use bevy_ecs::relationship::Relationship;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationStatistics, InstanceSample, KvUsage, Sample};
+use super::{ApplicationStatistics, Felt, InstanceSample, KvUsage, Sample};
 use crate::fleet::{
     Agenda, Application, Clock, EngineHandle, Fleet, FleetSystems, FleetsExt, HostedOn, Instance,
     InstanceRole, InstanceStatus, Instances, OfFleet, Parts, Retention, Service, Templates, Tick,
@@ -152,12 +152,44 @@ fn forget(retention: Res<'_, Retention>, mut fleets: Query<'_, '_, &mut Rows>) {
 fn collect(
     mut applications: Query<'_, '_, (&Application, &OfFleet, &mut Service, &mut Recorded)>,
     mut fleets: Query<'_, '_, (Entity, &mut Rows)>,
+    mut regions: Query<'_, '_, (&Fleet, &mut Felt)>,
 ) {
     for (fleet, mut rows) in &mut fleets {
+        let before = rows.requests.len();
         let of_fleet = applications.iter_mut().filter(|it| it.1.fleet() == fleet);
         let recorded = of_fleet.map(|(it, _, service, statistics)| (it, service, statistics));
         collect_from(recorded, &mut rows);
+        if !regions.is_empty() {
+            tell_regions(&rows.requests[before..], &mut regions);
+        }
     }
+}
+
+/// Adds what ended to what the users of regions felt.
+fn tell_regions(
+    ended: &[(usize, RequestRecord)],
+    regions: &mut Query<'_, '_, (&Fleet, &mut Felt)>,
+) {
+    for (application, record) in ended {
+        let Some(journey) = record.journey() else {
+            continue;
+        };
+        let mut regions = regions.iter_mut();
+        let region = regions.find(|(fleet, _)| fleet.number() == journey.region);
+        if let Some((_, mut felt)) = region
+            && let Some(statistics) = felt.0.get_mut(*application)
+        {
+            statistics.record(record);
+        }
+    }
+}
+
+/// Lets each fleet keep what the users of its region felt.
+pub(crate) fn keep_felt(world: &mut World, fleet: Entity, objectives: &[Objective]) {
+    let statistics = objectives.iter().copied().map(ApplicationStatistics::new);
+    let felt = Felt(statistics.collect());
+    world.entity_mut(fleet).insert(felt);
+    world.get_resource_or_init::<Parts>().component::<Felt>();
 }
 
 /// Takes what ended from the endpoints of a fleet.

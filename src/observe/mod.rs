@@ -3,6 +3,7 @@
 mod collect;
 mod faults;
 mod recovery;
+mod regions;
 mod requests;
 mod sample;
 mod scaling;
@@ -13,9 +14,10 @@ mod usage;
 
 pub use crate::statistics::{Distribution, Statistics};
 pub use collect::{ObserveSet, Recorded, Rows, install};
-pub(crate) use collect::{Sampler, sample_end};
+pub(crate) use collect::{Sampler, keep_felt, sample_end};
 pub use faults::{FaultSummary, FaultsSummary, ResilienceSummary};
 pub use recovery::RecoverySummary;
+pub use regions::{Felt, RegionRecord, RegionSummary};
 pub use requests::{
     ApplicationStatistics, KvUsage, Metrics, PercentileSummary, RequestCounts, Throughput,
     VllmSummary,

@@ -10,6 +10,14 @@ pub struct ScalingCounts {
 }
 
 impl ScalingCounts {
+    /// Adds those of another fleet.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.events.iter_mut().zip(other.events) {
+            *count += more;
+        }
+        self.refusals.merge(&other.refusals);
+    }
+
     /// Those of a fleet so far.
     #[must_use]
     pub fn of(log: &ScalingLog, refusals: &Refusals) -> Self {

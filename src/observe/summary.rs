@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::faults::{FaultsSummary, ResilienceSummary};
+use super::regions::{RegionRecord, RegionSummary};
 use super::requests::{
     ApplicationStatistics, Metrics, PercentileSummary, RequestCounts, Throughput, VllmSummary,
 };
@@ -31,8 +32,11 @@ pub struct RunRecord {
     pub end: SimTime,
     /// Why the run stopped before its end, if it did.
     pub stopped: Option<String>,
-    /// Every application, in the order of the scenario.
+    /// Every application, in the order of the scenario; of a scenario with regions, that of each, named
+    /// `REGION/APPLICATION`: what was served there.
     pub applications: Vec<ApplicationRecord>,
+    /// The regions, if there are any.
+    pub regions: Vec<RegionRecord>,
     /// The servers of every SKU, in fleet order, each SKU once.
     pub servers: Vec<ServerUsage>,
     /// Servers that crashes left empty, if any.
@@ -80,6 +84,7 @@ impl RunRecord {
                 .map(|application| application.summarise(self.end, &self.percentiles))
                 .collect(),
             total: (self.applications.len() > 1).then(|| self.total()),
+            regions: self.regions.iter().map(|it| it.summarise(self)).collect(),
             fleet: self.summarise_fleet(),
             warnings: WarningSummary::list(&self.warnings),
         }
@@ -87,14 +92,21 @@ impl RunRecord {
 
     /// All applications in figures, as if their requests were one application's.
     fn total(&self) -> TotalSummary {
+        let statistics = self.applications.iter().map(|of| &of.statistics);
+        self.total_of(statistics)
+    }
+
+    pub(super) fn total_of<'a>(
+        &self,
+        statistics: impl Iterator<Item = &'a ApplicationStatistics> + Clone,
+    ) -> TotalSummary {
         let mut all = ApplicationStatistics::default();
-        let statistics = || self.applications.iter().map(|of| &of.statistics);
-        statistics().for_each(|of| all.merge(of));
+        statistics.clone().for_each(|of| all.merge(of));
         let metrics = all.metrics();
         TotalSummary {
             requests: all.counts().clone(),
             throughput: all.throughput(self.end),
-            slo: SloSummary::of_all(statistics(), self.end),
+            slo: SloSummary::of_all(statistics, self.end),
             percentiles: all.percentiles(&metrics, &self.percentiles),
             metrics,
             vllm: all.vllm(),
@@ -211,6 +223,9 @@ pub struct Summary {
     /// All of them together; only where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<TotalSummary>,
+    /// The regions: what their users felt, and what their servers cost. Only of a scenario with regions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionSummary>,
     /// The servers under them.
     pub fleet: FleetSummary,
     /// What is likely a mistake in the scenario, and what went unnoticed in the run.
@@ -409,7 +424,7 @@ impl CostRates {
 }
 
 /// Servers that crashes of their instances left empty.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DesertedSummary {
     /// Those that stand empty at the end.
     pub at_end: u64,

@@ -13,7 +13,9 @@ mod error;
 mod exposition;
 #[cfg(feature = "html")]
 mod html;
+mod options;
 mod outputs;
+mod outputs_by_region;
 mod perfetto;
 #[cfg(feature = "cli")]
 mod plain_table;
@@ -22,6 +24,7 @@ mod progress;
 mod replications;
 #[cfg(feature = "cli")]
 mod replications_table;
+mod sheet;
 mod sink;
 #[cfg(feature = "cli")]
 mod study_tables;
@@ -53,7 +56,8 @@ pub use exposition::{Exposition, MetricsOptions};
 pub use html::{
     RunReport, comparison_page, saturation_page, search_page, sweep_page, validation_page,
 };
-pub use outputs::{Format, Omitted, OutputOptions, Outputs};
+pub use options::{Format, Omitted, OutputOptions};
+pub use outputs::Outputs;
 pub use perfetto::{InvalidWindow, PerfettoTrace, TraceExcerpts, TraceOptions, TraceWindow};
 #[cfg(feature = "cli")]
 pub use progress::Progress;
@@ -72,8 +76,8 @@ pub use table::summary_table;
 #[cfg(feature = "parquet")]
 pub use tables::ParquetWriter;
 pub use tables::{
-    Cells, Column, Contender, Contenders, CsvWriter, Decisions, Faults, JsonLinesWriter, Kind,
-    Requests, Scaling, Steps, Table, Timeline,
+    ByRegion, Cells, Column, Contender, Contenders, CsvWriter, Decisions, Faults, JsonLinesWriter,
+    Kind, Requests, Scaling, Steps, Table, Timeline,
 };
 #[cfg(feature = "cli")]
 pub(crate) use words::grouped;

@@ -1,8 +1,9 @@
-#[cfg(feature = "parquet")]
-use super::ParquetWriter;
+use super::options::{Format, Omitted, OutputOptions};
+use super::outputs_by_region::RegionalOutputs;
+use super::sheet::{Sheet, finish, sheet};
 use super::{
-    CsvWriter, Decisions, Exposition, Faults, JsonLinesWriter, MetricsOptions, ReportError,
-    Requests, ResultsDirectory, Scaling, Steps, Table, Timeline,
+    Decisions, Exposition, Faults, JsonLinesWriter, ReportError, Requests, ResultsDirectory,
+    Scaling, Steps, Timeline,
 };
 use crate::fleet::{FaultEvent, ScalingEvent};
 use crate::observe::Rows;
@@ -27,42 +28,8 @@ pub struct Outputs<'a> {
     /// Only where steps are recorded.
     steps: Option<Sheet<Steps>>,
     formats: Vec<Format>,
-}
-
-/// Which files there are to be, and how.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OutputOptions {
-    /// Formats beside CSV.
-    pub formats: Vec<Format>,
-    /// Tables to go without.
-    pub omitted: Vec<Omitted>,
-    /// How `metrics.prom` is written.
-    pub metrics: MetricsOptions,
-}
-
-/// A table that a run may go without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Omitted {
-    /// `requests.csv`, and the same in other formats.
-    Requests,
-    /// `scaling.csv`.
-    Scaling,
-    /// `timeline.csv`.
-    Timeline,
-    /// `decisions.csv`.
-    Decisions,
-}
-
-/// A format beside CSV.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `requests.jsonl`: JSON Lines.
-    JsonLines,
-    /// `metrics.prom`: what Prometheus would have scraped, see [`Exposition`].
-    Prometheus,
-    /// Every table as Parquet.
-    #[cfg(feature = "parquet")]
-    Parquet,
+    /// Instead of the tables above, of a scenario with regions.
+    regional: Option<RegionalOutputs>,
 }
 
 impl<'a> Outputs<'a> {
@@ -94,11 +61,15 @@ impl<'a> Outputs<'a> {
     ) -> Result<Self, ReportError> {
         let formats = &options.formats[..];
         let has = |table| !options.omitted.contains(&table);
-        let scenario = checked.scenario();
+        let scenario = checked.series().scenario();
         let applications = &scenario.applications;
         let decides = applications.iter().any(|of| of.autoscaler.is_some());
         let decides = decides && has(Omitted::Decisions);
         let breaks = !scenario.faults.is_empty() || !scenario.hazards.is_empty();
+        let regional = RegionalOutputs::new(results, checked, options, decides)?;
+        let alone = regional.is_none();
+        let has = |table| alone && has(table);
+        let decides = alone && decides;
         let requests = has(Omitted::Requests);
         let json_lines = requests && formats.contains(&Format::JsonLines);
         let metrics = formats.contains(&Format::Prometheus);
@@ -110,10 +81,11 @@ impl<'a> Outputs<'a> {
             scaling: sheet(results, formats, has(Omitted::Scaling))?,
             timeline: sheet(results, formats, has(Omitted::Timeline))?,
             decisions: sheet(results, formats, decides)?,
-            faults: sheet(results, formats, breaks)?,
+            faults: sheet(results, formats, alone && breaks)?,
             metrics: metrics.then(|| Exposition::with(scenario, options.metrics)),
             steps: None,
             formats: formats.to_vec(),
+            regional,
         })
     }
 
@@ -132,10 +104,16 @@ impl<'a> Outputs<'a> {
     /// [`ReportError::Io`] when a file cannot be written.
     pub fn write(&mut self, news: &News) -> Result<(), ReportError> {
         self.add(&news.rows, &news.scaling)?;
+        if let Some(regional) = &mut self.regional {
+            regional.add(&news.rows, &news.scaling, &news.decisions)?;
+        }
         if let Some(sheet) = &mut self.decisions {
             for decision in &news.decisions {
                 sheet.write(decision)?;
             }
+        }
+        if let Some(regional) = &mut self.regional {
+            regional.add_faults(&news.faults)?;
         }
         self.add_faults(&news.faults)
     }
@@ -147,6 +125,11 @@ impl<'a> Outputs<'a> {
     pub fn finish(mut self, finished: &Finished) -> Result<(), ReportError> {
         self.add(&finished.rows, &finished.scaling)?;
         self.add_faults(&finished.faults)?;
+        if let Some(mut regional) = self.regional {
+            regional.add(&finished.rows, &finished.scaling, &[])?;
+            regional.add_faults(&finished.faults)?;
+            regional.finish()?;
+        }
         finish(self.requests)?;
         if let Some(writer) = self.json_lines {
             writer.finish()?;
@@ -198,69 +181,6 @@ impl<'a> Outputs<'a> {
         }
         if let Some(metrics) = &mut self.metrics {
             metrics.add(rows, &self.names);
-        }
-        Ok(())
-    }
-}
-
-/// A table, if there is to be one.
-fn sheet<T: Table>(
-    results: &ResultsDirectory,
-    formats: &[Format],
-    wanted: bool,
-) -> Result<Option<Sheet<T>>, ReportError>
-where
-    for<'a> T::Row<'a>: Copy,
-{
-    wanted.then(|| Sheet::new(results, formats)).transpose()
-}
-
-fn finish<T: Table>(sheet: Option<Sheet<T>>) -> Result<(), ReportError>
-where
-    for<'a> T::Row<'a>: Copy,
-{
-    sheet.map_or(Ok(()), Sheet::finish)
-}
-
-/// One table, in the formats that every table is written in.
-#[derive(Debug)]
-struct Sheet<T: Table> {
-    csv: CsvWriter<T>,
-    #[cfg(feature = "parquet")]
-    parquet: Option<ParquetWriter<T>>,
-}
-
-impl<T: Table> Sheet<T>
-where
-    for<'a> T::Row<'a>: Copy,
-{
-    #[cfg_attr(
-        not(feature = "parquet"),
-        expect(unused_variables, reason = "there is only CSV then")
-    )]
-    fn new(results: &ResultsDirectory, formats: &[Format]) -> Result<Self, ReportError> {
-        #[cfg(feature = "parquet")]
-        let parquet = formats.contains(&Format::Parquet);
-        Ok(Self {
-            csv: results.csv()?,
-            #[cfg(feature = "parquet")]
-            parquet: parquet.then(|| results.parquet()).transpose()?,
-        })
-    }
-
-    fn write(&mut self, row: T::Row<'_>) -> Result<(), ReportError> {
-        #[cfg(feature = "parquet")]
-        if let Some(parquet) = &mut self.parquet {
-            parquet.write(row)?;
-        }
-        self.csv.write(row)
-    }
-
-    fn finish(self) -> Result<(), ReportError> {
-        self.csv.finish()?;
-        #[cfg(feature = "parquet")]
-        if let Some(parquet) = self.parquet {
-            parquet.finish()?;
         }
         Ok(())
     }

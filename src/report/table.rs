@@ -3,8 +3,8 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use super::words::{ALL, grouped, number, objective, percentage, percentile, percentiles};
 use crate::fleet::ScalingAction;
 use crate::observe::{
-    ApplicationSummary, FleetSummary, InstanceSummary, Metrics, PercentileSummary, RequestCounts,
-    SloSummary, Statistics, Summary, Throughput, VllmSummary,
+    ApplicationSummary, FleetSummary, InstanceSummary, Metrics, PercentileSummary, RegionSummary,
+    RequestCounts, SloSummary, Statistics, Summary, Throughput, VllmSummary,
 };
 
 /// Columns of the terminal that the table keeps within.
@@ -39,6 +39,10 @@ pub fn summary_table(summary: &Summary) -> String {
     if let Some(of) = &summary.total {
         let lines = users(&of.slo, &of.throughput, &of.metrics, &of.percentiles);
         add("users", Some(ALL), lines);
+    }
+    for of in &summary.regions {
+        let topic = format!("users of region\n{}", of.name);
+        add(&topic, None, region(of, &summary.regions));
     }
     for of in &summary.applications {
         if let Some(vllm) = &of.vllm {
@@ -123,6 +127,47 @@ fn users(
         let figures = means.chain(percentiles(rows, metric));
         lines.push(columns(name, figures));
     }
+    lines
+}
+
+/// What the users of a region felt, and where their requests went.
+fn region(of: &RegionSummary, all: &[RegionSummary]) -> Vec<String> {
+    let mut lines = promised(&of.users.slo);
+    let rows = &of.users.percentiles;
+    let names = rows.iter().map(|row| percentile(row.percentile));
+    lines.push(columns(
+        "seconds",
+        ["mean".to_owned()].into_iter().chain(names),
+    ));
+    let mean = |of: &Statistics| of.mean.map_or_else(|| "-".to_owned(), number);
+    let ttft = [mean(&of.users.metrics.ttft_s)].into_iter();
+    lines.push(columns(
+        "TTFT",
+        ttft.chain(percentiles(rows, |row| row.ttft_s)),
+    ));
+    let e2e = [mean(&of.users.metrics.e2e_s)].into_iter();
+    lines.push(columns(
+        "E2E",
+        e2e.chain(percentiles(rows, |row| row.e2e_s)),
+    ));
+    let sent: u64 = of.sent_to.values().sum();
+    let to = all.iter().filter_map(|to| {
+        let count = of.sent_to.get(&to.name).filter(|count| **count > 0)?;
+        Some(format!("{} {}", to.name, grouped(*count)))
+    });
+    let to: Vec<String> = to.collect();
+    let colon = if to.is_empty() { "" } else { ", served in " };
+    lines.push(format!(
+        "{} requests sent{colon}{}",
+        grouped(sent),
+        to.join(", ")
+    ));
+    let cost = of.fleet.cost;
+    let cost = cost.map_or_else(String::new, |cost| format!(", {cost:.2} dollars"));
+    lines.push(format!(
+        "servers: {} GPU-hours{cost}",
+        number(of.fleet.gpu_hours)
+    ));
     lines
 }
 

@@ -27,6 +27,11 @@ impl Fnv {
         }
     }
 
+    /// The hash itself.
+    pub(crate) const fn value(self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn digits(self) -> String {
         format!("{:016x}", self.0)
     }
@@ -37,8 +42,8 @@ impl Fnv {
 pub(super) fn traces(scenario: &Scenario, directory: &Path) -> Option<u64> {
     let mut hash = Fnv::new();
     let mut any = false;
-    for application in &scenario.applications {
-        let Workload::Trace { path, .. } = &application.workload else {
+    for workload in workloads(scenario) {
+        let Workload::Trace { path, .. } = workload else {
             continue;
         };
         any = true;
@@ -53,11 +58,18 @@ pub(super) fn traces(scenario: &Scenario, directory: &Path) -> Option<u64> {
     any.then_some(hash.0)
 }
 
+/// The workloads of all applications, then those that regions have of their own.
+fn workloads(scenario: &Scenario) -> impl Iterator<Item = &Workload> {
+    let regions = scenario.regions.iter().flat_map(|it| &it.applications);
+    let own = regions.filter_map(|it| it.workload.as_ref());
+    let shared = scenario.applications.iter().map(|it| &it.workload);
+    shared.chain(own)
+}
+
 /// Whether two scenarios read the same traces.
 pub(super) fn same_traces(one: &Scenario, other: &Scenario) -> bool {
     let paths = |of: &Scenario| {
-        let workloads = of.applications.iter().map(|it| &it.workload);
-        let paths = workloads.filter_map(|it| match it {
+        let paths = workloads(of).filter_map(|it| match it {
             Workload::Trace { path, .. } => Some(path.clone()),
             _ => None,
         });

@@ -12,6 +12,7 @@ mod autoscaling;
 mod file;
 mod hash;
 pub mod placement;
+mod regions;
 mod spec;
 mod validate;
 
@@ -24,10 +25,13 @@ use serde::de::DeserializeOwned;
 use crate::catalog::Catalog;
 use crate::document::{self, Document, Source};
 use crate::measured::StepRow;
+use crate::time::SimDuration;
 use crate::warning::{Warning, Warnings};
 
 pub use crate::document::{Diagnostics, Position, Problem};
 pub(crate) use hash::Fnv;
+pub(crate) use regions::series;
+use regions::{Apart, RegionPlace};
 
 pub use autoscaling::{Actuator, Limits, Signals, SkuChoice, Victim};
 pub use placement::{PlacedInstance, Placement};
@@ -48,6 +52,27 @@ pub struct CheckedScenario {
     /// None for a scenario made in code.
     document: Option<Arc<Document>>,
     terms: Arc<OpenTerms>,
+    /// Of a scenario with regions.
+    regions: Option<Arc<Regions>>,
+    /// Of a region.
+    place: Option<RegionPlace>,
+}
+
+/// What a scenario with regions is made of.
+#[derive(Clone, Debug)]
+struct Regions {
+    each: Vec<CheckedRegion>,
+    side_by_side: CheckedScenario,
+    one_way: Vec<Vec<SimDuration>>,
+}
+
+/// A region of a scenario, as a scenario by itself.
+#[derive(Clone, Debug)]
+pub struct CheckedRegion {
+    /// Its name.
+    pub name: String,
+    /// Its servers, and the applications as they are there, with the requests of its users.
+    pub scenario: CheckedScenario,
 }
 
 impl CheckedScenario {
@@ -178,20 +203,27 @@ impl CheckedScenario {
         const NAME: &str = "policy";
         if let Some(document) = &self.document {
             let mut document = Document::clone(document);
-            for index in applications {
-                let path = format!("applications[{index}].autoscaler");
+            for path in self.policy_paths(applications) {
                 let put = document.put(NAME, &path, term);
                 put.map_err(Diagnostics::new)?;
             }
-            return Self::of(
+            let changed = Self::of(
                 document,
                 &self.directory,
                 Vec::new(),
                 Some(self),
                 &self.terms,
-            );
+            )?;
+            let region = self.place.as_ref().map(RegionPlace::region);
+            let region = region.and_then(|region| changed.regions().get(region));
+            return Ok(region.map_or_else(|| changed.clone(), |it| it.scenario.clone()));
         }
         let policy: Option<RawPolicy> = document::read(NAME, term)?;
+        if self.regions.is_some() {
+            let what =
+                "a scenario with regions that was made in code has no text to replace values in";
+            return Err(Problem::new("", what).into());
+        }
         let mut changed = self.clone();
         for (index, of) in changed.scenario.applications.iter_mut().enumerate() {
             if applications.contains(&index) {
@@ -202,8 +234,8 @@ impl CheckedScenario {
         hash.text(&self.hash);
         hash.text(term);
         changed.hash = hash.digits();
-        let (placement, warnings) =
-            validate::validate(&changed.scenario, &changed.catalog, &changed.directory)
+        let (placement, _, warnings) =
+            validate(&changed.scenario, &changed.catalog, &changed.directory)
                 .map_err(Diagnostics::new)?;
         changed.placement = placement;
         changed.warnings = Warnings::default();
@@ -289,11 +321,36 @@ impl CheckedScenario {
     /// no places.
     #[must_use]
     pub fn problem_at(&self, path: &str, message: impl Into<String>) -> Problem {
-        let problem = Problem::new(path, message);
+        let problem = Problem::new(self.path(path), message);
         match &self.document {
             Some(document) => document.place(problem),
             None => problem,
         }
+    }
+
+    /// The path of a value in the text, which a region has in common with others.
+    fn path(&self, path: &str) -> String {
+        let place = self.place.as_ref();
+        place.map_or_else(|| path.to_owned(), |it| it.path(path))
+    }
+
+    /// The regions, each as a scenario by itself; none of a scenario without regions.
+    #[must_use]
+    pub fn regions(&self) -> &[CheckedRegion] {
+        self.regions.as_ref().map_or(&[], |it| &it.each)
+    }
+
+    /// Seconds one way from each region to each.
+    #[must_use]
+    pub fn one_way(&self) -> &[Vec<SimDuration>] {
+        self.regions.as_ref().map_or(&[], |it| &it.one_way)
+    }
+
+    /// What tables and pages are made for: the scenario itself; of one with regions, the applications of all of
+    /// them, each named `REGION/APPLICATION`, in the order of the regions.
+    #[must_use]
+    pub fn series(&self) -> &Self {
+        self.regions.as_ref().map_or(self, |it| &it.side_by_side)
     }
 
     /// Reads an application's policy term as a `T`, as strictly as the scenario itself; none where
@@ -305,7 +362,7 @@ impl CheckedScenario {
         &self,
         application: usize,
     ) -> Result<Option<T>, Diagnostics> {
-        let path = format!("applications[{application}].autoscaler");
+        let path = self.path(&format!("applications[{application}].autoscaler"));
         if let Some(document) = &self.document {
             return document.read_at(&path).map_err(Diagnostics::new);
         }
@@ -325,6 +382,7 @@ impl CheckedScenario {
         path: &str,
         term: Term,
     ) -> Result<T, Diagnostics> {
+        let path = &self.path(path);
         if let Some(document) = &self.document
             && let Some(read) = document.read_at(path).map_err(Diagnostics::new)?
         {
@@ -335,6 +393,76 @@ impl CheckedScenario {
 }
 
 /// The JSON Schema of a scenario that may name these terms.
+impl CheckedScenario {
+    /// The same with its regions, which were taken apart.
+    fn with_regions(mut self, apart: Vec<Apart>) -> Self {
+        let side_by_side = Self {
+            scenario: regions::side_by_side(&self.scenario, &apart),
+            ..self.clone()
+        };
+        let one_way = regions::one_way(&self.scenario);
+        let names = self.scenario.regions.iter().map(|it| it.name.clone());
+        let each = names.zip(apart).map(|(name, apart)| CheckedRegion {
+            name,
+            scenario: Self {
+                scenario: apart.scenario,
+                placement: apart.placement,
+                place: Some(apart.place),
+                // They are those of the whole.
+                warnings: Warnings::default(),
+                ..self.clone()
+            },
+        });
+        let each = each.collect();
+        self.regions = Some(Arc::new(Regions {
+            each,
+            side_by_side,
+            one_way,
+        }));
+        self
+    }
+
+    /// Where the policies of applications stand, in each region, too.
+    fn policy_paths(&self, applications: &[usize]) -> Vec<String> {
+        let mut paths = Vec::new();
+        for &index in applications {
+            paths.push(self.path(&format!("applications[{index}].autoscaler")));
+            let Some(application) = self.scenario.applications.get(index) else {
+                continue;
+            };
+            for (region, of) in self.scenario.regions.iter().enumerate() {
+                for (at, own) in of.applications.iter().enumerate() {
+                    if own.name == application.name && own.autoscaler.is_some() {
+                        let path = format!("regions[{region}].applications[{at}].autoscaler");
+                        paths.push(path);
+                    }
+                }
+            }
+        }
+        paths
+    }
+}
+
+/// What is there at time zero, the regions, and what is likely a mistake; or everything that is wrong.
+type Valid = (Placement, Vec<Apart>, Vec<Warning>);
+
+fn validate(
+    scenario: &Scenario,
+    catalog: &Catalog,
+    directory: &Path,
+) -> Result<Valid, Vec<Problem>> {
+    if scenario.regions.is_empty() {
+        let problems = regions::check_without(scenario);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (placement, warnings) = validate::validate(scenario, catalog, directory)?;
+        return Ok((placement, Vec::new(), warnings));
+    }
+    let (apart, warnings) = regions::take_apart(scenario, catalog, directory)?;
+    Ok((Placement::default(), apart, warnings))
+}
+
 fn schema_with(terms: &OpenTerms) -> serde_json::Value {
     let mut schema = json_schema();
     terms.extend(&mut schema);
@@ -423,10 +551,11 @@ impl Unfinished {
             }
         }
         let (mut placement, mut warnings) = (Placement::default(), Warnings::default());
+        let mut apart = Vec::new();
         if problems.len() == before {
-            match validate::validate(&self.scenario, &self.catalog, &self.directory) {
-                Ok((found, warned)) => {
-                    placement = found;
+            match validate(&self.scenario, &self.catalog, &self.directory) {
+                Ok((found, regions, warned)) => {
+                    (placement, apart) = (found, regions);
                     let placed = warned.into_iter().map(|mut warning| {
                         if let Some(document) = &document {
                             warning.problem = document.place(warning.problem);
@@ -450,7 +579,7 @@ impl Unfinished {
         if let Some(traces) = traces {
             self.hash.text(&traces.to_string());
         }
-        Ok(CheckedScenario {
+        let whole = CheckedScenario {
             scenario: self.scenario,
             catalog: self.catalog,
             directory: self.directory,
@@ -460,6 +589,12 @@ impl Unfinished {
             warnings,
             document: document.map(Arc::new),
             terms: self.terms,
+            regions: None,
+            place: None,
+        };
+        Ok(match apart.is_empty() {
+            true => whole,
+            false => whole.with_regions(apart),
         })
     }
 }

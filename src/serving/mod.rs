@@ -6,6 +6,7 @@
 
 mod endpoint;
 pub mod engine;
+mod gateway;
 mod ids;
 mod queue;
 pub mod registry;
@@ -23,6 +24,8 @@ pub use endpoint::{
 };
 pub use engine::EngineLoad;
 pub use engine::vllm;
+pub(crate) use gateway::Gateway;
+pub use gateway::Traffic;
 pub use ids::EngineId;
 pub use queue::{Entry, Id, Key, LeastIndex};
 pub use registry::ServingRegistry;

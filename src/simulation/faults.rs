@@ -6,36 +6,37 @@ use bevy_ecs::world::World;
 use crate::fleet::{
     Application, FaultLog, InstanceStatus, Ledger, ServerStatus, something_may_break,
 };
-use crate::observe::{
-    ApplicationStatistics, FaultSummary, FaultsSummary, ResilienceSummary, SECONDS_PER_HOUR,
-};
+use crate::observe::{ApplicationStatistics, FaultsSummary, ResilienceSummary, SECONDS_PER_HOUR};
 use crate::time::SimTime;
 
-/// What broke up to `end`, where something may.
-pub(super) fn of(world: &World, fleet: Entity, end: SimTime) -> Option<FaultsSummary> {
-    let log = world.get::<FaultLog>(fleet)?;
-    if !something_may_break(world, fleet) {
+/// What broke in fleets up to `end`, where something may.
+pub(super) fn of(world: &World, fleets: &[Entity], end: SimTime) -> Option<FaultsSummary> {
+    let mut summary = FaultsSummary::default();
+    let (mut up, mut down) = (0.0, 0.0);
+    let may_break = |&it: &Entity| something_may_break(world, it);
+    if !fleets.iter().any(may_break) {
         return None;
     }
-    let by_fault = log.totals().iter().map(|(name, of)| {
-        let summary = FaultSummary {
-            count: of.count,
-            servers: of.toll.servers,
-            instances: of.toll.instances,
-            requests_retried: of.toll.retried,
-            requests_failed: of.toll.failed,
-            lost_tokens: of.toll.lost_tokens,
-        };
-        (name.clone(), summary)
-    });
     let window = SimTime::ZERO..end;
-    let ledger = world.get::<Ledger>(fleet)?;
-    let up = ledger.server_time(&window, None, Some(ServerStatus::Active));
-    let (up, down) = (up.seconds(), log.repair_time(None, end).seconds());
+    for &fleet in fleets {
+        let (log, ledger) = (world.get::<FaultLog>(fleet)?, world.get::<Ledger>(fleet)?);
+        for (name, of) in log.totals() {
+            let sum = summary.by_fault.entry(name.clone()).or_default();
+            sum.count += of.count;
+            sum.servers += of.toll.servers;
+            sum.instances += of.toll.instances;
+            sum.requests_retried += of.toll.retried;
+            sum.requests_failed += of.toll.failed;
+            sum.lost_tokens += of.toll.lost_tokens;
+        }
+        let active = ledger.server_time(&window, None, Some(ServerStatus::Active));
+        up += active.seconds();
+        down += log.repair_time(None, end).seconds();
+    }
     Some(FaultsSummary {
-        by_fault: by_fault.collect(),
         repair_hours: down / SECONDS_PER_HOUR,
         availability: (up + down > 0.0).then(|| up / (up + down)),
+        ..summary
     })
 }
 

@@ -4,6 +4,7 @@ mod faults;
 mod record;
 mod run;
 mod saved;
+mod several;
 mod tick_length;
 mod usage;
 
@@ -15,11 +16,12 @@ use bevy_ecs::world::World;
 use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
 use crate::fleet::{
     self, Agenda, ChangeExt, FaultEvent, FaultLog, FleetWorldExt, FleetsExt, InstallError, Ledger,
-    Origin, Rest, Roster, RunWarnings, ScalingEvent, ScalingLog, Service, TickError, TickLimits,
-    part, part_mut,
+    Origin, Rest, Roster, RunWarnings, ScalingEvent, Service, TickError, TickLimits, part,
+    part_mut,
 };
 use crate::observe::{self, Rows, RunRecord, Sampler};
 use crate::scenario::{CheckedScenario, Diagnostics, Objective, Problem};
+use crate::serving::Role;
 use crate::snapshot::RestoreError;
 use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
@@ -97,6 +99,8 @@ pub struct Simulation {
     over: bool,
     stopped: Option<String>,
     pace: Pace,
+    /// That of the scenario.
+    seed: u64,
 }
 
 impl Simulation {
@@ -119,12 +123,32 @@ impl Simulation {
         let warnings = policies.check(checked)?;
         let scenario = checked.scenario();
         let mut world = World::new();
-        fleet::install_with(&mut world, checked, policies.serving())?;
-        world.fleet_mut::<Origin>().warnings = warnings;
-        policies.install(&mut world, checked)?;
         let objectives = scenario.applications.iter().map(|of| of.slo);
         let objectives: Vec<Objective> = objectives.collect();
-        observe::install(&mut world, &objectives, scenario.sample_interval);
+        let regions = checked.regions().iter();
+        let regions = regions.map(|it| (&*it.name, &it.scenario));
+        let alone = (&*scenario.name, checked);
+        let alone = Some(alone).filter(|_| checked.regions().is_empty());
+        for (name, of) in alone.into_iter().chain(regions) {
+            let fleet = fleet::install_named(&mut world, name, of, policies.serving())?;
+            policies.install_in(&mut world, fleet, of)?;
+            observe::install(&mut world, &objectives, scenario.sample_interval);
+            if !checked.regions().is_empty() {
+                observe::keep_felt(&mut world, fleet, &objectives);
+            }
+        }
+        let fleets = world.fleets().to_vec();
+        if let Some(&first) = fleets.first() {
+            part_mut::<Origin>(&mut world, first).warnings = warnings;
+        }
+        if !checked.regions().is_empty() {
+            fleet::connect(
+                &mut world,
+                &fleets,
+                scenario.region_routing,
+                checked.one_way(),
+            );
+        }
         let has_policies = has_policies(&world);
         let has_script = world.resource::<Agenda>().has_script();
         world.resource_mut::<TickLimits>().max_tick = scenario.max_tick;
@@ -136,6 +160,7 @@ impl Simulation {
             script_ended: (!has_script).then_some(SimTime::ZERO),
             stopped: None,
             pace: Pace::default(),
+            seed: scenario.seed,
         };
         simulation.set_end(scenario.end);
         Ok(simulation)
@@ -326,6 +351,7 @@ impl Simulation {
             over: self.over,
             stopped: self.stopped.clone(),
             pace: self.pace,
+            seed: self.seed,
         }
     }
 
@@ -364,12 +390,12 @@ impl Simulation {
 
     /// Takes the rows of requests and samples since the last call.
     pub fn take_rows(&mut self) -> Rows {
-        std::mem::take(&mut *self.world.fleet_mut::<Rows>())
+        several::take_rows(&mut self.world)
     }
 
     /// Takes the lines of the scaling log since the last call.
     pub fn take_scaling(&mut self) -> Vec<ScalingEvent> {
-        self.world.fleet_mut::<ScalingLog>().drain().collect()
+        several::take_scaling(&mut self.world)
     }
 
     /// Takes the faults since the last call.
@@ -380,6 +406,8 @@ impl Simulation {
                 faults.extend(log.drain());
             }
         }
+        // Of one fleet they are in this order.
+        faults.sort_by_key(|it| it.time);
         faults
     }
 
@@ -421,13 +449,7 @@ impl Simulation {
 
     /// Takes what the policies decided since the last call.
     pub fn take_decisions(&mut self) -> Vec<Decision> {
-        let mut decisions = Vec::new();
-        for fleet in self.world.fleets().to_vec() {
-            if let Some(mut log) = self.world.get_mut::<DecisionLog>(fleet) {
-                decisions.extend(log.drain());
-            }
-        }
-        decisions
+        several::take_decisions(&mut self.world)
     }
 
     /// Requests completed so far.
@@ -436,6 +458,18 @@ impl Simulation {
         let fleets = self.world.fleets().iter();
         let services = fleets.flat_map(|&it| record::services(&self.world, it));
         services.map(|service| service.0.counts().completed).sum()
+    }
+
+    /// The data plane of the application at a position among those of all fleets, and the books of its fleet.
+    #[cfg_attr(not(feature = "html"), expect(dead_code, reason = "pages ask for it"))]
+    pub(crate) fn service(&self, position: usize) -> Option<(&Service, &Ledger)> {
+        several::service(&self.world, position)
+    }
+
+    /// The application, by its position among those of all fleets, and the role of an instance of a fleet.
+    #[cfg_attr(not(feature = "html"), expect(dead_code, reason = "pages ask for it"))]
+    pub(crate) fn whose(&self, fleet: u32, instance: u64) -> Option<(usize, Role)> {
+        several::whose(&self.world, fleet, instance)
     }
 
     /// The applications of all fleets.
@@ -452,28 +486,21 @@ impl Simulation {
         if let Err(error) = self.world.run_system_cached_with(observe::sample_end, end) {
             tracing::error!("the last sample was not taken: {error}");
         }
-        let fleet = match self.world.only_fleet() {
-            Ok(fleet) => fleet,
-            Err(_) => Entity::PLACEHOLDER,
-        };
         if self.stopped.is_none() {
-            self.stopped = record::workload_error(&self.world, fleet);
+            self.stopped = several::workload_error(&self.world);
         }
         let scaling = self.take_scaling();
         let faults = self.take_faults();
         let mut rows = self.take_rows();
-        for service in record::services(&self.world, fleet) {
-            rows.runs.extend(service.0.runs_under_way(end));
-        }
-        rows.requests
-            .extend(record::outstanding(&self.world, fleet));
-        let record = record::of(&self.world, fleet, end, self.stopped);
+        several::add_unfinished(&self.world, &mut rows, end);
+        let mut record = several::of(&self.world, end, self.stopped);
+        record.seed = self.seed;
         Finished {
             rows,
             scaling,
             faults,
             record,
-            ledger: std::mem::take(&mut *self.world.fleet_mut::<Ledger>()),
+            ledger: several::take_ledger(&mut self.world),
         }
     }
 }

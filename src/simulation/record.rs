@@ -95,7 +95,8 @@ pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<Str
             continue;
         };
         let mut statistics = statistics.clone();
-        let left = service.0.outstanding();
+        let mut left = service.0.outstanding();
+        left.extend(service.0.on_their_way());
         left.iter().for_each(|record| statistics.record(record));
         statistics.record_evictions(service.0.counts().evicted);
         statistics.record_lost_tokens(service.0.counts().lost_tokens);
@@ -127,9 +128,10 @@ pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<Str
         end,
         stopped,
         applications,
+        regions: Vec::new(),
         servers: usage::servers(world, fleet, end),
         deserted: usage::deserted(world, fleet, end),
-        faults: faults::of(world, fleet, end),
+        faults: faults::of(world, &[fleet], end),
         scaling: scaling.unwrap_or_default(),
     }
 }
@@ -162,6 +164,7 @@ pub(super) fn outstanding(world: &World, fleet: Entity) -> Vec<(usize, RequestRe
         let of = world.get::<Application>(entity);
         if let (Some(of), Some(service)) = (of, world.get::<Service>(entity)) {
             let left = service.0.outstanding().into_iter();
+            let left = left.chain(service.0.on_their_way());
             outstanding.extend(left.map(|record| (of.index(), record)));
         }
     }

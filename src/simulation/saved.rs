@@ -55,6 +55,8 @@ impl Simulation {
             over,
             stopped,
             pace,
+            // That of the scenario, which is the same.
+            seed: _,
         } = self;
         let mut header = fleet::header(world)?;
         (header.file, header.overrides) = (file, overrides);

@@ -11,7 +11,6 @@ use super::side_by_side::caught;
 use super::{Bound, Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;
 use crate::autoscale::capacity::CostBound;
-use crate::fleet::{FleetsExt, Ledger};
 use crate::scenario::{CheckedScenario, Diagnostics};
 use crate::simulation::Simulation;
 
@@ -207,11 +206,11 @@ impl<'a> Contest<'a> {
             }
             ran => ran?,
         };
-        let ledger = simulation.world().fleet::<Ledger>();
         let end = simulation.now();
+        let finished = simulation.finish();
+        let ledger = &finished.ledger;
         let short = needs.map(|needs| needs.under_provisioned(ledger, end));
         let active = needs.map(|needs| needs.active(ledger, end));
-        let finished = simulation.finish();
         watch.end(&finished).map_err(Missed::Failed)?;
         ran.map_err(|error| Missed::Failed(error.to_string()))?;
         match finished.record.stopped {
@@ -232,6 +231,10 @@ fn agreed<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
 
 /// The bounds of all applications together.
 fn bound(scenario: &CheckedScenario) -> Option<Bound> {
+    if !scenario.regions().is_empty() {
+        // It knows nothing of requests that are served elsewhere.
+        return None;
+    }
     let nothing = Bound {
         gpu_hours: 0.0,
         cost: Some(0.0),

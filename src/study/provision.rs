@@ -38,6 +38,10 @@ struct Need {
 
 /// What the arrivals of these applications take; none where a workload cannot be read to its end.
 pub(super) fn needs(checked: &CheckedScenario, applications: &[usize]) -> Option<Needs> {
+    if !checked.regions().is_empty() {
+        // It knows nothing of requests that are served elsewhere.
+        return None;
+    }
     let mut needs = Needs {
         minutes: Vec::new(),
         roles: Vec::new(),

@@ -193,9 +193,22 @@ enum Load {
 
 /// The field that sets the load of each application, with its value in the scenario.
 fn loads(scenario: &CheckedScenario) -> Result<Vec<(String, Load)>, StudyError> {
-    let applications = scenario.scenario().applications.iter();
-    let loads = applications.enumerate().map(|(index, of)| {
-        let (field, load) = match of.workload {
+    let scenario = scenario.scenario();
+    let applications = scenario.applications.iter().enumerate();
+    let shared = applications.map(|(index, of)| {
+        let path = format!("applications[{index}].workload");
+        (path, &of.name, &of.workload)
+    });
+    let regions = scenario.regions.iter().enumerate();
+    let own = regions.flat_map(|(region, of)| {
+        let different = of.applications.iter().enumerate();
+        different.filter_map(move |(index, of)| {
+            let path = format!("regions[{region}].applications[{index}].workload");
+            Some((path, &of.name, of.workload.as_ref()?))
+        })
+    });
+    let loads = shared.chain(own).map(|(path, name, workload)| {
+        let (field, load) = match *workload {
             Workload::Trace { rate_scale, .. }
             | Workload::Planned { rate_scale, .. }
             | Workload::Synthetic { rate_scale, .. } => {
@@ -204,13 +217,12 @@ fn loads(scenario: &CheckedScenario) -> Result<Vec<(String, Load)>, StudyError> 
             Workload::Users { users, .. } => ("users", Load::Users(users)),
             Workload::Host => {
                 return Err(StudyError::Input(format!(
-                    "applications[{index}].workload: the requests of `{}` come from a host, so there is no \
-                     rate to raise; give it a workload of its own",
-                    of.name
+                    "{path}: the requests of `{name}` come from a host, so there is no rate to raise; give it a \
+                     workload of its own"
                 )));
             }
         };
-        Ok((format!("applications[{index}].workload.{field}"), load))
+        Ok((format!("{path}.{field}"), load))
     });
     loads.collect()
 }

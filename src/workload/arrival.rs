@@ -1,11 +1,9 @@
-use std::any::Any;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::details::Details;
 use super::error::WorkloadError;
-use super::place;
 use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
@@ -32,10 +30,9 @@ pub trait ArrivalSource: Iterator<Item = Result<Arrival, WorkloadError>> + Send 
     /// A copy that goes on where this one stands.
     fn fork(&self) -> ArrivalStream;
 
-    /// Itself, where it may be one of the streams that come with fleetsim.
-    #[doc(hidden)]
-    fn as_any(&self) -> Option<&dyn Any> {
-        None
+    /// Whether it is known that no more requests come: there is nothing to save then. Default: it is not known.
+    fn is_at_an_end(&self) -> bool {
+        false
     }
 
     /// Writes into a snapshot where it stands.
@@ -71,16 +68,8 @@ where
         Box::new(self.clone())
     }
 
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-
-    fn save(&self, to: &mut StateWriter) -> Result<(), SaveError> {
-        place::save(self, to)
-    }
-
-    fn restore(&mut self, from: &mut StateReader<'_>) -> Result<(), RestoreError> {
-        place::restore(self, from)
+    fn is_at_an_end(&self) -> bool {
+        self.size_hint() == (0, Some(0))
     }
 }
 

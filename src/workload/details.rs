@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::journey::Journey;
+
 /// What only few workloads say of a request, kept beside it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
@@ -15,6 +17,8 @@ pub struct Details {
     pub prefix_blocks: Box<[u64]>,
     /// Tokens that one of these ids stands for.
     pub block_tokens: u32,
+    /// Its way to the region that serves it; none where there are no regions.
+    pub journey: Option<Journey>,
 }
 
 impl Details {
@@ -25,5 +29,6 @@ impl Details {
             && self.session.is_none()
             && self.priority == 0
             && self.prefix_blocks.is_empty()
+            && self.journey.is_none()
     }
 }

@@ -15,6 +15,7 @@ mod details;
 mod error;
 mod guess;
 mod idle;
+mod journey;
 mod lengths;
 mod limits;
 mod lines;
@@ -49,13 +50,13 @@ pub use arrival::{Arrival, ArrivalSource, ArrivalStream};
 pub use details::Details;
 pub use error::WorkloadError;
 pub use idle::{IdleStretch, check_origin, longest_idle};
+pub use journey::Journey;
 pub use limits::{Limited, Limits};
 pub use open::{open, open_named};
 pub(crate) use own::AnyFormat;
 pub use own::{NamedFormat, TraceFormatKind, TraceRows};
 #[cfg(feature = "compression")]
 pub use packing::{Packer, Packing};
-pub(crate) use place::is_at_an_end;
 pub use prefixes::PrefixStatistics;
 pub use statistics::{
     GapStatistics, LengthBin, LengthStatistics, RateBin, RateStatistics, TraceStatistics,

@@ -4,6 +4,7 @@ use super::arrival::ArrivalStream;
 use super::error::WorkloadError;
 use super::limits::Limits;
 use super::own::NamedFormat;
+use super::place::Opened;
 use super::repeat::Passes;
 use super::resample::{Bootstrap, Thinned};
 use super::synthetic::Synthetic;
@@ -90,7 +91,8 @@ pub fn open_named(
             };
             let trace = Trace { path, reading };
             let Some(resample) = resample else {
-                return Ok(Box::new(limits.apply(Passes::new(trace, *repeat)?)?));
+                let trace = limits.apply(Passes::new(trace, *repeat)?)?;
+                return Ok(Box::new(Opened::Trace(trace)));
             };
             // What is within the window is made anew, then made faster or slower.
             let in_window = Limits {
@@ -104,13 +106,13 @@ pub fn open_named(
             let Some(block) = resample.block else {
                 let rows = in_window.apply(Passes::new(trace, *repeat)?)?;
                 let rows = Thinned::new(rows, resample.keep, stream("kept"))?;
-                return Ok(Box::new(limits.apply(rows)?));
+                return Ok(Box::new(Opened::Kept(limits.apply(rows)?)));
             };
             let rows = in_window.apply(Passes::new(trace, 1)?)?;
             let length = window.map(|(from, to)| to - from);
             let blocks = Bootstrap::new(rows, block, length, *repeat, stream("blocks"))?;
             let rows = Thinned::new(blocks, resample.keep, stream("kept"))?;
-            Ok(Box::new(limits.apply(rows)?))
+            Ok(Box::new(Opened::Blocks(limits.apply(rows)?)))
         }
         Workload::Synthetic {
             arrivals,
@@ -135,7 +137,7 @@ pub fn open_named(
                 *system_prompts,
                 stream,
             )?;
-            Ok(Box::new(limits.apply(generator)?))
+            Ok(Box::new(Opened::Generated(limits.apply(generator)?)))
         }
         // A generator stands for it.
         Workload::Planned { .. } | Workload::Host => Ok(Box::new(std::iter::empty())),

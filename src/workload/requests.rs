@@ -122,6 +122,7 @@ impl Requests {
             priority,
             prefix_blocks,
             block_tokens: self.block_tokens,
+            journey: None,
         };
         Ok((!details.is_empty()).then(|| Arc::new(details)))
     }

@@ -4,9 +4,11 @@
 
 mod changes;
 mod faults;
+mod fleets;
 mod foreign;
 mod fork;
 mod host;
+mod regions;
 mod requests;
 mod snapshot;
 mod veto;

@@ -54,6 +54,7 @@ impl Plan {
             daily: self.daily,
             weekly: self.weekly,
             starts: self.starts,
+            begins_at: SimDuration::ZERO,
             events: self.events,
             cv: 1.0,
             prompt_tokens: Lengths::Constant(1),
@@ -176,6 +177,7 @@ fn equal_gaps_and_bursts_follow_the_calendar_too() {
         daily: [vec![0.0; 12], vec![1.0; 12]].concat(),
         weekly: Vec::new(),
         starts: Weekday::Monday,
+        begins_at: SimDuration::ZERO,
         events: Vec::new(),
     };
     let spec = |arrivals| Workload::Synthetic {
@@ -327,7 +329,7 @@ proptest! {
             0.01 * usual * if there { factor } else { 1.0 }
         };
         let shape = Shape::Calendar {
-            daily: daily.clone(), weekly: weekly.clone(), starts: Weekday::Monday,
+            daily: daily.clone(), weekly: weekly.clone(), starts: Weekday::Monday, begins_at: SimDuration::ZERO,
             events: vec![event(from, factor, lasts)],
         };
         let spec = Workload::Synthetic {

@@ -35,6 +35,7 @@ fn columns_come_in_any_order_and_most_may_be_left_out() {
         priority: -2,
         prefix_blocks: [7, 8, 9].into(),
         block_tokens: 4,
+        journey: None,
     };
     assert_eq!(details, &expected);
     assert_eq!(arrivals[1].details, None);
@@ -181,6 +182,7 @@ fn details() -> impl Strategy<Value = Option<Details>> {
             priority: priority.into(),
             prefix_blocks: ids.into(),
             block_tokens: 4,
+            journey: None,
         };
         (!details.is_empty()).then_some(details)
     })

@@ -214,6 +214,7 @@ fn a_saved_stream_goes_on_to_the_last_bit() {
         daily: (1..25).map(f64::from).collect(),
         weekly: vec![1.0, 0.0, 1.0, 2.0, 0.3, 1.0, 1.0],
         starts: Weekday::Thursday,
+        begins_at: fleetsim::time::SimDuration::ZERO,
         events: vec![event(20_000.0), event(2e6)],
         cv: 2.0,
         prompt_tokens: Lengths::Geometric { mean: 50.0 },

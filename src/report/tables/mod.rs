@@ -1,5 +1,6 @@
 //! Tables: what their columns are, once, and the formats that they are written in.
 
+mod by_region;
 mod contenders;
 mod csv;
 mod decisions;
@@ -12,6 +13,7 @@ mod scaling;
 mod steps;
 mod timeline;
 
+pub use by_region::ByRegion;
 pub use contenders::{Contender, Contenders};
 pub use csv::CsvWriter;
 pub(super) use csv::write_sheet;

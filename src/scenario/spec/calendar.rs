@@ -46,6 +46,7 @@ pub(crate) struct Calendar<'a> {
     pub(crate) daily: &'a [f64],
     pub(crate) weekly: &'a [f64],
     pub(crate) starts: Weekday,
+    pub(crate) begins_at: SimDuration,
     pub(crate) events: &'a [Event],
 }
 
@@ -66,8 +67,17 @@ impl Calendar<'_> {
         let (daily, weekly) = (relative(self.daily, 1), relative(self.weekly, DAYS));
         let first = self.starts as usize;
         let days = (0..DAYS).map(|day| weekly[(first + day) % weekly.len()]);
-        days.flat_map(|of_day| daily.iter().map(move |of_part| of_day * of_part))
-            .collect()
+        let factors = days.flat_map(|of_day| daily.iter().map(move |of_part| of_day * of_part));
+        let mut factors: Vec<f64> = factors.collect();
+        let passed = (self.begins_at.seconds() / self.part()) as usize;
+        let passed = passed % factors.len();
+        factors.rotate_left(passed);
+        factors
+    }
+
+    /// Seconds of a part of a day.
+    pub(crate) fn part(&self) -> f64 {
+        86_400.0 / self.daily.len().max(1) as f64
     }
 
     /// What events make of the rate at an instant.

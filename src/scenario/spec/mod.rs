@@ -8,6 +8,7 @@ mod instances;
 mod limits;
 mod open;
 mod presets;
+mod region;
 mod scheduler;
 mod script;
 mod slo;
@@ -35,6 +36,7 @@ pub use limits::{EngineLimits, KvMemory};
 #[cfg(feature = "cli")]
 pub(crate) use open::own_definitions;
 pub use open::{OpenTerms, Term};
+pub use region::{Region, RegionLatency, RegionRouting, RegionalApplication};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
 pub use slo::{Limit, Objective, Slo};
@@ -76,7 +78,9 @@ pub struct Scenario {
     /// Catalog files on top of the built-in one, relative to the scenario file. Default none.
     #[serde(default)]
     pub catalog: Vec<PathBuf>,
-    /// The servers there are and may be; the first SKU is the default for scale-up. Required.
+    /// The servers there are and may be; the first SKU is the default for scale-up. Required, unless there are
+    /// `regions`. Default none.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub fleet: Vec<FleetEntry>,
     /// The applications that requests target. Required.
@@ -91,6 +95,16 @@ pub struct Scenario {
     /// What goes wrong at random. Default nothing.
     #[serde(default)]
     pub hazards: Vec<Hazard>,
+    /// Regions instead of one `fleet`: in each, every application is served on servers of its own, and has users of
+    /// its own. Default none.
+    #[serde(default)]
+    pub regions: Vec<Region>,
+    /// Which region serves a request. Default `Nearest`.
+    #[serde(default)]
+    pub region_routing: RegionRouting,
+    /// How far regions are from each other; every two of them. Default none.
+    #[serde(default)]
+    pub region_latency: Vec<RegionLatency>,
 }
 
 /// The median, and what objectives are mostly about.

@@ -65,9 +65,12 @@ pub enum Workload {
         /// Weights of the 7 days of a week, from Monday on. Default: all alike.
         #[serde(default)]
         weekly: Vec<f64>,
-        /// The day at whose midnight time zero is. Default `Monday`.
+        /// The day on which time zero is. Default `Monday`.
         #[serde(default)]
         starts: Weekday,
+        /// The time of that day at time zero, in seconds: a whole number of parts of a day. Default 0: midnight.
+        #[serde(default)]
+        begins_at: SimDuration,
         /// Times with more or fewer requests, on top; where they overlap, their factors multiply. Default: none.
         #[serde(default)]
         events: Vec<Event>,
@@ -149,6 +152,7 @@ impl Workload {
             daily,
             weekly,
             starts,
+            begins_at,
             events,
             cv,
             prompt_tokens,
@@ -171,6 +175,7 @@ impl Workload {
                 daily: daily.clone(),
                 weekly: weekly.clone(),
                 starts: *starts,
+                begins_at: *begins_at,
                 events: events.clone(),
             },
             prompt_tokens: prompt_tokens.clone(),
@@ -393,9 +398,12 @@ pub enum Shape {
         /// Weights of the 7 days of a week, from Monday on. Default: all alike.
         #[serde(default)]
         weekly: Vec<f64>,
-        /// The day at whose midnight time zero is. Default `Monday`.
+        /// The day on which time zero is. Default `Monday`.
         #[serde(default)]
         starts: Weekday,
+        /// The time of that day at time zero, in seconds: a whole number of parts of a day. Default 0: midnight.
+        #[serde(default)]
+        begins_at: SimDuration,
         /// Times with more or fewer requests, on top; where they overlap, their factors multiply. Default: none.
         #[serde(default)]
         events: Vec<Event>,
@@ -422,11 +430,13 @@ impl Shape {
                 daily,
                 weekly,
                 starts,
+                begins_at,
                 events,
             } => Some(Calendar {
                 daily,
                 weekly,
                 starts: *starts,
+                begins_at: *begins_at,
                 events,
             }),
             _ => None,

@@ -1,5 +1,5 @@
 use super::Check;
-use crate::scenario::{Arrivals, Calendar, Event, Lengths, Shape, Workload};
+use crate::scenario::{Arrivals, Calendar, Lengths, Shape, Workload};
 use crate::time::SimTime;
 
 /// Requests a second, with the largest factor of the shape: a thousand times the highest `rate`.
@@ -56,10 +56,19 @@ impl Check<'_> {
             Workload::Planned {
                 daily,
                 weekly,
+                starts,
+                begins_at,
                 events,
                 ..
             } => {
-                self.calendar(path, daily, weekly, events);
+                let calendar = Calendar {
+                    daily,
+                    weekly,
+                    starts: *starts,
+                    begins_at: *begins_at,
+                    events,
+                };
+                self.calendar(path, &calendar);
                 if !self.problems.iter().any(|it| it.path.starts_with(path)) {
                     self.workload(path, &workload.generator());
                 }
@@ -148,7 +157,21 @@ impl Check<'_> {
     }
 
     /// Checks weights of days and weeks, and events.
-    fn calendar(&mut self, path: &str, daily: &[f64], weekly: &[f64], events: &[Event]) {
+    fn calendar(&mut self, path: &str, calendar: &Calendar<'_>) {
+        let Calendar {
+            daily,
+            weekly,
+            begins_at,
+            events,
+            ..
+        } = *calendar;
+        let part = calendar.part();
+        if begins_at.seconds() % part != 0.0 {
+            let message =
+                format!("{begins_at} s is no whole number of parts of a day, of {part} s");
+            let help = "begin where a part begins, or write more weights in `daily`";
+            self.report(format!("{path}.begins_at"), message, help);
+        }
         if !Calendar::divides_a_day(daily.len()) {
             let message = format!(
                 "{} weights do not divide a day into whole minutes",
@@ -193,7 +216,7 @@ impl Check<'_> {
 
     fn shape(&mut self, path: &str, shape: &Shape) {
         if let Some(of) = shape.calendar() {
-            return self.calendar(path, of.daily, of.weekly, of.events);
+            return self.calendar(path, &of);
         }
         let Shape::Piecewise(pieces) = shape else {
             return;

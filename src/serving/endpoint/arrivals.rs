@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
-use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError, is_at_an_end};
+use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
 /// A workload cannot come this many times as fast.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -181,7 +181,7 @@ impl Arrivals {
         let submitted: Vec<_> = submitted.iter().collect();
         to.put(&(next, due, pace, submitted, in_order, handed_over))?;
         to.put(&(error, users, replaced))?;
-        let ended = is_at_an_end(&**stream);
+        let ended = stream.is_at_an_end();
         to.put(&ended)?;
         if ended {
             return Ok(());
@@ -267,6 +267,21 @@ impl Arrivals {
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
         let others = self.submitted.values().map(|arrival| arrival.id);
         others.chain(self.in_order.iter().map(|(_, arrival)| arrival.id))
+    }
+
+    /// Those that were handed over and are to come, in any order.
+    pub(crate) fn handed_over(&self) -> impl ExactSizeIterator<Item = &Arrival> + '_ {
+        let all: Vec<&Arrival> = self
+            .submitted
+            .values()
+            .chain(self.in_order.iter().map(|(_, arrival)| arrival))
+            .collect();
+        all.into_iter()
+    }
+
+    /// How many there are of these.
+    pub(crate) fn count_handed_over(&self) -> usize {
+        self.submitted.len() + self.in_order.len()
     }
 
     fn first_submitted(&self) -> Option<&Arrival> {

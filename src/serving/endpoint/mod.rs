@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
-use arrivals::Arrivals;
+pub(crate) use arrivals::Arrivals;
 use ended::Ended;
 use events::{Event, Events};
 use recorder::{Recorder, StepRecorder};
@@ -211,6 +211,17 @@ impl Endpoint {
     pub fn with_users(mut self, users: Users) -> Self {
         self.arrivals.add_users(users);
         self
+    }
+
+    /// Takes its workload out: it is sent to it from elsewhere.
+    pub(crate) fn take_arrivals(&mut self) -> Arrivals {
+        let nothing = Arrivals::new(Box::new(std::iter::empty()));
+        std::mem::replace(&mut self.arrivals, nothing)
+    }
+
+    /// A request is on its way.
+    pub(crate) fn expect(&mut self, arrival: Arrival) {
+        self.arrivals.submit(arrival);
     }
 
     /// Hands over a request, from a host that makes its own. The order of handing over is free.

@@ -1,6 +1,8 @@
 //! What an endpoint tells of its requests and engines.
 
+use super::seat::Admission;
 use super::{Endpoint, EngineId, EngineLoad, Outcome, RequestRecord};
+use crate::serving::Served;
 use crate::serving::engine::RequestId;
 use crate::serving::requests::Stage;
 use crate::statistics::Distribution;
@@ -14,6 +16,7 @@ impl Endpoint {
         end: Option<SimTime>,
     ) -> RequestRecord {
         let request = &self.requests[id];
+        let details = self.requests.details(id);
         let instance = |engine: EngineId| Some(self.instances[engine.index()]);
         let (prompt_instance, token_instance) = match request.stage {
             Stage::Ended | Stage::Waiting | Stage::Parked => (None, None),
@@ -25,7 +28,9 @@ impl Endpoint {
         RequestRecord {
             served: self.requests.how_served(id),
             id: request.id,
-            arrival: request.arrival,
+            arrival: details
+                .and_then(|it| it.journey)
+                .map_or(request.arrival, |it| it.sent),
             prompt_tokens: request.prompt_tokens,
             output_tokens: request.output_tokens,
             prompt_start: request.prompt_start,
@@ -37,8 +42,50 @@ impl Endpoint {
             token_instance,
             restarts: self.requests.restarts(id),
             outcome,
-            details: self.requests.details(id).cloned(),
+            details: details.cloned(),
         }
+    }
+
+    /// Requests that wait here, that engines have, and that are on their way.
+    pub(crate) fn expected_requests(&self) -> u64 {
+        let on_their_way = self.arrivals.count_handed_over() as u64;
+        self.counts.waiting + self.counts.in_flight + on_their_way
+    }
+
+    /// The engines that take requests.
+    pub(crate) fn open_engines(&self) -> usize {
+        let seats = self.engines.iter();
+        seats.filter(|it| it.admission == Admission::Open).count()
+    }
+
+    /// The records of requests on their way from a user, by the time at which they were sent.
+    pub(crate) fn on_their_way(&self) -> Vec<RequestRecord> {
+        let mut records: Vec<RequestRecord> = self
+            .arrivals
+            .handed_over()
+            .filter_map(|arrival| {
+                let journey = arrival.details.as_ref()?.journey?;
+                Some(RequestRecord {
+                    id: arrival.id,
+                    arrival: journey.sent,
+                    prompt_tokens: arrival.prompt_tokens,
+                    output_tokens: arrival.output_tokens,
+                    prompt_start: None,
+                    first_token: None,
+                    token_start: None,
+                    end: None,
+                    frontend: SimDuration::ZERO,
+                    prompt_instance: None,
+                    token_instance: None,
+                    restarts: 0,
+                    outcome: Outcome::InFlight,
+                    served: Served::default(),
+                    details: arrival.details.clone(),
+                })
+            })
+            .collect();
+        records.sort_by_key(|it| (it.arrival, it.id));
+        records
     }
 
     /// How much later than the engine the user of a request has its tokens, of which the last came at `end`.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::serving::Served;
 use crate::time::{SimDuration, SimTime};
-use crate::workload::Details;
+use crate::workload::{Details, Journey};
 
 /// How a request stands when it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Rejection {
 pub struct RequestRecord {
     /// The workload's number for it.
     pub id: u64,
-    /// When it arrived.
+    /// When its user sent it: when it arrived, where there are no regions.
     pub arrival: SimTime,
     /// Tokens of its prompt.
     pub prompt_tokens: u32,
@@ -102,7 +102,32 @@ impl RequestRecord {
 
     /// From the arrival until the user has what the engine had then.
     fn seen(&self, token: SimTime) -> SimDuration {
-        SimDuration::saturating((token - self.arrival).seconds() + self.frontend.seconds())
+        let seen = (token - self.arrival).seconds() + self.frontend.seconds();
+        // Tokens go back the way that the request came.
+        let back = self.journey().map_or(0.0, |it| it.one_way.seconds());
+        SimDuration::saturating(seen + back)
+    }
+
+    /// Its way to the region that served it; none where there are no regions.
+    #[must_use]
+    pub fn journey(&self) -> Option<Journey> {
+        self.details.as_ref()?.journey
+    }
+
+    /// The same as the servers see it, that know nothing of its way: it arrived when it came to them.
+    #[must_use]
+    pub fn without_journey(&self) -> Self {
+        let mut record = self.clone();
+        if let Some(journey) = self.journey() {
+            record.arrival = journey.arrives();
+            let details = self.details.as_deref().cloned();
+            let details = details.map(|it| Details {
+                journey: None,
+                ..it
+            });
+            record.details = details.map(Arc::new);
+        }
+        record
     }
 
     /// Mean time between tokens as the reference defines it: (e2e − ttft) / output tokens.

@@ -7,9 +7,7 @@ use super::marks::{MarkKind, Marks};
 use super::mean::{Mean, SAMPLES};
 use super::use_by_group::UseByGroup;
 use crate::autoscale::{Amount, Decision};
-use crate::fleet::{
-    FleetsExt, InstanceRole, OfApplication, Roster, ScalingAction, ScalingEvent, Target,
-};
+use crate::fleet::{ScalingAction, ScalingEvent, Target};
 use crate::observe::{Rows, Sample};
 use crate::scenario::{CheckedScenario, Role, Slo};
 use crate::serving::{Outcome, RequestRecord};
@@ -30,7 +28,7 @@ pub(super) struct Collected {
     /// What was scaled and why.
     pub(super) happenings: Happenings,
     /// The application, by position, and the role of every instance that is there.
-    instances: BTreeMap<u64, (usize, Role)>,
+    instances: BTreeMap<(u32, u64), (usize, Role)>,
 }
 
 /// What is gathered of an application.
@@ -93,12 +91,8 @@ pub(super) struct Point {
 
 impl Collected {
     pub(super) fn new(checked: &CheckedScenario) -> Self {
-        let scenario = checked.scenario();
+        let scenario = checked.series().scenario();
         let interval = scenario.sample_interval;
-        let placed = &checked.placement().instances;
-        let role = |application: usize, template: usize| {
-            scenario.applications[application].instances[template].role
-        };
         let series = |role| {
             let series = RoleSeries {
                 samples: Bins::new(SAMPLES, interval),
@@ -115,13 +109,22 @@ impl Collected {
             roles: of.instances.iter().map(|it| series(it.role)).collect(),
             by_group: UseByGroup::new(scenario, position),
         });
-        let instances = (0..).zip(placed);
-        let instances = instances
-            .map(|(number, it)| (number, (it.application, role(it.application, it.template))));
+        let mut instances = BTreeMap::new();
+        let mut first = 0;
+        let regions = checked.regions().iter().map(|it| &it.scenario);
+        let alone = Some(checked).filter(|_| checked.regions().is_empty());
+        for (fleet, of) in (0..).zip(alone.into_iter().chain(regions)) {
+            let specs = &of.scenario().applications;
+            for (number, placed) in (0..).zip(&of.placement().instances) {
+                let role = specs[placed.application].instances[placed.template].role;
+                instances.insert((fleet, number), (first + placed.application, role));
+            }
+            first += specs.len();
+        }
         Self {
             applications: applications.collect(),
             happenings: Happenings::default(),
-            instances: instances.collect(),
+            instances,
         }
     }
 
@@ -133,9 +136,9 @@ impl Collected {
         for event in &news.scaling {
             if let (ScalingAction::ScaleUpStart, Target::Instance(number)) =
                 (event.action, event.target)
-                && let Some(of) = whose(simulation, number)
+                && let Some(of) = simulation.whose(event.fleet, number)
             {
-                self.instances.insert(number, of);
+                self.instances.insert((event.fleet, number), of);
             }
             self.mark(event, &news.decisions);
         }
@@ -163,7 +166,7 @@ impl Collected {
         let Target::Instance(number) = event.target else {
             return;
         };
-        let Some(&(position, role)) = self.instances.get(&number) else {
+        let Some(&(position, role)) = self.instances.get(&(event.fleet, number)) else {
             return;
         };
         let of = &mut self.applications[position];
@@ -182,7 +185,7 @@ impl Collected {
                 | ScalingAction::ScaleUpCancelled
                 | ScalingAction::Crash
         ) {
-            self.instances.remove(&number);
+            self.instances.remove(&(event.fleet, number));
         }
     }
 
@@ -212,16 +215,6 @@ fn meets(slo: &Slo, request: &RequestRecord) -> bool {
         limit.is_none_or(|limit| took.is_some_and(|took| took <= limit))
     };
     limits.into_iter().all(within)
-}
-
-/// The application, by position, and the role of an instance.
-fn whose(simulation: &Simulation, number: u64) -> Option<(usize, Role)> {
-    let world = simulation.world();
-    let instance = world.fleet::<Roster>().instance(number)?;
-    let role = world.get::<InstanceRole>(instance)?.role();
-    let application = world.get::<OfApplication>(instance)?.application();
-    let application = world.get::<crate::fleet::Application>(application)?;
-    Some((application.index(), role))
 }
 
 impl ApplicationSeries {

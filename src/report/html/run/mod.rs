@@ -82,7 +82,7 @@ impl RunReport {
         self.overview(&mut page, finished, summary);
         let several = summary.applications.len() > 1;
         for (position, of) in summary.applications.iter().enumerate() {
-            let specs = &self.checked.scenario().applications;
+            let specs = &self.checked.series().scenario().applications;
             let all = &self.collected.applications;
             let (Some(spec), Some(series)) = (specs.get(position), all.get(position)) else {
                 continue;
@@ -138,7 +138,7 @@ impl RunReport {
         };
         tiles.extend(fleet::tiles(&summary.fleet));
         page.tiles(&tiles);
-        let specs = &self.checked.scenario().applications;
+        let specs = &self.checked.series().scenario().applications;
         let end = summary.end_s.seconds();
         let all = self.collected.applications.as_slice();
         let outcomes = match (summary.applications.as_slice(), all) {
@@ -167,10 +167,10 @@ impl RunReport {
         series: &ApplicationSeries,
         finished: &Finished,
     ) {
-        let spec = &self.checked.scenario().applications[position];
+        let spec = &self.checked.series().scenario().applications[position];
         let record = &finished.record;
         let end = record.end.seconds();
-        let checked = &self.checked;
+        let checked = self.checked.series();
         let several = self.collected.applications.len() > 1;
         if several {
             let promised = objective(&of.slo);

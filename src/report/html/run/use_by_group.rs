@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::bins::{Bins, Merge};
 use super::mean::{Mean, SAMPLES};
-use crate::fleet::{FleetsExt, Ledger, Roster, Service};
 use crate::scenario::{Role, Scenario};
 use crate::simulation::Simulation;
 use crate::time::{SimDuration, SimTime};
@@ -64,21 +63,19 @@ impl UseByGroup {
         &mut self,
         simulation: &Simulation,
         position: usize,
-        alive: &BTreeMap<u64, (usize, Role)>,
+        alive: &BTreeMap<(u32, u64), (usize, Role)>,
         at: SimTime,
     ) {
         if self.roles.is_empty() {
             return;
         }
-        let world = simulation.world();
-        let entity = world.fleet::<Roster>().applications().get(position);
-        let Some(service) = entity.and_then(|entity| world.get::<Service>(*entity)) else {
+        let Some((service, ledger)) = simulation.service(position) else {
             return;
         };
-        let accounts = world.fleet::<Ledger>().instances();
+        let accounts = ledger.instances();
         let mut sums: BTreeMap<Key, Sums> = BTreeMap::new();
         let mut seen = BTreeMap::new();
-        for (number, (application, role)) in alive {
+        for ((_, number), (application, role)) in alive {
             if *application != position || !self.roles.contains(role) {
                 continue;
             }
