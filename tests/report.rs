@@ -245,7 +245,7 @@ fn the_summary_has_the_keys_of_the_contract() {
     assert_eq!(chat["name"], "chat");
     keys(
         &chat["requests"],
-        "arrived completed evicted in_flight rejected restarted waiting",
+        "arrived completed evicted failed in_flight lost_tokens rejected restarted waiting",
     );
     assert_eq!(chat["requests"]["rejected"]["too_large"], 1);
     keys(
