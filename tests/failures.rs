@@ -344,3 +344,41 @@ fn a_day_is_served_by_a_fleet_that_breathes() {
         assert!(hours(breathes) < 0.7 * hours(0));
     }
 }
+
+#[test]
+fn what_is_ordered_at_once_loads_at_once() {
+    let comparison = told("image_pull_storm");
+    // Threshold and TokenVelocity come later than without the storm; who orders ahead does not.
+    let crowd = compare(
+        &load("flash_crowd", &[]),
+        &[2, 4].map(|place: usize| comparison.contenders[place].policy.as_str()),
+    );
+    assert!(met(&comparison, 2) + 0.15 < met(&crowd, 0));
+    assert!(met(&comparison, 4) + 0.05 < met(&crowd, 1));
+    assert!(met(&comparison, 6) > 0.99);
+}
+
+#[test]
+fn a_zone_that_is_out_is_replaced() {
+    let comparison = told("zone_outage");
+    assert!(met(&comparison, 1) > met(&comparison, 0) + 0.01);
+}
+
+#[test]
+fn spot_servers_are_replaced_in_their_notice() {
+    let comparison = told("spot_notice");
+    assert!(met(&comparison, 0) < 0.3 && met(&comparison, 1) > 0.99);
+}
+
+#[test]
+fn the_next_best_is_better_than_what_is_sold_out() {
+    let comparison = told("sold_out");
+    let insists = load(
+        "sold_out",
+        &["applications[0].actuator.sku=First".to_owned()],
+    );
+    let [threshold, velocity] = [2, 3].map(|place: usize| &*comparison.contenders[place].policy);
+    let insisting = compare(&insists, &[threshold, velocity]);
+    assert!(met(&comparison, 2) > met(&insisting, 0) + 0.1);
+    assert!(met(&comparison, 3) > met(&insisting, 1) + 0.1);
+}

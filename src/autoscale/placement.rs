@@ -7,8 +7,8 @@ use bevy_ecs::world::World;
 use super::Signals;
 use crate::fleet::free_processors::{self, FreeProcessors};
 use crate::fleet::{
-    EngineHandle, FleetsExt, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service, Stock,
-    Templates, Uses, part,
+    Clock, EngineHandle, FleetsExt, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service,
+    Stock, Templates, Uses, part,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
@@ -27,8 +27,12 @@ pub(super) fn best_sku(
     let capacity = world.get::<Signals>(application)?.capacity();
     let fleet = world.fleet_of(application)?;
     let (stock, ledger) = (world.get::<Stock>(fleet)?, world.get::<Ledger>(fleet)?);
+    let now = world.resource::<Clock>().now();
     let full = |position: usize| {
         let servers = ledger.servers_of(position).total();
+        if let SkuChoice::FallBack(_) = choice {
+            return !stock.has(position, servers, now);
+        }
         let limit = stock.kinds()[position].limit();
         limit.is_some_and(|limit| servers >= limit)
     };

@@ -244,6 +244,7 @@ pub(super) fn kind(
         away: 0,
         mending: 0,
         shares: Vec::new(),
+        available: entry.available.clone(),
     })
 }
 

@@ -57,6 +57,16 @@ pub enum ScalingError {
         /// The most servers of it.
         limit: u32,
     },
+    /// No more servers of the SKU can be had now.
+    #[error(
+        "only {available} servers of \"{sku}\" can be had now: try again later, or use another SKU"
+    )]
+    SoldOut {
+        /// The SKU's name.
+        sku: String,
+        /// The most servers of it now.
+        available: u32,
+    },
     /// There were as many instances as there can ever be.
     #[error("the fleet has had {limit} instances, and can have no more: begin another run")]
     TooManyInstances {
@@ -250,6 +260,7 @@ impl ScalingError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::LimitReached { .. } => "limit",
+            Self::SoldOut { .. } => "sold_out",
             Self::TooManyInstances { .. } => "instances_ever",
             Self::CreationFault { .. } => "outage",
             Self::TooFewProcessors { .. }

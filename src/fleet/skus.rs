@@ -35,6 +35,8 @@ pub struct Kind {
     pub(super) mending: u32,
     /// Its zones, if it has some.
     pub(super) shares: Vec<Share>,
+    /// How many servers can be had at most, from when on, in the order of time.
+    pub(super) available: Vec<(SimTime, u32)>,
 }
 
 impl Kind {
@@ -54,6 +56,14 @@ impl Kind {
     #[must_use]
     pub const fn limit(&self) -> Option<u32> {
         self.limit
+    }
+
+    /// How many servers of it can be had at most at an instant, where the scenario says so.
+    #[must_use]
+    pub fn available_at(&self, now: SimTime) -> Option<u32> {
+        let begun = self.available.partition_point(|&(from, _)| from <= now);
+        let (_, most) = self.available.get(begun.checked_sub(1)?)?;
+        Some(*most)
     }
 
     /// Has another limit from now on.
@@ -115,6 +125,11 @@ impl Stock {
         &mut self.zones
     }
 
+    /// Whether one more server of a SKU can be had now beside those that there are.
+    pub(crate) fn has(&self, position: usize, servers: u32, now: SimTime) -> bool {
+        self.admit(position, servers, now).is_ok() && self.choose_zone(position, now).is_ok()
+    }
+
     /// Whether anything is being repaired.
     pub(super) fn repairs(&self) -> bool {
         self.kinds.iter().any(|kind| kind.away + kind.mending > 0)
@@ -162,6 +177,12 @@ impl Stock {
         let taken = servers.saturating_add(kind.away);
         if let Some(limit) = kind.limit.filter(|&limit| taken >= limit) {
             return Err(ScalingError::LimitReached { sku: sku(), limit });
+        }
+        if let Some(available) = kind.available_at(now).filter(|&most| taken >= most) {
+            return Err(ScalingError::SoldOut {
+                sku: sku(),
+                available,
+            });
         }
         if now < kind.blocked_until {
             return Err(ScalingError::CreationFault {

@@ -110,4 +110,7 @@ pub enum SkuChoice {
     MostEfficient,
     /// This one, always.
     Named(String),
+    /// The first of these that can be had now: not at its limit, not sold out, not kept from being created by a
+    /// fault. The first of all where none can.
+    FallBack(Vec<String>),
 }

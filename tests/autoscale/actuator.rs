@@ -196,6 +196,48 @@ fn the_rest_of_a_server_is_used_be_it_there_or_on_its_way() {
     assert_eq!(on, [0, 0, 0, 1, 1]);
 }
 
+/// The SKUs of the servers that there were, in the order of creation.
+fn bought(fleet: &str, rest: &str) -> (Vec<usize>, Vec<String>) {
+    let fields = format!("{rest} autoscaler: Told(wants: [(10, 5), (20, 1), (60, 8)])");
+    let checked = scenario(fleet, &fields).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut simulation = Simulation::with_policies(&checked, &registry()).unwrap();
+    let mut reasons = Vec::new();
+    while simulation.tick().unwrap() {
+        reasons.extend(simulation.take_decisions().into_iter().map(|it| it.reason));
+    }
+    let servers = simulation.finish().ledger;
+    (servers.servers().iter().map(|it| it.sku).collect(), reasons)
+}
+
+#[test]
+fn what_is_sold_out_is_bought_elsewhere() {
+    // Two servers at first. At 10 s three more are wanted, at 60 s eight in all of the one that is left.
+    let fleet = r#"(sku: "dgx-h100", count: 2, limit: 9, available: [(0, 3), (50, 9)]), (sku: "dgx-a100", limit: 2)"#;
+    let (alone, reasons) = bought(fleet, "");
+    assert_eq!(alone[..3], [0, 0, 0]);
+    assert_eq!(
+        reasons[0],
+        "told; only 3 servers of \"dgx-h100\" can be had now: try again later, or use another SKU"
+    );
+    assert!(alone.iter().all(|&sku| sku == 0));
+    let fall_back = r#"actuator: (sku: FallBack(["dgx-h100", "dgx-a100"])),"#;
+    let (both, _) = bought(fleet, fall_back);
+    assert_eq!(both[..5], [0, 0, 0, 1, 1]);
+    assert!(both[5..].iter().all(|&sku| sku == 0), "{both:?}");
+    let other_way = r#"actuator: (sku: FallBack(["dgx-a100", "dgx-h100"])),"#;
+    assert_eq!(bought(fleet, other_way).0[..5], [0, 0, 1, 1, 0]);
+    // What is wrong is said.
+    let said = |fleet: &str, sku: &str| {
+        let fields = format!("autoscaler: Told(), actuator: (sku: FallBack([{sku}]))");
+        scenario(fleet, &fields).unwrap_err().to_string()
+    };
+    assert!(said(fleet, "").contains("nothing to fall back on"));
+    assert!(said(fleet, r#""dgx-b100""#).contains("unknown SKU of the fleet"));
+    assert!(said(fleet, r#""dgx-a100", "dgx-a100""#).contains("is in the list already"));
+    let falling = r#"(sku: "dgx-h100", count: 2, available: [(9, 3), (9, 9)])"#;
+    assert!(said(falling, r#""dgx-h100""#).contains("9 s does not come after 9 s"));
+}
+
 #[test]
 fn what_is_missing_from_the_minimum_is_restored() {
     // From the start, although the policy says nothing and a cool-down would hold.

@@ -390,6 +390,9 @@ impl RoleModel {
             SkuChoice::First => 0.0,
             SkuChoice::Named(name) if *name == fit.sku.name => 0.0,
             SkuChoice::Named(_) => return None,
+            SkuChoice::FallBack(names) => {
+                names.iter().position(|name| *name == fit.sku.name)? as f64
+            }
             SkuChoice::Cheapest => fit.sku.price_per_hour.unwrap_or(f64::INFINITY),
             SkuChoice::Fastest => {
                 let (prompts, tasks) = match self.part {

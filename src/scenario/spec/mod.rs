@@ -135,6 +135,10 @@ pub struct FleetEntry {
     /// make there; only with `stages`. A server that carries an instance then has what that needs. Default false.
     #[serde(default)]
     pub cached: bool,
+    /// How many servers of it can be had at most from given seconds on, `[(from, at most), ..]`: a stock-out is
+    /// `[(600, 2), (1800, 32)]`. What is there stays. Default: as many as the limit says.
+    #[serde(default)]
+    pub available: Vec<(SimTime, u32)>,
     /// Its zones: each new server goes to the one with the fewest of this SKU that is not out, the first of these.
     /// Default: none.
     #[serde(default)]

@@ -1,7 +1,7 @@
 use super::Check;
 use crate::scenario::{Actuator, Application, Limits, Role, SkuChoice, Victim};
 
-impl Check<'_> {
+impl<'a> Check<'a> {
     pub(super) fn actuators(&mut self) {
         for (index, application) in self.scenario.applications.iter().enumerate() {
             let path = format!("applications[{index}].actuator");
@@ -15,6 +15,9 @@ impl Check<'_> {
                 {
                     self.carries_roles(&path, index, sku);
                 }
+            }
+            if let SkuChoice::FallBack(skus) = &actuator.sku {
+                self.fall_back(&format!("{path}.sku[0]"), skus);
             }
             if actuator.sku == SkuChoice::Cheapest {
                 self.prices(&format!("{path}.sku"), "Cheapest");
@@ -37,6 +40,22 @@ impl Check<'_> {
             let fixed = application.actuator.limits(role).max == Some(0);
             if !fixed && !numbers.is_empty() && self.problems.len() == before {
                 self.one_fits(path.to_owned(), index, &numbers, sku);
+            }
+        }
+    }
+
+    /// Reports SKUs to fall back on that are not there or there twice.
+    fn fall_back(&mut self, path: &str, skus: &'a [String]) {
+        if skus.is_empty() {
+            let help = "name SKUs of the fleet, the first choice first";
+            self.report(path, "there is nothing to fall back on", help);
+        }
+        for (number, sku) in skus.iter().enumerate() {
+            let path = format!("{path}[{number}]");
+            self.fleet_sku(path.clone(), Some(sku));
+            if skus[..number].contains(sku) {
+                let message = format!("`{sku}` is in the list already");
+                self.report(path, message, "name each SKU once");
             }
         }
     }

@@ -173,6 +173,13 @@ impl<'a> Check<'a> {
                     "raise the limit, or start fewer",
                 );
             }
+            for (number, pair) in entry.available.windows(2).enumerate() {
+                if pair[1].0 <= pair[0].0 {
+                    let path = format!("{path}.available[{}]", number + 1);
+                    let message = format!("{} s does not come after {} s", pair[1].0, pair[0].0);
+                    self.report(path, message, "write each instant once, in rising order");
+                }
+            }
             self.delay(&format!("{path}.provision_delay"), &entry.provision_delay);
         }
     }
