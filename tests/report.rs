@@ -260,7 +260,7 @@ fn the_summary_has_the_keys_of_the_contract() {
     for metric in chat["metrics"].as_object().unwrap().values() {
         keys(
             metric,
-            "count geomean max mean min p50 p90 p95 p99 p999 percentile_error std",
+            "count geomean max mean mean_half_width min p50 p90 p95 p99 p999 percentile_error std",
         );
     }
     keys(
