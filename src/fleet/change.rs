@@ -113,11 +113,11 @@ pub trait ChangeExt {
     /// ```
     #[doc = include_str!("example.txt")]
     /// # use fleetsim::scenario::{Fault, FaultKind};
-    /// let fault = FaultKind::ServerCrash { server: 0 };
+    /// let fault = FaultKind::ServerCrash { server: 0, repair: None };
     /// let at = SimTime::new(60.0)?;
     /// world.set_script(&[], &[Fault { at, fault }])?;
     /// world.run_until(at)?;
-    /// assert_eq!(world.status_summary().servers[0].1.active, 0);
+    /// assert_eq!(world.status_summary().servers[0].1.active, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -164,7 +164,7 @@ pub trait ChangeExt {
     /// ```
     #[doc = include_str!("example.txt")]
     /// let sku = "dgx-a100".to_owned();
-    /// let entry = FleetEntry { sku, count: 0, limit: None, provision_delay: Delay::ZERO };
+    /// let entry = FleetEntry { sku, ..FleetEntry::default() };
     /// world.add_sku_in(world.only_fleet()?, &entry, scenario.catalog())?;
     /// world.scale_up_server(Some("dgx-a100"))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -99,9 +99,9 @@ impl Fleets {
 #[doc = include_str!("example.txt")]
 /// let fleet = world.only_fleet()?;
 /// assert_eq!(world.fleet_of(chat), Some(fleet));
-/// assert_eq!(world.get::<Ledger>(fleet).ok_or("it has one")?.counts().active, 2);
+/// assert_eq!(world.get::<Ledger>(fleet).ok_or("it has one")?.counts().active, 1);
 /// // Of a world with one fleet, shorter:
-/// assert_eq!(world.fleet::<Ledger>().counts().active, 2);
+/// assert_eq!(world.fleet::<Ledger>().counts().active, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait FleetsExt {

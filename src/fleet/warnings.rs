@@ -3,16 +3,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::warning::{Warning, Warnings};
 
-/// The warnings of a run: what went unnoticed otherwise. Any system may add to it.
+/// The warnings of a run of a fleet: what went unnoticed otherwise. Any system may add to it.
 ///
 /// ```
 /// use bevy_ecs::prelude::*;
 /// use fleetsim::fleet::{Clock, RunWarnings};
 /// use fleetsim::warning::Warning;
 ///
-/// fn notice(clock: Res<'_, Clock>, mut warnings: ResMut<'_, RunWarnings>) {
-///     let warning = Warning::new("cold_start", "a server starts without an image cache");
-///     warnings.push(warning.at_time(clock.now()));
+/// fn notice(clock: Res<'_, Clock>, mut fleets: Query<'_, '_, &mut RunWarnings>) {
+///     for mut warnings in &mut fleets {
+///         let warning = Warning::new("cold_start", "a server starts without an image cache");
+///         warnings.push(warning.at_time(clock.now()));
+///     }
 /// }
 /// ```
 #[derive(Component, Clone, Debug, Default, Serialize, Deserialize)]
