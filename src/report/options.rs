@@ -29,7 +29,7 @@ pub enum Omitted {
 pub enum Format {
     /// `requests.jsonl`: JSON Lines.
     JsonLines,
-    /// `metrics.prom`: what Prometheus would have scraped, see [`Exposition`].
+    /// `metrics.prom`: what Prometheus would have scraped, see [`Exposition`](super::Exposition).
     Prometheus,
     /// Every table as Parquet.
     #[cfg(feature = "parquet")]
