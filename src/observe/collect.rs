@@ -154,23 +154,28 @@ fn collect(
     mut fleets: Query<'_, '_, (Entity, &mut Rows)>,
     mut regions: Query<'_, '_, (&Fleet, &mut Felt)>,
 ) {
+    let mut ended = Vec::new();
     for (fleet, mut rows) in &mut fleets {
         let before = rows.requests.len();
         let of_fleet = applications.iter_mut().filter(|it| it.1.fleet() == fleet);
         let recorded = of_fleet.map(|(it, _, service, statistics)| (it, service, statistics));
         collect_from(recorded, &mut rows);
-        if !regions.is_empty() {
-            tell_regions(&rows.requests[before..], &mut regions);
+        if let Ok((of, _)) = regions.get(fleet) {
+            let records = rows.requests[before..].iter();
+            ended.extend(records.map(|(index, it)| (of.number(), *index, it.clone())));
         }
     }
+    // In one order, however time is cut into ticks.
+    ended.sort_by_key(|(fleet, index, it)| (it.end.unwrap_or(it.arrival), *fleet, *index));
+    tell_regions(&ended, &mut regions);
 }
 
 /// Adds what ended to what the users of regions felt.
 fn tell_regions(
-    ended: &[(usize, RequestRecord)],
+    ended: &[(u32, usize, RequestRecord)],
     regions: &mut Query<'_, '_, (&Fleet, &mut Felt)>,
 ) {
-    for (application, record) in ended {
+    for (_, application, record) in ended {
         let Some(journey) = record.journey() else {
             continue;
         };

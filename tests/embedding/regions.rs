@@ -254,7 +254,7 @@ proptest! {
         let checked = random(routing, [1.0, 2.0, 0.5], ways, seed, "end: 120.0,");
         let begin = || Simulation::new(&checked).unwrap();
         let whole = leavings(begin(), None);
-        prop_assert!(leavings(begin(), Some(0.31)).0 == whole.0);
+        prop_assert!(leavings(begin(), Some(0.31)) == whole);
         let mut simulation = begin();
         simulation.serve_on(3.try_into().unwrap());
         for _ in 0..after {
