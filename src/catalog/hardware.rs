@@ -59,7 +59,10 @@ impl Sku {
     /// How many of its processors one machine has.
     #[must_use]
     pub const fn processors_a_machine(&self) -> u32 {
-        self.processors / self.machines
+        match self.machines {
+            0 | 1 => self.processors,
+            several => self.processors / several,
+        }
     }
 
     /// How many machines share the layers of a model: 1 where `tensor` processors fit on one. `None` where they
@@ -74,7 +77,7 @@ impl Sku {
     #[must_use]
     pub const fn machines_of(&self, tensor: u32) -> Option<u32> {
         let there = self.processors_a_machine();
-        if self.machines == 1 || tensor == 0 {
+        if self.machines <= 1 || tensor == 0 {
             Some(1)
         } else if tensor <= there {
             if there.is_multiple_of(tensor) {

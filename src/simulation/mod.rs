@@ -1,6 +1,8 @@
 //! From a scenario to a world, tick by tick to its end, to what the run leaves behind.
 
 mod faults;
+mod news;
+mod patience;
 mod record;
 mod run;
 mod saved;
@@ -8,38 +10,23 @@ mod several;
 mod tick_length;
 mod usage;
 
-use std::num::NonZero;
-
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use crate::autoscale::{Decision, DecisionLog, PolicyRegistry};
+use crate::autoscale::{DecisionLog, PolicyRegistry};
 use crate::fleet::{
-    self, Agenda, ChangeExt, FaultEvent, FaultLog, FleetWorldExt, FleetsExt, InstallError, Ledger,
-    Origin, Rest, Roster, RunWarnings, ScalingEvent, Service, TickError, TickLimits, part,
-    part_mut,
+    self, Agenda, ChangeExt, FaultEvent, FleetWorldExt, FleetsExt, InstallError, Ledger, Origin,
+    Rest, RunWarnings, ScalingEvent, TickError, TickLimits, part, part_mut,
 };
-use crate::observe::{self, Rows, RunRecord, Sampler};
+use crate::observe::{self, Rows, RunRecord};
 use crate::scenario::{CheckedScenario, Diagnostics, Objective, Problem};
-use crate::serving::Role;
 use crate::snapshot::RestoreError;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 use crate::warning::{Warning, Warnings};
 
 pub use record::{summarise, summarise_fleet};
 pub use run::News;
 use tick_length::Pace;
-
-/// Seconds for which a run goes on while requests wait, nothing starts up and a policy may yet add something.
-///
-/// It is longer than any usual cool-down. The same holds for a run whose requests have all ended while a
-/// policy still scales.
-const PATIENCE: SimDuration = SimDuration::saturating(3600.0);
-
-/// Seconds that a policy may scale while requests wait and none of them is served.
-///
-/// It is longer than any server takes to start.
-const LONG_PATIENCE: SimDuration = SimDuration::saturating(86_400.0);
 
 /// Why a scenario cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -301,40 +288,6 @@ impl Simulation {
         rows.map(|rows| rows.requests.len()).sum()
     }
 
-    /// When policies are waited for no more, if from now on nothing comes of anything.
-    fn patience_ends(&self) -> SimTime {
-        if self.end.is_some() || !self.has_policies {
-            return SimTime::MAX;
-        }
-        let world = &self.world;
-        let quiet = if world.is_stalled() {
-            world.last_activity() + PATIENCE
-        } else {
-            self.now() + PATIENCE
-        };
-        match self.script_ended {
-            Some(script) if world.next_served().is_none() => {
-                let patience = if world.is_served() {
-                    PATIENCE
-                } else {
-                    LONG_PATIENCE
-                };
-                quiet.min(world.last_served().max(script) + patience)
-            }
-            _ => quiet,
-        }
-    }
-
-    /// Whether nothing that waits will ever be served: no policy is there, or none did anything about it
-    /// for long.
-    fn is_in_vain(&self) -> bool {
-        if self.has_policies {
-            self.now() >= self.patience_ends()
-        } else {
-            self.world.is_stalled()
-        }
-    }
-
     /// A copy that goes on by itself: with nothing done to either, both end alike to the last bit. Rows and
     /// lines that were not taken yet are in both.
     ///
@@ -386,97 +339,6 @@ impl Simulation {
             self.warn_of_deserted();
         }
         self.stopped = Some(reason.into());
-    }
-
-    /// Takes the rows of requests and samples since the last call.
-    pub fn take_rows(&mut self) -> Rows {
-        several::take_rows(&mut self.world)
-    }
-
-    /// Takes the lines of the scaling log since the last call.
-    pub fn take_scaling(&mut self) -> Vec<ScalingEvent> {
-        several::take_scaling(&mut self.world)
-    }
-
-    /// Takes the faults since the last call.
-    pub fn take_faults(&mut self) -> Vec<FaultEvent> {
-        let mut faults = Vec::new();
-        for fleet in self.world.fleets().to_vec() {
-            if let Some(mut log) = self.world.get_mut::<FaultLog>(fleet) {
-                faults.extend(log.drain());
-            }
-        }
-        // Of one fleet they are in this order.
-        faults.sort_by_key(|it| it.time);
-        faults
-    }
-
-    /// Samples each instance, too, from now on, for [`Rows::instances`].
-    pub fn record_instances(&mut self) {
-        for entity in self.applications() {
-            if let Some(mut sampler) = self.world.get_mut::<Sampler>(entity) {
-                sampler.instances = true;
-            }
-        }
-    }
-
-    /// Has every run of iterations recorded from now on, for [`Rows::runs`], and each instance sampled,
-    /// for [`Rows::instances`].
-    pub fn record_runs(&mut self) {
-        for entity in self.applications() {
-            if let Some(mut service) = self.world.get_mut::<Service>(entity) {
-                service.0.record_runs(true);
-            }
-        }
-        self.record_instances();
-    }
-
-    /// Records each step of the engines that can tell (`Vllm`) from now on, for [`Rows::steps`]: those of
-    /// these instances, or of all.
-    pub fn record_steps(&mut self, instances: Option<Vec<u64>>) {
-        for entity in self.applications() {
-            if let Some(mut service) = self.world.get_mut::<Service>(entity) {
-                service.0.record_steps(instances.clone());
-            }
-        }
-    }
-
-    /// Serves applications on this number of threads in each tick. Results do not depend on it; it is worth
-    /// something where several applications have much to serve between ticks.
-    pub fn serve_on(&mut self, threads: NonZero<usize>) {
-        self.world.resource_mut::<TickLimits>().threads = threads;
-    }
-
-    /// Takes what the policies decided since the last call.
-    pub fn take_decisions(&mut self) -> Vec<Decision> {
-        several::take_decisions(&mut self.world)
-    }
-
-    /// Requests completed so far.
-    #[must_use]
-    pub fn completed(&self) -> u64 {
-        let fleets = self.world.fleets().iter();
-        let services = fleets.flat_map(|&it| record::services(&self.world, it));
-        services.map(|service| service.0.counts().completed).sum()
-    }
-
-    /// The data plane of the application at a position among those of all fleets, and the books of its fleet.
-    #[cfg_attr(not(feature = "html"), expect(dead_code, reason = "pages ask for it"))]
-    pub(crate) fn service(&self, position: usize) -> Option<(&Service, &Ledger)> {
-        several::service(&self.world, position)
-    }
-
-    /// The application, by its position among those of all fleets, and the role of an instance of a fleet.
-    #[cfg_attr(not(feature = "html"), expect(dead_code, reason = "pages ask for it"))]
-    pub(crate) fn whose(&self, fleet: u32, instance: u64) -> Option<(usize, Role)> {
-        several::whose(&self.world, fleet, instance)
-    }
-
-    /// The applications of all fleets.
-    fn applications(&self) -> Vec<Entity> {
-        let fleets = self.world.fleets().iter();
-        let rosters = fleets.map(|&it| part::<Roster>(&self.world, it));
-        rosters.flat_map(Roster::applications).copied().collect()
     }
 
     /// Closes the books.
