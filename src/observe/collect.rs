@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::{
     Component, Entity, In, IntoScheduleConfigs, Mut, Query, Res, ResMut, Resource, Schedules,
-    SystemSet, Without, World,
+    SystemSet, With, Without, World,
 };
 use bevy_ecs::relationship::Relationship;
 use serde::{Deserialize, Serialize};
@@ -124,6 +124,19 @@ pub fn install(world: &mut World, objectives: &[Objective], sample_interval: Sim
         })
         .systems::<Rows>(add_systems);
     add_systems(world);
+}
+
+/// Watches what comes of faults from now on, where they may come and nobody watches yet.
+pub(crate) fn watch_recovery(world: &mut World) {
+    let mut found = world.query_filtered::<(Entity, &Sampler), With<Recorded>>();
+    let found = found.iter(world).map(|(entity, it)| (entity, it.interval));
+    for (entity, interval) in found.collect::<Vec<_>>() {
+        let fleet = world.fleet_of(entity);
+        let breaks = fleet.is_some_and(|it| something_may_break(world, it));
+        if let Some(mut recorded) = world.get_mut::<Recorded>(entity).filter(|_| breaks) {
+            recorded.0.watch(interval);
+        }
+    }
 }
 
 fn add_systems(world: &mut World) {

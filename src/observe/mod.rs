@@ -14,7 +14,7 @@ mod usage;
 
 pub use crate::statistics::{Distribution, Statistics};
 pub use collect::{ObserveSet, Recorded, Rows, install};
-pub(crate) use collect::{Sampler, keep_felt, sample_end};
+pub(crate) use collect::{Sampler, keep_felt, sample_end, watch_recovery};
 pub use faults::{FaultSummary, FaultsSummary, ResilienceSummary};
 pub use recovery::RecoverySummary;
 pub use regions::{Felt, RegionRecord, RegionSummary};

@@ -47,7 +47,7 @@ impl ApplicationStatistics {
     /// faults can be told. Without an objective there is nothing to note.
     pub(crate) fn watch(&mut self, length: SimDuration) {
         let objective = self.kept.objective();
-        if objective != Objective::default() {
+        if objective != Objective::default() && self.windows.is_none() {
             self.windows = Some(Windows::new(objective, length));
         }
     }

@@ -322,6 +322,7 @@ impl Simulation {
         let scenario = checked.scenario();
         let set = self.world.set_script(&scenario.actions, &scenario.faults);
         set.map_err(|error| Diagnostics::new(vec![Problem::new("actions", error.to_string())]))?;
+        observe::watch_recovery(&mut self.world);
         let mut origin = self.world.fleet_mut::<Origin>();
         checked.hash().clone_into(&mut origin.hash);
         origin.warnings = warnings;

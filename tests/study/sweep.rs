@@ -278,8 +278,9 @@ fn runs_that_share_their_start_leave_what_each_leaves_by_itself() {
     let output = desk.run(&["sweep", "sweep.ron", "--out", "shared"]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{told}");
-    // Four groups of six runs, each with another policy or seed: all but one a group go on from another.
-    let expected = "20 runs went on from the start of another: ";
+    // Eight groups of three runs, each with another policy or seed, with or without a fault: all but one a group go
+    // on from another.
+    let expected = "16 runs went on from the start of another: ";
     assert!(told.contains(expected), "{told}");
     let mut alone = vec!["merge", "--out", "merged"];
     let shards: Vec<String> = (1..=24).map(|part| format!("{part}-of-24")).collect();

@@ -42,10 +42,14 @@ struct State {
 /// An entry of a script: when, a fault or an action, at which place, and what.
 type Entry = (SimTime, bool, usize, String);
 
+/// A run and its script.
+type Member = (usize, Vec<Entry>);
+
 impl Starts {
     /// Those of these runs.
     pub(super) fn of(plan: &Plan, runs: &[usize], registry: &PolicyRegistry) -> Self {
-        let mut alike: BTreeMap<Vec<String>, Vec<(usize, Vec<Entry>)>> = BTreeMap::new();
+        // What comes of faults is watched from the start, where there are any.
+        let mut alike: BTreeMap<(Vec<String>, bool), Vec<Member>> = BTreeMap::new();
         for &run in runs {
             let (script, rest): (Vec<_>, Vec<_>) = plan
                 .settings(run)
@@ -54,8 +58,9 @@ impl Starts {
             if !script.is_empty()
                 && let Ok(checked) = plan.scenario(run, registry)
             {
-                let entry = (run, entries(checked.scenario()));
-                alike.entry(rest).or_default().push(entry);
+                let scenario = checked.scenario();
+                let members = alike.entry((rest, scenario.faults.is_empty()));
+                members.or_default().push((run, entries(scenario)));
             }
         }
         let (mut groups, mut of) = (Vec::new(), BTreeMap::new());
@@ -151,7 +156,7 @@ fn entries(scenario: &Scenario) -> Vec<Entry> {
 }
 
 /// The instant of the first entry that not all of them have; none where all are alike to the end.
-fn first_difference(members: &[(usize, Vec<Entry>)]) -> Option<SimTime> {
+fn first_difference(members: &[Member]) -> Option<SimTime> {
     let (_, first) = members.first()?;
     let shared = |place: usize| {
         members
