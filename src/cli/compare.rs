@@ -107,7 +107,7 @@ impl Compare {
             } else {
                 BTreeMap::new()
             };
-            let command = with(&command, &self.policies);
+            let command = with(&command, &self.policies) + &self.replicate.words();
             let page = comparison_page(&comparison, &command, &reports);
             let written = results.write_comparison_page(&page);
             written.map_err(Failure::running)?;

@@ -26,6 +26,18 @@ pub(super) struct Replicate {
 }
 
 impl Replicate {
+    /// What to type for the same, with a blank before it; nothing where there is one run.
+    pub(super) fn words(&self) -> String {
+        let mut words = String::new();
+        if let Some(count) = self.count() {
+            words += &format!(" --replications {count}");
+        }
+        if let Some(precision) = self.precision {
+            words += &format!(" --precision {precision}");
+        }
+        words
+    }
+
     /// How many seeds, if several.
     pub(super) fn count(&self) -> Option<NonZero<usize>> {
         self.replications.filter(|it| it.get() > 1)

@@ -41,6 +41,12 @@ pub(crate) fn share(text: &str) -> Option<f64> {
     }
 }
 
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 impl Precision {
     /// The figures whose intervals must be narrow enough: attainment, the 99th percentile of TTFT, and
     /// cost, or GPU-hours where that is not known.

@@ -93,6 +93,7 @@ fn contenders_get_the_same_seeds_and_their_differences_are_paired() {
         page.contains("How sure: 6 seeds") && page.contains(" =<"),
         "no intervals"
     );
+    assert!(page.contains("--replications 6"), "it cannot be made again");
 }
 
 #[test]
