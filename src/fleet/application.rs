@@ -192,6 +192,34 @@ impl Templates {
         templates
     }
 
+    /// The same with other step times.
+    ///
+    /// # Errors
+    /// Why a template has none on any SKU, which had some on one.
+    pub(super) fn with_step_times(
+        &self,
+        performance: &scenario::Performance,
+        kinds: &[Kind],
+        catalog: &Catalog,
+    ) -> Result<Self, ScalingError> {
+        let application = scenario::Application {
+            performance: performance.clone(),
+            ..self.of.application.clone()
+        };
+        let named = self.of.named.with_built_in_step_times();
+        let weights = self.of.weights_bytes;
+        let templates = Self::new(&application, catalog, weights, kinds, &named);
+        for (new, old) in templates.templates.iter().zip(&self.templates) {
+            if old.fits.iter().any(Result::is_ok)
+                && let Some(Err(wrong)) = new.fits.first()
+                && new.fits.iter().all(Result::is_err)
+            {
+                return Err(wrong.clone());
+            }
+        }
+        Ok(templates)
+    }
+
     /// The name of the model.
     pub(super) fn model(&self) -> &Arc<str> {
         &self.of.model

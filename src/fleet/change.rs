@@ -1,18 +1,19 @@
 //! A fleet that is changed while it runs: its SKUs, limits, delays and applications.
 
+use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use crate::catalog::Catalog;
 use crate::random::Delay;
-use crate::scenario::{Action, CheckedScenario, Fault, FleetEntry, Scaling};
+use crate::scenario::{Action, CheckedScenario, Fault, FleetEntry, Performance, Scaling};
 use crate::serving::{ServingRegistry, StepTimes};
 
 use super::build::{self, Blueprint};
 use super::fleets::{part, part_mut};
 use super::{
-    Clock, FleetsExt, InstallError, Ledger, OfFleet, Origin, Roster, ScalingError, ScalingExt,
-    ScalingRules, Service, Stock, Templates, drain, guard, requests, script,
+    Clock, FleetsExt, InstallError, Ledger, OfFleet, Origin, Parts, Roster, ScalingError,
+    ScalingExt, ScalingRules, Service, Stock, Templates, drain, guard, requests, script,
 };
 
 /// What a host may change about a fleet between ticks. It holds for what comes: servers and instances that are
@@ -199,6 +200,33 @@ pub trait ChangeExt {
     /// [`ScalingError::NotAnApplication`].
     fn set_scaling(&mut self, application: Entity, rules: &Scaling) -> Result<(), ScalingError>;
 
+    /// How long steps take of the instances of an application that are made from now on: a built-in `performance`
+    /// of a scenario. Those that are there keep theirs ([`Slow`](super::Slow) on a server makes them slower), and
+    /// policies plan with what the scenario says. A world with step times of both kinds is not saved.
+    ///
+    /// ```
+    #[doc = include_str!("example.txt")]
+    /// # use fleetsim::scenario::Performance;
+    /// let slower = Performance::Linear {
+    ///     base: 0.1,
+    ///     prefill_token: 1e-4,
+    ///     decode_request: 1e-3,
+    ///     context_token: 0.0,
+    /// };
+    /// world.set_step_times(chat, &slower, scenario.catalog())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When it is no application, `performance` is not built in, or a template has no such step times on any SKU
+    /// of the fleet. Nothing is changed then.
+    fn set_step_times(
+        &mut self,
+        application: Entity,
+        performance: &Performance,
+        catalog: &Catalog,
+    ) -> Result<(), ChangeError>;
+
     /// Adds an application of a scenario, with its workload, whose time zero is now. It has no instances: its
     /// `start` is the host's to carry out. Policies are given by
     /// [`PolicyRegistry::set_policy`](crate::autoscale::PolicyRegistry::set_policy), records by installing
@@ -278,6 +306,9 @@ pub enum ChangeError {
     /// The scenario has no application of this name.
     #[error("the scenario has no application \"{0}\"")]
     NotInScenario(String),
+    /// A step model of one's own comes with its application.
+    #[error("`{0}` is not built in: add an application that names it, with `add_application`")]
+    NotBuiltIn(String),
     /// More servers are asked for than are allowed.
     #[error(
         "{count} servers are more than the limit of {limit}: raise the limit, or ask for fewer"
@@ -289,6 +320,10 @@ pub enum ChangeError {
         limit: u32,
     },
 }
+
+/// On an application whose instances may have step times of two kinds: a snapshot would make all alike.
+#[derive(Component, Clone, Copy, Debug)]
+struct OtherStepTimes;
 
 impl ChangeExt for World {
     fn set_limit(&mut self, sku: &str, limit: Option<u32>) -> Result<(), ScalingError> {
@@ -393,6 +428,32 @@ impl ChangeExt for World {
         if drains_otherwise {
             drain::wait_anew(self, application);
         }
+        Ok(())
+    }
+
+    fn set_step_times(
+        &mut self,
+        application: Entity,
+        performance: &Performance,
+        catalog: &Catalog,
+    ) -> Result<(), ChangeError> {
+        if let Performance::Named(term) = performance {
+            return Err(ChangeError::NotBuiltIn(term.name().to_owned()));
+        }
+        let of = self.get::<Templates>(application);
+        let of = of.ok_or(ScalingError::NotAnApplication(application))?;
+        let stock = self
+            .fleet_of(application)
+            .and_then(|it| self.get::<Stock>(it));
+        let stock = stock.ok_or(ScalingError::NoFleet)?;
+        let templates = of.with_step_times(performance, &stock.kinds, catalog)?;
+        guard::work(self, |world| {
+            world
+                .entity_mut(application)
+                .insert((templates, OtherStepTimes));
+        });
+        self.get_resource_or_init::<Parts>()
+            .unsaved_component::<OtherStepTimes>();
         Ok(())
     }
 

@@ -220,6 +220,14 @@ impl NamedEngine {
 }
 
 impl NamedKinds {
+    /// The same without a step model of one's own.
+    pub(crate) fn with_built_in_step_times(&self) -> Self {
+        Self {
+            step_model: None,
+            ..self.clone()
+        }
+    }
+
     /// The engine of the template at this position, if it is not built in.
     #[must_use]
     pub fn engine(&self, template: usize) -> Option<&NamedEngine> {

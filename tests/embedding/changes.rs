@@ -5,7 +5,7 @@ use fleetsim::catalog::Catalog;
 use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
 use fleetsim::random::Delay;
-use fleetsim::scenario::{Drain, FleetEntry, Scaling};
+use fleetsim::scenario::{Drain, FleetEntry, Performance, Scaling};
 use fleetsim::serving::{Role, ServingRegistry};
 use fleetsim::simulation::Simulation;
 use fleetsim::time::SimDuration;
@@ -98,6 +98,41 @@ fn a_sku_is_added_and_used() {
     let ended: Vec<_> = world.service_mut().0.take_ended().collect();
     assert_eq!(ended.len(), 20);
     assert!(ended.iter().all(|it| it.prompt_instance > Some(0)));
+}
+
+#[test]
+fn step_times_change_for_instances_that_come() {
+    let performance = |prompt_time: f64| Performance::Constant {
+        prompt_time: seconds(prompt_time),
+        token_time: seconds(prompt_time / 100.0),
+    };
+    let checked = hosted(1, "performance: Constant(prompt_time: 1, token_time: 0.01)");
+    let (mut world, catalog) = (embed(&checked), Catalog::built_in());
+    let chat = world.chat();
+    world
+        .set_step_times(chat, &performance(2.0), &catalog)
+        .unwrap();
+    let full = ScaleUpFull::new(chat, Role::Mixed);
+    world.scale_up_full(&full).unwrap();
+    world.until(20.0);
+    for id in [0, 1] {
+        world.service_mut().0.submit(request(id, 20.0)).unwrap();
+    }
+    world.until(40.0);
+    // 200 tokens: the first with the prompt, the others one a step.
+    let ended: Vec<_> = world.service_mut().0.take_ended().collect();
+    let took = ended.iter().map(|it| it.e2e().unwrap().seconds());
+    for (took, expected) in took.zip([2.99, 5.98]) {
+        assert!((took - expected).abs() < 1e-9, "{took} {expected}");
+    }
+    assert_eq!(ended.len(), 2);
+    // A snapshot would make both alike; a fork does not.
+    let refused = save(&world, &mut Vec::new()).unwrap_err().to_string();
+    assert!(refused.contains("OtherStepTimes"), "{refused}");
+    assert!(fork(&world).is_some());
+    // Nothing was measured there.
+    let none = world.set_step_times(chat, &Performance::Profile, &Catalog::default());
+    assert!(none.is_err());
 }
 
 #[test]
