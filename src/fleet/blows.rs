@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bevy_ecs::entity::Entity;
-use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use crate::snapshot::name::Name;
 use crate::time::{SimDuration, SimTime};
 
 use super::fault_log::FaultLog;
-use super::fleets::{part, part_mut};
+use super::fleet_part::{part, part_mut};
 use super::repair::{self, Lost};
 use super::slow::Slow;
 use super::zones::InZone;
@@ -170,12 +169,4 @@ fn lose_zone(world: &mut World, fleet: Entity, name: &str, until: SimTime) {
             world.flush();
         }
     }
-}
-
-/// The instances of a server, by number.
-pub(super) fn hosted(world: &World, server: Entity) -> Vec<Entity> {
-    let hosts = world.get::<super::Hosts>(server).into_iter();
-    let mut hosted: Vec<Entity> = hosts.flat_map(super::Hosts::iter).collect();
-    hosted.sort_by_key(|&it| world.get::<Instance>(it).map(Instance::number));
-    hosted
 }

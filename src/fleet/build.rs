@@ -15,7 +15,8 @@ use crate::workload::{self, ArrivalStream, WorkloadError};
 
 use super::drain::IdleDrains;
 use super::fault_log::FaultLog;
-use super::fleets::{Fleets, part, part_mut};
+use super::fleet_part::{part, part_mut};
+use super::fleets::Fleets;
 use super::free_processors::FreeProcessors;
 use super::guard::Guard;
 use super::hazards::{self, Hazards};

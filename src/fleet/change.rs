@@ -10,7 +10,7 @@ use crate::scenario::{Action, CheckedScenario, Fault, FleetEntry, Performance, S
 use crate::serving::{ServingRegistry, StepTimes};
 
 use super::build::{self, Blueprint};
-use super::fleets::{part, part_mut};
+use super::fleet_part::{part, part_mut};
 use super::{
     Clock, FleetsExt, InstallError, Ledger, OfFleet, Origin, Parts, Roster, ScalingError,
     ScalingExt, ScalingRules, Service, Stock, Templates, drain, guard, requests, script,

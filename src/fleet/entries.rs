@@ -17,8 +17,7 @@ use super::fleets::Fleets;
 use super::hazards::{Hazard, Hazards, Striking};
 use super::loads::Loads;
 use super::parts::{Codec, Parts};
-use super::reclaim::Reclaimed;
-use super::repair::{Broken, Repair};
+use super::repair::Repair;
 use super::requests::{self, Announced};
 use super::script::Script;
 use super::slow::Slow;
@@ -26,11 +25,11 @@ use super::staging::ToCome;
 use super::start_up::{self, WaitingRequests};
 use super::zones::{InZone, Share, Zones};
 use super::{
-    Agenda, Application, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, Instance, Ledger,
-    MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, Processor, Provisioning,
-    Refusals, RequestEnded, Retention, Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules,
-    Server, ServerCache, Service, StageTimes, StartUp, StartUpStage, Stock, Tag, TakesServerAlong,
-    Templates, TickLimits, VerbOutcome, tick,
+    Agenda, Application, Broken, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, Instance,
+    Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, Processor, Provisioning,
+    Reclaimed, Refusals, RequestEnded, Retention, Roster, RunWarnings, ScalingEvent, ScalingLog,
+    ScalingRules, Server, ServerCache, Service, StageTimes, StartUp, StartUpStage, Stock, Tag,
+    TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.

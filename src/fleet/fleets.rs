@@ -10,6 +10,7 @@ use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
 use super::error::nearest;
+use super::fleet_part::{part, part_mut};
 use super::parts::Twins;
 use super::{ScalingError, guard, removal};
 
@@ -234,19 +235,4 @@ impl FleetsExt for World {
 fn only(world: &World) -> Entity {
     let only = world.only_fleet();
     only.unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A part that every fleet has.
-pub(crate) fn part<C: Component>(world: &World, fleet: Entity) -> &C {
-    let part = world.get::<C>(fleet);
-    part.unwrap_or_else(|| panic!("the fleet has no {}", std::any::type_name::<C>()))
-}
-
-/// A part that every fleet has, to change it.
-pub(crate) fn part_mut<C: Component<Mutability = Mutable>>(
-    world: &mut World,
-    fleet: Entity,
-) -> Mut<'_, C> {
-    let part = world.get_mut::<C>(fleet);
-    part.unwrap_or_else(|| panic!("the fleet has no {}", std::any::type_name::<C>()))
 }

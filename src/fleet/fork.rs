@@ -2,7 +2,7 @@
 
 use bevy_ecs::world::World;
 
-use super::fleets::part;
+use super::fleet_part::part;
 use super::free_processors::FreeProcessors;
 use super::guard::{self, Guard};
 use super::natures::Natures;

@@ -8,10 +8,11 @@ use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::{DeferredWorld, World};
 
-use super::fleets::part_mut;
-use super::reclaim::Reclaimed;
-use super::repair::Broken;
-use super::{OfFleet, OnServer, Processors, Server, ServerSku, ServerStatus, UsedBy, guard};
+use super::fleet_part::part_mut;
+use super::{
+    Broken, OfFleet, OnServer, Processors, Reclaimed, Server, ServerSku, ServerStatus, UsedBy,
+    guard,
+};
 
 /// Servers by how many of their processors are free. Brought up to date when it is asked, in time
 /// proportional to the servers that changed since.

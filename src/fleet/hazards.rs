@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
-use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::{DeferredWorld, World};
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +11,12 @@ use crate::random::{Delay, Stream};
 use crate::scenario::{self, Strike};
 use crate::time::SimTime;
 
-use super::blows::{self, Blow};
-use super::fleets::{part, part_mut};
+use super::fleet_part::{part, part_mut};
 use super::parts::Twins;
 use super::zones::InZone;
 use super::{
-    Agenda, Application, Clock, FleetsExt, HostedOn, Instance, OfApplication, Processors, Roster,
-    Server, ServerSku, Stock,
+    Agenda, Application, Clock, FleetsExt, HostedOn, Instance, OfApplication, Roster, Server,
+    ServerSku, Stock,
 };
 
 /// The hazards of a fleet, in the order of the scenario.
@@ -35,15 +33,15 @@ impl Hazards {
 /// A hazard: what the scenario says of it, and the clock of each target. Despawning it ends it.
 #[derive(Component, Clone, Debug, Serialize, Deserialize)]
 pub struct Hazard {
-    fleet: Entity,
-    what: scenario::Hazard,
+    pub(super) fleet: Entity,
+    pub(super) what: scenario::Hazard,
     seed: u64,
     position: usize,
     /// When each target is struck next.
     clocks: BTreeMap<u64, Ticking>,
     /// The same, in the order of time.
-    order: BTreeSet<(SimTime, u64)>,
-    strikes: u64,
+    pub(super) order: BTreeSet<(SimTime, u64)>,
+    pub(super) strikes: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -90,7 +88,7 @@ impl Hazard {
     }
 
     /// Sets the clock of a target, which counts from an instant on.
-    fn wind(&mut self, target: u64, from: SimTime) {
+    pub(super) fn wind(&mut self, target: u64, from: SimTime) {
         let Some(ticking) = self.clocks.get_mut(&target) else {
             return;
         };
@@ -109,17 +107,17 @@ impl Hazard {
         }
     }
 
-    fn draw(&mut self, target: u64, delay: &Delay) -> crate::time::SimDuration {
+    pub(super) fn draw(&mut self, target: u64, delay: &Delay) -> crate::time::SimDuration {
         let ticking = self.clocks.get_mut(&target);
         ticking.map_or(delay.mean(), |it| delay.draw(&mut it.stream))
     }
 
-    fn below(&mut self, target: u64, count: usize) -> usize {
+    pub(super) fn below(&mut self, target: u64, count: usize) -> usize {
         let ticking = self.clocks.get_mut(&target);
         ticking.map_or(0, |it| it.stream.below(count))
     }
 
-    fn next(&self) -> SimTime {
+    pub(super) fn next(&self) -> SimTime {
         self.order.first().map_or(SimTime::MAX, |&(at, _)| at)
     }
 }
@@ -265,89 +263,6 @@ fn concerns(world: &World, what: &scenario::Hazard, server: Entity) -> bool {
     let zone = world.get::<InZone>(server).map(InZone::name);
     what.sku.as_deref().is_none_or(|it| sku == Some(it))
         && what.zone.as_deref().is_none_or(|it| zone == Some(it))
-}
-
-/// The system that lets hazards strike whose clocks have run out.
-pub(super) fn strike(world: &mut World) {
-    let agenda = world.resource::<Agenda>();
-    let awake: Vec<Entity> = agenda.awake_for::<Striking>().collect();
-    for hazard in awake {
-        let Some(fleet) = world.get::<Hazard>(hazard).map(|it| it.fleet) else {
-            continue;
-        };
-        let now = world.resource::<Clock>().now();
-        while let Some((target, what)) = due(world, hazard, now) {
-            let blow = aim(world, hazard, target, &what);
-            let ends = blow.as_ref().map_or(now, |blow| blow.ends(now));
-            if let Some(mut it) = world.get_mut::<Hazard>(hazard) {
-                it.wind(target, ends);
-                it.strikes += u64::from(blow.is_some());
-            }
-            if let Some(blow) = blow {
-                blows::deal(world, fleet, &blow, what.name());
-            }
-        }
-        let next = world
-            .get::<Hazard>(hazard)
-            .map_or(SimTime::MAX, Hazard::next);
-        let mut agenda = world.resource_mut::<Agenda>();
-        agenda.wake_for::<Striking>(next, hazard);
-    }
-}
-
-/// The next target of a hazard that is due.
-fn due(world: &World, hazard: Entity, now: SimTime) -> Option<(u64, Strike)> {
-    let hazard = world.get::<Hazard>(hazard)?;
-    let &(at, target) = hazard.order.first()?;
-    (at <= now).then(|| (target, hazard.what.strikes.clone()))
-}
-
-/// What is done to a target; nothing where that is gone.
-fn aim(world: &mut World, hazard: Entity, target: u64, strike: &Strike) -> Option<Blow> {
-    let fleet = world.get::<Hazard>(hazard)?.fleet;
-    let roster = world.get::<Roster>(fleet)?;
-    let server = roster.server(target);
-    let instance = roster.instance(target);
-    let processors = server.and_then(|it| world.get::<Processors>(it));
-    let processors: Vec<Entity> = processors.map_or_else(Vec::new, |it| it.iter().collect());
-    let zone = part::<Stock>(world, fleet)
-        .zones()
-        .names()
-        .get(target as usize)
-        .cloned();
-    let mut of = world.get_mut::<Hazard>(hazard)?;
-    let mut draw = |delay: &Option<Delay>| delay.as_ref().map(|it| of.draw(target, it));
-    Some(match strike {
-        Strike::ServerCrash { repair } => Blow::Server {
-            server: server?,
-            repair: draw(repair),
-        },
-        Strike::ProcessorLost { repair } => {
-            let repair = draw(repair);
-            let which = of.below(target, processors.len());
-            Blow::Processor {
-                processor: *processors.get(which)?,
-                repair,
-            }
-        }
-        Strike::InstanceCrash { restart } => Blow::Instance {
-            instance: instance?,
-            restart: *restart,
-        },
-        Strike::SlowServer { factor, duration } => Blow::Slow {
-            server: server?,
-            factor: *factor,
-            duration: of.draw(target, duration),
-        },
-        Strike::SpotReclaim { notice } => Blow::Reclaim {
-            server: server?,
-            notice: *notice,
-        },
-        Strike::ZoneOutage { duration } => Blow::Zone {
-            zone: zone?,
-            duration: of.draw(target, duration),
-        },
-    })
 }
 
 /// A server or an instance is gone: its clocks stop.

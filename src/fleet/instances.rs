@@ -10,15 +10,15 @@ use crate::serving::Role;
 use crate::time::SimTime;
 
 use super::account::InstanceAccount;
-use super::fleets::{part, part_mut};
-use super::reclaim::Reclaimed;
+use super::fleet_part::{part, part_mut};
 use super::request::{ScaleUpFull, ScaleUpInstance, ScaledUp};
 use super::status::log_instance;
 use super::{
-    Application, Clock, Fleet, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
+    Application, Broken, Clock, Fleet, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
     InstanceStatus, Ledger, MadeWithInstance, MadeWithServer, OfApplication, OfFleet, Processor,
-    Processors, Provisioning, Roster, ScalingAction, ScalingError, Server, ServerSku, ServerStatus,
-    Stock, Tag, Templates, UsedBy, free_processors, guard, repair, servers, staging, start_up,
+    Processors, Provisioning, Reclaimed, Roster, ScalingAction, ScalingError, Server, ServerSku,
+    ServerStatus, Stock, Tag, Templates, UsedBy, free_processors, guard, servers, staging,
+    start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -326,7 +326,7 @@ fn take_named(
                 instance: world.get::<Instance>(user).map_or(0, Instance::number),
             });
         }
-        if repair::is_broken(world, processor) {
+        if world.get::<Broken>(processor).is_some() {
             return Err(ScalingError::ProcessorBroken {
                 server: number,
                 processor: position,

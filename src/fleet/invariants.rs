@@ -7,7 +7,7 @@ use bevy_ecs::query::{Or, With};
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
-use super::fleets::part;
+use super::fleet_part::part;
 use super::{
     Agenda, Application, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, HostedOn, Hosts,
     Instance, InstanceRole, InstanceStatus, Instances, Ledger, OfApplication, OfFleet, OnServer,

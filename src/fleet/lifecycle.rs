@@ -7,13 +7,13 @@ use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
 use super::fleets::Fleets;
 use super::loads::Loads;
-use super::reclaim::{self, Reclaimed};
+use super::reclaim;
 use super::repair::{self, Repair};
 use super::slow::{self, Slow};
 use super::start_up::{self, WaitingRequests};
 use super::{
-    Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Roster, Service, StartUp,
-    StartUpStage, TickSet, servers, staging,
+    Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Reclaimed, Roster, Service,
+    StartUp, StartUpStage, TickSet, servers, staging,
 };
 
 /// The steps of [`TickSet::Lifecycle`], in order. Each costs what is due in it.

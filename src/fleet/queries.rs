@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bevy_ecs::entity::Entity;
+use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use crate::serving::Role;
 
 use super::error::nearest;
 use super::{
-    Application, FleetsExt, InstanceRole, InstanceStatus, Instances, Ledger, Roster, ScalingError,
-    ServerCounts, StatusCounts, Stock, Templates,
+    Application, FleetsExt, Hosts, Instance, InstanceRole, InstanceStatus, Instances, Ledger,
+    Roster, ScalingError, ServerCounts, StatusCounts, Stock, Templates,
 };
 
 /// How many instances and servers there are, in which status.
@@ -108,4 +109,12 @@ fn unknown<'a>(name: &str, known: impl Iterator<Item = (Entity, &'a str)>) -> Sc
 fn several(world: &World) -> ScalingError {
     let only = world.only_fleet();
     only.err().unwrap_or(ScalingError::NoFleet)
+}
+
+/// The instances of a server, by number.
+pub(super) fn hosted(world: &World, server: Entity) -> Vec<Entity> {
+    let hosts = world.get::<Hosts>(server).into_iter();
+    let mut hosted: Vec<Entity> = hosts.flat_map(Hosts::iter).collect();
+    hosted.sort_by_key(|&it| world.get::<Instance>(it).map(Instance::number));
+    hosted
 }

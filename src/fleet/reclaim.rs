@@ -1,36 +1,19 @@
 //! Servers that are taken back with notice, as spot capacity is.
 
-use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::world::{DeferredWorld, World};
-use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
 use super::fault_log::FaultLog;
-use super::fleets::part_mut;
+use super::fleet_part::part_mut;
 use super::{
-    Agenda, Clock, DrainTimer, FleetsExt, InstanceStatus, Server, TakesServerAlong, blows, drain,
-    free_processors,
+    Agenda, Clock, DrainTimer, FleetsExt, InstanceStatus, Reclaimed, Server, TakesServerAlong,
+    drain, free_processors, queries,
 };
 
-/// On a server that is taken back: nothing new comes to it.
-#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[component(storage = "SparseSet", immutable, on_insert = begins, on_remove = ends)]
-pub struct Reclaimed {
-    at: SimTime,
-}
-
-impl Reclaimed {
-    /// When it is gone.
-    #[must_use]
-    pub const fn at(&self) -> SimTime {
-        self.at
-    }
-}
-
-fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
+pub(super) fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     let Some(&Reclaimed { at }) = world.get(context.entity) else {
         return;
     };
@@ -43,7 +26,7 @@ fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     }
 }
 
-fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
+pub(super) fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
         agenda.lifecycle.clear::<Reclaimed>(context.entity);
     }
@@ -59,7 +42,7 @@ pub(super) fn begin(world: &mut World, server: Entity, at: SimTime) {
     if let Ok(mut server) = world.get_entity_mut(server) {
         server.insert(Reclaimed { at });
     }
-    for instance in blows::hosted(world, server) {
+    for instance in queries::hosted(world, server) {
         let Some(&status) = world.get::<InstanceStatus>(instance) else {
             continue;
         };

@@ -11,28 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
-use super::cache::ServerCache;
 use super::fault_log::FaultLog;
-use super::fleets::{part, part_mut};
+use super::fleet_part::{part, part_mut};
 use super::instances::{self, Entry, Plan};
 use super::parts::Twins;
-use super::reclaim::Reclaimed;
 use super::zones::InZone;
 use super::{
-    Agenda, Application, Clock, FleetsExt, FromTemplate, InstanceStatus, OfApplication, OnServer,
-    Processor, Provisioning, Roster, Server, ServerSku, Stock, Tag, Templates, Uses, blows,
-    free_processors, servers,
+    Agenda, Application, Broken, Clock, FleetsExt, FromTemplate, InstanceStatus, OfApplication,
+    OnServer, Processor, Provisioning, Reclaimed, Roster, Server, ServerCache, ServerSku, Stock,
+    Tag, Templates, Uses, free_processors, queries, servers,
 };
-
-/// On a processor that cannot be used.
-#[derive(Component, Clone, Copy, Debug, Serialize, Deserialize)]
-#[component(
-    storage = "SparseSet",
-    immutable,
-    on_insert = free_processors::breaks,
-    on_remove = free_processors::breaks
-)]
-pub struct Broken;
 
 /// An instance that a fault took, to be started again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,7 +95,7 @@ pub(super) fn order_server(world: &mut World, server: Entity, until: SimTime) {
     let (Some(sku), Some(fleet)) = (sku, world.fleet_of(server)) else {
         return;
     };
-    let lost = blows::hosted(world, server);
+    let lost = queries::hosted(world, server);
     let what = Mended::Server {
         zone: world.get::<InZone>(server).cloned(),
         cache: world.get::<ServerCache>(server).cloned(),
@@ -254,9 +242,4 @@ pub(super) fn restart(world: &mut World, server: Entity, lost: &Lost) -> bool {
     };
     instances::create(world, &plan, Entry::ScalingUp { ready });
     true
-}
-
-/// Whether a processor is broken.
-pub(super) fn is_broken(world: &World, processor: Entity) -> bool {
-    world.get::<Broken>(processor).is_some()
 }

@@ -11,7 +11,7 @@ use crate::serving::{
 };
 use crate::workload::{Arrival, ArrivalStream};
 
-use super::fleets::part;
+use super::fleet_part::part;
 use super::parts::{Parts, Twins};
 use super::{EngineHandle, FleetSystems, FleetsExt, Roster, ServeSet, Service, Tick};
 

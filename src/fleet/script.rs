@@ -11,7 +11,7 @@ use crate::warning::Warning;
 use super::api::ScalingExt;
 use super::blows::{self, Blow};
 use super::fault_log::FaultLog;
-use super::fleets::{part, part_mut};
+use super::fleet_part::{part, part_mut};
 use super::instances;
 use super::log::{Line, refuse};
 use super::queries::find_application_in;

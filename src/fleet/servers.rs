@@ -10,7 +10,7 @@ use crate::catalog::Sku;
 use crate::time::{SimDuration, SimTime};
 
 use super::account::ServerAccount;
-use super::fleets::{part, part_mut};
+use super::fleet_part::{part, part_mut};
 use super::log::record;
 use super::{
     Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Roster,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
-use super::{Agenda, Clock, EngineHandle, OfApplication, Service, blows};
+use super::{Agenda, Clock, EngineHandle, OfApplication, Service, queries};
 
 /// On a server whose instances are slow: their steps take longer from the next step on. The last one counts.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub(super) fn end(world: &mut World, server: Entity) {
 
 /// Sets the pace of every instance of a server.
 fn set_pace(world: &mut World, server: Entity, factor: f64) {
-    for instance in blows::hosted(world, server) {
+    for instance in queries::hosted(world, server) {
         set_pace_of(world, instance, factor);
     }
 }

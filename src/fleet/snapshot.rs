@@ -9,7 +9,7 @@ use bevy_ecs::world::World;
 use crate::snapshot::{self, Header, RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
 
-use super::fleets::part;
+use super::fleet_part::part;
 use super::free_processors::FreeProcessors;
 use super::guard;
 use super::natures::{FleetNature, Natures};

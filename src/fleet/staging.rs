@@ -12,14 +12,15 @@ use crate::random::Delay;
 use crate::scenario::{Stage, StageKind, WeightSource};
 use crate::time::SimTime;
 
-use super::cache::{self, Item, ServerCache, Starter};
-use super::fleets::{part, part_mut};
+use super::cache::{self, Item, Starter};
+use super::fleet_part::{part, part_mut};
 use super::loads::{Link, Loads, Source};
 use super::log::record;
 use super::stage_times::{StageTimes, Stay};
 use super::{
     Agenda, Application, Clock, FleetsExt, FromTemplate, HostedOn, Instance, OfApplication,
-    OfFleet, Roster, ScalingAction, ScalingRules, Server, StartUp, Target, Templates, guard,
+    OfFleet, Roster, ScalingAction, ScalingRules, Server, ServerCache, StartUp, Target, Templates,
+    guard,
 };
 
 const GIB: f64 = 1_073_741_824.0;

@@ -9,7 +9,7 @@ use crate::serving::registry::NamedEngine;
 use crate::serving::{EngineSpec, Role};
 use crate::time::SimTime;
 
-use super::fleets::part_mut;
+use super::fleet_part::part_mut;
 use super::parts::Twins;
 use super::status::{log_instance, set_status};
 use super::{

@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use crate::time::{SimDuration, SimTime};
 
 use super::drain::IdleDrains;
-use super::fleets::{Fleets, part};
+use super::fleet_part::part;
+use super::fleets::Fleets;
 use super::gateways::Gateways;
 use super::{
     Agenda, Clock, FleetSystems, FleetsExt, Ledger, Rest, Roster, ScalingEvent, Service, Stock,
-    TickLimits, VerbOutcome, hazards, invariants, lifecycle, requests, retention, script,
+    TickLimits, VerbOutcome, invariants, lifecycle, requests, retention, script, strikes,
 };
 
 /// The schedule whose every run is one tick.
@@ -423,7 +424,7 @@ pub(super) fn add_schedule(world: &mut World) {
         (retention::forget, serve)
             .chain()
             .in_set(ServeSet::Endpoints),
-        (script::fail, hazards::strike)
+        (script::fail, strikes::strike)
             .chain()
             .in_set(TickSet::Faults),
         script::act.in_set(TickSet::Act).in_set(ScriptedActions),
