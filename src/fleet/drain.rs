@@ -81,8 +81,8 @@ pub(super) fn begin(world: &mut World, instance: Entity, server: bool) -> Result
     begin_until(world, instance, server, None)
 }
 
-/// Begins to drain an active instance, whose server goes with it if that is left empty; what is left at the
-/// instant is put back, or before by the rules of the application.
+/// Begins to drain an active instance, whose server goes with it if that is left empty. The work that it still has
+/// at the instant is put back, or before by the rules of the application.
 pub(super) fn begin_by(
     world: &mut World,
     instance: Entity,

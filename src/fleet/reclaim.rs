@@ -77,7 +77,7 @@ fn shorten(world: &mut World, instance: Entity, at: SimTime) {
     }
 }
 
-/// The time is over: what is left goes at once.
+/// The time is over: the server goes at once, with all that is still on it.
 pub(super) fn end(world: &mut World, server: Entity) {
     let (Some(&Server { number }), Some(fleet)) = (world.get(server), world.fleet_of(server))
     else {

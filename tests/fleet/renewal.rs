@@ -4,7 +4,7 @@ use fleetsim::fleet::*;
 
 use crate::support::*;
 
-/// Servers under a hazard, for so many seconds.
+/// Servers under a hazard, for this many seconds.
 fn run(servers: u32, seed: u64, hazards: &str, seconds: f64) -> bevy_ecs::world::World {
     let fleet =
         format!(r#"[(sku: "small", count: {servers}, limit: {servers}), (sku: "big", limit: 9)]"#);
@@ -22,7 +22,7 @@ fn run(servers: u32, seed: u64, hazards: &str, seconds: f64) -> bevy_ecs::world:
 
 const SECONDS: f64 = 1e6;
 
-/// How long so many servers at least were up, in each of `parts` equal parts of the run.
+/// How long at least this many servers were up, in each of `parts` equal parts of the run.
 fn shares(world: &bevy_ecs::world::World, least: i32, parts: usize) -> Vec<f64> {
     let accounts = world.fleet::<Ledger>().servers().iter();
     let mut steps: Vec<(f64, i32)> = accounts

@@ -100,7 +100,7 @@ pub enum CrashPolicy {
     Retry,
     /// They have failed.
     Fail,
-    /// They begin again unless they have begun again that often, for whatever reason; then they have failed.
+    /// They begin again unless they have begun again that often, for any reason; then they have failed.
     RetryAtMost(u32),
 }
 
