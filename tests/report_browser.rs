@@ -145,29 +145,30 @@ fn what_a_page_says_on_the_console_is_heard() {
 #[test]
 fn the_report_of_several_applications_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = folder.path().join("scenario.ron");
-    fs::write(&scenario, SCENARIO).unwrap();
-    let out = folder.path().join("run");
-    let mut run = fleetsim(["run", "--quiet"]);
-    run.arg(&scenario).arg("--out").arg(&out);
-    assert!(run.status().unwrap().success());
+    let page = report(folder.path(), SCENARIO);
     // Two for all; for each application outcomes, two of latencies, the queue and the distributions; three for
     // each role.
-    shown_well(&out.join("report.html"), 2 + 2 * 5 + 3 * 3);
+    shown_well(&page, 2 + 2 * 5 + 3 * 3);
 }
 
 #[test]
 fn the_page_of_a_comparison_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = folder.path().join("scenario.ron");
-    fs::write(&scenario, SCENARIO).unwrap();
-    let out = folder.path().join("comparison");
     let policies = "None, HeteroScale, HeteroScale(min: 2), \"every hour\": Periodic";
-    let mut compare = fleetsim(["compare", "--quiet", "--policies", policies]);
-    compare.arg(&scenario).arg("--out").arg(&out);
-    assert!(compare.status().unwrap().success());
+    let page = comparison(folder.path(), policies, &[]);
     // Attainment and two of latencies, and one for each contender.
-    shown_well(&out.join("comparison.html"), 3 + 4);
+    shown_well(&page, 3 + 4);
+}
+
+/// Compares policies in a folder, and gives the page.
+fn comparison(folder: &Path, policies: &str, options: &[&str]) -> PathBuf {
+    let scenario = folder.join("scenario.ron");
+    fs::write(&scenario, SCENARIO).unwrap();
+    let out = folder.join("comparison");
+    let mut compare = fleetsim(["compare", "--quiet", "--policies", policies]);
+    compare.args(options).arg(&scenario).arg("--out").arg(&out);
+    assert!(compare.status().unwrap().success());
+    out.join("comparison.html")
 }
 
 /// Runs a scenario in a folder, and gives the page.
@@ -233,14 +234,12 @@ fn the_report_of_an_overloaded_run_is_drawn() {
 #[test]
 fn the_page_of_five_settings_of_a_policy_is_drawn_with_intervals() {
     let folder = tempfile::tempdir().unwrap();
-    let scenario = folder.path().join("scenario.ron");
-    fs::write(&scenario, SCENARIO).unwrap();
-    let out = folder.path().join("comparison");
     let settings = [1, 2, 3, 4, 5].map(|min| format!("HeteroScale(min: {min})"));
-    let policies = settings.join(", ");
-    let mut compare = fleetsim(["compare", "--quiet", "--replications", "3", "--policies"]);
-    compare.arg(policies).arg(&scenario).arg("--out").arg(&out);
-    assert!(compare.status().unwrap().success());
+    let page = comparison(
+        folder.path(),
+        &settings.join(", "),
+        &["--replications", "3"],
+    );
     // Attainment and two of latencies, one over all seeds, and one for each contender.
-    shown_well(&out.join("comparison.html"), 3 + 1 + 5);
+    shown_well(&page, 3 + 1 + 5);
 }

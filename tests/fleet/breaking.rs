@@ -372,10 +372,7 @@ fn said(rest: &str, fleet: &str) -> String {
             )],
         )"#
     );
-    match CheckedScenario::from_ron(&text, Path::new(".")) {
-        Ok(checked) => checked.warnings().to_string(),
-        Err(problems) => problems.to_string(),
-    }
+    said_of(&text)
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! Start-ups in stages, against timelines worked out by hand.
 
-use std::path::Path;
-
 use bevy_ecs::prelude::*;
 use fleetsim::fleet::{self, *};
-use fleetsim::scenario::{CheckedScenario, StageKind};
+use fleetsim::scenario::StageKind;
 use fleetsim::time::SimTime;
 
 use crate::support::*;
@@ -326,10 +324,7 @@ fn said(stages: &str, fleet: &str) -> String {
             )],
         )"#
     );
-    match CheckedScenario::from_ron(&text, Path::new(".")) {
-        Ok(checked) => checked.warnings().to_string(),
-        Err(problems) => problems.to_string(),
-    }
+    said_of(&text)
 }
 
 #[test]

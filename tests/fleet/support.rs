@@ -128,7 +128,7 @@ pub(crate) trait WorldTestExt {
     fn up(&self) -> ScaleUpFull;
     fn up_on(&self, server: Entity) -> ScaleUpInstance;
     fn status(&self, instance: Entity) -> Option<InstanceStatus>;
-    /// A request that keeps an instance busy for so many seconds.
+    /// A request that keeps an instance busy for this many seconds.
     fn submit(&mut self, seconds: u32);
     /// How many entities have a component.
     fn count<C: Component>(&mut self) -> usize;
@@ -198,5 +198,13 @@ impl WorldTestExt for World {
         let instance = self.get::<Instance>(entity).map(Instance::number);
         let server = self.get::<Server>(entity).map(Server::number);
         instance.or(server).unwrap()
+    }
+}
+
+/// What `check` says of a scenario: warnings, or what is wrong.
+pub(crate) fn said_of(text: &str) -> String {
+    match CheckedScenario::from_ron(text, ".".as_ref()) {
+        Ok(checked) => checked.warnings().to_string(),
+        Err(problems) => problems.to_string(),
     }
 }
