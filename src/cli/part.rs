@@ -257,8 +257,7 @@ fn change(
             );
             return Err(Failure::Input(message));
         }
-        let followed = simulation.follow_script_of(to, policies);
-        followed.map_err(Failure::input)?;
+        simulation.set_script(new).map_err(Failure::input)?;
     }
     let world = simulation.world_mut();
     world.resource_mut::<TickLimits>().max_tick = new.max_tick;

@@ -11,12 +11,14 @@ use crate::workload::{Arrival, Details, Journey, WorkloadError};
 /// What is to come of an application's workloads, by region, and the rule by which requests go to regions.
 ///
 /// It decides at the instant at which a request is sent, with the endpoints served up to that instant and not
-/// beyond: what a tick is does not matter.
+/// beyond: the length of a tick does not matter.
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
     rule: RegionRouting,
     /// Seconds one way, from a region to another.
     one_way: Vec<Vec<SimDuration>>,
+    /// By region: itself, then the others from the nearest on.
+    nearest: Vec<Vec<usize>>,
     /// The requests of each region's users.
     workloads: Vec<Arrivals>,
     traffic: Traffic,
@@ -62,8 +64,14 @@ impl Gateway {
         workloads: Vec<Arrivals>,
     ) -> Self {
         let regions = workloads.len();
+        let nearest = (0..regions).map(|origin| {
+            let mut nearest: Vec<usize> = (0..regions).collect();
+            nearest.sort_by_key(|&region| (region != origin, one_way[origin][region], region));
+            nearest
+        });
         Self {
             rule,
+            nearest: nearest.collect(),
             one_way,
             workloads,
             traffic: Traffic(vec![vec![0; regions]; regions]),
@@ -164,15 +172,14 @@ impl Gateway {
         open: &[usize],
         origin: usize,
     ) -> Option<usize> {
-        let mut nearest: Vec<usize> = (0..endpoints.len()).collect();
-        nearest.retain(|&region| endpoints[region].is_some());
-        nearest.sort_by_key(|&region| (region != origin, self.one_way[origin][region], region));
+        let nearest = self.nearest[origin].iter().copied();
+        let mut nearest = nearest.filter(|&region| endpoints[region].is_some());
         let load = |region: usize| {
             let endpoint = endpoints[region].as_ref()?;
             let open = open[region];
             (open > 0).then(|| endpoint.expected_requests() as f64 / open as f64)
         };
-        let mut up = nearest.iter().filter_map(|&it| Some((it, load(it)?)));
+        let mut up = nearest.clone().filter_map(|it| Some((it, load(it)?)));
         let chosen = match self.rule {
             RegionRouting::Nearest => up.next(),
             RegionRouting::LeastLoaded => up.min_by(|a, b| a.1.total_cmp(&b.1)),
@@ -182,7 +189,7 @@ impl Gateway {
                     .or_else(|| all.next())
             }
         };
-        chosen.map_or_else(|| nearest.first().copied(), |(region, _)| Some(region))
+        chosen.map_or_else(|| nearest.next(), |(region, _)| Some(region))
     }
 
     /// Writes what is to come.

@@ -19,7 +19,7 @@ use crate::fleet::{
     Rest, RunWarnings, ScalingEvent, TickError, TickLimits, part, part_mut,
 };
 use crate::observe::{self, Rows, RunRecord};
-use crate::scenario::{CheckedScenario, Diagnostics, Objective, Problem};
+use crate::scenario::{CheckedScenario, Diagnostics, Objective, Problem, Scenario};
 use crate::snapshot::RestoreError;
 use crate::time::SimTime;
 use crate::warning::{Warning, Warnings};
@@ -319,13 +319,18 @@ impl Simulation {
         policies: &PolicyRegistry,
     ) -> Result<(), Diagnostics> {
         let warnings = policies.check(checked)?;
-        let scenario = checked.scenario();
-        let set = self.world.set_script(&scenario.actions, &scenario.faults);
-        set.map_err(|error| Diagnostics::new(vec![Problem::new("actions", error.to_string())]))?;
-        observe::watch_recovery(&mut self.world);
+        self.set_script(checked.scenario())?;
         let mut origin = self.world.fleet_mut::<Origin>();
         checked.hash().clone_into(&mut origin.hash);
         origin.warnings = warnings;
+        Ok(())
+    }
+
+    /// Puts the actions and faults of a scenario after the present instant in the place of those that were to come.
+    pub(crate) fn set_script(&mut self, scenario: &Scenario) -> Result<(), Diagnostics> {
+        let set = self.world.set_script(&scenario.actions, &scenario.faults);
+        set.map_err(|error| Diagnostics::new(vec![Problem::new("actions", error.to_string())]))?;
+        observe::watch_recovery(&mut self.world);
         let instants = scenario.actions.iter().map(|it| it.at);
         let instants = instants.chain(scenario.faults.iter().map(|it| it.at));
         let last = instants.max().unwrap_or(SimTime::ZERO);

@@ -120,23 +120,22 @@ pub(super) fn take_scaling(world: &mut World) -> Vec<ScalingEvent> {
 
 /// Takes the decisions for all fleets, in the order of time.
 pub(super) fn take_decisions(world: &mut World) -> Vec<Decision> {
+    if let Ok(only) = world.only_fleet() {
+        let log = world.get_mut::<DecisionLog>(only);
+        return log.map(|mut it| it.drain().collect()).unwrap_or_default();
+    }
     let mut decisions = Vec::new();
-    let several = world.fleets().len() > 1;
     for share in shares(world) {
         let Some(mut log) = world.get_mut::<DecisionLog>(share.fleet) else {
             continue;
         };
-        let mut taken: Vec<Decision> = log.drain().collect();
-        if several {
-            for decision in &mut taken {
-                decision.application = share.name(world, &decision.application);
-            }
-        }
-        decisions.extend(taken);
+        let taken: Vec<Decision> = log.drain().collect();
+        decisions.extend(taken.into_iter().map(|mut decision| {
+            decision.application = share.name(world, &decision.application);
+            decision
+        }));
     }
-    if several {
-        decisions.sort_by_key(|it| it.time);
-    }
+    decisions.sort_by_key(|it| it.time);
     decisions
 }
 
@@ -254,22 +253,33 @@ pub(super) fn take_ledger(world: &mut World) -> Ledger {
 
 /// The data plane of the application at a position among those of all fleets, and the books of its fleet.
 pub(super) fn service(world: &World, position: usize) -> Option<(&Service, &Ledger)> {
-    let share = shares(world)
-        .into_iter()
-        .rev()
-        .find(|it| it.first <= position)?;
-    let applications = world.get::<Roster>(share.fleet)?.applications();
-    let application = *applications.get(position - share.first)?;
-    Some((world.get(application)?, world.get(share.fleet)?))
+    let mut rest = position;
+    for &fleet in world.fleets() {
+        let applications = world.get::<Roster>(fleet)?.applications();
+        if let Some(&application) = applications.get(rest) {
+            return Some((world.get(application)?, world.get(fleet)?));
+        }
+        rest -= applications.len();
+    }
+    None
 }
 
 /// The application, by its position among those of all fleets, and the role of an instance of a fleet.
 pub(super) fn whose(world: &World, fleet: u32, instance: u64) -> Option<(usize, Role)> {
-    let mut shares = shares(world).into_iter();
-    let share = shares.find(|it| part::<Fleet>(world, it.fleet).number() == fleet)?;
-    let instance = world.get::<Roster>(share.fleet)?.instance(instance)?;
+    let rosters = world.fleets().iter().map(|&it| part::<Roster>(world, it));
+    let mut numbers = world
+        .fleets()
+        .iter()
+        .map(|&it| part::<Fleet>(world, it).number());
+    let position = numbers.position(|number| number == fleet)?;
+    let first: usize = rosters
+        .clone()
+        .take(position)
+        .map(|it| it.applications().len())
+        .sum();
+    let instance = rosters.clone().nth(position)?.instance(instance)?;
     let role = world.get::<InstanceRole>(instance)?.role();
     let application = world.get::<OfApplication>(instance)?.application();
     let application = world.get::<Application>(application)?;
-    Some((share.first + application.index(), role))
+    Some((first + application.index(), role))
 }
