@@ -51,6 +51,9 @@ pub struct Sku {
     pub notes: Option<String>,
 }
 
+/// Bytes of a GiB.
+pub(crate) const GIB: f64 = 1_073_741_824.0;
+
 const fn one() -> u32 {
     1
 }

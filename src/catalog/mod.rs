@@ -19,6 +19,7 @@ use crate::measured::StepRow;
 
 pub use architecture::{Architecture, Attention, LinearAttention, Mlp, Parameters, Window};
 pub use coefficients::{Basis, Chosen, CoefficientSet, Coefficients, Layer, LayerUsed};
+pub(crate) use hardware::GIB;
 pub use hardware::{AllReduce, PriceSource, Processor, Sku, Speeds, StepPower};
 pub use import::{ImportError, import_model, model_entry};
 pub use model::{MemoryUse, Model, Parallelism};

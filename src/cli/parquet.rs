@@ -35,6 +35,10 @@ impl AlsoTable {
     }
 
     /// Writes the table of a sweep.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        expect(unused_variables, reason = "such a build has refused")
+    )]
     pub(super) fn write(
         self,
         results: &ResultsDirectory,
@@ -45,10 +49,7 @@ impl AlsoTable {
             Some(TableFormat::Parquet) => results
                 .write_sweep_parquet(result)
                 .map_err(Failure::running),
-            _ => {
-                let _ = (results, result);
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -245,8 +245,7 @@ pub(super) fn instance_is_up(world: &mut World, instance: Entity) {
 /// The hazards of the fleet that an entity belongs to.
 fn of(world: &World, entity: Entity) -> Vec<Entity> {
     let fleet = world.fleet_of(entity);
-    let hazards = fleet.and_then(|fleet| world.get::<Hazards>(fleet));
-    hazards.map_or_else(Vec::new, |it| it.0.clone())
+    fleet.map_or_else(Vec::new, |fleet| of_fleet(world, fleet))
 }
 
 /// The hazards of a fleet.

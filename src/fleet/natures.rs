@@ -15,6 +15,16 @@ use super::{
     ServerSku, ServerStatus, Stock, UsedBy, Uses,
 };
 
+/// An instance with the position of its fleet, and the number of its application.
+type InstanceNature = (
+    Instance,
+    usize,
+    InstanceStatus,
+    InstanceRole,
+    FromTemplate,
+    u32,
+);
+
 /// The entities of fleets. They are numbered through: fleets, servers, applications, processors, instances, others.
 ///
 /// What an entity is linked to keeps its order.
@@ -25,15 +35,7 @@ pub(super) struct Natures {
     servers: Vec<(Server, usize, usize, ServerStatus)>,
     /// Each with the number of its server.
     processors: Vec<(Processor, u32)>,
-    /// Each with the position of its fleet, and the number of its application.
-    instances: Vec<(
-        Instance,
-        usize,
-        InstanceStatus,
-        InstanceRole,
-        FromTemplate,
-        u32,
-    )>,
+    instances: Vec<InstanceNature>,
     /// The number of each instance, and that of its server.
     hosted: Vec<(u32, u32)>,
     /// The number of each processor that is in use, and that of the instance.
@@ -236,19 +238,7 @@ impl Found {
     }
 }
 
-fn instance(
-    world: &World,
-    entity: Entity,
-    fleet: usize,
-    found: &Found,
-) -> Option<(
-    Instance,
-    usize,
-    InstanceStatus,
-    InstanceRole,
-    FromTemplate,
-    u32,
-)> {
+fn instance(world: &World, entity: Entity, fleet: usize, found: &Found) -> Option<InstanceNature> {
     let application = world.get::<OfApplication>(entity)?.application();
     Some((
         *world.get::<Instance>(entity)?,

@@ -8,6 +8,7 @@ use bevy_ecs::lifecycle::HookContext;
 use bevy_ecs::world::{DeferredWorld, World};
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::GIB;
 use crate::random::Delay;
 use crate::scenario::{Stage, StageKind, WeightSource};
 use crate::time::SimTime;
@@ -22,8 +23,6 @@ use super::{
     OfFleet, Roster, ScalingAction, ScalingRules, Server, ServerCache, StartUp, Target, Templates,
     guard,
 };
-
-const GIB: f64 = 1_073_741_824.0;
 
 /// The stage that an instance's start-up is in. Only applications with `stages` have it.
 ///

@@ -96,18 +96,14 @@ pub fn install(world: &mut World, objectives: &[Objective], sample_interval: Sim
             kv_usage: KvUsage::default(),
             instances: false,
         };
-        let mut statistics = ApplicationStatistics::new(objective);
-        let fleet = world.fleet_of(entity);
-        if fleet.is_some_and(|it| something_may_break(world, it)) {
-            statistics.watch(sample_interval);
-        }
         world
             .entity_mut(entity)
-            .insert((Recorded(statistics), sampler));
+            .insert((Recorded(ApplicationStatistics::new(objective)), sampler));
         world
             .resource_mut::<Agenda>()
             .wake_for::<Sampling>(now, entity);
     }
+    watch_recovery(world);
     if !first {
         return;
     }

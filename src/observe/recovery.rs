@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::slo::held_against;
 use crate::scenario::Objective;
 use crate::serving::{Outcome, RequestRecord};
 use crate::time::{SimDuration, SimTime};
@@ -51,13 +52,8 @@ impl Windows {
 
     /// Takes in a request that ended, or that did not at the end of a run.
     pub(super) fn record(&mut self, request: &RequestRecord) {
-        let took = [request.ttft(), request.tbt(), request.e2e()];
-        let limits = self.objective.by_metric().into_iter().zip(took);
-        let within = limits.filter_map(|(limit, took)| Some((limit?, took)));
-        let met = request.outcome == Outcome::Completed
-            && within
-                .into_iter()
-                .all(|(limit, took)| took.is_some_and(|took| took <= limit.duration()));
+        let mut limits = held_against(self.objective, request);
+        let met = request.outcome == Outcome::Completed && limits.all(|(.., within)| within);
         let window = self.window(request.arrival);
         if self.windows.len() <= window {
             self.windows.resize(window + 1, (0, 0));
@@ -114,7 +110,7 @@ mod tests {
         SimTime::saturating(seconds)
     }
 
-    /// Windows of ten seconds with a hundred requests each, of which so many met the objective.
+    /// Windows of ten seconds with a hundred requests each, of which this many met the objective.
     fn windows(met: &[u64]) -> Windows {
         Windows {
             windows: met.iter().map(|&met| (100, met)).collect(),

@@ -22,6 +22,20 @@ pub(super) struct Kept {
     by_metric: [u64; 3],
 }
 
+/// Each limit of an objective with the position of its metric, and whether a request is within it.
+pub(super) fn held_against(
+    objective: Objective,
+    request: &RequestRecord,
+) -> impl Iterator<Item = (usize, Limit, bool)> {
+    let took = [request.ttft(), request.tbt(), request.e2e()];
+    let limits = objective.by_metric().into_iter().zip(took).enumerate();
+    limits.filter_map(|(metric, (limit, took))| {
+        let limit = limit?;
+        let within = took.is_some_and(|took| took <= limit.duration());
+        Some((metric, limit, within))
+    })
+}
+
 impl Kept {
     pub(super) fn new(objective: Objective) -> Self {
         Self {
@@ -36,11 +50,8 @@ impl Kept {
 
     /// Takes a completed request in.
     pub(super) fn complete(&mut self, request: &RequestRecord) {
-        let took = [request.ttft(), request.tbt(), request.e2e()];
         let (mut all, mut each) = (true, true);
-        for (metric, limit) in self.objective.by_metric().into_iter().enumerate() {
-            let Some(limit) = limit else { continue };
-            let within = took[metric].is_some_and(|took| took <= limit.duration());
+        for (metric, limit, within) in held_against(self.objective, request) {
             self.by_metric[metric] += u64::from(within);
             all &= within;
             each &= within || limit.percentile().is_some();

@@ -105,15 +105,12 @@ impl<'a> Outputs<'a> {
     pub fn write(&mut self, news: &News) -> Result<(), ReportError> {
         self.add(&news.rows, &news.scaling)?;
         if let Some(regional) = &mut self.regional {
-            regional.add(&news.rows, &news.scaling, &news.decisions)?;
+            regional.add(&news.rows, &news.scaling, &news.decisions, &news.faults)?;
         }
         if let Some(sheet) = &mut self.decisions {
             for decision in &news.decisions {
                 sheet.write(decision)?;
             }
-        }
-        if let Some(regional) = &mut self.regional {
-            regional.add_faults(&news.faults)?;
         }
         self.add_faults(&news.faults)
     }
@@ -126,8 +123,7 @@ impl<'a> Outputs<'a> {
         self.add(&finished.rows, &finished.scaling)?;
         self.add_faults(&finished.faults)?;
         if let Some(mut regional) = self.regional {
-            regional.add(&finished.rows, &finished.scaling, &[])?;
-            regional.add_faults(&finished.faults)?;
+            regional.add(&finished.rows, &finished.scaling, &[], &finished.faults)?;
             regional.finish()?;
         }
         finish(self.requests)?;

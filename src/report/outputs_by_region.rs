@@ -77,6 +77,7 @@ impl RegionalOutputs {
         rows: &Rows,
         scaling: &[ScalingEvent],
         decisions: &[Decision],
+        faults: &[FaultEvent],
     ) -> Result<(), ReportError> {
         for (position, request) in &rows.requests {
             let of = &self.series[*position];
@@ -121,10 +122,6 @@ impl RegionalOutputs {
                 }
             }
         }
-        Ok(())
-    }
-
-    pub(super) fn add_faults(&mut self, faults: &[FaultEvent]) -> Result<(), ReportError> {
         if let Some(sheet) = &mut self.faults {
             for fault in faults {
                 sheet.write((&*self.regions[fault.fleet as usize], fault))?;

@@ -190,10 +190,7 @@ fn check(scenario: &Scenario) -> Vec<Problem> {
             let path = format!("regions[{index}].applications[{at}]");
             let names = || scenario.applications.iter().map(|it| it.name.as_str());
             if !names().any(|name| name == of.name) {
-                let help = nearest(&of.name, names()).map_or_else(
-                    || "name one of `applications`".to_owned(),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let help = near_or(&of.name, names(), "name one of `applications`");
                 let message = format!("unknown application `{}`", of.name);
                 report(format!("{path}.name"), message, &help);
             } else if !different.insert(&of.name) {
@@ -215,10 +212,7 @@ fn check(scenario: &Scenario) -> Vec<Problem> {
             .find(|name| position(name).is_none());
         if let Some(name) = unknown {
             let known = scenario.regions.iter().map(|it| it.name.as_str());
-            let help = nearest(name, known).map_or_else(
-                || "name two of `regions`".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let help = near_or(name, known, "name two of `regions`");
             report(path, format!("unknown region `{name}`"), &help);
         } else if one == other {
             let message = format!("`{one}` is no distance from itself");
@@ -244,6 +238,14 @@ fn check(scenario: &Scenario) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// The nearest name, as a question; what to do where none is near.
+fn near_or<'a>(name: &str, names: impl Iterator<Item = &'a str>, otherwise: &str) -> String {
+    match nearest(name, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.to_owned(),
+    }
 }
 
 /// A region by itself: its fleet, the applications as they are there, its share of the workloads.

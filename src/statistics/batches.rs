@@ -98,6 +98,22 @@ mod tests {
         assert_eq!(of((0..79).map(f64::from)).interval(), None);
     }
 
+    #[test]
+    fn means_are_those_of_batches_of_values_that_are_kept() {
+        // 160 values are 20 batches of eight, however they came to be.
+        let mut random = Stream::new(5, "test/batches");
+        let values: Vec<f64> = (0..160).map(|_| random.uniform()).collect();
+        let streamed = of(values.iter().copied()).interval().unwrap();
+        let kept = Interval::of_batches(&values, 20).unwrap();
+        assert_eq!(streamed.count, kept.count);
+        for (one, other) in [
+            (streamed.mean, kept.mean),
+            (streamed.half_width.unwrap(), kept.half_width.unwrap()),
+        ] {
+            assert!((one / other - 1.0).abs() < 1e-12, "{one} {other}");
+        }
+    }
+
     /// Values that depend on their neighbours: x′ = 0.9 x + e, with a mean of 10.
     #[test]
     fn intervals_of_dependent_values_contain_the_mean_as_often_as_they_say() {

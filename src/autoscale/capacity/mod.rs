@@ -44,7 +44,7 @@ use instance::{InstanceModel, Part};
 pub use passes::EngineModel;
 
 use super::Variant;
-use crate::catalog::{Processor, Sku};
+use crate::catalog::{GIB, Processor, Sku};
 use crate::random::Delay;
 use crate::scenario::{
     Application, CheckedScenario, EngineHardware, Scaling, SkuChoice, Slo, Stage, Template,
@@ -56,7 +56,6 @@ use crate::time::SimDuration;
 const USUAL: Mix = Mix::even(1024.0, 128.0);
 /// Token tasks by whose iteration the fastest SKU is told.
 const TASKS: u64 = 32;
-const GIB: f64 = 1_073_741_824.0;
 
 /// What instances of an application can carry, by role and SKU. Cheap to clone.
 ///

@@ -3,6 +3,7 @@ use std::io::Write;
 
 use super::event::{Events, Track};
 use super::tracks::Tracks;
+use crate::catalog::GIB;
 use crate::observe::{InstanceSample, Sample};
 use crate::report::ReportError;
 use crate::simulation::Finished;
@@ -109,5 +110,5 @@ fn of_instance<W: Write>(
 }
 
 fn gib(bytes: u64) -> f64 {
-    bytes as f64 / 1_073_741_824.0
+    bytes as f64 / GIB
 }

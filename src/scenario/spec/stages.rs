@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::start_ups;
+use crate::catalog::GIB;
 use crate::random::Delay;
 use crate::time::SimDuration;
 
@@ -196,7 +197,7 @@ impl Stage {
 
 fn seconds(bytes: u64, all_gib_per_s: f64, each_gib_per_s: Option<f64>) -> SimDuration {
     let gib_per_s = each_gib_per_s.map_or(all_gib_per_s, |each| each.min(all_gib_per_s));
-    SimDuration::saturating(bytes as f64 / (gib_per_s * 1_073_741_824.0))
+    SimDuration::saturating(bytes as f64 / (gib_per_s * GIB))
 }
 
 fn default_image() -> String {

@@ -1,6 +1,7 @@
 //! Start-ups with figures of a source, to be named as a [`Stage::Preset`].
 
 use super::{Stage, WeightSource};
+use crate::catalog::GIB;
 use crate::random::Delay;
 use crate::time::SimDuration;
 
@@ -104,9 +105,9 @@ const fn uniform(min: f64, max: f64) -> Delay {
     }
 }
 
-/// GiB/s at which so many bytes take so long.
+/// GiB/s at which these bytes take this long.
 fn rate(bytes: f64, seconds: f64) -> f64 {
-    bytes / 1_073_741_824.0 / seconds
+    bytes / GIB / seconds
 }
 
 /// Weights of 16.06 GB (8.03 billion parameters of two bytes): fetched in 61 s, loaded in 33 s.
@@ -192,7 +193,7 @@ mod tests {
         };
         let near = |found: f64, told: f64| assert!((found - told).abs() < 0.01, "{found} {told}");
         near(alone("tensorfuse-l40s", 16.06e9), 294.0);
-        near(alone("deepseek-h20", 156.0 * 1_073_741_824.0), 1380.0);
+        near(alone("deepseek-h20", 156.0 * GIB), 1380.0);
         near(alone("serverless-llm-disk", 130e9), 26.0);
         near(alone("sage-serve-vm", 1.0), 155.0);
         near(alone("blis", 1.0), 240.0);

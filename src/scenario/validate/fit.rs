@@ -191,14 +191,14 @@ fn misfit(
         weights_bytes: weights,
         kv_bytes_per_token: model.kv_bytes_per_token_on(template.tensor_parallelism),
     });
-    let given = VllmConfig::of(&template.engine).map(|it| it.num_gpu_blocks);
-    if let (Some(config), Some(0)) = (VllmConfig::of(&engine), given)
-        && config.num_gpu_blocks < 2
-    {
-        return Some(Misfit::Cache { weights, memory });
-    }
-    if let Some(Err(wrong)) = VllmConfig::of(&engine).map(|config| config.check()) {
-        return Some(Misfit::Engine(wrong.to_string()));
+    if let Some(config) = VllmConfig::of(&engine) {
+        let given = VllmConfig::of(&template.engine).map(|it| it.num_gpu_blocks);
+        if given == Some(0) && config.num_gpu_blocks < 2 {
+            return Some(Misfit::Cache { weights, memory });
+        }
+        if let Err(wrong) = config.check() {
+            return Some(Misfit::Engine(wrong.to_string()));
+        }
     }
     let key = ProfileKey {
         model: application.model.clone(),

@@ -26,6 +26,7 @@ mod withdrawal;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::catalog::GIB;
 use crate::time::SimTime;
 use crate::workload::{Arrival, ArrivalStream, Users, WorkloadError};
 
@@ -183,7 +184,7 @@ impl Endpoint {
             instances: Vec::new(),
             stays: Vec::new(),
             router,
-            transfer_bytes_per_s: transfer_gib_per_s * 1_073_741_824.0,
+            transfer_bytes_per_s: transfer_gib_per_s * GIB,
             events: Events::default(),
             arrivals: Arrivals::new(arrivals),
             waiting: VecDeque::new(),

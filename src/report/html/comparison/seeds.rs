@@ -1,10 +1,10 @@
 //! Contenders over several seeds, with intervals.
 
-use crate::report::html::chart::{Axis, Chart, Shape, Whisker};
+use crate::report::html::chart::{Axis, Chart, Shape};
 use crate::report::html::colour::Colour;
 use crate::report::html::numbers::or_none;
 use crate::report::html::page::Page;
-use crate::report::html::study::{format, scaled, title, with_interval};
+use crate::report::html::study::{format, scaled, title, whisker, with_interval};
 use crate::report::html::table::{Cell, Column, Table};
 use crate::study::{Interval, Measure, Replicated, ReplicatedStanding, Standing};
 
@@ -53,13 +53,9 @@ fn chart(replicated: &Replicated, label: &dyn Fn(&str) -> String) -> Option<Char
     });
     let placed: Vec<(&ReplicatedStanding, &Interval, &Interval)> = placed.collect();
     let scaled = |measure: usize, value: f64| scaled(measures[measure], value);
-    let whiskers = placed.iter().map(|(_, x, y)| Whisker {
-        at: (scaled(0, x.mean), scaled(1, y.mean)),
-        half_widths: (
-            scaled(0, x.half_width.unwrap_or_default()),
-            scaled(1, y.half_width.unwrap_or_default()),
-        ),
-    });
+    let whiskers = placed
+        .iter()
+        .map(|(_, x, y)| whisker((measures[0], *x), (measures[1], *y)));
     chart.add("interval", Colour::Other, Shape::whiskers(whiskers));
     let told = |(of, x, y): &(&ReplicatedStanding, &Interval, &Interval)| {
         let [x, y] = [(measures[0], x), (measures[1], y)].map(|(it, of)| with_interval(it, of));

@@ -9,5 +9,5 @@ mod sweep;
 
 pub use saturation::saturation_page;
 pub use search::search_page;
-pub(super) use settings::{format, scaled, title, with_interval};
+pub(super) use settings::{format, scaled, title, whisker, with_interval};
 pub use sweep::sweep_page;

@@ -119,20 +119,25 @@ pub(super) fn frontier(rows: &[Row<'_>]) -> Chart {
 
 /// The intervals of settings that were run with several seeds.
 fn whiskers<'a>(rows: &'a [Row<'a>], cost: Measure) -> impl Iterator<Item = Whisker> + 'a {
-    rows.iter()
-        .filter(|it| it.seeds > 1)
-        .filter_map(move |row| {
-            let [x, y] =
-                [cost, Measure::Attainment].map(|it| Some((it, row.figures.get(it.name())?)));
-            let (x, y) = (x?, y?);
-            let mean = |(it, of): (Measure, &Interval)| scaled(it, of.mean);
-            let half =
-                |(it, of): (Measure, &Interval)| scaled(it, of.half_width.unwrap_or_default());
-            Some(Whisker {
-                at: (mean(x), mean(y)),
-                half_widths: (half(x), half(y)),
-            })
-        })
+    let several = rows.iter().filter(|it| it.seeds > 1);
+    several.filter_map(move |row| {
+        let [x, y] = [cost, Measure::Attainment].map(|it| Some((it, row.figures.get(it.name())?)));
+        Some(whisker(x?, y?))
+    })
+}
+
+/// A point with its intervals, across and along.
+pub(in crate::report::html) fn whisker(
+    x: (Measure, &Interval),
+    y: (Measure, &Interval),
+) -> Whisker {
+    let mean = |(measure, of): (Measure, &Interval)| scaled(measure, of.mean);
+    let half_width =
+        |(measure, of): (Measure, &Interval)| scaled(measure, of.half_width.unwrap_or_default());
+    Whisker {
+        at: (mean(x), mean(y)),
+        half_widths: (half_width(x), half_width(y)),
+    }
 }
 
 fn points<'a>(rows: impl Iterator<Item = &'a Row<'a>>, cost: Measure, joined: bool) -> Shape {
