@@ -339,6 +339,7 @@ fn servers(sku: &str, price: Option<f64>, prompt_power_w: f64, seconds: f64) -> 
         }),
         seconds,
         peak: 1,
+        bills: Vec::new(),
     }
 }
 

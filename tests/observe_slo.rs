@@ -71,6 +71,7 @@ fn run(objective: Objective, ttft: &[f64], rejected: usize) -> Summary {
             processor: Arc::new(Processor::default()),
             seconds: 43_200.0,
             peak: 1,
+            bills: Vec::new(),
         }],
         ..RunRecord::default()
     };

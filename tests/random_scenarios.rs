@@ -121,13 +121,13 @@ fn application() -> impl Strategy<Value = (String, u32)> {
         engine(),
         (
             scaling(),
-            policy(),
+            (policy(), actuator()),
             prop::sample::select(vec!["Retry", "Retry", "Fail", "RetryAtMost(1)"]),
         ),
         prop::sample::select(vec![4u32, 8]),
         work,
     );
-    parts.prop_map(move |((scheduler, roles), engine, (scaling, policy, crash), parallelism, work)| {
+    parts.prop_map(move |((scheduler, roles), engine, (scaling, (policy, actuator), crash), parallelism, work)| {
         let (rate, prompt, output, requests) = work;
         let by_memory = BY_MEMORY.iter().find(|name| policy.contains(**name));
         let policy = match by_memory {
@@ -144,7 +144,7 @@ fn application() -> impl Strategy<Value = (String, u32)> {
             .collect();
         let text = format!(
             "(name: \"chat\", model: \"llama2-70b\", scheduler: {scheduler}, instances: [{}],
-              scaling: {scaling}, {policy} crash: {crash},
+              scaling: {scaling}, {policy} {actuator} crash: {crash},
               workload: Synthetic(arrivals: Gamma(rate: {rate}, cv: 1.5), requests: {requests},
                 prompt_tokens: LogNormal(median: {prompt}, sigma: 1.0, max: 100000),
                 output_tokens: Geometric(mean: {output})))",
@@ -214,14 +214,134 @@ fn hazards() -> impl Strategy<Value = String> {
         (0u32..20).prop_map(|notice| format!("SpotReclaim(notice: {notice})")),
         delay().prop_map(|duration| format!("ZoneOutage(duration: {duration})")),
     ];
-    let hazard = (strike, 10u32..200, any::<bool>()).prop_map(|(strike, every, some)| {
+    let flags = (any::<bool>(), any::<bool>());
+    let hazard = (strike, 10u32..200, flags).prop_map(|(strike, every, (some, spot))| {
         let zone = if some { "zone: \"b\"," } else { "" };
-        format!("(strikes: {strike}, every: Exponential(mean: {every}), {zone} until: 200)")
+        let spot = spot && !strike.starts_with("ZoneOutage");
+        let bought = if spot { ONLY_SPOT } else { "" };
+        format!(
+            "(strikes: {strike}, every: Exponential(mean: {every}), {zone} {bought} until: 200)"
+        )
     });
     prop_oneof![
         Just(String::new()),
         prop::collection::vec(hazard, 1..4).prop_map(|hazards| hazards.join(", ")),
     ]
+}
+
+/// Of a hazard, where some servers are bought on the spot market.
+const ONLY_SPOT: &str = "purchase: Spot,";
+
+/// What may be bought of a SKU and how, and quotas of a fleet of this many servers at time zero.
+#[derive(Clone, Debug)]
+struct Market {
+    entry: String,
+    quotas: String,
+    spot: bool,
+}
+
+fn market(servers: u32) -> impl Strategy<Value = Market> {
+    let billing = (0u32..100, 0u32..40);
+    let most = (
+        any::<bool>(),
+        1u32..4,
+        prop::option::of(1u32..4),
+        any::<bool>(),
+    );
+    let curve = || (0u32..40, 0u32..5);
+    let curves = (
+        prop::option::of(curve()),
+        prop::option::of(curve()),
+        prop::option::of(curve()),
+    );
+    let quotas = (prop::option::of(0u32..3), prop::option::of(0u32..3));
+    (any::<bool>(), billing, most, curves, quotas).prop_map(
+        move |(bought, (minimum, step), (reserved, first, spot, spot_first), curves, quotas)| {
+            let mut entry = format!("minimum_billing: {minimum}, billing_step: {step},");
+            if !bought {
+                return Market {
+                    entry,
+                    quotas: String::new(),
+                    spot: false,
+                };
+            }
+            let mut options = Vec::new();
+            if reserved {
+                options.push(format!(
+                    "(option: Reserved, most: {first}, price_per_hour: 20)"
+                ));
+            }
+            if let Some(most) = spot {
+                let minimum = if spot_first {
+                    "minimum_billing: 60,"
+                } else {
+                    ""
+                };
+                options.push(format!(
+                    "(option: Spot, most: {most}, {minimum} price_per_hour: 12.5)"
+                ));
+            }
+            options.push("(option: OnDemand, price_per_hour: 98.3)".to_owned());
+            if spot_first {
+                options.reverse();
+                // What is left is bought in the last way.
+                options[0] = "(option: OnDemand, most: 2, price_per_hour: 98.3)".to_owned();
+                options.retain(|it| !it.contains("Reserved") && !it.contains("Spot"));
+                options.push("(option: Spot, price_per_hour: 35)".to_owned());
+            }
+            let has_spot = spot.is_some() || spot_first;
+            let (of_zone, of_option, of_both) = curves;
+            let mut parts = Vec::new();
+            let steps = |(from, most): (u32, u32)| {
+                format!("servers: [({from}, {most}), ({}, 9)]", from + 30)
+            };
+            parts.extend(of_zone.map(|it| format!("(zone: \"a\", {})", steps(it))));
+            if has_spot {
+                parts.extend(of_option.map(|it| format!("(purchase: Spot, {})", steps(it))));
+                parts.extend(
+                    of_both.map(|it| format!("(zone: \"b\", purchase: Spot, {})", steps(it))),
+                );
+            }
+            entry += &format!(
+                "purchase: [{}], available_of: [{}],",
+                options.join(", "),
+                parts.join(", ")
+            );
+            let (all, of_spot) = quotas;
+            let processors = |more| 8 * (servers + more);
+            let mut quotas = Vec::new();
+            quotas.extend(
+                all.map(|more| format!("(name: \"all\", processors: {})", processors(more))),
+            );
+            if has_spot {
+                let of_spot = of_spot.map(processors);
+                quotas.extend(
+                    of_spot.map(|it| format!("(name: \"spot\", purchase: Spot, processors: {it})")),
+                );
+            }
+            Market {
+                entry,
+                quotas: quotas.join(", "),
+                spot: has_spot,
+            }
+        },
+    )
+}
+
+/// How the actuator chooses a SKU, and which servers it takes away.
+fn actuator() -> impl Strategy<Value = String> {
+    let sku = vec![
+        "First",
+        "Cheapest",
+        "MostEfficient",
+        "FallBack([\"dgx-h100\", \"dgx-a100\"])",
+        "CheapestThatMeets()",
+    ];
+    let victim = vec!["LeastLoaded", "Costliest"];
+    let parts = (prop::sample::select(sku), prop::sample::select(victim));
+    parts.prop_map(|(sku, victim)| {
+        format!("slo: (ttft: 1000000, tbt: 1000000), actuator: (sku: {sku}, victim: {victim}),")
+    })
 }
 
 /// Stages of a start-up, or none.
@@ -280,17 +400,22 @@ fn scenario() -> impl Strategy<Value = String> {
                     timed(action(role), "action", 12),
                     timed(fault(), "fault", 4),
                 ),
-                hazards(),
+                (hazards(), market(servers + spare), 0u32..3),
                 end,
             )
-                .prop_map(move |((actions, faults), hazards, end)| {
+                .prop_map(move |((actions, faults), (hazards, market, others), end)| {
                     let end = end.map_or("None".to_owned(), |end| end.to_string());
+                    let hazards = match market.spot {
+                        true => hazards,
+                        false => hazards.replace(ONLY_SPOT, ""),
+                    };
+                    let Market { entry, quotas, .. } = market;
                     format!(
                         "(name: \"random\", seed: {seed}, end: {end}, sample_interval: 7,
-                          fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, zones: [\"a\", \"b\"],
-                            provision_delay: {provision})],
+                          fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, zones: [\"a\", \"b\"], {entry}
+                            provision_delay: {provision}), (sku: \"dgx-a100\", limit: {others})],
                           applications: [{application}], actions: [{actions}], faults: [{faults}],
-                          hazards: [{hazards}])",
+                          hazards: [{hazards}], quotas: [{quotas}])",
                         servers + spare,
                         servers + spare + 3,
                     )

@@ -449,6 +449,7 @@ fn run(application: &str) -> RunRecord {
             }),
             seconds: 3600.0,
             peak: 1,
+            bills: Vec::new(),
         }],
         deserted: None,
         faults: None,

@@ -394,8 +394,12 @@ fn start(
             let request = ScaleUpInstance::new(application, role, server);
             world.scale_up_instance(&request).map(|_| ())
         } else {
+            let chosen = best_sku(world, application, role, &choice);
+            if let Some(but) = chosen.but.filter(|it| !row.reason.contains(it)) {
+                row.reason = format!("{}; {but}", row.reason);
+            }
             let request = ScaleUpFull {
-                sku: best_sku(world, application, role, &choice),
+                sku: chosen.sku,
                 ..ScaleUpFull::new(application, role)
             };
             world.scale_up_full(&request).map(|new| {

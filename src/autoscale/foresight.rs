@@ -1,8 +1,8 @@
 //! What can be said of a policy before anything runs: that it can never do its work, or never will.
 
-use super::Policy;
 use super::policies::Metric;
-use crate::scenario::{self, CheckedScenario, KvMemory};
+use super::{CapacityModel, Policy};
+use crate::scenario::{self, CheckedScenario, KvMemory, Problem};
 use crate::warning::Warning;
 
 /// Why a policy can never do its work for an application, and what to do about it.
@@ -44,6 +44,21 @@ pub(super) fn misfit<P: Policy>(
         }
     }
     None
+}
+
+/// Why no SKU can be chosen by the objective of an application.
+pub(super) fn no_sku_meets(checked: &CheckedScenario, application: usize) -> Option<Problem> {
+    let of = &checked.scenario().applications[application];
+    let scenario::SkuChoice::CheapestThatMeets { load, .. } = of.actuator.sku else {
+        return None;
+    };
+    let role = CapacityModel::new(checked, application).hopeless()?;
+    let message = format!(
+        "on no SKU of the fleet `{role:?}` instances keep the objective at a load of {load}, by their step times"
+    );
+    let path = format!("applications[{application}].actuator.sku");
+    let problem = checked.problem_at(&path, message);
+    Some(problem.help("loosen the `slo`, lower the `load`, add a SKU, or choose otherwise"))
 }
 
 /// Warns of a policy that takes no decision before the end.

@@ -4,14 +4,23 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
-use super::Signals;
+use super::{CapacityModel, Signals};
 use crate::fleet::free_processors::{self, FreeProcessors};
 use crate::fleet::{
-    Clock, EngineHandle, FleetsExt, HostedOn, Instance, Ledger, ScalingExt, ServerSku, Service,
-    Stock, Templates, Uses, part,
+    Clock, EngineHandle, FleetsExt, HostedOn, Instance, Ledger, Purchased, ScalingExt, ServerSku,
+    Service, Stock, Templates, Uses, part,
 };
 use crate::scenario::{SkuChoice, Victim};
 use crate::serving::Role;
+
+/// A SKU for the next server.
+#[derive(Default)]
+pub(super) struct Chosen {
+    /// None for the default of the fleet.
+    pub(super) sku: Option<String>,
+    /// What it is not as it was to be.
+    pub(super) but: Option<&'static str>,
+}
 
 /// The SKU for the next server, of those that can carry the role and have room; the first that could
 /// carry it if none has room, so that the refusal says so.
@@ -20,26 +29,43 @@ pub(super) fn best_sku(
     application: Entity,
     role: Role,
     choice: &SkuChoice,
-) -> Option<String> {
+) -> Chosen {
     if let SkuChoice::Named(name) = choice {
-        return Some(name.clone());
+        return Chosen {
+            sku: Some(name.clone()),
+            but: None,
+        };
     }
+    best(world, application, role, choice).unwrap_or_default()
+}
+
+fn best(world: &World, application: Entity, role: Role, choice: &SkuChoice) -> Option<Chosen> {
     let capacity = world.get::<Signals>(application)?.capacity();
     let fleet = world.fleet_of(application)?;
     let (stock, ledger) = (world.get::<Stock>(fleet)?, world.get::<Ledger>(fleet)?);
     let now = world.resource::<Clock>().now();
     let full = |position: usize| {
-        let servers = ledger.servers_of(position).total();
-        if let SkuChoice::FallBack(_) = choice {
-            return !stock.has(position, servers, now);
+        if let SkuChoice::FallBack(_) | SkuChoice::CheapestThatMeets { .. } = choice {
+            return !stock.has(position, ledger, now);
         }
+        let servers = ledger.servers_of(position).total();
         let limit = stock.kinds()[position].limit();
         limit.is_some_and(|limit| servers >= limit)
     };
-    let rank = |position| Some((position, capacity.rank(role, position, choice)?));
+    let rank = |position| {
+        let price = stock.asking_price(position, ledger, now);
+        Some((position, capacity.rank_at(role, position, choice, price)?))
+    };
     let fitting = (0..stock.kinds().len()).filter_map(rank);
     let best = fitting.min_by(|(a, x), (b, y)| full(*a).cmp(&full(*b)).then(x.total_cmp(y)));
-    best.map(|(position, _)| stock.kinds()[position].sku().name.clone())
+    let (position, rank) = best?;
+    let missed = matches!(choice, SkuChoice::CheapestThatMeets { .. })
+        && CapacityModel::misses(rank)
+        && !full(position);
+    Some(Chosen {
+        sku: Some(stock.kinds()[position].sku().name.clone()),
+        but: missed.then_some("no SKU that can be had keeps the objective: the fastest"),
+    })
 }
 
 /// At most `count` places for instances of a role on servers that are there or provisioned, a server
@@ -147,12 +173,15 @@ fn server_sku(world: &World, instance: Entity) -> Option<&ServerSku> {
     world.get(world.get::<HostedOn>(instance)?.server())
 }
 
-/// An instance's share of the price of its server, per hour.
+/// What an instance less saves of the price of its server, per hour: its share, and nothing of one that is reserved.
 fn cost(world: &World, instance: Entity) -> f64 {
     let processors = world.get::<Uses>(instance).map_or(0, Uses::len);
+    let server = world.get::<HostedOn>(instance).map(HostedOn::server);
+    let bought = server.and_then(|it| world.get::<Purchased>(it));
     let sku = server_sku(world, instance);
     sku.map_or(0.0, |sku| {
         let sku = sku.sku();
-        sku.price_per_hour.unwrap_or(0.0) / f64::from(sku.processors.max(1)) * processors as f64
+        let price = bought.map_or(sku.price_per_hour, Purchased::saving_per_hour);
+        price.unwrap_or(0.0) / f64::from(sku.processors.max(1)) * processors as f64
     })
 }

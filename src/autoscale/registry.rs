@@ -7,7 +7,7 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, Schedules, SystemSet};
 use bevy_ecs::world::World;
 
 use super::decide::{Deciding, decide, follow};
-use super::foresight::{misfit, never_decides, never_exceeded};
+use super::foresight::{misfit, never_decides, never_exceeded, no_sku_meets};
 use super::policies;
 use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
 use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator, limiter};
@@ -234,6 +234,8 @@ impl PolicyRegistry {
                     problems.extend(found);
                 }
             }
+            let hopeless = no_sku_meets(checked, index);
+            problems.extend(hopeless.filter(|it| !problems.contains(it)));
         }
         Ok(())
     }

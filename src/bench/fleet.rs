@@ -257,6 +257,7 @@ pub(super) fn scenario(servers: u32, application: Application) -> Scenario {
         actions: Vec::new(),
         faults: Vec::new(),
         hazards: Vec::new(),
+        quotas: Vec::new(),
         regions: Vec::new(),
         region_routing: crate::scenario::RegionRouting::default(),
         region_latency: Vec::new(),

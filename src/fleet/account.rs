@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::PurchaseOption;
 use crate::serving::{EngineId, Role};
 use crate::time::{SimDuration, SimTime};
 
@@ -42,6 +43,8 @@ pub struct InstanceAccount {
 pub struct ServerAccount {
     /// Its SKU: the position in the fleet.
     pub sku: usize,
+    /// How it was bought, where its SKU has purchase options.
+    pub purchase: Option<PurchaseOption>,
     /// When it was asked for.
     pub created: SimTime,
     /// When it was there.

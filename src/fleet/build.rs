@@ -22,6 +22,7 @@ use super::guard::Guard;
 use super::hazards::{self, Hazards};
 use super::instances::{Entry, Plan};
 use super::loads::Loads;
+use super::market::Market;
 use super::script::Script;
 use super::skus::Kind;
 use super::start_up::WaitingRequests;
@@ -127,7 +128,8 @@ pub fn install_named(
         return Err(InstallError::Installed);
     }
     let scenario = checked.scenario();
-    let stock = stock(checked)?;
+    let clock = world.get_resource::<Clock>();
+    let stock = stock(checked, clock.map_or(SimTime::ZERO, Clock::now))?;
     let mut blueprints = Vec::new();
     for (index, application) in scenario.applications.iter().enumerate() {
         let named = registry
@@ -201,7 +203,7 @@ fn prepare(world: &mut World, max_tick: Option<SimDuration>) {
     tick::add_schedule(world);
 }
 
-fn stock(checked: &CheckedScenario) -> Result<Stock, InstallError> {
+fn stock(checked: &CheckedScenario, now: SimTime) -> Result<Stock, InstallError> {
     let (catalog, seed) = (checked.catalog(), checked.scenario().seed);
     let kinds = checked.scenario().fleet.iter();
     let kinds: Result<Vec<Kind>, InstallError> =
@@ -209,9 +211,10 @@ fn stock(checked: &CheckedScenario) -> Result<Stock, InstallError> {
     let mut stock = Stock {
         kinds: kinds?,
         zones: Zones::default(),
+        quotas: checked.scenario().quotas.clone(),
     };
     for (position, entry) in checked.scenario().fleet.iter().enumerate() {
-        stock.add_zones(position, &entry.zones);
+        stock.open_market(position, entry, now);
     }
     Ok(stock)
 }
@@ -244,7 +247,7 @@ pub(super) fn kind(
         blocked_until: SimTime::ZERO,
         away: 0,
         mending: 0,
-        shares: Vec::new(),
+        market: Market::default(),
         available: entry.available.clone(),
     })
 }

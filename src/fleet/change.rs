@@ -406,10 +406,11 @@ impl ChangeExt for World {
                 world.entity_mut(application).insert(templates);
             });
         }
+        let now = self.resource::<Clock>().now();
         let mut stock = part_mut::<Stock>(self, fleet);
         stock.kinds.push(kind);
         let position = stock.kinds.len() - 1;
-        stock.add_zones(position, &entry.zones);
+        stock.open_market(position, entry, now);
         part_mut::<Ledger>(self, fleet).add_sku();
         for _ in 0..entry.count {
             if let Err(error) = self.scale_up_server_in(fleet, Some(&entry.sku)) {

@@ -16,6 +16,7 @@ use super::fault_log::FaultLog;
 use super::fleets::Fleets;
 use super::hazards::{Hazard, Hazards, Striking};
 use super::loads::Loads;
+use super::market::Held;
 use super::parts::{Codec, Parts};
 use super::repair::Repair;
 use super::requests::{self, Announced};
@@ -23,13 +24,13 @@ use super::script::Script;
 use super::slow::Slow;
 use super::staging::ToCome;
 use super::start_up::{self, WaitingRequests};
-use super::zones::{InZone, Share, Zones};
+use super::zones::{InZone, Zones};
 use super::{
     Agenda, Application, Broken, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, Instance,
     Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, Processor, Provisioning,
-    Reclaimed, Refusals, RequestEnded, Retention, Roster, RunWarnings, ScalingEvent, ScalingLog,
-    ScalingRules, Server, ServerCache, Service, StageTimes, StartUp, StartUpStage, Stock, Tag,
-    TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
+    Purchased, Reclaimed, Refusals, RequestEnded, Retention, Roster, RunWarnings, ScalingEvent,
+    ScalingLog, ScalingRules, Server, ServerCache, Service, StageTimes, StartUp, StartUpStage,
+    Stock, Tag, TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.
@@ -67,6 +68,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<Broken>()
         .component_with::<Repair>(Repair::follow)
         .component::<InZone>()
+        .component::<Purchased>()
         .component_with::<Hazard>(Hazard::follow)
         .component::<ServerCache>()
         .component::<StageTimes>()
@@ -113,7 +115,7 @@ pub(super) fn enter(parts: &mut Parts) {
 type SavedKind = (
     (String, Option<u32>, Option<u32>),
     (Delay, Stream, SimTime),
-    (u32, u32, Vec<Share>),
+    (u32, u32, Vec<Held>, SimTime),
 );
 
 fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Result<(), SaveError> {
@@ -125,7 +127,12 @@ fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Resu
                 kind.stream.clone(),
                 kind.blocked_until,
             ),
-            (kind.away, kind.mending, kind.shares.clone()),
+            (
+                kind.away,
+                kind.mending,
+                kind.market.held().to_vec(),
+                kind.market.since,
+            ),
         )
     });
     let kinds: Vec<SavedKind> = kinds.collect();
@@ -141,7 +148,7 @@ fn restore_stock(
     let stock = world.get_mut::<Stock>(fleet);
     let mut stock = stock.ok_or_else(|| RestoreError::Unknown("a fleet".to_owned()))?;
     stock.zones = zones;
-    for (position, (of, provision, (away, mending, shares))) in saved.into_iter().enumerate() {
+    for (position, (of, provision, (away, mending, held, since))) in saved.into_iter().enumerate() {
         let ((name, limit, highest), (delay, stream, until)) = (of, provision);
         let kind = stock.kinds.get_mut(position);
         let Some(kind) = kind.filter(|it| it.sku.name == name) else {
@@ -149,7 +156,11 @@ fn restore_stock(
         };
         (kind.limit, kind.highest_limit) = (limit, highest);
         (kind.provision_delay, kind.stream, kind.blocked_until) = (delay, stream, until);
-        (kind.away, kind.mending, kind.shares) = (away, mending, shares);
+        (kind.away, kind.mending) = (away, mending);
+        if !kind.market.restore(held, since) {
+            let what = format!("the purchase options of \"{name}\"");
+            return Err(RestoreError::Unknown(what));
+        }
     }
     Ok(())
 }

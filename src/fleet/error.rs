@@ -3,7 +3,7 @@ use bevy_ecs::entity::Entity;
 use crate::serving::{PerformanceError, Role};
 use crate::time::SimTime;
 
-use super::{InstanceStatus, ServerStatus};
+use super::{InstanceStatus, ServerStatus, Unavailable};
 
 /// Why a scaling verb was refused. Nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,29 @@ pub enum ScalingError {
         sku: String,
         /// The most servers of it now.
         available: u32,
+    },
+    /// No more servers of the SKU can be had now by any purchase option, or in any zone.
+    #[error(
+        "no \"{sku}\" can be had now, at most {}: try again later, or use another SKU",
+        listed(parts)
+    )]
+    PartsSoldOut {
+        /// The SKU's name.
+        sku: String,
+        /// The parts of which there are as many as can be had.
+        parts: Vec<Unavailable>,
+    },
+    /// One more server would be above a quota.
+    #[error(
+        "one more \"{sku}\" is above the quota \"{quota}\" of {processors} processors: remove a server first, or raise it"
+    )]
+    QuotaReached {
+        /// The SKU's name.
+        sku: String,
+        /// The name of the quota.
+        quota: String,
+        /// The most processors.
+        processors: u32,
     },
     /// There were as many instances as there can ever be.
     #[error("the fleet has had {limit} instances, and can have no more: begin another run")]
@@ -260,7 +283,8 @@ impl ScalingError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::LimitReached { .. } => "limit",
-            Self::SoldOut { .. } => "sold_out",
+            Self::SoldOut { .. } | Self::PartsSoldOut { .. } => "sold_out",
+            Self::QuotaReached { .. } => "quota",
             Self::TooManyInstances { .. } => "instances_ever",
             Self::CreationFault { .. } => "outage",
             Self::TooFewProcessors { .. }
@@ -289,6 +313,11 @@ impl ScalingError {
             | Self::NoSuchServer(_) => "gone",
         }
     }
+}
+
+fn listed(parts: &[Unavailable]) -> String {
+    let parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+    parts.join(", ")
 }
 
 fn quoted(names: &[String]) -> String {

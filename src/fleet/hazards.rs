@@ -15,8 +15,8 @@ use super::fleet_part::{part, part_mut};
 use super::parts::Twins;
 use super::zones::InZone;
 use super::{
-    Agenda, Application, Clock, FleetsExt, HostedOn, Instance, OfApplication, Roster, Server,
-    ServerSku, Stock,
+    Agenda, Application, Clock, FleetsExt, HostedOn, Instance, OfApplication, Purchased, Roster,
+    Server, ServerSku, Stock,
 };
 
 /// The hazards of a fleet, in the order of the scenario.
@@ -260,7 +260,9 @@ fn concerns(world: &World, what: &scenario::Hazard, server: Entity) -> bool {
         .get::<ServerSku>(server)
         .map(|it| it.sku().name.as_str());
     let zone = world.get::<InZone>(server).map(InZone::name);
+    let option = world.get::<Purchased>(server).map(Purchased::option);
     what.sku.as_deref().is_none_or(|it| sku == Some(it))
+        && what.purchase.is_none_or(|it| option == Some(it))
         && what.zone.as_deref().is_none_or(|it| zone == Some(it))
 }
 

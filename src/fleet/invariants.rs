@@ -8,11 +8,12 @@ use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use super::fleet_part::part;
+use super::zones::InZone;
 use super::{
     Agenda, Application, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, HostedOn, Hosts,
     Instance, InstanceRole, InstanceStatus, Instances, Ledger, OfApplication, OfFleet, OnServer,
-    Processor, Processors, Provisioning, Roster, Server, ServerCounts, ServerSku, ServerStatus,
-    Service, StartUp, StatusCounts, Stock, TakesServerAlong, UsedBy, Uses,
+    Processor, Processors, Provisioning, Purchased, Roster, Server, ServerCounts, ServerSku,
+    ServerStatus, Service, StartUp, StatusCounts, Stock, TakesServerAlong, UsedBy, Uses,
 };
 
 /// An invariant that does not hold: a bug in fleetsim, or a host that changed what is the lifecycle's.
@@ -69,14 +70,15 @@ fn check_servers(world: &mut World, fleet: Entity) -> Result<(), Violation> {
         &Server,
         &ServerSku,
         &ServerStatus,
-        Option<&Provisioning>,
-        Option<&Processors>,
+        (Option<&Provisioning>, Option<&Processors>),
+        (Option<&InZone>, Option<&Purchased>),
     )>();
     let (ledger, stock) = (part::<Ledger>(world, fleet), part::<Stock>(world, fleet));
     let roster = part::<Roster>(world, fleet);
     let mut counts = vec![ServerCounts::default(); stock.kinds().len()];
+    let mut lots = BTreeMap::<_, u32>::new();
     let mut live = 0;
-    for (entity, of, server, sku, status, provisioning, processors) in query.iter(world) {
+    for (entity, of, server, sku, status, (provisioning, processors), lot) in query.iter(world) {
         if of.0 != fleet {
             continue;
         }
@@ -103,6 +105,12 @@ fn check_servers(world: &mut World, fleet: Entity) -> Result<(), Violation> {
             "server {number} has lost a processor"
         );
         let account = &ledger.servers()[index(number)];
+        let (zone, option) = (lot.0.map(|it| it.zone), lot.1.map(Purchased::option));
+        *lots.entry((sku.position(), zone, option)).or_default() += 1;
+        require!(
+            account.purchase == option,
+            "the account of server {number} does not say how it was bought"
+        );
         require!(
             account.gone.is_none() && account.active.is_some() == (*status == ServerStatus::Active),
             "the account of server {number} is not that of one that is {}",
@@ -126,6 +134,20 @@ fn check_servers(world: &mut World, fleet: Entity) -> Result<(), Violation> {
         require!(
             most.is_none_or(|most| count.total() <= most),
             "SKU {sku} is above its limit"
+        );
+    }
+    for ((sku, zone, option), count) in lots {
+        let kind = &stock.kinds()[sku];
+        let books = kind.market.there(zone, option);
+        require!(
+            zone.is_none() && option.is_none() || books == count,
+            "SKU {sku}: {count} servers in the zone {zone:?} by {option:?}, but on the books {books}"
+        );
+        let most = kind.offers().iter().find(|it| Some(it.option) == option);
+        let most = most.and_then(|it| it.most);
+        require!(
+            option.is_none_or(|it| most.is_none_or(|most| kind.market.bought(it) <= most)),
+            "SKU {sku}: more servers than can be bought by {option:?}"
         );
     }
     let open = ledger.servers().iter().filter(|it| it.gone.is_none());

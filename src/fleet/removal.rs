@@ -13,9 +13,9 @@ use super::start_up::request_flush;
 use super::status::{log_instance, set_status};
 use super::{
     Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances, Ledger,
-    OfApplication, OfFleet, OnServer, Roster, ScalingAction, Server, ServerSku, ServerStatus,
-    Service, Stock, TakesServerAlong, Target, guard, hazards, servers, uninstall_fleet,
-    zones::{self, InZone},
+    OfApplication, OfFleet, OnServer, Purchased, Roster, ScalingAction, Server, ServerSku,
+    ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, servers,
+    uninstall_fleet, zones::InZone,
 };
 use crate::serving::EngineId;
 
@@ -103,10 +103,11 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     let entity = world.entity(context.entity);
     let zone = entity.get::<InZone>().map(|it| it.zone);
     let sku = entity.get::<ServerSku>().map(ServerSku::position);
-    if let (Some(sku), Some(_)) = (sku, zone)
+    let option = entity.get::<Purchased>().map(Purchased::option);
+    if let Some(sku) = sku.filter(|_| zone.is_some() || option.is_some())
         && let Some(mut stock) = world.get_mut::<Stock>(fleet)
     {
-        zones::count(&mut stock.kinds[sku].shares, zone, -1);
+        stock.kinds[sku].market.count(zone, option, -1);
     }
     if crashed {
         let toll = Toll {

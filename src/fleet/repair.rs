@@ -14,12 +14,13 @@ use crate::time::SimTime;
 use super::fault_log::FaultLog;
 use super::fleet_part::{part, part_mut};
 use super::instances::{self, Entry, Plan};
+use super::market::Lot;
 use super::parts::Twins;
 use super::zones::InZone;
 use super::{
     Agenda, Application, Broken, Clock, FleetsExt, FromTemplate, InstanceStatus, OfApplication,
-    OnServer, Processor, Provisioning, Reclaimed, Roster, Server, ServerCache, ServerSku, Stock,
-    Tag, Templates, Uses, free_processors, queries, servers,
+    OnServer, Processor, Provisioning, Purchased, Reclaimed, Roster, Server, ServerCache,
+    ServerSku, Stock, Tag, Templates, Uses, free_processors, queries, servers,
 };
 
 /// An instance that a fault took, to be started again.
@@ -64,6 +65,7 @@ pub(super) struct Repair {
 enum Mended {
     Server {
         zone: Option<InZone>,
+        purchased: Option<Purchased>,
         cache: Option<ServerCache>,
         lost: Vec<Lost>,
     },
@@ -73,6 +75,21 @@ enum Mended {
         index: u32,
         lost: Option<Lost>,
     },
+}
+
+impl Mended {
+    /// Where a server came from.
+    fn lot(&self) -> Lot {
+        match self {
+            Self::Server {
+                zone, purchased, ..
+            } => Lot {
+                zone: zone.as_ref().map(|it| it.zone),
+                purchased: *purchased,
+            },
+            Self::Processor { .. } => Lot::default(),
+        }
+    }
 }
 
 impl Repair {
@@ -98,12 +115,17 @@ pub(super) fn order_server(world: &mut World, server: Entity, until: SimTime) {
     let lost = queries::hosted(world, server);
     let what = Mended::Server {
         zone: world.get::<InZone>(server).cloned(),
+        purchased: world.get::<Purchased>(server).copied(),
         cache: world.get::<ServerCache>(server).cloned(),
         lost: lost.iter().filter_map(|&it| Lost::of(world, it)).collect(),
     };
     let now = world.resource::<Clock>().now();
     part_mut::<FaultLog>(world, fleet).repair(sku, now, until);
-    part_mut::<Stock>(world, fleet).kinds[sku].away += 1;
+    let mut stock = part_mut::<Stock>(world, fleet);
+    stock.kinds[sku].away += 1;
+    let lot = what.lot();
+    let option = lot.purchased.map(|it| it.option);
+    stock.kinds[sku].market.count_away(lot.zone, option, 1);
     order(world, Repair { fleet, sku, what }, until);
 }
 
@@ -148,6 +170,7 @@ fn called_off(mut world: DeferredWorld<'_>, context: HookContext) {
     };
     let (fleet, sku) = (repair.fleet, repair.sku);
     let server = matches!(repair.what, Mended::Server { .. });
+    let lot = repair.what.lot();
     if let Some(mut stock) = world.get_mut::<Stock>(fleet)
         && let Some(kind) = stock.kinds.get_mut(sku)
     {
@@ -157,6 +180,10 @@ fn called_off(mut world: DeferredWorld<'_>, context: HookContext) {
             &mut kind.mending
         };
         *count = count.saturating_sub(1);
+        if server {
+            let option = lot.purchased.map(|it| it.option);
+            kind.market.count_away(lot.zone, option, -1);
+        }
     }
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
         agenda.lifecycle.clear::<Repair>(context.entity);
@@ -169,9 +196,10 @@ pub(super) fn end(world: &mut World, repair: Entity) {
         return;
     };
     world.despawn(repair);
+    let lot = what.lot();
     match what {
-        Mended::Server { zone, cache, lost } => {
-            let server = servers::put_back(world, fleet, sku, zone);
+        Mended::Server { cache, lost, .. } => {
+            let server = servers::put_back(world, fleet, sku, lot);
             if let (Some(cache), Ok(mut server)) = (cache, world.get_entity_mut(server)) {
                 server.insert(cache);
             }

@@ -12,10 +12,10 @@ use crate::time::{SimDuration, SimTime};
 use super::account::ServerAccount;
 use super::fleet_part::{part, part_mut};
 use super::log::record;
+use super::market::Lot;
 use super::{
     Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Roster,
     ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Target, guard, hazards,
-    zones::{self, InZone},
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
@@ -37,12 +37,11 @@ pub(super) fn create(
     position: usize,
 ) -> Result<(Entity, SimTime), ScalingError> {
     let now = world.resource::<Clock>().now();
-    let servers = part::<Ledger>(world, fleet).servers_of(position).total();
+    let ledger = part::<Ledger>(world, fleet);
+    let lot = part::<Stock>(world, fleet).admit(position, ledger, now)?;
     let mut stock = part_mut::<Stock>(world, fleet);
-    stock.admit(position, servers, now)?;
-    let zone = stock.choose_zone(position, now)?;
     let ready = now + stock.kinds[position].draw_provision_delay();
-    let server = place(world, fleet, position, zone, ready);
+    let server = place(world, fleet, position, lot, ready);
     let number = world.get::<Server>(server).map_or(0, Server::number);
     let target = Target::Server(number);
     let status = ServerStatus::ScalingUp.name();
@@ -55,14 +54,9 @@ pub(super) fn create(
 }
 
 /// A server that was repaired is there again, under a new number.
-pub(super) fn put_back(
-    world: &mut World,
-    fleet: Entity,
-    position: usize,
-    zone: Option<InZone>,
-) -> Entity {
+pub(super) fn put_back(world: &mut World, fleet: Entity, position: usize, lot: Lot) -> Entity {
     let now = world.resource::<Clock>().now();
-    let server = place(world, fleet, position, zone, now);
+    let server = place(world, fleet, position, lot, now);
     if let Some(&Server { number }) = world.get(server) {
         let status = ServerStatus::Active.name();
         let line = (
@@ -77,18 +71,9 @@ pub(super) fn put_back(
 }
 
 /// Places a server that will be there when it is ready.
-fn place(
-    world: &mut World,
-    fleet: Entity,
-    position: usize,
-    zone: Option<InZone>,
-    ready: SimTime,
-) -> Entity {
+fn place(world: &mut World, fleet: Entity, position: usize, lot: Lot, ready: SimTime) -> Entity {
     let now = world.resource::<Clock>().now();
-    let mut stock = part_mut::<Stock>(world, fleet);
-    let kind = &mut stock.kinds[position];
-    zones::count(&mut kind.shares, zone.as_ref().map(|it| it.zone), 1);
-    let sku = Arc::clone(&kind.sku);
+    let sku = Arc::clone(&part::<Stock>(world, fleet).kinds[position].sku);
     let number = part::<Roster>(world, fleet).next_server();
     let status = if ready > now {
         ServerStatus::ScalingUp
@@ -101,10 +86,7 @@ fn place(
         let server = world.spawn(bundle).id();
         spawn_processors(world, server);
         let active = (ready <= now).then_some(now);
-        enlist(world, fleet, server, position, active);
-        if let Some(zone) = zone {
-            world.entity_mut(server).insert(zone);
-        }
+        enlist(world, fleet, server, (position, lot), active);
         if ready > now {
             world.entity_mut(server).insert(Provisioning { ready });
         }
@@ -157,12 +139,9 @@ pub(super) fn create_at_start(
         for &server in &servers {
             spawn_processors(world, server);
             let now = world.resource::<Clock>().now();
-            enlist(world, fleet, server, position, Some(now));
-            let mut stock = part_mut::<Stock>(world, fleet);
-            if let Ok(Some(zone)) = stock.choose_zone(position, now) {
-                zones::count(&mut stock.kinds[position].shares, Some(zone.zone), 1);
-                world.entity_mut(server).insert(zone);
-            }
+            let stock = part::<Stock>(world, fleet);
+            let lot = stock.kinds[position].market.at_start(&stock.zones, now);
+            enlist(world, fleet, server, (position, lot), Some(now));
         }
         servers
     })
@@ -175,18 +154,39 @@ fn spawn_processors(world: &mut World, server: Entity) {
     world.spawn_batch((0..count).map(move |index| (Processor { index }, OnServer(server))));
 }
 
-/// Gives a server its number and its account.
-fn enlist(world: &mut World, fleet: Entity, server: Entity, sku: usize, active: Option<SimTime>) {
+/// Gives a server its number, its account, and the marks of where it comes from.
+fn enlist(
+    world: &mut World,
+    fleet: Entity,
+    server: Entity,
+    (sku, lot): (usize, Lot),
+    active: Option<SimTime>,
+) {
     let created = world.resource::<Clock>().now();
     part_mut::<Roster>(world, fleet).add_server(server);
+    let purchase = lot.purchased.map(|it| it.option);
     part_mut::<Ledger>(world, fleet).open_server(ServerAccount {
         sku,
+        purchase,
         created,
         active,
         gone: None,
         deserted_since: None,
         deserted: SimDuration::ZERO,
     });
+    if lot == Lot::default() {
+        return;
+    }
+    let mut stock = part_mut::<Stock>(world, fleet);
+    stock.kinds[sku].market.count(lot.zone, purchase, 1);
+    let zone = stock.zone_of(&lot);
+    let mut server = world.entity_mut(server);
+    if let Some(zone) = zone {
+        server.insert(zone);
+    }
+    if let Some(purchased) = lot.purchased {
+        server.insert(purchased);
+    }
 }
 
 /// Removes an empty server.

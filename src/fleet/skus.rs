@@ -4,17 +4,21 @@ use bevy_ecs::component::Component;
 
 use crate::catalog::{Processor, Sku};
 use crate::random::{Delay, Stream};
+use crate::scenario::{FleetEntry, Quota};
 use crate::time::{SimDuration, SimTime};
 
-use super::ScalingError;
 use super::error::nearest;
-use super::zones::{InZone, Share, Zones};
+use super::market::{Billing, Lot, Market, NoLot, Offer};
+use super::quotas;
+use super::zones::{InZone, Zones};
+use super::{Ledger, ScalingError};
 
 /// The SKUs of the fleet, in the order of the scenario: the first is the default for scale-up.
 #[derive(Component, Clone, Debug, Default)]
 pub struct Stock {
     pub(super) kinds: Vec<Kind>,
     pub(super) zones: Zones,
+    pub(super) quotas: Vec<Quota>,
 }
 
 /// One SKU of the fleet.
@@ -33,8 +37,8 @@ pub struct Kind {
     pub(super) away: u32,
     /// Processors under repair.
     pub(super) mending: u32,
-    /// Its zones, if it has some.
-    pub(super) shares: Vec<Share>,
+    /// What can be had of it by zone and purchase option, and what there is.
+    pub(super) market: Market,
     /// How many servers can be had at most, from when on, in the order of time.
     pub(super) available: Vec<(SimTime, u32)>,
 }
@@ -64,6 +68,22 @@ impl Kind {
         let begun = self.available.partition_point(|&(from, _)| from <= now);
         let (_, most) = self.available.get(begun.checked_sub(1)?)?;
         Some(*most)
+    }
+
+    /// How servers of it are bought, in the order of the scenario; nothing where the scenario does not say.
+    #[must_use]
+    pub fn offers(&self) -> &[Offer] {
+        &self.market.offers
+    }
+
+    /// How servers of it are billed that were bought in no way the scenario says.
+    pub(crate) const fn billing(&self) -> Billing {
+        self.market.billing
+    }
+
+    /// Since when what is reserved of it is paid for.
+    pub(crate) const fn paid_since(&self) -> SimTime {
+        self.market.since
     }
 
     /// Has another limit from now on.
@@ -109,11 +129,10 @@ impl Stock {
             })
     }
 
-    /// Lets a SKU have these zones.
-    pub(super) fn add_zones(&mut self, position: usize, names: &[String]) {
-        let zones = names.iter().map(|name| self.zones.named(name));
-        let shares = zones.map(|zone| Share { zone, servers: 0 });
-        self.kinds[position].shares = shares.collect();
+    /// Lets a SKU have the zones, purchase options and curves of a fleet entry.
+    pub(super) fn open_market(&mut self, position: usize, entry: &FleetEntry, now: SimTime) {
+        let price = self.kinds[position].sku.price_per_hour;
+        self.kinds[position].market = Market::new(entry, price, &mut self.zones, now);
     }
 
     /// The zones of the fleet.
@@ -125,9 +144,27 @@ impl Stock {
         &mut self.zones
     }
 
-    /// Whether one more server of a SKU can be had now beside those that there are.
-    pub(crate) fn has(&self, position: usize, servers: u32, now: SimTime) -> bool {
-        self.admit(position, servers, now).is_ok() && self.choose_zone(position, now).is_ok()
+    /// Whether one more server of a SKU can be had now.
+    pub(crate) fn has(&self, position: usize, ledger: &Ledger, now: SimTime) -> bool {
+        self.admit(position, ledger, now).is_ok()
+    }
+
+    /// What an hour of the next server of a SKU costs, in dollars: nothing of one that is reserved, and so paid for in
+    /// any case. That of its first purchase option where none can be had; none where it is not known.
+    pub(crate) fn asking_price(
+        &self,
+        position: usize,
+        ledger: &Ledger,
+        now: SimTime,
+    ) -> Option<f64> {
+        let kind = &self.kinds[position];
+        let Some(first) = kind.market.offers.first() else {
+            return kind.sku.price_per_hour;
+        };
+        match self.choose_lot(position, ledger, now) {
+            Ok(lot) => lot.purchased.and_then(|it| it.saving_per_hour()),
+            Err(_) => first.price_per_hour,
+        }
     }
 
     /// Whether anything is being repaired.
@@ -135,23 +172,30 @@ impl Stock {
         self.kinds.iter().any(|kind| kind.away + kind.mending > 0)
     }
 
-    /// The zone for the next server of a SKU.
-    pub(super) fn choose_zone(
+    /// The zone of a lot.
+    pub(super) fn zone_of(&self, lot: &Lot) -> Option<InZone> {
+        lot.zone.map(|zone| InZone {
+            zone,
+            name: Arc::clone(&self.zones.names()[zone]),
+        })
+    }
+
+    /// Where the next server of a SKU comes from.
+    fn choose_lot(
         &self,
         position: usize,
+        ledger: &Ledger,
         now: SimTime,
-    ) -> Result<Option<InZone>, ScalingError> {
-        let kind = &self.kinds[position];
-        match self.zones.choose(&kind.shares, now) {
-            Ok(zone) => Ok(zone.map(|zone| InZone {
-                zone,
-                name: Arc::clone(&self.zones.names()[zone]),
-            })),
-            Err(until) => Err(ScalingError::CreationFault {
-                sku: kind.sku.name.clone(),
-                until,
-            }),
-        }
+    ) -> Result<Lot, ScalingError> {
+        let (kinds, kind) = (&self.kinds, &self.kinds[position]);
+        let barred = |option| quotas::exceeded(&self.quotas, kinds, ledger, position, Some(option));
+        let sku = || kind.sku.name.clone();
+        let lot = kind.market.choose(&self.zones, now, barred);
+        lot.map_err(|why| match why {
+            NoLot::Out(until) => ScalingError::CreationFault { sku: sku(), until },
+            NoLot::Unavailable(parts) => ScalingError::PartsSoldOut { sku: sku(), parts },
+            NoLot::Barred(error) => error,
+        })
     }
 
     /// Lets nothing of a SKU, or of any, be created before `until`.
@@ -165,15 +209,16 @@ impl Stock {
         }
     }
 
-    /// Whether one more server of a SKU may be created beside those that there are.
+    /// Where the next server of a SKU comes from, or why there is none.
     pub(super) fn admit(
         &self,
         position: usize,
-        servers: u32,
+        ledger: &Ledger,
         now: SimTime,
-    ) -> Result<(), ScalingError> {
+    ) -> Result<Lot, ScalingError> {
         let kind = &self.kinds[position];
         let sku = || kind.sku.name.clone();
+        let servers = ledger.servers_of(position).total();
         let taken = servers.saturating_add(kind.away);
         if let Some(limit) = kind.limit.filter(|&limit| taken >= limit) {
             return Err(ScalingError::LimitReached { sku: sku(), limit });
@@ -190,6 +235,9 @@ impl Stock {
                 until: kind.blocked_until,
             });
         }
-        Ok(())
+        if let Some(error) = quotas::exceeded(&self.quotas, &self.kinds, ledger, position, None) {
+            return Err(error);
+        }
+        self.choose_lot(position, ledger, now)
     }
 }

@@ -28,15 +28,7 @@ impl InZone {
 pub(crate) struct Zones {
     names: Vec<Arc<str>>,
     /// No server can be created in each before this instant.
-    pub(super) out_until: Vec<SimTime>,
-}
-
-/// The servers of a SKU in a zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Share {
-    /// The position among the zones of the fleet.
-    pub(super) zone: usize,
-    pub(super) servers: u32,
+    out_until: Vec<SimTime>,
 }
 
 impl Zones {
@@ -66,26 +58,13 @@ impl Zones {
         }
     }
 
-    /// The zone for the next server of a SKU: of those that are not out, that with the fewest of it, the first of
-    /// these. None for a SKU without zones; else, where all are out, until when.
-    pub(super) fn choose(&self, shares: &[Share], now: SimTime) -> Result<Option<usize>, SimTime> {
-        if shares.is_empty() {
-            return Ok(None);
-        }
-        let out = |share: &&Share| self.out_until[share.zone] > now;
-        let there = shares.iter().filter(|it| !out(it));
-        let fewest = there.min_by_key(|it| it.servers);
-        fewest.map(|it| Some(it.zone)).ok_or_else(|| {
-            let until = shares.iter().map(|it| self.out_until[it.zone]);
-            until.min().unwrap_or(now)
-        })
+    /// Whether no server can be created in a zone now.
+    pub(super) fn is_out(&self, zone: usize, now: SimTime) -> bool {
+        self.out_until(zone) > now
     }
-}
 
-/// Counts a server of a zone in or out.
-pub(super) fn count(shares: &mut [Share], zone: Option<usize>, by: i32) {
-    let share = shares.iter_mut().find(|it| Some(it.zone) == zone);
-    if let Some(share) = share {
-        share.servers = share.servers.saturating_add_signed(by);
+    /// No server can be created in a zone before this instant.
+    pub(super) fn out_until(&self, zone: usize) -> SimTime {
+        self.out_until.get(zone).copied().unwrap_or(SimTime::ZERO)
     }
 }

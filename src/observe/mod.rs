@@ -1,5 +1,6 @@
 //! What a run leaves behind: samples, logs and statistics.
 
+mod bills;
 mod collect;
 mod faults;
 mod recovery;
@@ -13,6 +14,7 @@ mod summary;
 mod usage;
 
 pub use crate::statistics::{Distribution, Statistics};
+pub use bills::{Bill, PurchaseSummary};
 pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, keep_felt, sample_end, watch_recovery};
 pub use faults::{FaultSummary, FaultsSummary, ResilienceSummary};

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::bills::{Bill, PurchaseSummary};
 use super::faults::{FaultsSummary, ResilienceSummary};
 use super::regions::{RegionRecord, RegionSummary};
 use super::requests::{
@@ -127,16 +128,27 @@ impl RunRecord {
                 peak: usage.peak,
                 mean: mean(usage.seconds, self.end),
                 cost: usage.cost(),
+                purchases: usage.bills.iter().map(Bill::summarise).collect(),
                 energy_kwh: usage.energy_kwh(instances()),
                 step_energy_kwh: usage.step_energy_kwh(instances()),
             })
             .collect();
-        // A SKU of which there never was a server adds nothing, known or not.
-        let used = || servers.iter().filter(|sku| sku.server_hours > 0.0);
+        // A SKU of which there never was a server adds nothing, known or not, but for what is paid for in any case.
+        let paid = |sku: &&ServerSummary| sku.purchases.iter().any(|it| it.billed_hours > 0.0);
+        let used = || {
+            let there = |sku: &&ServerSummary| sku.server_hours > 0.0 || paid(sku);
+            servers.iter().filter(there)
+        };
         let total = |figure: fn(&ServerSummary) -> Option<f64>| {
             used().try_fold(0.0, |sum, sku| Some(sum + figure(sku)?))
         };
         let cost = total(|sku| sku.cost);
+        let mut cost_by_option = BTreeMap::new();
+        for of in servers.iter().flat_map(|sku| &sku.purchases) {
+            if let Some(cost) = of.cost {
+                *cost_by_option.entry(of.option.clone()).or_insert(0.0) += cost;
+            }
+        }
         let statistics = self.applications.iter().map(|of| of.statistics.tokens());
         let [prompt, output] = statistics.fold([0, 0], |sum, of| [sum[0] + of[0], sum[1] + of[1]]);
         FleetSummary {
@@ -144,6 +156,7 @@ impl RunRecord {
             server_hours: used().fold(0.0, |sum, sku| sum + sku.server_hours),
             gpu_hours: used().fold(0.0, |sum, sku| sum + sku.gpu_hours),
             cost,
+            cost_by_option,
             energy_kwh: total(|sku| sku.energy_kwh),
             step_energy_kwh: used()
                 .filter_map(|sku| sku.step_energy_kwh)
@@ -369,6 +382,9 @@ pub struct FleetSummary {
     pub gpu_hours: f64,
     /// Dollars; `None` when a SKU in use has no price.
     pub cost: Option<f64>,
+    /// The cost by purchase option, as far as it is known; only where there are any.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cost_by_option: BTreeMap<String, f64>,
     /// The cost by time and by work.
     #[serde(flatten)]
     pub rates: CostRates,
@@ -446,8 +462,11 @@ pub struct ServerSummary {
     pub peak: u64,
     /// How many there were on average.
     pub mean: f64,
-    /// Dollars; `None` when the catalog has no price.
+    /// Dollars; `None` when there is no price.
     pub cost: Option<f64>,
+    /// What was paid for by purchase option; only where the fleet entry has any, or a minimum or steps of billing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purchases: Vec<PurchaseSummary>,
     /// Energy in kWh, by the formula at [`ServerUsage::energy_kwh`]; `None` when not known.
     pub energy_kwh: Option<f64>,
     /// Energy in kWh of steps alone, where no source says what its processors draw when idle.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::bills::Bill;
 use crate::catalog::{Processor, Sku, StepPower};
 use crate::scenario::Role;
 
@@ -61,6 +62,8 @@ pub struct ServerUsage {
     pub seconds: f64,
     /// The most servers at any one time.
     pub peak: u64,
+    /// What is paid for, by purchase option; nothing where that is the servers' hours at the price of the SKU.
+    pub bills: Vec<Bill>,
 }
 
 impl ServerUsage {
@@ -76,9 +79,13 @@ impl ServerUsage {
         self.hours() * f64::from(self.sku.processors)
     }
 
-    /// Dollars for the servers' hours; none when the catalog has no price.
+    /// Dollars for what is paid for: the servers' hours, or what the bills say. None when there is no price.
     #[must_use]
     pub fn cost(&self) -> Option<f64> {
+        if !self.bills.is_empty() {
+            let costs = self.bills.iter().map(Bill::cost);
+            return costs.sum();
+        }
         Some(self.sku.price_per_hour? * self.hours())
     }
 

@@ -4,7 +4,7 @@ use super::words::{ALL, grouped, number, objective, percentage, percentile, perc
 use crate::fleet::ScalingAction;
 use crate::observe::{
     ApplicationSummary, FleetSummary, InstanceSummary, Metrics, PercentileSummary, RegionSummary,
-    RequestCounts, SloSummary, Statistics, Summary, Throughput, VllmSummary,
+    RequestCounts, ServerSummary, SloSummary, Statistics, Summary, Throughput, VllmSummary,
 };
 
 /// Columns of the terminal that the table keeps within.
@@ -251,6 +251,7 @@ fn cost(fleet: &FleetSummary) -> Vec<String> {
         let colon = if rates.is_empty() { "" } else { ": " };
         lines.push(format!("{cost:.2} dollars{colon}{}", rates.join(", ")));
     }
+    lines.extend(fleet.servers.iter().flat_map(purchases));
     if let Some(energy) = fleet.energy_kwh {
         lines.push(format!("{} kWh", number(energy)));
     }
@@ -265,6 +266,30 @@ fn cost(fleet: &FleetSummary) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What was paid for of a SKU, by purchase option.
+fn purchases(of: &ServerSummary) -> impl Iterator<Item = String> + '_ {
+    of.purchases.iter().map(|it| {
+        let name = match it.option.as_str() {
+            "any" => of.sku.clone(),
+            option => format!("{}, {}", of.sku, option.replace('_', " ")),
+        };
+        let dollars = |of: Option<f64>| of.map_or(String::new(), |it| format!(", {it:.2} dollars"));
+        let mut line = format!(
+            "{name}: {} server-hours paid{}",
+            number(it.billed_hours),
+            dollars(it.cost)
+        );
+        if it.unused_hours > 0.0 {
+            line += &format!(
+                "; unused {}{}",
+                number(it.unused_hours),
+                dollars(it.unused_cost)
+            );
+        }
+        line
+    })
 }
 
 fn fleet(summary: &Summary) -> Vec<String> {

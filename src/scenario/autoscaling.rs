@@ -18,7 +18,7 @@ pub struct Signals {
 }
 
 /// How what a policy wants is carried out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Actuator {
     /// How few and how many `Prompt` instances there may be.
@@ -83,17 +83,18 @@ pub enum Victim {
     LeastLoaded,
     /// The one created last.
     Newest,
-    /// The one whose share of its server's price is highest; equals, the least loaded. Every SKU of
-    /// the fleet needs a price.
+    /// The one whose share of its server's price is highest; equals, the least loaded. A reserved server is paid
+    /// for in any case and counts as free. Every SKU of the fleet needs a price.
     Costliest,
 }
 
 /// Which SKU a new server is of: the best of those that can carry the instance and are not at their
 /// limit.
 ///
-/// Before there is a new server, the free processors of servers that are there are used, then those of
+/// Prices are those of the purchase option by which the next server would be bought; one that is reserved costs nothing
+/// more. Before there is a new server, the free processors of servers that are there are used, then those of
 /// servers being provisioned, in the same order of SKUs; where a SKU is named, of that one alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum SkuChoice {
     /// The first in the order of the fleet.
@@ -113,4 +114,35 @@ pub enum SkuChoice {
     /// The first of these that can be had now: not at its limit, not sold out, not kept from being created by a
     /// fault. The first of all where none can.
     FallBack(Vec<String>),
+    /// Of those that can be had now and on which instances keep the `slo` of the application: the lowest price of what
+    /// an instance can carry within it; equals, the first. Where none does, the fastest of those that can be had, and
+    /// `decisions.csv` says so. Predicted from step times: mean TTFT and mean TBT, as policies reckon with. Every SKU of
+    /// the fleet needs a price.
+    CheapestThatMeets {
+        /// The load at which instances keep it, as a share of what they can carry flat out, more than 0, at most 1.
+        /// Default 0.5.
+        #[serde(default = "half")]
+        #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
+        load: f64,
+        /// Tokens of the prompts. Default 1024: by which other choices compare, too.
+        #[serde(default = "usual_prompt")]
+        #[schemars(range(min = 1))]
+        prompt_tokens: u32,
+        /// Tokens of the outputs. Default 128.
+        #[serde(default = "usual_output")]
+        #[schemars(range(min = 1))]
+        output_tokens: u32,
+    },
+}
+
+const fn half() -> f64 {
+    0.5
+}
+
+const fn usual_prompt() -> u32 {
+    1024
+}
+
+const fn usual_output() -> u32 {
+    128
 }

@@ -44,7 +44,7 @@ impl RegionPlace {
     /// The path in the scenario that it was taken from.
     pub(super) fn path(&self, path: &str) -> String {
         let region = self.region;
-        let of_region = ["fleet", "actions", "faults", "hazards"];
+        let of_region = ["fleet", "actions", "faults", "hazards", "quotas"];
         if of_region.iter().any(|it| path.starts_with(it)) {
             return format!("regions[{region}].{path}");
         }
@@ -169,6 +169,7 @@ fn check(scenario: &Scenario) -> Vec<Problem> {
         ("actions", !scenario.actions.is_empty()),
         ("faults", !scenario.faults.is_empty()),
         ("hazards", !scenario.hazards.is_empty()),
+        ("quotas", !scenario.quotas.is_empty()),
     ] {
         if there {
             let message = format!("with `regions`, `{field}` are those of the regions");
@@ -262,6 +263,7 @@ fn alone(
     alone.actions.clone_from(&region.actions);
     alone.faults.clone_from(&region.faults);
     alone.hazards.clone_from(&region.hazards);
+    alone.quotas.clone_from(&region.quotas);
     alone.regions.clear();
     alone.region_latency.clear();
     alone.region_routing = RegionRouting::default();

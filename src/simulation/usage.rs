@@ -7,10 +7,13 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use crate::fleet::{
-    Application, FleetsExt, InstanceFilter, InstanceStatus, Ledger, Service, StageTime, StageTimes,
-    Stock, part,
+    Application, Billing, FleetsExt, InstanceFilter, InstanceStatus, Kind, Ledger, Service,
+    StageTime, StageTimes, Stock, part,
 };
-use crate::observe::{DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage, StageSummary};
+use crate::observe::{
+    Bill, DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage, StageSummary,
+};
+use crate::scenario::PurchaseOption;
 use crate::time::SimTime;
 
 /// The time of an application's instances up to `end`, by role, SKU and size.
@@ -111,8 +114,47 @@ pub(super) fn servers(world: &World, fleet: Entity, end: SimTime) -> Vec<ServerU
             processor: Arc::clone(kind.processor()),
             seconds: ledger.server_time(&window, Some(position), None).seconds(),
             peak: ledger.peak_servers(&window, Some(position)) as u64,
+            bills: bills(kind, position, ledger, end),
         })
         .collect()
+}
+
+/// What is paid for of a SKU up to `end`, by purchase option; nothing where that is the time of its servers.
+fn bills(kind: &Kind, position: usize, ledger: &Ledger, end: SimTime) -> Vec<Bill> {
+    let bill = |option: Option<PurchaseOption>, price_per_hour, billing: Billing| {
+        let of_sku = ledger.servers().iter().filter(|it| it.sku == position);
+        let accounts = of_sku.filter(|it| it.purchase == option && it.created < end);
+        let lives = accounts.filter_map(|it| it.span(None, end));
+        let lives = lives.map(|span| (span.end.min(end) - span.start).seconds());
+        let (seconds, billed_s) = lives.fold((0.0, 0.0), |(used, billed), life| {
+            (used + life, billed + billing.billed(life))
+        });
+        Bill {
+            option,
+            price_per_hour,
+            seconds,
+            billed_s,
+            reserved: None,
+        }
+    };
+    let offers = kind.offers().iter().map(|offer| {
+        let one = bill(Some(offer.option), offer.price_per_hour, offer.billing);
+        if offer.option != PurchaseOption::Reserved {
+            return one;
+        }
+        let (most, since) = (offer.most.unwrap_or(0), kind.paid_since());
+        let paid = (end - since.min(end)).seconds();
+        Bill {
+            billed_s: f64::from(most) * paid,
+            reserved: Some((most, since)),
+            ..one
+        }
+    });
+    let bills: Vec<Bill> = offers.collect();
+    if bills.is_empty() && kind.billing() != Billing::default() {
+        return vec![bill(None, kind.sku().price_per_hour, kind.billing())];
+    }
+    bills
 }
 
 /// The servers that crashes left empty up to `end`, if any.

@@ -38,9 +38,15 @@ impl Levels {
 
     /// One of a kind was there for a time.
     pub(crate) fn add(&mut self, kind: usize, span: Range<SimTime>) {
+        self.add_several(kind, span, 1);
+    }
+
+    /// Several of a kind were there for a time.
+    pub(crate) fn add_several(&mut self, kind: usize, span: Range<SimTime>, count: u32) {
         let (from, to) = (span.start.seconds(), span.end.seconds().min(self.end));
         if from < to {
-            self.kinds[kind].extend([(from, 1), (to, -1)]);
+            let by = i64::from(count);
+            self.kinds[kind].extend([(from, by), (to, -by)]);
         }
     }
 

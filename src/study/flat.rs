@@ -46,7 +46,7 @@ const LEFT_OUT: [&str; 6] = [
 ];
 
 /// The fields that name an element of a list.
-const NAMES: [&str; 4] = ["name", "role", "sku", "metric"];
+const NAMES: [&str; 5] = ["name", "role", "sku", "metric", "option"];
 
 /// The figures of a summary, in its order, each with the path to it, such as `chat.metrics.ttft_s.p99`.
 /// Elements of lists go by their names.

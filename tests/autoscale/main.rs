@@ -16,6 +16,7 @@ mod follow;
 mod forecast;
 mod from_zero;
 mod idle;
+mod meets;
 mod planners;
 mod policies;
 mod random;

@@ -11,6 +11,7 @@ mod departures;
 mod drains;
 mod faults;
 mod lifecycle;
+mod market;
 mod meddling;
 mod random_scripts;
 mod refusals;

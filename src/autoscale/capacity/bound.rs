@@ -70,14 +70,14 @@ impl CostBound {
     fn of(checked: &CheckedScenario, of: &Application, work: &Work) -> Self {
         let fleet = &checked.scenario().fleet;
         let on_each = |template| {
-            let fit = move |entry: &FleetEntry| Fit::new(checked, of, template, &entry.sku);
+            let fit = move |entry: &FleetEntry| Fit::new(checked, of, template, entry);
             fleet.iter().filter_map(fit)
         };
         let fits: Vec<Fit> = of.instances.iter().flat_map(on_each).collect();
         let processors: Vec<f64> = fits.iter().map(|it| it.processors.into()).collect();
         let dollars = fits.iter().map(|it| {
             let share = f64::from(it.processors) / f64::from(it.sku.processors);
-            it.sku.price_per_hour.unwrap_or(0.0) * share
+            it.lowest_price.unwrap_or(0.0) * share
         });
         let dollars: Vec<f64> = dollars.collect();
         Self {

@@ -100,12 +100,22 @@ impl InstanceModel {
         })
     }
 
+    /// Within an objective; what not even one request alone would get is left out of account.
     pub(super) fn capacity(&self, part: Part, mix: Mix, slo: Slo) -> Capacity {
+        self.within(part, mix, slo, false)
+    }
+
+    /// Within an objective: nothing where not even one request alone gets it.
+    pub(super) fn strict_capacity(&self, part: Part, mix: Mix, slo: Slo) -> Capacity {
+        self.within(part, mix, slo, true)
+    }
+
+    fn within(&self, part: Part, mix: Mix, slo: Slo, strict: bool) -> Capacity {
         match part {
-            Part::Token => self.tokens_alone(mix, slo),
+            Part::Token => self.tokens_alone(mix, slo, strict),
             Part::Prompt | Part::Both => {
                 let both = part == Part::Both && mix.output_tokens > 1.0;
-                let of = |prompts| self.with_prompts(&prompts, both, mix, slo);
+                let of = |prompts| self.with_prompts(&prompts, both, mix, (slo, strict));
                 let candidates = self.batches(mix, slo).map(of);
                 candidates.fold(Capacity::NONE, |best, it| {
                     match it.requests_per_s > best.requests_per_s {
@@ -118,11 +128,14 @@ impl InstanceModel {
     }
 
     /// Token tasks alone: `tasks` of them get a token each in an iteration.
-    fn tokens_alone(&self, mix: Mix, slo: Slo) -> Capacity {
+    fn tokens_alone(&self, mix: Mix, slo: Slo, strict: bool) -> Capacity {
         let decode = decode_tokens(mix);
         let seconds = |tasks: u64| self.seconds(0, 0, tasks, mix);
         let most = self.most_tasks(mix, 0);
         let tasks = most_within(most, slo.tbt, seconds);
+        if strict && exceeds(slo.tbt, seconds(tasks)) {
+            return Capacity::NONE;
+        }
         let requests_per_s = tasks as f64 / (seconds(tasks) * decode);
         Capacity {
             requests_per_s,
@@ -133,7 +146,13 @@ impl InstanceModel {
         }
     }
 
-    fn with_prompts(&self, prompts: &Prompts, both: bool, mix: Mix, slo: Slo) -> Capacity {
+    fn with_prompts(
+        &self,
+        prompts: &Prompts,
+        both: bool,
+        mix: Mix,
+        (slo, strict): (Slo, bool),
+    ) -> Capacity {
         let decode = if both { decode_tokens(mix) } else { 0.0 };
         // Token tasks that get a token in an iteration with prompts: what the prompts leave room for.
         let places = self.tokens.saturating_sub(prompts.tokens);
@@ -151,7 +170,16 @@ impl InstanceModel {
         };
         let tasks = if both {
             let tbt = |tasks: u64| tasks as f64 * service(tasks) / decode;
-            most_within(self.most_tasks(mix, prompts.tasks), slo.tbt, tbt)
+            let within = most_within(self.most_tasks(mix, prompts.tasks), slo.tbt, tbt);
+            if strict {
+                let within = most_within(within, slo.ttft, first);
+                if exceeds(slo.tbt, tbt(within)) {
+                    return Capacity::NONE;
+                }
+                within
+            } else {
+                within
+            }
         } else {
             0
         };
@@ -160,6 +188,7 @@ impl InstanceModel {
             let slack = ttft.seconds() - first(tasks);
             match slack > 0.0 {
                 true => 2.0 * slack / (each + 2.0 * slack),
+                false if strict => 0.0,
                 false => 1.0,
             }
         });
@@ -220,6 +249,10 @@ impl Capacity {
 /// Output tokens that token tasks generate: all but the first.
 fn decode_tokens(mix: Mix) -> f64 {
     (mix.output_tokens - 1.0).max(1e-9)
+}
+
+fn exceeds(limit: Option<SimDuration>, seconds: f64) -> bool {
+    limit.is_some_and(|limit| seconds > limit.seconds())
 }
 
 fn whole(tokens: f64) -> u64 {

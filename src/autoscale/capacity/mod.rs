@@ -47,13 +47,16 @@ use super::Variant;
 use crate::catalog::{GIB, Processor, Sku};
 use crate::random::Delay;
 use crate::scenario::{
-    Application, CheckedScenario, EngineHardware, Scaling, SkuChoice, Slo, Stage, Template,
+    Application, CheckedScenario, EngineHardware, FleetEntry, Scaling, SkuChoice, Slo, Stage,
+    Template,
 };
 use crate::serving::{Performance, Role};
 use crate::time::SimDuration;
 
 /// Lengths by which SKUs are compared: those by which `Fastest` compares them, too.
 const USUAL: Mix = Mix::even(1024.0, 128.0);
+/// Times the seconds of an iteration: the rank of a SKU that misses an objective, above every price.
+const BEYOND: f64 = 1e100;
 /// Token tasks by whose iteration the fastest SKU is told.
 const TASKS: u64 = 32;
 
@@ -111,6 +114,8 @@ struct RoleModel {
     priced: bool,
     /// How the actuator chooses a SKU.
     choice: SkuChoice,
+    /// The objective of the application.
+    slo: Slo,
     /// The engine, where it was given by hand.
     engine: Option<EngineModel>,
     start_up: StartUp,
@@ -144,6 +149,10 @@ impl StartUp {
 struct Fit {
     instance: InstanceModel,
     sku: Arc<Sku>,
+    /// Of an hour of a server, by the first purchase option.
+    price: Option<f64>,
+    /// The same by the cheapest.
+    lowest_price: Option<f64>,
     processor: Arc<Processor>,
     /// Processors of an instance.
     processors: u32,
@@ -176,7 +185,7 @@ impl CapacityModel {
             };
             let fleet = scenario.fleet.iter();
             let on = fleet.map(|entry| {
-                let fit = |it| Fit::new(checked, of, &of.instances[it], &entry.sku);
+                let fit = |it| Fit::new(checked, of, &of.instances[it], entry);
                 of.templates_of(role).find_map(fit)
             });
             let mut model = RoleModel {
@@ -186,6 +195,7 @@ impl CapacityModel {
                 usual: None,
                 priced,
                 choice: of.actuator.sku.clone(),
+                slo: of.slo.limits(),
                 engine: None,
                 start_up: StartUp::default(),
             };
@@ -235,6 +245,7 @@ impl CapacityModel {
             usual: None,
             priced: false,
             choice: SkuChoice::First,
+            slo: Slo::default(),
             engine: Some(engine),
             start_up: StartUp::default(),
         });
@@ -314,7 +325,7 @@ impl CapacityModel {
         let fit = of.templates_of(role).find_map(|template| {
             let template = &of.instances[template];
             let is_of_size = template.processors() == processors;
-            is_of_size.then(|| Fit::new(checked, of, template, &entry.sku))?
+            is_of_size.then(|| Fit::new(checked, of, template, entry))?
         })?;
         Some(move |mix| fit.instance.capacity(part, mix, slo))
     }
@@ -370,6 +381,32 @@ impl CapacityModel {
         self.model(role)?.rank(sku, choice)
     }
 
+    /// The same at a price of an hour of the next server of the SKU.
+    pub(super) fn rank_at(
+        &self,
+        role: Role,
+        sku: usize,
+        choice: &SkuChoice,
+        price: Option<f64>,
+    ) -> Option<f64> {
+        self.model(role)?.rank_at(sku, choice, price)
+    }
+
+    /// Whether a rank is that of a SKU on which instances miss the objective.
+    pub(super) fn misses(rank: f64) -> bool {
+        rank >= BEYOND * 1e-9
+    }
+
+    /// A role of which no instance on any SKU keeps the objective by which the actuator chooses a SKU, where it does.
+    pub(super) fn hopeless(&self) -> Option<Role> {
+        let misses = |of: &&RoleModel| {
+            let by_objective = matches!(of.choice, SkuChoice::CheapestThatMeets { .. });
+            let mut ranks = (0..of.on.len()).filter_map(|sku| of.rank(sku, &of.choice));
+            by_objective && ranks.all(Self::misses)
+        };
+        self.roles.iter().find(misses).map(|of| of.role)
+    }
+
     fn model(&self, role: Role) -> Option<&RoleModel> {
         self.roles.iter().find(|it| it.role == role)
     }
@@ -379,11 +416,17 @@ impl CapacityModel {
 fn is_priced(checked: &CheckedScenario) -> bool {
     let price = |sku: &String| checked.catalog().skus.get(sku)?.price_per_hour;
     let mut fleet = checked.scenario().fleet.iter();
-    fleet.all(|entry| price(&entry.sku).is_some())
+    fleet.all(|entry| entry.is_priced(price(&entry.sku)))
 }
 
 impl RoleModel {
     fn rank(&self, sku: usize, choice: &SkuChoice) -> Option<f64> {
+        let price = self.on.get(sku)?.as_ref()?.price;
+        self.rank_at(sku, choice, price)
+    }
+
+    /// The same at a price of an hour of the next server.
+    fn rank_at(&self, sku: usize, choice: &SkuChoice, price: Option<f64>) -> Option<f64> {
         let fit = self.on.get(sku)?.as_ref()?;
         Some(match choice {
             SkuChoice::First => 0.0,
@@ -392,7 +435,20 @@ impl RoleModel {
             SkuChoice::FallBack(names) => {
                 names.iter().position(|name| *name == fit.sku.name)? as f64
             }
-            SkuChoice::Cheapest => fit.sku.price_per_hour.unwrap_or(f64::INFINITY),
+            SkuChoice::Cheapest => price.unwrap_or(f64::INFINITY),
+            SkuChoice::CheapestThatMeets {
+                load,
+                prompt_tokens,
+                output_tokens,
+            } => {
+                let mix = Mix::even(f64::from(*prompt_tokens), f64::from(*output_tokens));
+                let within = fit.instance.strict_capacity(self.part, mix, self.slo);
+                let flat_out = fit.instance.capacity(self.part, mix, Slo::default());
+                if within.requests_per_s < load * flat_out.requests_per_s {
+                    return Some(BEYOND * self.rank_at(sku, &SkuChoice::Fastest, price)?);
+                }
+                fit.expense(price, &within) / within.requests_per_s
+            }
             SkuChoice::Fastest => {
                 let (prompts, tasks) = match self.part {
                     Part::Prompt => (USUAL.prompt_tokens as u64, 0),
@@ -404,23 +460,23 @@ impl RoleModel {
             SkuChoice::MostEfficient => {
                 let slo = Slo::default();
                 let capacity = fit.instance.capacity(self.part, USUAL, slo);
-                fit.expense(self.priced, &capacity) / capacity.requests_per_s
+                fit.expense(price.filter(|_| self.priced), &capacity) / capacity.requests_per_s
             }
         })
     }
 }
 
 impl Fit {
-    /// An instance's share of the price of a server; 0 where there is none.
+    /// An instance's share of the price of a server by the first purchase option; 0 where there is none.
     fn price_per_hour(&self) -> f64 {
-        let price = self.sku.price_per_hour.unwrap_or(0.0);
+        let price = self.price.unwrap_or(0.0);
         price / f64::from(self.sku.processors.max(1)) * f64::from(self.processors)
     }
 
-    /// An instance's share of a full server: dollars an hour, or watts.
-    fn expense(&self, priced: bool, does: &Capacity) -> f64 {
+    /// An instance's share of a full server: dollars an hour or, without a price, watts.
+    fn expense(&self, price: Option<f64>, does: &Capacity) -> f64 {
         let share = 1.0 / f64::from(self.per_server);
-        match self.sku.price_per_hour.filter(|_| priced) {
+        match price {
             Some(price) => price * share,
             None => {
                 let power = self.processor.step_power();
@@ -436,10 +492,10 @@ impl Fit {
         checked: &CheckedScenario,
         of: &Application,
         template: &Template,
-        sku: &str,
+        entry: &FleetEntry,
     ) -> Option<Self> {
         let catalog = checked.catalog();
-        let sku = catalog.skus.get(sku)?;
+        let sku = catalog.skus.get(&entry.sku)?;
         let processor = catalog.processors.get(&sku.processor)?;
         let model = of.model_in(catalog)?;
         let processors = template.processors().max(1);
@@ -468,6 +524,8 @@ impl Fit {
         fits.then(|| Self {
             instance,
             sku: Arc::clone(sku),
+            price: entry.first_price(sku.price_per_hour),
+            lowest_price: entry.lowest_price(sku.price_per_hour),
             processor: Arc::clone(processor),
             processors,
             per_server,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PurchaseOption;
 use crate::random::Delay;
 use crate::time::{SimDuration, SimTime};
 
@@ -21,6 +22,9 @@ pub struct Hazard {
     /// Servers of this zone alone, and instances on them; the zone itself. Default: any.
     #[serde(default)]
     pub zone: Option<String>,
+    /// Servers that are bought so alone, and instances on them. Default: any.
+    #[serde(default)]
+    pub purchase: Option<PurchaseOption>,
     /// Instances of this application alone. Default: any.
     #[serde(default)]
     pub application: Option<String>,

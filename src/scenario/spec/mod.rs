@@ -6,6 +6,7 @@ mod frontend;
 mod hazards;
 mod instances;
 mod limits;
+mod market;
 mod open;
 mod presets;
 mod region;
@@ -33,6 +34,7 @@ pub use frontend::Frontend;
 pub use hazards::{CrashPolicy, Hazard, Strike};
 pub use instances::{Drain, Engine, Role, Scaling, SchedulingPolicy, Start, Template};
 pub use limits::{EngineLimits, KvMemory};
+pub use market::{Availability, Purchase, PurchaseOption, Quota};
 #[cfg(feature = "cli")]
 pub(crate) use open::own_definitions;
 pub use open::{OpenTerms, Term};
@@ -95,6 +97,9 @@ pub struct Scenario {
     /// What goes wrong at random. Default nothing.
     #[serde(default)]
     pub hazards: Vec<Hazard>,
+    /// The most processors that servers of several SKUs may have together. Default: no quota.
+    #[serde(default)]
+    pub quotas: Vec<Quota>,
     /// Regions instead of one `fleet`: in each, every application is served on servers of its own, and has users of
     /// its own. Default none.
     #[serde(default)]
@@ -143,4 +148,19 @@ pub struct FleetEntry {
     /// Default: none.
     #[serde(default)]
     pub zones: Vec<String>,
+    /// How its servers are bought: a new server is bought in the first way with room, and gives that back when it
+    /// goes. Those at time zero go by `most` alone. Default: at the price of the SKU in the catalog, any number.
+    #[serde(default)]
+    pub purchase: Vec<Purchase>,
+    /// How many servers of it can be had at most in a zone or in one way to buy them, beside `available`. Default:
+    /// as many as the rest allows.
+    #[serde(default)]
+    pub available_of: Vec<Availability>,
+    /// Seconds that each server is paid for at least, from the order on; one that comes back from repair counts anew.
+    /// Default 0: for its life.
+    #[serde(default)]
+    pub minimum_billing: SimDuration,
+    /// Each server is paid for in whole steps of these seconds. Default 0: to the instant.
+    #[serde(default)]
+    pub billing_step: SimDuration,
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Fault, FleetEntry, Hazard, RawPolicy, Scaling, Template, Workload};
+use super::{Action, Fault, FleetEntry, Hazard, Quota, RawPolicy, Scaling, Template, Workload};
 use crate::time::SimDuration;
 
 /// A region: servers of its own, on which every application of the scenario is served, and users of its own.
@@ -37,6 +37,9 @@ pub struct Region {
     /// What goes wrong at random in this region. Default nothing.
     #[serde(default)]
     pub hazards: Vec<Hazard>,
+    /// The most processors that servers of several SKUs may have together in this region. Default: no quota.
+    #[serde(default)]
+    pub quotas: Vec<Quota>,
 }
 
 /// What is different about an application in a region. What is not named is as in the scenario.

@@ -25,6 +25,16 @@ impl<'a> Check<'a> {
             if actuator.sku == SkuChoice::MostEfficient {
                 self.prices_or_power(&format!("{path}.sku"));
             }
+            if let SkuChoice::CheapestThatMeets { .. } = actuator.sku {
+                let path = format!("{path}.sku");
+                self.prices(&path, "CheapestThatMeets");
+                if application.slo.ttft.is_none() && application.slo.tbt.is_none() {
+                    let message =
+                        "CheapestThatMeets needs an objective, and there is none of TTFT or TBT";
+                    let help = "give the application a `slo`, or choose otherwise";
+                    self.report(path, message, help);
+                }
+            }
             if actuator.victim == Victim::Costliest {
                 self.prices(&format!("{path}.victim"), "Costliest");
             }
@@ -97,7 +107,7 @@ impl<'a> Check<'a> {
             self.report(
                 path,
                 format!("{choice} needs prices, and `{sku}` has none"),
-                "give the SKU a price_per_hour in a catalog file, or choose otherwise",
+                "give the SKU or each of its `purchase` a price_per_hour, or choose otherwise",
             );
         }
     }
@@ -125,7 +135,7 @@ impl<'a> Check<'a> {
     fn unpriced(&self) -> Option<&str> {
         let unpriced = self.scenario.fleet.iter().find(|entry| {
             let sku = self.catalog.skus.get(&entry.sku);
-            sku.is_some_and(|sku| sku.price_per_hour.is_none())
+            sku.is_some_and(|sku| !entry.is_priced(sku.price_per_hour))
         });
         unpriced.map(|entry| entry.sku.as_str())
     }

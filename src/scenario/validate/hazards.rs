@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::Check;
 use crate::random::Delay;
-use crate::scenario::{Hazard, Scenario, Strike};
+use crate::scenario::{FleetEntry, Hazard, Scenario, Strike};
 use crate::time::SimDuration;
 
 /// Seconds. A target that is struck more often is hardly ever up.
@@ -71,6 +71,17 @@ impl<'a> Check<'a> {
         if matches!(hazard.strikes, Strike::ZoneOutage { .. }) && hazard.sku.is_some() {
             let message = "a zone is out for every SKU";
             self.report(format!("{path}.sku"), message, "leave it out");
+        }
+        if let Some(option) = hazard.purchase {
+            let path = format!("{path}.purchase");
+            if matches!(hazard.strikes, Strike::ZoneOutage { .. }) {
+                let message = "a zone is out for every server in it";
+                self.report(path, message, "leave it out");
+            } else {
+                let fleet = self.scenario.fleet.iter();
+                let named = |it: &&FleetEntry| hazard.sku.as_ref().is_none_or(|sku| *sku == it.sku);
+                self.option(path, option, fleet.filter(named));
+            }
         }
         self.delay(&format!("{path}.every"), &hazard.every);
         self.draw(&format!("{path}.every"), &hazard.every);

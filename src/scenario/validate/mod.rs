@@ -5,6 +5,7 @@ mod actuator;
 mod delays;
 mod fit;
 mod hazards;
+mod market;
 mod reach;
 mod stages;
 mod templates;
@@ -47,6 +48,7 @@ pub(super) fn validate(
     check.actions(&placement);
     check.faults();
     check.hazards();
+    check.market();
     check.actuators();
     check.delays();
     check.stages();
@@ -173,13 +175,7 @@ impl<'a> Check<'a> {
                     "raise the limit, or start fewer",
                 );
             }
-            for (number, pair) in entry.available.windows(2).enumerate() {
-                if pair[1].0 <= pair[0].0 {
-                    let path = format!("{path}.available[{}]", number + 1);
-                    let message = format!("{} s does not come after {} s", pair[1].0, pair[0].0);
-                    self.report(path, message, "write each instant once, in rising order");
-                }
-            }
+            self.rising(&format!("{path}.available"), &entry.available);
             self.delay(&format!("{path}.provision_delay"), &entry.provision_delay);
         }
     }

@@ -1,7 +1,7 @@
 //! What the fleet did and what it cost, in figures.
 
 use crate::fleet::ScalingAction;
-use crate::observe::{FleetSummary, Summary};
+use crate::observe::{FleetSummary, ServerSummary, Summary};
 use crate::report::html::numbers::{NONE, counted, dollars, number, or_none, percent};
 use crate::report::html::page::{Page, Tile};
 use crate::report::html::table::{Cell, Column, Table};
@@ -57,6 +57,9 @@ pub(super) fn tiles(fleet: &FleetSummary) -> Vec<Tile> {
 pub(super) fn section(page: &mut Page, summary: &Summary) {
     page.heading("Fleet");
     page.table(&servers(&summary.fleet));
+    if let Some(table) = purchases(&summary.fleet) {
+        page.table(&table);
+    }
     page.table(&instances(summary));
     if let Some(table) = start_ups(summary) {
         page.table(&table);
@@ -75,7 +78,8 @@ fn servers(fleet: &FleetSummary) -> Table {
         Column::figures("energy, kWh"),
     ];
     let mut table = Table::new("Servers", columns).sortable();
-    for of in fleet.servers.iter().filter(|of| of.server_hours > 0.0) {
+    let paid = |of: &&ServerSummary| of.server_hours > 0.0 || !of.purchases.is_empty();
+    for of in fleet.servers.iter().filter(paid) {
         table.row([
             Cell::text(&of.sku),
             figure(of.mean),
@@ -87,6 +91,39 @@ fn servers(fleet: &FleetSummary) -> Table {
         ]);
     }
     table
+}
+
+/// What was paid for by purchase option, where there are any.
+fn purchases(fleet: &FleetSummary) -> Option<Table> {
+    let columns = [
+        Column::text("SKU"),
+        Column::text("bought"),
+        Column::figures("price an hour"),
+        Column::figures("server-hours"),
+        Column::figures("hours paid for"),
+        Column::figures("cost"),
+        Column::figures("unused hours"),
+        Column::figures("cost of unused"),
+    ];
+    let mut table = Table::new("Servers by purchase option", columns).sortable();
+    let all = || fleet.servers.iter().flat_map(|of| &of.purchases);
+    all().next()?;
+    let money = |of: Option<f64>| Cell::figure(or_none(of.map(dollars)), of);
+    for of in &fleet.servers {
+        for it in &of.purchases {
+            table.row([
+                Cell::text(&of.sku),
+                Cell::text(it.option.replace('_', " ")),
+                money(it.price_per_hour),
+                figure(it.server_hours),
+                figure(it.billed_hours),
+                money(it.cost),
+                figure(it.unused_hours),
+                money(it.unused_cost),
+            ]);
+        }
+    }
+    Some(table)
 }
 
 fn instances(summary: &Summary) -> Table {
