@@ -328,6 +328,18 @@ fn market(servers: u32) -> impl Strategy<Value = Market> {
     )
 }
 
+/// A cap on the power of a fleet of this many servers at time zero, or none.
+fn power(servers: u32) -> impl Strategy<Value = String> {
+    let wait = (0u32..3).prop_map(move |more| (10_200 * servers + 7_000 * more, "Wait"));
+    let slow = (1u32..20).prop_map(|thousands| (4_000 * thousands, "Slow"));
+    let cap = prop::option::of(prop_oneof![wait, slow]);
+    cap.prop_map(|cap| {
+        cap.map_or_else(String::new, |(watts, beyond)| {
+            format!("power_cap: (watts: {watts}, beyond: {beyond})")
+        })
+    })
+}
+
 /// How the actuator chooses a SKU, and which servers it takes away.
 fn actuator() -> impl Strategy<Value = String> {
     let sku = vec![
@@ -400,10 +412,10 @@ fn scenario() -> impl Strategy<Value = String> {
                     timed(action(role), "action", 12),
                     timed(fault(), "fault", 4),
                 ),
-                (hazards(), market(servers + spare), 0u32..3),
+                (hazards(), market(servers + spare), (0u32..3, power(servers + spare))),
                 end,
             )
-                .prop_map(move |((actions, faults), (hazards, market, others), end)| {
+                .prop_map(move |((actions, faults), (hazards, market, (others, power)), end)| {
                     let end = end.map_or("None".to_owned(), |end| end.to_string());
                     let hazards = match market.spot {
                         true => hazards,
@@ -415,7 +427,7 @@ fn scenario() -> impl Strategy<Value = String> {
                           fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, zones: [\"a\", \"b\"], {entry}
                             provision_delay: {provision}), (sku: \"dgx-a100\", limit: {others})],
                           applications: [{application}], actions: [{actions}], faults: [{faults}],
-                          hazards: [{hazards}], quotas: [{quotas}])",
+                          hazards: [{hazards}], quotas: [{quotas}], {power})",
                         servers + spare,
                         servers + spare + 3,
                     )

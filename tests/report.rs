@@ -453,6 +453,7 @@ fn run(application: &str) -> RunRecord {
         }],
         deserted: None,
         faults: None,
+        power_cap: None,
         scaling,
     }
 }

@@ -258,6 +258,7 @@ pub(super) fn scenario(servers: u32, application: Application) -> Scenario {
         faults: Vec::new(),
         hazards: Vec::new(),
         quotas: Vec::new(),
+        power_cap: None,
         regions: Vec::new(),
         region_routing: crate::scenario::RegionRouting::default(),
         region_latency: Vec::new(),

@@ -21,6 +21,11 @@ pub struct Sku {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub idle_power_w: f64,
+    /// The most power that it draws as a whole, in watts, as its maker says. Default: its own power and the most that
+    /// its processors draw.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub max_power_w: Option<f64>,
     /// Price of an hour, in dollars. Default: no price, and then no cost is reported.
     #[serde(default)]
     #[schemars(range(min = 0))]
@@ -93,6 +98,27 @@ impl Sku {
         } else {
             None
         }
+    }
+
+    /// The most power that it draws as a whole, in watts: as stated, or its own and the most of its processors; `None`
+    /// where neither is known.
+    ///
+    /// ```
+    /// let catalog = fleetsim::catalog::Catalog::built_in();
+    /// let of = |sku: &str| {
+    ///     let sku = &catalog.skus[sku];
+    ///     sku.most_power(&catalog.processors[&sku.processor])
+    /// };
+    /// assert_eq!(of("dgx-h100"), Some(10_200.0));
+    /// assert_eq!(of("p5.48xlarge"), Some(8.0 * 700.0));
+    /// ```
+    #[must_use]
+    pub fn most_power(&self, processor: &Processor) -> Option<f64> {
+        self.max_power_w.or_else(|| {
+            let steps = processor.step_power().map(|it| it.prompt_w.max(it.token_w));
+            let each = processor.power_limit_w.or(steps)?;
+            Some(self.idle_power_w + f64::from(self.processors) * each)
+        })
     }
 
     /// Bytes a second over a machine's network, where they are known.

@@ -7,7 +7,7 @@ use bevy_ecs::world::World;
 
 use crate::catalog::Catalog;
 use crate::random::Stream;
-use crate::scenario::{self, CheckedScenario, Diagnostics};
+use crate::scenario::{self, BeyondPower, CheckedScenario, Diagnostics};
 use crate::serving::registry::NamedKinds;
 use crate::serving::{Endpoint, EndpointConfig, ServingRegistry};
 use crate::time::{SimDuration, SimTime};
@@ -29,9 +29,9 @@ use super::start_up::WaitingRequests;
 use super::zones::Zones;
 use super::{
     Agenda, Application, Clock, Fleet, FleetsExt, Ledger, OfFleet, Origin, OutcomeLog, Parts,
-    Refusals, Retention, Roster, RunWarnings, ScalingError, ScalingEvent, ScalingLog, ScalingRules,
-    Service, Stock, Templates, TickLimits, VerbOutcome, cache, entries, guard, instances, requests,
-    script, servers, tick,
+    PowerSlowdown, Refusals, Retention, Roster, RunWarnings, ScalingError, ScalingEvent,
+    ScalingLog, ScalingRules, Service, Stock, Templates, TickLimits, VerbOutcome, cache, entries,
+    guard, instances, power_cap, requests, script, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -179,6 +179,11 @@ pub fn install_named(
         requests::announce_also(world, application);
     }
     add_start_state(world, fleet, checked);
+    if let Some(watts) = cap_of(checked, BeyondPower::Slow) {
+        let slowdown = PowerSlowdown::new(watts, now);
+        world.entity_mut(fleet).insert(slowdown);
+        power_cap::share(world, fleet);
+    }
     hazards::add(world, fleet, &scenario.hazards, scenario.seed);
     Ok(fleet)
 }
@@ -212,11 +217,18 @@ fn stock(checked: &CheckedScenario, now: SimTime) -> Result<Stock, InstallError>
         kinds: kinds?,
         zones: Zones::default(),
         quotas: checked.scenario().quotas.clone(),
+        power_cap: cap_of(checked, BeyondPower::Wait),
     };
     for (position, entry) in checked.scenario().fleet.iter().enumerate() {
         stock.open_market(position, entry, now);
     }
     Ok(stock)
+}
+
+/// The power cap of a scenario in watts, where this is what happens beyond it.
+fn cap_of(checked: &CheckedScenario, beyond: BeyondPower) -> Option<f64> {
+    let cap = checked.scenario().power_cap?;
+    (cap.beyond == beyond).then_some(cap.watts)
 }
 
 /// A SKU as a fleet has it.

@@ -27,10 +27,10 @@ use super::start_up::{self, WaitingRequests};
 use super::zones::{InZone, Zones};
 use super::{
     Agenda, Application, Broken, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, Instance,
-    Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, Processor, Provisioning,
-    Purchased, Reclaimed, Refusals, RequestEnded, Retention, Roster, RunWarnings, ScalingEvent,
-    ScalingLog, ScalingRules, Server, ServerCache, Service, StageTimes, StartUp, StartUpStage,
-    Stock, Tag, TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
+    Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, PowerSlowdown,
+    Processor, Provisioning, Purchased, Reclaimed, Refusals, RequestEnded, Retention, Roster,
+    RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache, Service, StageTimes,
+    StartUp, StartUpStage, Stock, Tag, TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.
@@ -64,6 +64,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<StartUpStage>()
         .component::<ToCome>()
         .component::<Slow>()
+        .component::<PowerSlowdown>()
         .component::<Reclaimed>()
         .component::<Broken>()
         .component_with::<Repair>(Repair::follow)

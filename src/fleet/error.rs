@@ -90,6 +90,16 @@ pub enum ScalingError {
         /// The most processors.
         processors: u32,
     },
+    /// One more server would draw more power than servers may.
+    #[error(
+        "one more \"{sku}\" draws more than the {watts} W of `power_cap`: remove a server first, or raise it"
+    )]
+    PowerCapReached {
+        /// The SKU's name.
+        sku: String,
+        /// The cap in whole watts.
+        watts: u64,
+    },
     /// There were as many instances as there can ever be.
     #[error("the fleet has had {limit} instances, and can have no more: begin another run")]
     TooManyInstances {
@@ -285,6 +295,7 @@ impl ScalingError {
             Self::LimitReached { .. } => "limit",
             Self::SoldOut { .. } | Self::PartsSoldOut { .. } => "sold_out",
             Self::QuotaReached { .. } => "quota",
+            Self::PowerCapReached { .. } => "power",
             Self::TooManyInstances { .. } => "instances_ever",
             Self::CreationFault { .. } => "outage",
             Self::TooFewProcessors { .. }

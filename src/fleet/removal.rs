@@ -13,9 +13,9 @@ use super::start_up::request_flush;
 use super::status::{log_instance, set_status};
 use super::{
     Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances, Ledger,
-    OfApplication, OfFleet, OnServer, Purchased, Roster, ScalingAction, Server, ServerSku,
-    ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, servers,
-    uninstall_fleet, zones::InZone,
+    OfApplication, OfFleet, OnServer, PowerSlowdown, Purchased, Roster, ScalingAction, Server,
+    ServerSku, ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, power_cap,
+    servers, uninstall_fleet, zones::InZone,
 };
 use crate::serving::EngineId;
 
@@ -100,6 +100,10 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
         roster.remove_server(number);
     }
     hazards::gone(&mut world, fleet, number, false);
+    if world.get::<PowerSlowdown>(fleet).is_some() {
+        let share = move |world: &mut World| power_cap::share(world, fleet);
+        world.commands().queue(share);
+    }
     let entity = world.entity(context.entity);
     let zone = entity.get::<InZone>().map(|it| it.zone);
     let sku = entity.get::<ServerSku>().map(ServerSku::position);

@@ -16,6 +16,7 @@ use super::market::Lot;
 use super::{
     Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Roster,
     ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Target, guard, hazards,
+    power_cap,
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
@@ -104,6 +105,7 @@ pub(super) fn become_ready(world: &mut World, server: Entity, at: SimTime) {
     if let Some(fleet) = world.fleet_of(server) {
         let mut ledger = part_mut::<Ledger>(world, fleet);
         ledger.enter_server(number, ServerStatus::Active, at);
+        power_cap::share(world, fleet);
     }
     world.entity_mut(server).insert(ServerStatus::Active);
     if let Ok(mut server) = world.get_entity_mut(server) {
@@ -174,6 +176,9 @@ fn enlist(
         deserted_since: None,
         deserted: SimDuration::ZERO,
     });
+    if active.is_some() {
+        power_cap::share(world, fleet);
+    }
     if lot == Lot::default() {
         return;
     }

@@ -19,6 +19,8 @@ pub struct Stock {
     pub(super) kinds: Vec<Kind>,
     pub(super) zones: Zones,
     pub(super) quotas: Vec<Quota>,
+    /// Watts beyond which no server is created.
+    pub(super) power_cap: Option<f64>,
 }
 
 /// One SKU of the fleet.
@@ -68,6 +70,12 @@ impl Kind {
         let begun = self.available.partition_point(|&(from, _)| from <= now);
         let (_, most) = self.available.get(begun.checked_sub(1)?)?;
         Some(*most)
+    }
+
+    /// The most power that a server of it draws, in watts; none where that is not known.
+    #[must_use]
+    pub fn most_power(&self) -> Option<f64> {
+        self.sku.most_power(&self.processor)
     }
 
     /// How servers of it are bought, in the order of the scenario; nothing where the scenario does not say.
@@ -238,6 +246,27 @@ impl Stock {
         if let Some(error) = quotas::exceeded(&self.quotas, &self.kinds, ledger, position, None) {
             return Err(error);
         }
+        if let Some(error) = self.too_much_power(position, ledger) {
+            return Err(error);
+        }
         self.choose_lot(position, ledger, now)
+    }
+
+    /// Why one more server of a SKU would draw too much power beside those that there are.
+    fn too_much_power(&self, position: usize, ledger: &Ledger) -> Option<ScalingError> {
+        let cap = self.power_cap?;
+        let watts = |kind: &Kind| kind.most_power().unwrap_or(0.0);
+        let kinds = self.kinds.iter().enumerate();
+        let drawn: f64 = kinds
+            .map(|(position, kind)| {
+                let servers = ledger.servers_of(position).total() + kind.away;
+                f64::from(servers) * watts(kind)
+            })
+            .sum();
+        let kind = &self.kinds[position];
+        (drawn + watts(kind) > cap).then(|| ScalingError::PowerCapReached {
+            sku: kind.sku.name.clone(),
+            watts: cap as u64,
+        })
     }
 }

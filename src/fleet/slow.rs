@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
-use super::{Agenda, Clock, EngineHandle, OfApplication, Service, queries};
+use super::{
+    Agenda, Clock, EngineHandle, FleetsExt, HostedOn, OfApplication, PowerSlowdown, Service,
+    queries,
+};
 
 /// On a server whose instances are slow: their steps take longer from the next step on. The last one counts.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,8 +43,9 @@ fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
         agenda.lifecycle.set::<Slow>(slow.until.max(now), server);
     }
-    let set = move |world: &mut World| set_pace(world, server, slow.factor);
-    world.commands().queue(set);
+    world
+        .commands()
+        .queue(move |world: &mut World| set_pace_of(world, server));
 }
 
 /// The hook on the removal.
@@ -49,8 +53,9 @@ fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
     let server = context.entity;
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
         agenda.lifecycle.clear::<Slow>(server);
-        let set = move |world: &mut World| set_pace(world, server, 1.0);
-        world.commands().queue(set);
+        world
+            .commands()
+            .queue(move |world: &mut World| set_pace_of(world, server));
     }
 }
 
@@ -62,20 +67,26 @@ pub(super) fn end(world: &mut World, server: Entity) {
 }
 
 /// Sets the pace of every instance of a server.
-fn set_pace(world: &mut World, server: Entity, factor: f64) {
+fn set_pace_of(world: &mut World, server: Entity) {
     for instance in queries::hosted(world, server) {
-        set_pace_of(world, instance, factor);
+        set_pace(world, instance);
     }
 }
 
-/// Sets the pace of an instance that has joined.
-pub(super) fn set_pace_of(world: &mut World, instance: Entity, factor: f64) {
+/// Sets the pace of an instance that has joined: that of its server, and that which the power of the fleet allows.
+pub(super) fn set_pace(world: &mut World, instance: Entity) {
     let now = world.resource::<Clock>().now();
-    let (Some(&EngineHandle(engine)), Some(&OfApplication(application))) =
-        (world.get(instance), world.get(instance))
-    else {
+    let (Some(&EngineHandle(engine)), Some(&OfApplication(application)), Some(&HostedOn(server))) = (
+        world.get(instance),
+        world.get(instance),
+        world.get(instance),
+    ) else {
         return;
     };
+    let slow = world.get::<Slow>(server).map_or(1.0, |it| it.factor);
+    let fleet = world.fleet_of(instance);
+    let power = fleet.and_then(|it| world.get::<PowerSlowdown>(it));
+    let factor = slow * power.map_or(1.0, PowerSlowdown::factor);
     if let Some(mut service) = world.get_mut::<Service>(application) {
         service.0.set_pace(engine, factor, now);
     }

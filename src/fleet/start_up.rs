@@ -15,9 +15,7 @@ use super::status::{log_instance, set_status};
 use super::{
     Agenda, Clock, EngineHandle, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
     InstanceStatus, Ledger, OfApplication, ScalingAction, ServerSku, Service, StartUp, Templates,
-    guard, hazards,
-    slow::{self, Slow},
-    staging,
+    guard, hazards, slow, staging,
 };
 
 /// The applications whose waiting requests are to be scheduled, after everything else due at this instant.
@@ -126,10 +124,7 @@ pub(super) fn add_engine(world: &mut World, instance: Entity) {
     if let Some(fleet) = world.fleet_of(instance) {
         part_mut::<Ledger>(world, fleet).join(number, engine);
     }
-    if let Some(slow) = world.get::<Slow>(server) {
-        let factor = slow.factor;
-        slow::set_pace_of(world, instance, factor);
-    }
+    slow::set_pace(world, instance);
 }
 
 /// What the engine of an instance is made from: its template on a SKU; with its kind, if it is not built in.

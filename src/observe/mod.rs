@@ -3,6 +3,7 @@
 mod bills;
 mod collect;
 mod faults;
+mod power;
 mod recovery;
 mod regions;
 mod requests;
@@ -18,6 +19,7 @@ pub use bills::{Bill, PurchaseSummary};
 pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, keep_felt, sample_end, watch_recovery};
 pub use faults::{FaultSummary, FaultsSummary, ResilienceSummary};
+pub use power::PowerCapSummary;
 pub use recovery::RecoverySummary;
 pub use regions::{Felt, RegionRecord, RegionSummary};
 pub use requests::{

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bills::{Bill, PurchaseSummary};
 use super::faults::{FaultsSummary, ResilienceSummary};
+use super::power::PowerCapSummary;
 use super::regions::{RegionRecord, RegionSummary};
 use super::requests::{
     ApplicationStatistics, Metrics, PercentileSummary, RequestCounts, Throughput, VllmSummary,
@@ -44,6 +45,8 @@ pub struct RunRecord {
     pub deserted: Option<DesertedSummary>,
     /// What broke, where something may.
     pub faults: Option<FaultsSummary>,
+    /// How long steps took longer for want of power, where they may.
+    pub power_cap: Option<PowerCapSummary>,
     /// What the scaling log holds.
     pub scaling: ScalingCounts,
     /// What is likely a mistake in the scenario, and what went unnoticed in the run.
@@ -165,6 +168,7 @@ impl RunRecord {
             refusals: self.scaling.refusals_by_name(),
             deserted: self.deserted,
             faults: self.faults.clone(),
+            power_cap: self.power_cap,
             servers,
         }
     }
@@ -405,6 +409,9 @@ pub struct FleetSummary {
     /// What broke; only where something may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<FaultsSummary>,
+    /// How long steps took longer for want of power; only with a `power_cap` that lets them. Of regions, in each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_cap: Option<PowerCapSummary>,
 }
 
 /// Dollars by time and by work; `None` where the cost is not known, or there was no time or no token.

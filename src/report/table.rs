@@ -352,6 +352,13 @@ fn fleet(summary: &Summary) -> Vec<String> {
             lines.push(format!("servers available: {}", percentage(availability)));
         }
     }
+    if let Some(power) = fleet.power_cap.filter(|it| it.slowed_s > 0.0) {
+        lines.push(format!(
+            "slower for want of power: {} s, by {} at most",
+            number(power.slowed_s),
+            number(power.highest_factor)
+        ));
+    }
     if let Some(deserted) = &fleet.deserted {
         lines.push(format!(
             "empty after crashes: {} server-hours, {} servers at the end",

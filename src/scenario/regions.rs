@@ -44,7 +44,14 @@ impl RegionPlace {
     /// The path in the scenario that it was taken from.
     pub(super) fn path(&self, path: &str) -> String {
         let region = self.region;
-        let of_region = ["fleet", "actions", "faults", "hazards", "quotas"];
+        let of_region = [
+            "fleet",
+            "actions",
+            "faults",
+            "hazards",
+            "quotas",
+            "power_cap",
+        ];
         if of_region.iter().any(|it| path.starts_with(it)) {
             return format!("regions[{region}].{path}");
         }
@@ -170,6 +177,7 @@ fn check(scenario: &Scenario) -> Vec<Problem> {
         ("faults", !scenario.faults.is_empty()),
         ("hazards", !scenario.hazards.is_empty()),
         ("quotas", !scenario.quotas.is_empty()),
+        ("power_cap", scenario.power_cap.is_some()),
     ] {
         if there {
             let message = format!("with `regions`, `{field}` are those of the regions");
@@ -264,6 +272,7 @@ fn alone(
     alone.faults.clone_from(&region.faults);
     alone.hazards.clone_from(&region.hazards);
     alone.quotas.clone_from(&region.quotas);
+    alone.power_cap = region.power_cap;
     alone.regions.clear();
     alone.region_latency.clear();
     alone.region_routing = RegionRouting::default();

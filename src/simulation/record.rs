@@ -132,6 +132,7 @@ pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<Str
         servers: usage::servers(world, fleet, end),
         deserted: usage::deserted(world, fleet, end),
         faults: faults::of(world, &[fleet], end),
+        power_cap: usage::power_cap(world, fleet, end),
         scaling: scaling.unwrap_or_default(),
     }
 }

@@ -7,11 +7,12 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use crate::fleet::{
-    Application, Billing, FleetsExt, InstanceFilter, InstanceStatus, Kind, Ledger, Service,
-    StageTime, StageTimes, Stock, part,
+    Application, Billing, FleetsExt, InstanceFilter, InstanceStatus, Kind, Ledger, PowerSlowdown,
+    Service, StageTime, StageTimes, Stock, part,
 };
 use crate::observe::{
-    Bill, DesertedSummary, InstanceUsage, SECONDS_PER_HOUR, ServerUsage, StageSummary,
+    Bill, DesertedSummary, InstanceUsage, PowerCapSummary, SECONDS_PER_HOUR, ServerUsage,
+    StageSummary,
 };
 use crate::scenario::PurchaseOption;
 use crate::time::SimTime;
@@ -155,6 +156,15 @@ fn bills(kind: &Kind, position: usize, ledger: &Ledger, end: SimTime) -> Vec<Bil
         return vec![bill(None, kind.sku().price_per_hour, kind.billing())];
     }
     bills
+}
+
+/// How long steps took longer for want of power up to `end`, where they may.
+pub(super) fn power_cap(world: &World, fleet: Entity, end: SimTime) -> Option<PowerCapSummary> {
+    let slowdown = world.get::<PowerSlowdown>(fleet)?;
+    Some(PowerCapSummary {
+        slowed_s: slowdown.slowed_s(end),
+        highest_factor: slowdown.highest(),
+    })
 }
 
 /// The servers that crashes left empty up to `end`, if any.

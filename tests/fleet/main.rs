@@ -13,6 +13,7 @@ mod faults;
 mod lifecycle;
 mod market;
 mod meddling;
+mod power;
 mod random_scripts;
 mod refusals;
 mod renewal;

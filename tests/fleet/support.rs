@@ -16,14 +16,15 @@ use fleetsim::time::SimTime;
 use fleetsim::workload::Arrival;
 use ron::extensions::Extensions;
 
-/// Two SKUs: `big` with eight processors and `small` with two, of 80 GB each.
+/// Two SKUs: `big` with eight processors and `small` with two, of 80 GB and 100 W each.
 fn catalog() -> Catalog {
-    let sku = |name: &str, processors| {
+    let sku = |name: &str, processors: u32| {
         let sku = Sku {
             name: name.to_owned(),
             processor: "gpu".to_owned(),
             processors,
             machines: 1,
+            max_power_w: Some(f64::from(processors) * 100.0),
             ..Sku::default()
         };
         (name.to_owned(), Arc::new(sku))

@@ -8,6 +8,7 @@ mod instances;
 mod limits;
 mod market;
 mod open;
+mod power;
 mod presets;
 mod region;
 mod scheduler;
@@ -38,6 +39,7 @@ pub use market::{Availability, Purchase, PurchaseOption, Quota};
 #[cfg(feature = "cli")]
 pub(crate) use open::own_definitions;
 pub use open::{OpenTerms, Term};
+pub use power::{BeyondPower, PowerCap};
 pub use region::{Region, RegionLatency, RegionRouting, RegionalApplication};
 pub use scheduler::Scheduler;
 pub use script::{Action, Fault, FaultKind, Verb};
@@ -100,6 +102,9 @@ pub struct Scenario {
     /// The most processors that servers of several SKUs may have together. Default: no quota.
     #[serde(default)]
     pub quotas: Vec<Quota>,
+    /// The most power that the servers may draw together. Default: no cap.
+    #[serde(default)]
+    pub power_cap: Option<PowerCap>,
     /// Regions instead of one `fleet`: in each, every application is served on servers of its own, and has users of
     /// its own. Default none.
     #[serde(default)]

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Fault, FleetEntry, Hazard, Quota, RawPolicy, Scaling, Template, Workload};
+use super::{
+    Action, Fault, FleetEntry, Hazard, PowerCap, Quota, RawPolicy, Scaling, Template, Workload,
+};
 use crate::time::SimDuration;
 
 /// A region: servers of its own, on which every application of the scenario is served, and users of its own.
@@ -40,6 +42,9 @@ pub struct Region {
     /// The most processors that servers of several SKUs may have together in this region. Default: no quota.
     #[serde(default)]
     pub quotas: Vec<Quota>,
+    /// The most power that the servers of this region may draw together. Default: no cap.
+    #[serde(default)]
+    pub power_cap: Option<PowerCap>,
 }
 
 /// What is different about an application in a region. What is not named is as in the scenario.

@@ -6,6 +6,7 @@ mod delays;
 mod fit;
 mod hazards;
 mod market;
+mod power;
 mod reach;
 mod stages;
 mod templates;
@@ -49,6 +50,7 @@ pub(super) fn validate(
     check.faults();
     check.hazards();
     check.market();
+    check.power_cap();
     check.actuators();
     check.delays();
     check.stages();
