@@ -269,6 +269,7 @@ fn hours_cost_and_energy_follow_from_the_catalog() {
             statistics: ApplicationStatistics::default(),
             step_times: Vec::new(),
             start_up: Vec::new(),
+            start_up_attempts: None,
             resilience: None,
             instances: vec![InstanceUsage {
                 role: Role::Prompt,

@@ -75,11 +75,45 @@ fn scaling() -> impl Strategy<Value = String> {
     let drain = prop_oneof![
         (1u32..50).prop_map(|tenths| format!("Poll({:?})", f64::from(tenths) / 10.0)),
         Just("OnIdle".to_owned()),
+        Just("Requeue".to_owned()),
+        (1u32..40).prop_map(|tenths| format!(
+            "Migrate(bandwidth_gib_per_s: {:?})",
+            f64::from(tenths) / 10.0
+        )),
     ];
-    (delay(), 0u32..15, (drain, stages()), prop::option::of(0u32..20)).prop_map(|(spin_up, up, (drain, stages), timeout)| {
-        let timeout = timeout.map_or("None".to_owned(), |seconds| seconds.to_string());
-        format!("(spin_up: {spin_up}, scale_up_delay: {up}, drain: {drain}, drain_timeout: {timeout}, stages: [{stages}])")
-    })
+    let rules = (drain, stages(), failing());
+    (delay(), 0u32..15, rules, prop::option::of(0u32..20)).prop_map(
+        |(spin_up, up, rules, timeout)| {
+            let (drain, stages, failing) = rules;
+            let timeout = timeout.map_or("None".to_owned(), |seconds| seconds.to_string());
+            format!(
+            "(spin_up: {spin_up}, scale_up_delay: {up}, drain: {drain}, drain_timeout: {timeout},
+              stages: [{stages}], {failing})"
+        )
+        },
+    )
+}
+
+/// Start-ups that fail or hang, or not.
+fn failing() -> impl Strategy<Value = String> {
+    let rules = (
+        0u32..5,
+        0u32..3,
+        prop::option::of(5u32..60),
+        0u32..10,
+        prop::option::of(1u32..4),
+    );
+    let some = rules.prop_map(|(probability, hang, timeout, first, attempts)| {
+        let timeout = if hang > 0 { timeout.or(Some(30)) } else { timeout };
+        format!(
+            "start_up_failure: (probability: {:?}, hang: {:?}, timeout: {}, back_off: (first: {first}), attempts: {})",
+            f64::from(probability) / 10.0,
+            f64::from(hang) / 10.0,
+            optional(timeout),
+            optional(attempts.or(Some(5)))
+        )
+    });
+    prop_oneof![Just(String::new()), some]
 }
 
 /// Policies that go by the share of memory, which `Fcfs` does not limit: `check` refuses the two together.
@@ -189,6 +223,12 @@ fn fault() -> impl Strategy<Value = String> {
             "SlowServer(server: {server}, factor: {:?}, duration: {duration})",
             f64::from(factor) / 10.0
         )),
+        (0u32..6, 0u32..8, 11u32..50, 0u32..30).prop_map(
+            |(server, processor, factor, duration)| format!(
+                "SlowProcessor(server: {server}, processor: {processor}, factor: {:?}, duration: {duration})",
+                f64::from(factor) / 10.0
+            )
+        ),
         (0u32..6, 0u32..30).prop_map(|(server, notice)| format!(
             "SpotReclaim(server: {server}, notice: {notice})"
         )),
@@ -211,6 +251,7 @@ fn hazards() -> impl Strategy<Value = String> {
         delay().prop_map(|repair| format!("ProcessorLost(repair: {repair})")),
         any::<bool>().prop_map(|restart| format!("InstanceCrash(restart: {restart})")),
         delay().prop_map(|duration| format!("SlowServer(factor: 2.5, duration: {duration})")),
+        delay().prop_map(|duration| format!("SlowProcessor(factor: 1.5, duration: {duration})")),
         (0u32..20).prop_map(|notice| format!("SpotReclaim(notice: {notice})")),
         delay().prop_map(|duration| format!("ZoneOutage(duration: {duration})")),
     ];
@@ -372,6 +413,9 @@ fn stages() -> impl Strategy<Value = String> {
         delay().prop_map(|delay| format!("StartEngine(time: {delay})")),
         delay().prop_map(|delay| format!("Compile(time: {delay})")),
         delay().prop_map(|delay| format!("WarmUp({delay})")),
+        (1u32..4).prop_map(|requests| format!(
+            "WarmUpRequests(requests: {requests}, prompt_tokens: 500, output_tokens: 20)"
+        )),
     ];
     prop_oneof![
         Just(String::new()),

@@ -245,7 +245,7 @@ fn the_summary_has_the_keys_of_the_contract() {
     assert_eq!(chat["name"], "chat");
     keys(
         &chat["requests"],
-        "arrived completed evicted failed in_flight lost_tokens rejected restarted waiting",
+        "arrived completed evicted failed in_flight lost_tokens moved rejected restarted waiting",
     );
     assert_eq!(chat["requests"]["rejected"]["too_large"], 1);
     keys(
@@ -294,6 +294,7 @@ fn a_run_of_nothing_has_null_for_what_is_not_known() {
             instances: Vec::new(),
             step_times: Vec::new(),
             start_up: Vec::new(),
+            start_up_attempts: None,
             resilience: None,
         }],
         ..RunRecord::default()
@@ -428,6 +429,7 @@ fn run(application: &str) -> RunRecord {
             }],
             step_times: Vec::new(),
             start_up: Vec::new(),
+            start_up_attempts: None,
             resilience: None,
         }],
         servers: vec![ServerUsage {

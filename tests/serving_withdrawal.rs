@@ -9,9 +9,10 @@
 mod serving_support;
 
 use fleetsim::scenario::{Engine, Scheduler};
-use fleetsim::serving::{Endpoint, EngineBusy, EngineId, RequestRecord, Role};
+use fleetsim::serving::{Endpoint, EngineBusy, EngineId, Evacuated, RequestRecord, Role};
 use fleetsim::time::SimTime;
 use fleetsim::workload::Arrival;
+use proptest::prelude::*;
 
 use serving_support::{
     ENGINES, Fleet, SLOW_TRANSFER_GIB_PER_S, WEIGHTS, arrival, at, combinations, schedulers, stream,
@@ -316,4 +317,205 @@ fn an_iteration_without_its_prompt_is_still_a_prompt_iteration() {
     endpoint.serve_until(at(1.0));
     let load = endpoint.load(engines[0], at(1.0));
     assert_eq!((load.prompt_busy_s, load.token_busy_s), (0.25, 0.0));
+}
+
+/// Evacuates an engine at an instant, and schedules what it puts back.
+fn evacuate(endpoint: &mut Endpoint, engine: EngineId, now: f64) -> Evacuated {
+    endpoint.serve_until(at(now));
+    let done = endpoint.evacuate(engine, SLOW_TRANSFER_GIB_PER_S, at(now));
+    endpoint.recount().expect("every total agrees");
+    assert!(endpoint.counts().add_up());
+    endpoint.flush(at(now));
+    endpoint.recount().expect("every total agrees");
+    done
+}
+
+/// The engine that has a request.
+fn busy(endpoint: &Endpoint, engines: &[EngineId]) -> EngineId {
+    let is_busy = |&&it: &&EngineId| !endpoint.is_idle(it);
+    *engines.iter().find(is_busy).expect("one is at work")
+}
+
+/// At 3 the request of 32 + 12 tokens has five: one from its prompt and four in [1, 3]. Those and its prompt, but for the
+/// last token, are 36 tokens of KV cache, which travel for 36 / 64 s from 3¼ to 3.8125. The other seven take 3½.
+#[test]
+fn a_request_goes_on_elsewhere_without_a_new_prefill() {
+    for batching in ENGINES {
+        for scheduler in &schedulers(SLOW_TRANSFER_GIB_PER_S)[..4] {
+            let fleet = fleet(*scheduler, batching, 2);
+            let (mut endpoint, engines) = fleet.build(stream(&[arrival(7, 0.0, 32, 12)]));
+            endpoint.serve_until(at(1.0));
+            let (from, number) = (busy(&endpoint, &engines), 1);
+            let done = evacuate(&mut endpoint, from, 3.25);
+            assert_eq!(
+                (done.moved, done.put_back, done.lost_tokens),
+                (number, 0, 0)
+            );
+            endpoint.serve_until(at(3.75));
+            assert!(!endpoint.is_idle(from) && endpoint.remove(from).is_err());
+            endpoint.serve_until(at(3.8125));
+            assert!(endpoint.is_idle(from));
+            endpoint.remove(from).expect("its cache is gone");
+            let record = finish(&mut endpoint).remove(0);
+            assert_eq!(timeline(&record), [0.0, 1.0, 1.0, 7.3125], "{fleet:?}");
+            assert_eq!((record.prompt_tokens, record.output_tokens), (32, 12));
+            assert_eq!(record.restarts, 0);
+            assert_ne!(record.prompt_instance, record.token_instance);
+            let counts = endpoint.counts();
+            assert_eq!((counts.prompt_tokens, counts.output_tokens), (32, 12));
+            assert_eq!(
+                (counts.moved, counts.restarted, counts.lost_tokens),
+                (1, 0, 0)
+            );
+        }
+    }
+}
+
+/// Twice: seven tokens by 4.8125, of which the step under way is the last, so that 38 tokens travel for 0.59375 s. Then it
+/// loses its third engine, and begins again from its own prompt.
+#[test]
+fn a_request_moves_on_and_begins_again_as_it_was_sent() {
+    for batching in ENGINES {
+        let fleet = fleet(Scheduler::TokenJsq, batching, 3);
+        let (mut endpoint, engines) = fleet.build(stream(&[arrival(0, 0.0, 32, 12)]));
+        assert_eq!(evacuate(&mut endpoint, engines[0], 3.25).moved, 1);
+        assert_eq!(evacuate(&mut endpoint, engines[1], 4.8125).moved, 1);
+        endpoint.serve_until(at(5.40625));
+        assert!(endpoint.is_idle(engines[1]));
+        let mut lost = endpoint.clone();
+        let record = finish(&mut endpoint).remove(0);
+        // Five are left at 5.40625.
+        assert_eq!(record.end, Some(at(7.90625)), "{fleet:?}");
+        let instances = (record.prompt_instance, record.token_instance);
+        assert_eq!(instances, (Some(0), Some(2)));
+        let new = lost.add_engine(fleet.engine(9, Role::Mixed));
+        lost.open(new);
+        lost.serve_until(at(6.0));
+        // 32 tokens of prompt, and eight.
+        assert_eq!(lost.lose(engines[2], at(6.0)).tokens, 40);
+        lost.flush(at(6.0));
+        let record = finish(&mut lost).remove(0);
+        assert_eq!((record.prompt_tokens, record.output_tokens), (32, 12));
+        assert_eq!(record.end, Some(at(6.0 + 1.0 + 5.5)));
+        assert_eq!((record.prompt_instance, record.restarts), (Some(9), 1));
+    }
+}
+
+/// The first prompt is under way at ¾, the second request waits behind it. Both begin again on the engine that opens.
+#[test]
+fn what_has_no_first_token_is_put_back() {
+    for batching in ENGINES {
+        let fleet = fleet(Scheduler::Jsq, batching, 1);
+        let arrivals = [arrival(0, 0.0, 32, 4), arrival(1, 0.5, 10, 1)];
+        let (mut endpoint, engines) = fleet.build(stream(&arrivals));
+        endpoint.serve_until(at(0.75));
+        let other = endpoint.add_engine(fleet.engine(1, Role::Mixed));
+        endpoint.open(other);
+        let done = evacuate(&mut endpoint, engines[0], 0.75);
+        assert_eq!((done.moved, done.put_back, done.lost_tokens), (0, 2, 0));
+        assert!(endpoint.is_idle(engines[0]));
+        let records = finish(&mut endpoint);
+        assert_eq!(records[0].first_token, Some(at(1.75)));
+        assert!(
+            records
+                .iter()
+                .all(|it| it.restarts == 1 && it.prompt_instance == Some(1))
+        );
+    }
+}
+
+/// The other engine has 50 tokens of memory, 40 of them in use until its request ends at 10½: 21 for its prompt, 19 more.
+/// Tries from 3¼ on, each second: at 11¼ there is room. With 40 tokens of memory it could never hold 44.
+#[test]
+fn one_without_room_elsewhere_waits_for_it_or_is_put_back() {
+    for batching in &ENGINES[1..] {
+        for (memory, end, moved) in [(50, 15.3125, 1), (43, 16.5, 0)] {
+            let fleet = Fleet {
+                room: 50,
+                ..fleet(Scheduler::Jsq, *batching, 1)
+            };
+            let arrivals = [arrival(0, 0.0, 32, 12), arrival(1, 0.0, 20, 20)];
+            let (mut endpoint, engines) = fleet.build(stream(&arrivals));
+            let mut small = fleet.engine(1, Role::Mixed);
+            small.memory_bytes = WEIGHTS + memory;
+            let small = endpoint.add_engine(small);
+            endpoint.open(small);
+            endpoint.serve_until(at(3.25));
+            let done = evacuate(&mut endpoint, engines[0], 3.25);
+            assert_eq!((done.moved, done.put_back), (moved, 1 - moved));
+            assert_eq!(done.lost_tokens, if moved == 1 { 0 } else { 37 });
+            if moved == 0 {
+                let new = endpoint.add_engine(fleet.engine(2, Role::Mixed));
+                endpoint.open(new);
+                endpoint.serve_until(at(10.0));
+                endpoint.flush(at(10.0));
+            }
+            let records = finish(&mut endpoint);
+            assert_eq!(records[0].end, Some(at(end)), "{batching:?}");
+            assert_eq!(records[1].end, Some(at(10.5)));
+        }
+    }
+}
+
+/// Caches that are on their way to an engine go to another from where they were; prompts that are not done begin again.
+#[test]
+fn what_was_to_come_to_an_engine_goes_to_another() {
+    for batching in ENGINES {
+        let fleet = Fleet {
+            roles: vec![Role::Prompt, Role::Token, Role::Token],
+            ..fleet(KV_JSQ, batching, 1)
+        };
+        for (now, moved, expected) in [
+            (0.5, 0, [0.0, 2.0, 2.5, 4.0]),
+            (1.25, 1, [0.0, 1.0, 1.75, 3.25]),
+        ] {
+            let (mut endpoint, engines) = fleet.build(stream(&[arrival(0, 0.0, 32, 4)]));
+            let done = evacuate(&mut endpoint, engines[1], now);
+            assert_eq!((done.moved, done.put_back), (moved, 1 - moved));
+            assert!(endpoint.is_idle(engines[1]));
+            let record = finish(&mut endpoint).remove(0);
+            assert_eq!(timeline(&record), expected, "{fleet:?}");
+            assert_eq!(record.token_instance, Some(2));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever is evacuated when: every total agrees, every request ends, and each token of those is processed once,
+    /// beside those that were lost.
+    #[test]
+    fn nothing_is_lost_and_no_token_is_made_twice(
+        which in 0usize..24,
+        work in prop::collection::vec((0u32..160, 1u32..80, 1u32..40), 1..30),
+        leaving in prop::collection::vec((0u32..400, 0usize..12), 1..8),
+    ) {
+        let (scheduler, batching) = combinations(SLOW_TRANSFER_GIB_PER_S).nth(which).expect("there are 24");
+        let fleet = fleet(scheduler, batching, 3);
+        let mut work: Vec<_> = work.into_iter().map(|(time, prompt, output)| (f64::from(time) / 8.0, prompt, output)).collect();
+        work.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let arrivals: Vec<_> = (0..).zip(&work).map(|(id, &(time, prompt, output))| arrival(id, time, prompt, output)).collect();
+        let (mut endpoint, mut engines) = fleet.build(stream(&arrivals));
+        let mut leaving: Vec<_> = leaving.into_iter().map(|(time, which)| (f64::from(time) / 10.0, which)).collect();
+        leaving.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (time, which) in leaving {
+            let which = which % engines.len();
+            endpoint.serve_until(at(time));
+            let number = endpoint.counts().events;
+            let new = endpoint.add_engine(fleet.engine(100 + number, fleet.roles[which % fleet.roles.len()]));
+            endpoint.open(new);
+            let gone = std::mem::replace(&mut engines[which], new);
+            evacuate(&mut endpoint, gone, time);
+        }
+        let records = finish(&mut endpoint);
+        prop_assert_eq!(records.len(), work.len());
+        for record in &records {
+            let (_, prompt, output) = work[record.id as usize];
+            prop_assert_eq!((record.prompt_tokens, record.output_tokens), (prompt, output));
+        }
+        let counts = endpoint.counts();
+        let asked: u64 = work.iter().map(|it| u64::from(it.1 + it.2)).sum();
+        prop_assert_eq!(counts.prompt_tokens + counts.output_tokens, asked + counts.lost_tokens, "{:?} {:?}", scheduler, batching);
+    }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::random::{Delay, Stream};
-use crate::scenario::{self, Drain, Engine, EngineHardware, Stage, Template};
+use crate::scenario::{
+    self, Drain, Engine, EngineHardware, Stage, StageKind, StartUpFailure, Template,
+};
 use crate::serving::registry::{NamedEngine, NamedKinds, StepSite};
 use crate::serving::vllm::VllmConfig;
 use crate::serving::{Endpoint, EngineLimits, Performance, PerformanceError, PossibleEngine, Role};
@@ -60,6 +62,8 @@ pub struct ScalingRules {
     pub(super) scale_up_delay: SimDuration,
     stages: Arc<[Stage]>,
     stage_stream: Stream,
+    pub(super) start_up_failure: Option<StartUpFailure>,
+    failure_stream: Stream,
     pub(super) drain: Drain,
     pub(super) drain_timeout: Option<SimDuration>,
 }
@@ -72,6 +76,8 @@ impl ScalingRules {
             scale_up_delay: rules.scale_up_delay,
             stages: Stage::expand(&rules.stages).into(),
             stage_stream: Stream::new(seed, &format!("stages/{application}")),
+            start_up_failure: rules.start_up_failure,
+            failure_stream: Stream::new(seed, &format!("start_up_failure/{application}")),
             drain: rules.drain,
             drain_timeout: rules.drain_timeout,
         }
@@ -82,6 +88,7 @@ impl ScalingRules {
         self.spin_up = rules.spin_up;
         self.scale_up_delay = rules.scale_up_delay;
         self.stages = Stage::expand(&rules.stages).into();
+        self.start_up_failure = rules.start_up_failure;
         self.drain = rules.drain;
         self.drain_timeout = rules.drain_timeout;
     }
@@ -100,6 +107,66 @@ impl ScalingRules {
     pub(super) fn draw_stage(&mut self, delay: &Delay) -> SimDuration {
         delay.draw(&mut self.stage_stream)
     }
+
+    /// Draws what becomes of the next attempt at a start-up.
+    pub(super) fn draw_fate(&mut self, failure: &StartUpFailure) -> Fate {
+        let StartUpFailure {
+            probability, hang, ..
+        } = *failure;
+        if probability + hang <= 0.0 {
+            return Fate::Up;
+        }
+        let drawn = self.failure_stream.uniform();
+        if drawn >= probability + hang {
+            return Fate::Up;
+        }
+        let stages = self.stages.iter().enumerate();
+        let own = stages.filter(|(_, stage)| {
+            !matches!(stage.kind(), Some(StageKind::Provision | StageKind::Boot))
+        });
+        let own: Vec<usize> = own.map(|(place, _)| place).collect();
+        let which = self.failure_stream.below(own.len());
+        let place = own.get(which).copied().unwrap_or(self.stages.len());
+        if drawn < probability {
+            Fate::Fails { place }
+        } else {
+            Fate::Hangs { place }
+        }
+    }
+}
+
+/// What becomes of an attempt at a start-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The instance comes up.
+    Up,
+    /// It fails at the end of the stage at this place, or of the next that takes time.
+    Fails { place: usize },
+    /// It goes on without end there.
+    Hangs { place: usize },
+}
+
+impl Fate {
+    /// Where it stops, if it does.
+    pub(super) const fn stop(self) -> Option<Stop> {
+        match self {
+            Self::Up => None,
+            Self::Fails { place } => Some(Stop {
+                place,
+                hangs: false,
+            }),
+            Self::Hangs { place } => Some(Stop { place, hangs: true }),
+        }
+    }
+}
+
+/// Where an attempt at a start-up stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stop {
+    /// The position of the stage.
+    pub(super) place: usize,
+    /// It hangs there; else it fails.
+    pub(super) hangs: bool,
 }
 
 /// What instances of an application can be made of.

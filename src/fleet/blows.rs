@@ -31,7 +31,8 @@ pub(super) enum Blow {
         restart: bool,
     },
     Slow {
-        server: Entity,
+        /// A server or a processor.
+        what: Entity,
         factor: f64,
         duration: SimDuration,
     },
@@ -68,10 +69,16 @@ impl Blow {
 
     fn target(&self, world: &World) -> String {
         match self {
-            Self::Server { server, .. }
-            | Self::Slow { server, .. }
-            | Self::Reclaim { server, .. } => server_name(world, *server),
-            Self::Processor { processor, .. } => {
+            Self::Server { server, .. } | Self::Reclaim { server, .. } => {
+                server_name(world, *server)
+            }
+            Self::Slow { what, .. } if world.get::<Server>(*what).is_some() => {
+                server_name(world, *what)
+            }
+            Self::Slow {
+                what: processor, ..
+            }
+            | Self::Processor { processor, .. } => {
                 let index = world
                     .get::<Processor>(*processor)
                     .map_or(0, Processor::index);
@@ -105,10 +112,10 @@ pub(super) fn deal(world: &mut World, fleet: Entity, blow: &Blow, name: Name) {
         }
         Blow::Instance { instance, restart } => lose_instance(world, instance, restart),
         Blow::Slow {
-            server,
+            what,
             factor,
             duration,
-        } => Slow::begin(world, server, factor, now + duration),
+        } => Slow::begin(world, what, factor, now + duration),
         Blow::Reclaim { server, notice } => reclaim::begin(world, server, now + notice),
         Blow::Zone { ref zone, duration } => lose_zone(world, fleet, zone, now + duration),
     }

@@ -56,7 +56,7 @@ pub(super) fn item(stage: &Stage, starter: &Starter) -> Option<Item> {
         Stage::StartEngine { .. } => Item::Started(*application, *template),
         Stage::Compile { .. } => Item::Compiled(*application, *template),
         Stage::CaptureGraphs { .. } => Item::Captured(*application, *template),
-        Stage::WarmUp(_) | Stage::Preset(_) => return None,
+        Stage::WarmUp(_) | Stage::WarmUpRequests { .. } | Stage::Preset(_) => return None,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::time::SimTime;
 
 use super::parts::Twins;
 use super::removal::detach;
+use super::start_up::request_flush;
 use super::status::{log_instance, set_status};
 use super::{
     Clock, DrainTimer, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances,
@@ -129,7 +130,7 @@ fn begin_until(
         return Ok(());
     }
     log_instance(world, instance, ScalingAction::ScaleDownStart, now);
-    if is_idle(world, instance) {
+    if empties_at_once(world, application, engine, now) || is_idle(world, instance) {
         retire(world, instance, now);
     } else {
         let timer = DrainTimer {
@@ -142,6 +143,36 @@ fn begin_until(
     Ok(())
 }
 
+/// Sends the work of an engine elsewhere where the rules say so. True where what is left is put back at once.
+fn empties_at_once(world: &mut World, application: Entity, engine: EngineId, now: SimTime) -> bool {
+    let rules = world.get::<ScalingRules>(application);
+    let Some(Drain::Migrate {
+        bandwidth_gib_per_s: gib_per_s,
+    }) = rules.map(|rules| rules.drain)
+    else {
+        return rules.is_some_and(|rules| rules.drain == Drain::Requeue);
+    };
+    if let Some(mut service) = world.get_mut::<Service>(application) {
+        let done = service.0.evacuate(engine, gib_per_s, now);
+        if done.put_back > 0 {
+            request_flush(&mut world.into(), application);
+        }
+    }
+    false
+}
+
+/// Lets the instances that an instance is about to drain with take nothing from each other.
+pub(super) fn close(world: &mut World, instance: Entity) {
+    if let (Some(&InstanceStatus::Active), Some(&EngineHandle(engine)), Some(&OfApplication(of))) = (
+        world.get(instance),
+        world.get(instance),
+        world.get(instance),
+    ) && let Some(mut service) = world.get_mut::<Service>(of)
+    {
+        service.0.close(engine);
+    }
+}
+
 /// Waits until an instance that drains is idle, or until its time is over.
 fn wait(
     world: &mut World,
@@ -152,7 +183,7 @@ fn wait(
 ) {
     let on_idle = world
         .get::<ScalingRules>(application)
-        .is_some_and(|rules| rules.drain == Drain::OnIdle);
+        .is_some_and(|rules| !matches!(rules.drain, Drain::Poll(_)));
     if on_idle {
         if let Some(mut drains) = world.get_mut::<IdleDrains>(application) {
             drains.watch(engine, instance);
@@ -186,7 +217,7 @@ impl DrainTimer {
     pub(super) fn next_check(&self, drain: Drain) -> SimTime {
         match drain {
             Drain::Poll(interval) => self.started + interval * (self.checks + 1) as f64,
-            Drain::OnIdle => SimTime::MAX,
+            Drain::OnIdle | Drain::Requeue | Drain::Migrate { .. } => SimTime::MAX,
         }
     }
 }
@@ -250,7 +281,7 @@ pub(super) fn retire(world: &mut World, instance: Entity, at: SimTime) {
     }
     let requests = detach(world, instance);
     if requests > 0 {
-        tracing::warn!(target: "fleetsim::scaling", time = %at, requests, "a drain ran out of time: its requests begin again");
+        tracing::warn!(target: "fleetsim::scaling", time = %at, requests, "a drain ends with work left: its requests begin again");
     }
     log_instance(world, instance, ScalingAction::ScaleDownComplete, at);
     world.despawn(instance);

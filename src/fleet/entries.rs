@@ -26,11 +26,12 @@ use super::staging::ToCome;
 use super::start_up::{self, WaitingRequests};
 use super::zones::{InZone, Zones};
 use super::{
-    Agenda, Application, Broken, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt, Instance,
-    Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, PowerSlowdown,
+    Agenda, Application, AttemptCounts, Broken, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt,
+    Instance, Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, PowerSlowdown,
     Processor, Provisioning, Purchased, Reclaimed, Refusals, RequestEnded, Retention, Roster,
     RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache, Service, StageTimes,
-    StartUp, StartUpStage, Stock, Tag, TakesServerAlong, Templates, TickLimits, VerbOutcome, tick,
+    StartUp, StartUpAttempt, StartUpStage, Stock, Tag, TakesServerAlong, Templates, TickLimits,
+    VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.
@@ -63,6 +64,8 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<StartUp>()
         .component::<StartUpStage>()
         .component::<ToCome>()
+        .component::<StartUpAttempt>()
+        .component::<AttemptCounts>()
         .component::<Slow>()
         .component::<PowerSlowdown>()
         .component::<Reclaimed>()
@@ -84,6 +87,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .purpose::<StartUp>()
         .purpose::<StartUpStage>()
         .purpose::<Loads>()
+        .purpose::<StartUpAttempt>()
         .purpose::<Repair>()
         .purpose::<Slow>()
         .purpose::<Reclaimed>()

@@ -137,6 +137,7 @@ const fn target_kind(strike: &Strike) -> TargetKind {
         Strike::ServerCrash { .. }
         | Strike::ProcessorLost { .. }
         | Strike::SlowServer { .. }
+        | Strike::SlowProcessor { .. }
         | Strike::SpotReclaim { .. } => TargetKind::Server,
     }
 }

@@ -17,7 +17,7 @@ use super::{
     Application, Broken, Clock, Fleet, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
     InstanceStatus, Ledger, MadeWithInstance, MadeWithServer, OfApplication, OfFleet, Processor,
     Processors, Provisioning, Reclaimed, Roster, ScalingAction, ScalingError, Server, ServerSku,
-    ServerStatus, Stock, Tag, Templates, UsedBy, free_processors, guard, servers, staging,
+    ServerStatus, Stock, Tag, Templates, UsedBy, attempts, free_processors, guard, servers,
     start_up,
 };
 
@@ -180,7 +180,7 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         }
         Entry::ScalingUp { ready } if world.get_entity(instance).is_ok() => {
             log_instance(world, instance, ScalingAction::ScaleUpStart, now);
-            let start_up = staging::begin(world, instance, plan.application, ready);
+            let start_up = attempts::begin(world, instance, plan.application, ready);
             if let (Some(start_up), Ok(mut entity)) = (start_up, world.get_entity_mut(instance)) {
                 entity.insert(start_up);
             }

@@ -13,7 +13,7 @@ use super::slow::{self, Slow};
 use super::start_up::{self, WaitingRequests};
 use super::{
     Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Reclaimed, Roster, Service,
-    StartUp, StartUpStage, TickSet, servers, staging,
+    StartUp, StartUpAttempt, StartUpStage, TickSet, attempts, servers, staging,
 };
 
 /// The steps of [`TickSet::Lifecycle`], in order. Each costs what is due in it.
@@ -28,7 +28,7 @@ pub enum LifecycleSet {
     FaultsEnd,
     /// Servers have been provisioned.
     ServersBecomeReady,
-    /// Stages of start-ups have taken their time, or have their bytes.
+    /// Stages of start-ups have taken their time, or have their bytes; then attempts fail, are given up, or begin again.
     StagesEnd,
     /// Instances have spun up and join their application, closed to requests as yet.
     InstancesJoin,
@@ -130,6 +130,7 @@ fn make_servers_ready(due: Due<'_, Provisioning>, mut commands: Commands<'_, '_>
 fn end_stages(
     stages: Due<'_, StartUpStage>,
     loads: Due<'_, Loads>,
+    tried: Due<'_, StartUpAttempt>,
     mut commands: Commands<'_, '_>,
 ) {
     for (at, instance) in stages.iter() {
@@ -137,6 +138,9 @@ fn end_stages(
     }
     for (at, instance) in loads.iter() {
         commands.queue(move |world: &mut World| staging::end_loads(world, instance, at));
+    }
+    for (at, instance) in tried.iter() {
+        commands.queue(move |world: &mut World| attempts::end(world, instance, at));
     }
 }
 

@@ -42,6 +42,10 @@ pub enum ScalingAction {
     ScaleUpStart,
     /// A stage of a start-up began; the status is its name.
     StartUpStage,
+    /// An attempt at a start-up was given up.
+    StartUpFailed,
+    /// Another attempt at a start-up began.
+    StartUpAgain,
     /// An instance became active.
     ScaleUpComplete,
     /// An instance was given up before it was active.
@@ -72,9 +76,11 @@ pub enum ScalingAction {
 
 impl ScalingAction {
     /// Every action, in the order of the enumeration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ScaleUpStart,
         Self::StartUpStage,
+        Self::StartUpFailed,
+        Self::StartUpAgain,
         Self::ScaleUpComplete,
         Self::ScaleUpCancelled,
         Self::ScaleUpFailed,
@@ -96,6 +102,8 @@ impl ScalingAction {
         match self {
             Self::ScaleUpStart => "scale_up_start",
             Self::StartUpStage => "start_up_stage",
+            Self::StartUpFailed => "start_up_failed",
+            Self::StartUpAgain => "start_up_again",
             Self::ScaleUpComplete => "scale_up_complete",
             Self::ScaleUpCancelled => "scale_up_cancelled",
             Self::ScaleUpFailed => "scale_up_failed",

@@ -78,6 +78,8 @@ mod account;
 mod agenda;
 mod api;
 mod application;
+mod attempt;
+mod attempts;
 mod blows;
 mod build;
 mod cache;
@@ -142,6 +144,8 @@ pub use account::{InstanceAccount, InstanceFilter, ServerAccount, ServerCounts, 
 pub use agenda::Agenda;
 pub use api::ScalingExt;
 pub use application::{Application, ScalingRules, Service, Templates};
+pub use attempt::StartUpAttempt;
+pub use attempts::AttemptCounts;
 pub use build::{InstallError, install, install_named, install_with};
 pub use cache::Item;
 pub use change::{ChangeError, ChangeExt};

@@ -42,7 +42,9 @@ pub(super) fn begin(world: &mut World, server: Entity, at: SimTime) {
     if let Ok(mut server) = world.get_entity_mut(server) {
         server.insert(Reclaimed { at });
     }
-    for instance in queries::hosted(world, server) {
+    let instances = queries::hosted(world, server);
+    instances.iter().for_each(|&it| drain::close(world, it));
+    for instance in instances {
         let Some(&status) = world.get::<InstanceStatus>(instance) else {
             continue;
         };

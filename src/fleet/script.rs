@@ -91,6 +91,7 @@ pub(super) fn fail(world: &mut World) {
                 FaultKind::ServerCrash { server, .. }
                 | FaultKind::ProcessorLost { server, .. }
                 | FaultKind::SlowServer { server, .. }
+                | FaultKind::SlowProcessor { server, .. }
                 | FaultKind::SpotReclaim { server, .. } => Target::Server(server),
                 FaultKind::NoNewServers { .. } | FaultKind::ZoneOutage { .. } => Target::NoServer,
             };
@@ -148,14 +149,7 @@ fn strike(world: &mut World, fleet: Entity, fault: &FaultKind) -> Result<(), Sca
             processor: index,
             repair,
         } => {
-            let server = find_server(world, fleet, number)?;
-            let processors = instances::processors_of(world, server);
-            let processor = processors.get(index as usize).copied();
-            let processor = processor.ok_or(ScalingError::NoProcessor {
-                server: number,
-                processor: index,
-                count: processors.len(),
-            })?;
+            let processor = find_processor(world, fleet, number, index)?;
             (Blow::Processor { processor, repair }, "processor_lost")
         }
         FaultKind::SlowServer {
@@ -163,13 +157,27 @@ fn strike(world: &mut World, fleet: Entity, fault: &FaultKind) -> Result<(), Sca
             factor,
             duration,
         } => {
-            let server = find_server(world, fleet, server)?;
+            let what = find_server(world, fleet, server)?;
             let slow = Blow::Slow {
-                server,
+                what,
                 factor,
                 duration,
             };
             (slow, "slow_server")
+        }
+        FaultKind::SlowProcessor {
+            server,
+            processor,
+            factor,
+            duration,
+        } => {
+            let what = find_processor(world, fleet, server, processor)?;
+            let slow = Blow::Slow {
+                what,
+                factor,
+                duration,
+            };
+            (slow, "slow_processor")
         }
         FaultKind::SpotReclaim { server, notice } => {
             let server = find_server(world, fleet, server)?;
@@ -282,6 +290,21 @@ fn find_instance(world: &World, fleet: Entity, number: u64) -> Result<Entity, Sc
     roster
         .and_then(|it| it.instance(number))
         .ok_or(ScalingError::NoSuchInstance(number))
+}
+
+fn find_processor(
+    world: &World,
+    fleet: Entity,
+    server: u64,
+    index: u32,
+) -> Result<Entity, ScalingError> {
+    let processors = instances::processors_of(world, find_server(world, fleet, server)?);
+    let processor = processors.get(index as usize).copied();
+    processor.ok_or(ScalingError::NoProcessor {
+        server,
+        processor: index,
+        count: processors.len(),
+    })
 }
 
 fn find_server(world: &World, fleet: Entity, number: u64) -> Result<Entity, ScalingError> {

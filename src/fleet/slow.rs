@@ -1,8 +1,9 @@
-//! Servers that are slow for a while.
+//! Servers and processors that are slow for a while.
 
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::{DeferredWorld, World};
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +11,11 @@ use crate::time::SimTime;
 
 use super::{
     Agenda, Clock, EngineHandle, FleetsExt, HostedOn, OfApplication, PowerSlowdown, Service,
-    queries,
+    UsedBy, Uses, queries,
 };
 
-/// On a server whose instances are slow: their steps take longer from the next step on. The last one counts.
+/// On a server whose instances are slow, or on a processor whose instance is: steps take longer from the next step on.
+/// The last one counts. An instance is as slow as the slowest of its server and its processors.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[component(storage = "SparseSet", immutable, on_insert = begins, on_remove = ends)]
 pub struct Slow {
@@ -24,69 +26,78 @@ pub struct Slow {
 }
 
 impl Slow {
-    pub(super) fn begin(world: &mut World, server: Entity, factor: f64, until: SimTime) {
-        if let Ok(mut server) = world.get_entity_mut(server) {
-            server.insert(Self { factor, until });
+    /// A server or a processor is slow from now on.
+    pub(super) fn begin(world: &mut World, what: Entity, factor: f64, until: SimTime) {
+        if let Ok(mut what) = world.get_entity_mut(what) {
+            what.insert(Self { factor, until });
         }
     }
 }
 
 /// The hook on the insertion.
 fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
-    let server = context.entity;
-    let Some(&slow) = world.get::<Slow>(server) else {
+    let what = context.entity;
+    let Some(&slow) = world.get::<Slow>(what) else {
         return;
     };
     let Some(now) = world.get_resource::<Clock>().map(Clock::now) else {
         return;
     };
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.set::<Slow>(slow.until.max(now), server);
+        agenda.lifecycle.set::<Slow>(slow.until.max(now), what);
     }
-    world
-        .commands()
-        .queue(move |world: &mut World| set_pace_of(world, server));
+    let set = move |world: &mut World| set_paces(world, what);
+    world.commands().queue(set);
 }
 
 /// The hook on the removal.
 fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
-    let server = context.entity;
+    let what = context.entity;
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.clear::<Slow>(server);
-        world
-            .commands()
-            .queue(move |world: &mut World| set_pace_of(world, server));
+        agenda.lifecycle.clear::<Slow>(what);
+        let set = move |world: &mut World| set_paces(world, what);
+        world.commands().queue(set);
     }
 }
 
-/// A server is no longer slow.
-pub(super) fn end(world: &mut World, server: Entity) {
-    if let Ok(mut server) = world.get_entity_mut(server) {
-        server.remove::<Slow>();
+/// A server or a processor is no longer slow.
+pub(super) fn end(world: &mut World, what: Entity) {
+    if let Ok(mut what) = world.get_entity_mut(what) {
+        what.remove::<Slow>();
     }
 }
 
-/// Sets the pace of every instance of a server.
-fn set_pace_of(world: &mut World, server: Entity) {
-    for instance in queries::hosted(world, server) {
+/// Sets the pace of every instance of a server, or of that of a processor.
+fn set_paces(world: &mut World, what: Entity) {
+    let of_processor = world.get::<UsedBy>(what).map(UsedBy::instance);
+    let instances = queries::hosted(world, what).into_iter();
+    for instance in instances.chain(of_processor) {
         set_pace(world, instance);
     }
 }
 
-/// Sets the pace of an instance that has joined: that of its server, and that which the power of the fleet allows.
+/// By how much the slowest of the server and the processors of an instance is slower.
+fn factor_of(world: &World, instance: Entity) -> f64 {
+    let server = world.get::<HostedOn>(instance).map(HostedOn::server);
+    let processors = world.get::<Uses>(instance).into_iter().flat_map(Uses::iter);
+    let slow = processors
+        .chain(server)
+        .filter_map(|it| world.get::<Slow>(it));
+    slow.map(|it| it.factor).fold(1.0, f64::max)
+}
+
+/// Sets the pace of an instance that has joined: that of its server and its processors, and that which the power of the
+/// fleet allows.
 pub(super) fn set_pace(world: &mut World, instance: Entity) {
     let now = world.resource::<Clock>().now();
-    let (Some(&EngineHandle(engine)), Some(&OfApplication(application)), Some(&HostedOn(server))) = (
-        world.get(instance),
-        world.get(instance),
-        world.get(instance),
-    ) else {
-        return;
-    };
-    let slow = world.get::<Slow>(server).map_or(1.0, |it| it.factor);
     let fleet = world.fleet_of(instance);
     let power = fleet.and_then(|it| world.get::<PowerSlowdown>(it));
-    let factor = slow * power.map_or(1.0, PowerSlowdown::factor);
+    let factor = factor_of(world, instance) * power.map_or(1.0, PowerSlowdown::factor);
+    let (Some(&EngineHandle(engine)), Some(&OfApplication(application))) =
+        (world.get(instance), world.get(instance))
+    else {
+        return;
+    };
     if let Some(mut service) = world.get_mut::<Service>(application) {
         service.0.set_pace(engine, factor, now);
     }

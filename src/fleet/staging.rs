@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::GIB;
 use crate::random::Delay;
 use crate::scenario::{Stage, StageKind, WeightSource};
-use crate::time::SimTime;
+use crate::serving::Performance;
+use crate::time::{SimDuration, SimTime};
 
+use super::application::Stop;
+use super::attempt::StartUpAttempt;
 use super::cache::{self, Item, Starter};
 use super::fleet_part::{part, part_mut};
 use super::loads::{Link, Loads, Source};
@@ -20,8 +23,8 @@ use super::log::record;
 use super::stage_times::{StageTimes, Stay};
 use super::{
     Agenda, Application, Clock, FleetsExt, FromTemplate, HostedOn, Instance, OfApplication,
-    OfFleet, Roster, ScalingAction, ScalingRules, Server, ServerCache, StartUp, Target, Templates,
-    guard,
+    OfFleet, Roster, ScalingAction, ScalingRules, Server, ServerCache, ServerSku, StartUp, Target,
+    Templates, guard,
 };
 
 /// The stage that an instance's start-up is in. Only applications with `stages` have it.
@@ -77,6 +80,8 @@ pub(super) struct ToCome {
     next: usize,
     /// The instance is not active before.
     earliest: SimTime,
+    /// Where it comes to nothing.
+    stop: Option<Stop>,
 }
 
 /// How a stage begins.
@@ -92,12 +97,13 @@ enum Beginning {
 }
 
 /// Begins a start-up in stages, if its application has some: once its server is `ready` and the instance has spun
-/// up, the first stage begins. Returns the timer of the start-up.
+/// up, the first stage begins. One that comes to nothing stops there. Returns the timer of the start-up.
 pub(super) fn begin(
     world: &mut World,
     instance: Entity,
     application: Entity,
     ready: SimTime,
+    stop: Option<Stop>,
 ) -> Option<StartUp> {
     let mut rules = world.get_mut::<ScalingRules>(application)?;
     let joins = ready + rules.draw_spin_up();
@@ -117,6 +123,7 @@ pub(super) fn begin(
         stages,
         next: 0,
         earliest,
+        stop,
     };
     let stage = StartUpStage {
         kind: StageKind::Allocate,
@@ -142,6 +149,10 @@ pub(super) fn end(world: &mut World, instance: Entity, at: SimTime) {
     let Some(&stage) = world.get::<StartUpStage>(instance) else {
         return;
     };
+    if let Some(stop) = stops_in(world, instance, stage.kind) {
+        come_to_nothing(world, instance, stop, stage, at);
+        return;
+    }
     let left = left_behind(world, instance);
     if let (Some(item), Some(&HostedOn(server))) = (left, world.get(instance))
         && let Some(mut cache) = cache::on(world, server)
@@ -151,6 +162,37 @@ pub(super) fn end(world: &mut World, instance: Entity, at: SimTime) {
     let stay = Stay::ended(at - stage.since, stage.cached);
     note(world, instance, stage.kind, stay);
     go_on(world, instance, at);
+}
+
+/// Whether an attempt stops in the stage that it is in.
+fn stops_in(world: &World, instance: Entity, kind: StageKind) -> Option<Stop> {
+    let of_server = [StageKind::Allocate, StageKind::Provision, StageKind::Boot];
+    let to_come = world.get::<ToCome>(instance)?;
+    let stop = to_come.stop.filter(|_| !of_server.contains(&kind))?;
+    (to_come.next > stop.place).then_some(stop)
+}
+
+/// An attempt fails, or hangs in the stage that it is in.
+fn come_to_nothing(
+    world: &mut World,
+    instance: Entity,
+    stop: Stop,
+    stage: StartUpStage,
+    at: SimTime,
+) {
+    if !stop.hangs {
+        StartUpAttempt::fail(world, instance, at);
+        return;
+    }
+    let stage = StartUpStage {
+        ends: SimTime::MAX,
+        ..stage
+    };
+    guard::work(world, |world| {
+        if let Ok(mut entity) = world.get_entity_mut(instance) {
+            entity.insert(stage);
+        }
+    });
 }
 
 /// The first load of the link that an instance waits at has ended.
@@ -228,6 +270,7 @@ fn beginning(world: &mut World, instance: Entity, stage: &Stage, at: SimTime) ->
     let there = world.get::<ServerCache>(server);
     let cached = item.as_ref().zip(there).is_some_and(|(it, on)| on.has(it));
     let bytes_of_model = world.get::<Templates>(application)?.weights_bytes();
+    let performance = performance(world, instance, application, server);
     let mut draw = |delay: &Delay| {
         let mut rules = world.get_mut::<ScalingRules>(application)?;
         Some(at + rules.draw_stage(delay))
@@ -236,6 +279,15 @@ fn beginning(world: &mut World, instance: Entity, stage: &Stage, at: SimTime) ->
     Some(match stage {
         Stage::Preset(_) => Beginning::Skipped,
         Stage::WarmUp(delay) => Beginning::Until(draw(delay)?, false),
+        Stage::WarmUpRequests {
+            requests,
+            prompt_tokens,
+            output_tokens,
+        } => {
+            let one = performance?.request_alone(*prompt_tokens, *output_tokens);
+            let all = SimDuration::saturating(one * f64::from(*requests));
+            Beginning::Until(at + all, false)
+        }
         Stage::StartEngine {
             time,
             cached: later,
@@ -298,6 +350,19 @@ fn beginning(world: &mut World, instance: Entity, stage: &Stage, at: SimTime) ->
             Beginning::Loading(link, bytes_of_model, item)
         }
     })
+}
+
+/// The step times of an instance, at its own pace.
+fn performance(
+    world: &World,
+    instance: Entity,
+    application: Entity,
+    server: Entity,
+) -> Option<Performance> {
+    let &FromTemplate(template) = world.get(instance)?;
+    let sku = world.get::<ServerSku>(server)?.position();
+    let template = world.get::<Templates>(application)?.find(template)?;
+    Some(template.on(sku).ok()?.performance.clone())
 }
 
 fn link(source: Source, all_gib_per_s: f64, each_gib_per_s: Option<f64>) -> Link {
@@ -365,10 +430,15 @@ fn complete(world: &mut World, instance: Entity, at: SimTime) {
         return;
     };
     let earliest = to_come.earliest;
+    if let (Some(stop), Some(&stage)) = (to_come.stop, world.get::<StartUpStage>(instance)) {
+        let stage = StartUpStage { since: at, ..stage };
+        come_to_nothing(world, instance, stop, stage, at);
+        return;
+    }
     guard::work(world, |world| {
         world
             .entity_mut(instance)
-            .remove::<(ToCome, StartUpStage)>();
+            .remove::<(ToCome, StartUpStage, StartUpAttempt)>();
     });
     // A host may have set other instants.
     let waits = world.get::<StartUp>(instance);

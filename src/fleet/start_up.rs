@@ -9,6 +9,7 @@ use crate::serving::registry::NamedEngine;
 use crate::serving::{EngineSpec, Role};
 use crate::time::SimTime;
 
+use super::attempt::StartUpAttempt;
 use super::fleet_part::part_mut;
 use super::parts::Twins;
 use super::status::{log_instance, set_status};
@@ -47,7 +48,7 @@ pub(super) fn activate(world: &mut World, instance: Entity, at: SimTime) {
     let starting = world.get::<StartUp>(instance).is_some();
     if starting && set_status(world, instance, InstanceStatus::Active, at) {
         if let Ok(mut entity) = world.get_entity_mut(instance) {
-            entity.remove::<StartUp>();
+            entity.remove::<(StartUp, StartUpAttempt)>();
         }
         staging::cut_short(world, instance);
         open(world, instance, at);

@@ -81,10 +81,19 @@ fn aim(world: &mut World, hazard: Entity, target: u64, strike: &Strike) -> Optio
             restart: *restart,
         },
         Strike::SlowServer { factor, duration } => Blow::Slow {
-            server: server?,
+            what: server?,
             factor: *factor,
             duration: of.draw(target, duration),
         },
+        Strike::SlowProcessor { factor, duration } => {
+            let duration = of.draw(target, duration);
+            let which = of.below(target, processors.len());
+            Blow::Slow {
+                what: *processors.get(which)?,
+                factor: *factor,
+                duration,
+            }
+        }
         Strike::SpotReclaim { notice } => Blow::Reclaim {
             server: server?,
             notice: *notice,

@@ -113,6 +113,7 @@ pub fn install(world: &mut World, objectives: &[Objective], sample_interval: Sim
         .component::<Sampler>()
         .component::<Rows>()
         .purpose::<Sampling>()
+        .purpose::<SamplingAgain>()
         .resource_with::<DueSamples>(|due, twins| {
             let applications = std::mem::take(&mut due.0).into_iter();
             let of_twin = |(index, entity)| Some((index, twins.of(entity)?));
@@ -265,6 +266,9 @@ pub enum ObserveSet {
 /// The purpose for which the application is woken.
 struct Sampling;
 
+/// The purpose for which an application is woken whose sample waits for what endpoints do at its instant.
+struct SamplingAgain;
+
 /// Applications whose sample is due at this instant, by the number of the fleet and the position in its scenario.
 #[derive(Resource, Clone, Debug, Default, Serialize, Deserialize)]
 struct DueSamples(BTreeMap<(u32, usize), Entity>);
@@ -297,7 +301,12 @@ fn sample(
     let served = applications
         .iter()
         .filter_map(|(_, _, service, ..)| service.0.next_event());
-    if served.min().unwrap_or(SimTime::MAX).min(agenda.next_due()) <= now {
+    let more_is_served = served.min().is_some_and(|next| next <= now);
+    if more_is_served && let Some((_, &entity)) = due.0.first_key_value() {
+        // The endpoints alone would not have another tick at this instant.
+        agenda.wake_for::<SamplingAgain>(now, entity);
+    }
+    if agenda.next_due() <= now {
         return;
     }
     for (_, entity) in std::mem::take(&mut due.0) {

@@ -145,6 +145,11 @@ impl ApplicationStatistics {
         self.counts.lost_tokens += tokens;
     }
 
+    /// Counts moves of requests with their KV cache.
+    pub fn record_moves(&mut self, moves: u64) {
+        self.counts.moved += moves;
+    }
+
     /// Adds times between two tokens of a request, in seconds: see
     /// [`Endpoint::token_gaps`](crate::serving::Endpoint::token_gaps).
     pub fn record_token_gaps(&mut self, gaps: &Distribution) {
@@ -394,6 +399,9 @@ pub struct RequestCounts {
     /// Tokens that were processed for requests before these lost their instance.
     #[serde(default)]
     pub lost_tokens: u64,
+    /// How often a request was moved to another instance with its KV cache.
+    #[serde(default)]
+    pub moved: u64,
 }
 
 impl RequestCounts {
@@ -407,6 +415,7 @@ impl RequestCounts {
         }
         self.failed += other.failed;
         self.lost_tokens += other.lost_tokens;
+        self.moved += other.moved;
         self.restarted += other.restarted;
         self.evicted += other.evicted;
     }

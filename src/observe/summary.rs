@@ -14,6 +14,7 @@ use super::scaling::ScalingCounts;
 use super::slo::SloSummary;
 use super::start_up::StageSummary;
 use super::usage::{InstanceUsage, ServerUsage};
+use crate::fleet::AttemptCounts;
 use crate::scenario::Role;
 use crate::serving::StepTimes;
 use crate::time::SimTime;
@@ -66,6 +67,8 @@ pub struct ApplicationRecord {
     pub step_times: Vec<StepTimes>,
     /// How long its start-ups were in each stage, where it has stages.
     pub start_up: Vec<StageSummary>,
+    /// How its attempts at start-ups went, where they may fail.
+    pub start_up_attempts: Option<AttemptCounts>,
     /// How it came through faults, where something may break.
     pub resilience: Option<ResilienceSummary>,
 }
@@ -204,6 +207,7 @@ impl ApplicationRecord {
                 .collect(),
             step_times: self.step_times.clone(),
             start_up: self.start_up.clone(),
+            start_up_attempts: self.start_up_attempts,
             resilience: self.resilience,
         }
     }
@@ -343,6 +347,9 @@ pub struct ApplicationSummary {
     /// How long its start-ups were in each stage; only where there were stages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub start_up: Vec<StageSummary>,
+    /// How its attempts at start-ups went; only with `start_up_failure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_up_attempts: Option<AttemptCounts>,
     /// How it came through faults; only where something may break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resilience: Option<ResilienceSummary>,

@@ -319,6 +319,7 @@ fn fleet(summary: &Summary) -> Vec<String> {
         }));
     }
     lines.extend(summary.applications.iter().flat_map(start_up));
+    lines.extend(summary.applications.iter().flat_map(attempts));
     let events: Vec<_> = ScalingAction::ALL
         .into_iter()
         .filter_map(|action| Some((action, *fleet.scaling_events.get(action.name())?)))
@@ -384,6 +385,19 @@ fn start_up(application: &ApplicationSummary) -> Option<String> {
         seconds(all.mean_s),
         seconds(all.p95_s),
         stages.join(", ")
+    ))
+}
+
+/// How attempts at start-ups went, where they may fail.
+fn attempts(application: &ApplicationSummary) -> Option<String> {
+    let of = application.start_up_attempts?;
+    Some(format!(
+        "{}: {} attempts at start-ups: {} failed, {} timed out, {} instances given up",
+        application.name,
+        grouped(of.begun),
+        grouped(of.failed),
+        grouped(of.timed_out),
+        grouped(of.given_up)
     ))
 }
 
@@ -467,10 +481,13 @@ fn requests(counts: &RequestCounts) -> Vec<String> {
     if counts.failed > 0 {
         ends += &format!(", {} failed", grouped(counts.failed));
     }
-    let again = format!(
+    let mut again = format!(
         "{} restarted, {} evicted",
         grouped(counts.restarted),
         grouped(counts.evicted)
     );
+    if counts.moved > 0 {
+        again += &format!(", {} moved", grouped(counts.moved));
+    }
     vec![ends, again]
 }

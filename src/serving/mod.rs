@@ -18,9 +18,9 @@ mod step;
 pub use crate::scenario::{EngineLimits, KvMemory, Role};
 pub(crate) use endpoint::Made;
 pub use endpoint::{
-    BatchRun, Cancelled, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Follower,
-    InvalidRate, LostWork, NoSuchRequest, Outcome, Phase, PossibleEngine, Rejection, RequestRecord,
-    SubmitError,
+    BatchRun, Cancelled, Counts, Endpoint, EndpointConfig, EngineBusy, EngineSpec, Evacuated,
+    Follower, InvalidRate, LostWork, NoSuchRequest, Outcome, Phase, PossibleEngine, Rejection,
+    RequestRecord, SubmitError,
 };
 pub use engine::EngineLoad;
 pub use engine::vllm;

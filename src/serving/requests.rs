@@ -125,6 +125,17 @@ impl Hasher for NumberHasher {
 /// What some requests have. Only asked for by request, too.
 type ByRequest<T> = HashMap<RequestId, T, BuildHasherDefault<NumberHasher>>;
 
+/// What there is to say of a request that was moved with its KV cache.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OnTheMove {
+    /// Where its prompt was served first.
+    pub(crate) prompt_engine: EngineId,
+    /// When it had its last token before it was moved, where that is known.
+    pub(crate) last_token: Option<SimTime>,
+    /// Bytes a second of the way; those of the router's transfers for none.
+    pub(crate) bytes_per_s: Option<f64>,
+}
+
 /// All requests that have not ended, in dense storage whose places are used again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
@@ -135,6 +146,8 @@ pub(crate) struct Requests {
     details: ByRequest<Arc<Details>>,
     /// How often those few began again that did.
     restarts: BTreeMap<RequestId, u32>,
+    /// Those that were moved with their KV cache, and tokens of outputs that count as prompt for it.
+    moved: BTreeMap<RequestId, (u32, Option<OnTheMove>)>,
     /// How engines of vLLM served those that have come to an end there.
     served: ByRequest<Served>,
     free: Vec<RequestId>,
@@ -235,6 +248,10 @@ impl Requests {
             number: request.id,
             details: self.details.get(&id).map(|details| &**details),
             first_token: request.first_token,
+            last_token: self
+                .on_the_move(id)
+                .and_then(|it| it.last_token)
+                .or(request.first_token),
         }
     }
 
@@ -261,6 +278,9 @@ impl Requests {
         self[id].stage = Stage::Ended;
         if !self.restarts.is_empty() {
             self.restarts.remove(&id);
+        }
+        if !self.moved.is_empty() {
+            self.moved.remove(&id);
         }
         if !self.details.is_empty() {
             self.details.remove(&id);
@@ -296,6 +316,49 @@ impl Requests {
     /// It will begin again.
     pub(crate) fn restart(&mut self, id: RequestId) {
         *self.restarts.entry(id).or_default() += 1;
+        if let Some((outputs, _)) = self.moved.remove(&id) {
+            let request = &mut self.slots[id.index()];
+            request.prompt_tokens -= outputs;
+            request.output_tokens += outputs;
+        }
+    }
+
+    /// A request that is moved has this many tokens beside its prompt: for the engines to come, all but the last of them
+    /// are prompt, and the last one is the first.
+    pub(crate) fn grow(&mut self, id: RequestId, outputs: u32) {
+        let more = outputs.saturating_sub(1);
+        let request = &mut self.slots[id.index()];
+        request.prompt_tokens += more;
+        request.output_tokens -= more;
+        self.moved.entry(id).or_default().0 += more;
+    }
+
+    /// A request is moved.
+    pub(crate) fn moves(&mut self, id: RequestId, how: OnTheMove) {
+        self.moved.entry(id).or_default().1 = Some(how);
+    }
+
+    /// How a request was moved last, if it was.
+    #[inline]
+    pub(crate) fn on_the_move(&self, id: RequestId) -> Option<&OnTheMove> {
+        if self.moved.is_empty() {
+            return None;
+        }
+        self.moved.get(&id)?.1.as_ref()
+    }
+
+    /// Tokens of its prompt, and those that it asks for, as it was sent.
+    pub(crate) fn as_sent(&self, id: RequestId) -> (u32, u32) {
+        let request = &self[id];
+        let moved = match self.moved.is_empty() {
+            true => None,
+            false => self.moved.get(&id),
+        };
+        let outputs = moved.map_or(0, |it| it.0);
+        (
+            request.prompt_tokens - outputs,
+            request.output_tokens + outputs,
+        )
     }
 
     /// Every request that has not ended, in no particular order.

@@ -5,8 +5,8 @@ use bevy_ecs::world::World;
 
 use super::{faults, usage};
 use crate::fleet::{
-    Application, FleetWorldExt, FleetsExt, Origin, Refusals, Roster, RunWarnings, ScalingLog,
-    Service, part,
+    Application, AttemptCounts, FleetWorldExt, FleetsExt, Origin, Refusals, Roster, RunWarnings,
+    ScalingLog, Service, part,
 };
 use crate::observe::{ApplicationRecord, Recorded, RunRecord, Sampler, ScalingCounts, Summary};
 use crate::serving::RequestRecord;
@@ -100,6 +100,7 @@ pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<Str
         left.iter().for_each(|record| statistics.record(record));
         statistics.record_evictions(service.0.counts().evicted);
         statistics.record_lost_tokens(service.0.counts().lost_tokens);
+        statistics.record_moves(service.0.counts().moved);
         statistics.record_token_gaps(service.0.token_gaps());
         let kv_usage = world.get::<Sampler>(entity).map(|it| it.kv_usage);
         statistics.record_kv_usage(&kv_usage.unwrap_or_default());
@@ -111,6 +112,7 @@ pub(super) fn of(world: &World, fleet: Entity, end: SimTime, stopped: Option<Str
             instances: usage::instances(world, entity, end),
             step_times: step_times.cloned().unwrap_or_default(),
             start_up: usage::start_up(world, entity),
+            start_up_attempts: world.get::<AttemptCounts>(entity).copied(),
             resilience,
         });
     }

@@ -208,6 +208,49 @@ fn steps_take_longer_on_a_slow_server() {
 }
 
 #[test]
+fn an_instance_is_as_slow_as_its_slowest_processor() {
+    // The processors 0 to 3 are of the first instance. Its steps take two seconds from 5 to 11, and five that are under way
+    // at 6 from 7 to 12; the other's take one.
+    let slow = |processor, factor, at, duration| {
+        format!(
+            "(at: {at}, fault: SlowProcessor(server: 0, processor: {processor}, factor: {factor},
+                duration: {duration}))"
+        )
+    };
+    let first = slow(1, 2, 4, 6);
+    let mut world = broken(&format!("[{first}]"));
+    world.submit(20);
+    world.submit(20);
+    world.until(50.0);
+    let ends = |world: &mut World| ended(world).iter().map(|it| it.end).collect::<Vec<_>>();
+    assert_eq!(ends(&mut world), [Some(at(20.0)), Some(at(23.0))]);
+    assert_eq!(
+        faults(&world),
+        ["4 slow_processor server_0/1 to 10: 0 0 0 0 0"]
+    );
+    assert_eq!(world.count::<Slow>(), 0);
+    // The slowest counts: steps end at 5, 7, 12, 14 and, from 14 on, after a second.
+    let second = slow(2, 5, 6, 5);
+    let mut world = broken(&format!("[{}, {second}]", slow(1, 2, 4, 9)));
+    world.submit(20);
+    world.until(50.0);
+    assert_eq!(ends(&mut world), [Some(at(26.0))]);
+    // So does the server, and a processor that is not there is nobody's.
+    let server = "(at: 4, fault: SlowServer(server: 0, factor: 3, duration: 4))";
+    let mut world = broken(&format!(
+        "[{server}, {}, {}]",
+        slow(0, 2, 4, 6),
+        slow(9, 2, 4, 6)
+    ));
+    world.submit(20);
+    world.until(50.0);
+    // Steps end at 5, 8, 11, and then after a second each.
+    assert_eq!(ends(&mut world), [Some(at(24.0))]);
+    let log = world.fleet::<ScalingLog>();
+    assert_eq!(log.count(ScalingAction::CrashInvalid), 1);
+}
+
+#[test]
 fn a_spot_server_drains_in_its_notice_and_is_gone() {
     let mut world = broken("[(at: 5, fault: SpotReclaim(server: 0, notice: 10))]");
     world.submit(12);
@@ -327,6 +370,7 @@ fn a_fork_and_a_snapshot_go_on_among_faults() {
         (strikes: ServerCrash(repair: Exponential(mean: 20)), every: Exponential(mean: 60)),
         (strikes: ProcessorLost(repair: Exponential(mean: 20)), every: Exponential(mean: 50)),
         (strikes: SlowServer(factor: 3, duration: Exponential(mean: 30)), every: Exponential(mean: 40)),
+        (strikes: SlowProcessor(factor: 4, duration: Exponential(mean: 20)), every: Exponential(mean: 30)),
         (strikes: ZoneOutage(duration: Constant(15)), every: Exponential(mean: 90)),
         (strikes: SpotReclaim(notice: 7), every: Exponential(mean: 400)),
     ],"#;

@@ -3,8 +3,9 @@
 use bevy_ecs::prelude::*;
 use fleetsim::fleet::FleetsExt;
 use fleetsim::fleet::*;
+use fleetsim::scenario::{Fault, FaultKind};
 use fleetsim::serving::{Counts, Outcome};
-use fleetsim::time::SimDuration;
+use fleetsim::time::{SimDuration, SimTime};
 
 use crate::support::*;
 
@@ -111,6 +112,175 @@ fn a_drain_that_takes_too_long_puts_its_work_back() {
         assert_eq!((record.first_token, record.restarts), (Some(at(1.0)), 1));
         assert!(world.is_quiet());
     }
+}
+
+/// One server with two instances, of which the first works from 0 to 10 and drains from 4.25 on. A token takes four
+/// bytes of KV cache; five tokens are there at 4, of which four travel for 2 s where caches travel at 8 bytes a second.
+fn moved(drain: &str, rest: &str) -> World {
+    let scaling = format!("(scale_up_delay: 0, drain: {drain})");
+    let mut world = Setup {
+        fleet: r#"[(sku: "big", count: 2, limit: 4)]"#,
+        scaling: &scaling,
+        start: "Servers(1)",
+        rest,
+        ..Setup::default()
+    }
+    .world();
+    let server = world.server(1).unwrap();
+    world.submit(10);
+    world.until(1.0);
+    world.scale_up_instance(&world.up_on(server)).unwrap();
+    world.until(4.25);
+    world
+}
+
+fn record(world: &mut World) -> fleetsim::serving::RequestRecord {
+    let app = world.app();
+    let mut service = world.get_mut::<Service>(app).unwrap();
+    let ended = service.0.take_ended().next();
+    ended.unwrap()
+}
+
+const MIGRATE: &str = "Migrate(bandwidth_gib_per_s: 7.450580596923828e-9)";
+
+#[test]
+fn a_drain_that_requeues_ends_at_once() {
+    let mut world = moved("Requeue", "");
+    let first = world.instance(0).unwrap();
+    world.scale_down_instance(first).unwrap();
+    assert_eq!(
+        world.log()[2..],
+        [
+            "4.25 scale_down_start instance_0 draining",
+            "4.25 scale_down_complete instance_0 scaling_down",
+        ]
+    );
+    world.until(60.0);
+    let record = record(&mut world);
+    assert_eq!(
+        (record.first_token, record.end),
+        (Some(at(1.0)), Some(at(14.25)))
+    );
+    assert_eq!((record.restarts, counts(&world).moved), (1, 0));
+    // The prompt of one token, and four tokens by 4.
+    assert_eq!(counts(&world).lost_tokens, 5);
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn a_drain_that_migrates_ends_when_the_cache_is_gone() {
+    for max_tick in [None, Some(0.3)] {
+        let mut world = moved(MIGRATE, "");
+        world.resource_mut::<TickLimits>().max_tick = max_tick.map(SimDuration::saturating);
+        let first = world.instance(0).unwrap();
+        world.scale_down_instance(first).unwrap();
+        assert_eq!(world.status(first), Some(InstanceStatus::Draining));
+        world.until(60.0);
+        assert_eq!(
+            world.log()[2..],
+            [
+                "4.25 scale_down_start instance_0 draining",
+                "6.25 scale_down_complete instance_0 scaling_down",
+            ]
+        );
+        // Six tokens are left.
+        let record = record(&mut world);
+        assert_eq!(
+            (record.first_token, record.end),
+            (Some(at(1.0)), Some(at(12.25)))
+        );
+        let instances = (record.prompt_instance, record.token_instance);
+        assert_eq!(instances, (Some(0), Some(1)));
+        assert_eq!((record.restarts, counts(&world).moved), (0, 1));
+        assert_eq!(
+            (counts(&world).prompt_tokens, counts(&world).output_tokens),
+            (1, 10)
+        );
+        assert!(world.is_quiet());
+    }
+}
+
+#[test]
+fn caches_migrate_in_the_notice_of_a_spot_server_or_not_at_all() {
+    // In time; and too late, when the request begins again.
+    for (notice, end, restarts) in [(5, 12.25, 0), (1, 15.25, 1)] {
+        let mut world = moved(MIGRATE, "");
+        let fault = FaultKind::SpotReclaim {
+            server: 0,
+            notice: SimDuration::saturating(f64::from(notice)),
+        };
+        let at = at(4.25).max(world.now());
+        world
+            .set_script(
+                &[],
+                &[Fault {
+                    at: later(at),
+                    fault,
+                }],
+            )
+            .unwrap();
+        world.until(60.0);
+        let record = record(&mut world);
+        let late = later(at).seconds() - 4.25;
+        let found = record.end.unwrap().seconds() - late;
+        assert!((found - end).abs() < 1e-6, "{found}");
+        assert_eq!(
+            (record.restarts, record.token_instance),
+            (restarts, Some(2))
+        );
+        assert!(world.is_quiet());
+    }
+}
+
+/// The next instant that can be scripted.
+fn later(at: SimTime) -> SimTime {
+    SimTime::saturating(at.seconds() + 1e-9)
+}
+
+#[test]
+fn with_nobody_to_go_to_the_work_waits() {
+    let scaling = format!("(scale_up_delay: 0, drain: {MIGRATE})");
+    let mut world = Setup {
+        fleet: r#"[(sku: "big", count: 1)]"#,
+        start: "None",
+        scaling: &scaling,
+        ..Setup::default()
+    }
+    .world();
+    let server = world.server(0).unwrap();
+    let instance = world
+        .start_spin_up_instance(&world.up_on(server), true)
+        .unwrap();
+    world.submit(7);
+    world.until(2.25);
+    world.scale_down_full(instance).unwrap();
+    world.until(3.0);
+    assert_eq!(world.count::<Instance>(), 0);
+    assert_eq!((counts(&world).waiting, counts(&world).restarted), (1, 1));
+}
+
+#[test]
+fn what_is_wrong_with_drains_is_said() {
+    let said = |scaling: &str| {
+        said_of(&format!(
+            r#"(
+                name: "said", fleet: [(sku: "dgx-h100", count: 1)],
+                applications: [(
+                    name: "chat", model: "llama2-70b", instances: [(role: Mixed, start: AllServers)],
+                    scaling: ({scaling}), workload: Host,
+                )],
+            )"#
+        ))
+    };
+    assert_eq!(said("drain: Requeue"), "");
+    assert_eq!(
+        said("drain: Migrate(bandwidth_gib_per_s: 20), drain_timeout: 9"),
+        ""
+    );
+    let unused = said("drain: Requeue, drain_timeout: 9");
+    assert!(unused.contains("never waited for"), "{unused}");
+    let nothing = said("drain: Migrate(bandwidth_gib_per_s: 0)");
+    assert!(nothing.contains("bandwidth_gib_per_s"), "{nothing}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod breaking;
 mod commands;
 mod departures;
 mod drains;
+mod failing;
 mod faults;
 mod lifecycle;
 mod market;

@@ -7,6 +7,7 @@ mod shared;
 mod blocks;
 mod case;
 mod cases;
+mod evacuation;
 mod scenario;
 mod split;
 mod twins;

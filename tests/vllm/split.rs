@@ -13,21 +13,21 @@ use fleetsim::time::{SimDuration, SimTime};
 use fleetsim::workload::{Arrival, Details};
 use proptest::prelude::*;
 
-const WEIGHTS: u64 = 1_000;
+pub(crate) const WEIGHTS: u64 = 1_000;
 
 /// 64 tokens of a byte each, a second.
-const SLOW_TRANSFER_GIB_PER_S: f64 = 64.0 / 1_073_741_824.0;
+pub(crate) const SLOW_TRANSFER_GIB_PER_S: f64 = 64.0 / 1_073_741_824.0;
 
 /// Events in which any of these cases has come to its end many times over.
 const MANY_EVENTS: u64 = 300_000;
 
 /// A fleet of engines `Vllm` with a byte of KV cache a token.
 #[derive(Clone, Debug)]
-struct Fleet {
-    scheduler: Scheduler,
+pub(crate) struct Fleet {
+    pub(crate) scheduler: Scheduler,
     /// In the order of joining, each with its options.
-    engines: Vec<(Role, Engine)>,
-    performance: Performance,
+    pub(crate) engines: Vec<(Role, Engine)>,
+    pub(crate) performance: Performance,
 }
 
 impl Fleet {
@@ -44,7 +44,7 @@ impl Fleet {
         Endpoint::new(config, Box::new(arrivals.into_iter().map(Ok)))
     }
 
-    fn open(&self, endpoint: &mut Endpoint, instance: usize, now: SimTime) -> EngineId {
+    pub(crate) fn open(&self, endpoint: &mut Endpoint, instance: usize, now: SimTime) -> EngineId {
         let (role, batching) = self.engines[instance % self.engines.len()];
         let engine = endpoint.add_engine(EngineSpec {
             instance: instance as u64,
@@ -58,7 +58,7 @@ impl Fleet {
         engine
     }
 
-    fn build(&self, arrivals: &[Arrival]) -> (Endpoint, Vec<EngineId>) {
+    pub(crate) fn build(&self, arrivals: &[Arrival]) -> (Endpoint, Vec<EngineId>) {
         let mut endpoint = self.endpoint(arrivals);
         let engines = (0..self.engines.len())
             .map(|instance| self.open(&mut endpoint, instance, SimTime::ZERO))
@@ -67,12 +67,12 @@ impl Fleet {
     }
 }
 
-fn at(seconds: f64) -> SimTime {
+pub(crate) fn at(seconds: f64) -> SimTime {
     SimTime::new(seconds).expect("an instant")
 }
 
 /// An engine of which steps with a prompt take 1 s and others ½ s, without a prefix cache.
-fn plain(num_gpu_blocks: u32, max_num_batched_tokens: u32) -> Engine {
+pub(crate) fn plain(num_gpu_blocks: u32, max_num_batched_tokens: u32) -> Engine {
     Engine::Vllm {
         max_num_seqs: Some(8),
         max_num_batched_tokens: Some(max_num_batched_tokens),
@@ -109,7 +109,7 @@ fn pair(prompt: Engine, token: Engine) -> Fleet {
     }
 }
 
-fn arrival(id: u64, time: f64, prompt_tokens: u32, output_tokens: u32) -> Arrival {
+pub(crate) fn arrival(id: u64, time: f64, prompt_tokens: u32, output_tokens: u32) -> Arrival {
     Arrival {
         id,
         time: at(time),
@@ -120,7 +120,7 @@ fn arrival(id: u64, time: f64, prompt_tokens: u32, output_tokens: u32) -> Arriva
 }
 
 /// Start of the prompt, first token, start of the tokens, end.
-fn timeline(record: &RequestRecord) -> [Option<f64>; 4] {
+pub(crate) fn timeline(record: &RequestRecord) -> [Option<f64>; 4] {
     [
         record.prompt_start,
         record.first_token,

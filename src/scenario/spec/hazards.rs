@@ -67,6 +67,14 @@ pub enum Strike {
         /// For how many seconds. Required.
         duration: Delay,
     },
+    /// A processor of a server is slow for a while, chosen at random: the steps of its instance take longer.
+    SlowProcessor {
+        /// By what they are multiplied, more than 1. Required.
+        #[schemars(extend("exclusiveMinimum" = 1))]
+        factor: f64,
+        /// For how many seconds. Required.
+        duration: Delay,
+    },
     /// A server is taken back: its instances drain until then, and then it is gone.
     SpotReclaim {
         /// Seconds from the notice until it is gone. Required.
@@ -89,6 +97,7 @@ impl Strike {
             Self::ProcessorLost { .. } => "processor_lost",
             Self::InstanceCrash { .. } => "instance_crash",
             Self::SlowServer { .. } => "slow_server",
+            Self::SlowProcessor { .. } => "slow_processor",
             Self::SpotReclaim { .. } => "spot_reclaim",
             Self::ZoneOutage { .. } => "zone_outage",
         }

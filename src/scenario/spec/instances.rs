@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::open::{Term, open_enum};
-use super::{Frontend, Stage};
+use super::{Frontend, Stage, StartUpFailure};
 use crate::random::Delay;
 use crate::time::SimDuration;
 
@@ -299,7 +299,9 @@ pub struct Scaling {
     pub scale_up_delay: SimDuration,
     /// What an instance goes through between its spin-up and joining, one after another. Default: nothing.
     pub stages: Vec<Stage>,
-    /// When a draining instance is looked at. Default `Poll(1.0)`, its `drain_check_interval`.
+    /// Start-ups that fail or hang. Default: none does.
+    pub start_up_failure: Option<StartUpFailure>,
+    /// What becomes of the work of a draining instance. Default `Poll(1.0)`, its `drain_check_interval`.
     pub drain: Drain,
     /// Seconds of draining after which the remaining work is put back. Default: never.
     pub drain_timeout: Option<SimDuration>,
@@ -311,20 +313,34 @@ impl Default for Scaling {
             spin_up: Delay::ZERO,
             scale_up_delay: SimDuration::saturating(10.0),
             stages: Vec::new(),
+            start_up_failure: None,
             drain: Drain::default(),
             drain_timeout: None,
         }
     }
 }
 
-/// When a draining instance is looked at.
+/// What becomes of the work of a draining instance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Drain {
-    /// At once and then at this interval, in seconds.
+    /// It is finished. Whether it is, is looked at at once and then at this interval, in seconds.
     Poll(#[schemars(range(min = 0.001))] SimDuration),
-    /// At the exact instant at which its work is done.
+    /// It is finished, and the instance goes at the exact instant at which it is.
     OnIdle,
+    /// It is put back at once and begins again elsewhere, from the prompt: the instance goes at once.
+    Requeue,
+    /// Each request whose prompt is done goes to another open instance with its KV cache, and goes on there without a new
+    /// prefill; the others are put back. The instance goes when the last cache is gone. A request goes to the instance
+    /// with the fewest pending tokens of those that have room for it; while none has, it waits for room at that with the
+    /// fewest, tried each second. With no other instance that could hold it, it is put back. The step under way is lost.
+    /// Only built-in engines can do it.
+    Migrate {
+        /// GiB/s of each cache on its way; as transfers between `Prompt` and `Token` instances, they do not share it.
+        /// Required.
+        #[schemars(extend("exclusiveMinimum" = 0))]
+        bandwidth_gib_per_s: f64,
+    },
 }
 
 impl Default for Drain {

@@ -139,6 +139,19 @@ pub enum FaultKind {
         /// For how many seconds. Required.
         duration: SimDuration,
     },
+    /// A processor is slow for a while. An instance is as slow as its slowest processor, or as its server if that is
+    /// slower. The last such fault of a processor counts.
+    SlowProcessor {
+        /// The server's number. Required.
+        server: u64,
+        /// Its position on the server. Required.
+        processor: u32,
+        /// By what the steps of its instance are multiplied, more than 1. Required.
+        #[schemars(extend("exclusiveMinimum" = 1))]
+        factor: f64,
+        /// For how many seconds. Required.
+        duration: SimDuration,
+    },
     /// A server is taken back: its instances drain until then, and then it is gone.
     SpotReclaim {
         /// The server's number. Required.

@@ -69,8 +69,22 @@ pub enum Stage {
         #[serde(default)]
         cached: Option<Delay>,
     },
-    /// Requests of the engine's own, before it takes those of users.
+    /// Requests of the engine's own, before it takes those of users: for this long.
     WarmUp(Delay),
+    /// The same as a number of requests, one after another, each with its prompt in one step: as long as the step times of
+    /// the instance say, at its own pace.
+    WarmUpRequests {
+        /// How many. Required.
+        #[schemars(range(min = 1))]
+        requests: u32,
+        /// Tokens of the prompt of each. Required.
+        #[schemars(range(min = 1))]
+        prompt_tokens: u32,
+        /// Tokens that each asks for. Default 1.
+        #[serde(default = "one")]
+        #[schemars(range(min = 1))]
+        output_tokens: u32,
+    },
     /// Stages with figures of a source, by name: see [start-ups with sources](#start-ups-with-sources).
     Preset(String),
 }
@@ -110,7 +124,7 @@ pub enum StageKind {
     Compile,
     /// [`Stage::CaptureGraphs`].
     CaptureGraphs,
-    /// [`Stage::WarmUp`].
+    /// [`Stage::WarmUp`] and [`Stage::WarmUpRequests`].
     WarmUp,
 }
 
@@ -149,7 +163,7 @@ impl Stage {
             Self::StartEngine { .. } => StageKind::StartEngine,
             Self::Compile { .. } => StageKind::Compile,
             Self::CaptureGraphs { .. } => StageKind::CaptureGraphs,
-            Self::WarmUp(_) => StageKind::WarmUp,
+            Self::WarmUp(_) | Self::WarmUpRequests { .. } => StageKind::WarmUp,
             Self::Preset(_) => return None,
         })
     }
@@ -165,7 +179,8 @@ impl Stage {
     }
 
     /// How long stages take where nothing is cached and nobody else loads: by `length`, such as the mean of a
-    /// delay. Those that need another server for a source take no time.
+    /// delay. Those that need another server for a source take no
+    /// time, nor do warm-ups in requests, whose length only step times say.
     #[must_use]
     pub(crate) fn alone(
         stages: &[Self],
@@ -188,7 +203,9 @@ impl Stage {
                 bandwidth_gib_per_s: all,
                 each_gib_per_s: each,
             } => seconds(weights_bytes, *all, *each),
-            Self::LoadWeights { .. } | Self::Preset(_) => SimDuration::ZERO,
+            Self::LoadWeights { .. } | Self::WarmUpRequests { .. } | Self::Preset(_) => {
+                SimDuration::ZERO
+            }
         };
         let stages = Self::expand(stages);
         stages.iter().map(of).fold(SimDuration::ZERO, |a, b| a + b)
@@ -198,6 +215,10 @@ impl Stage {
 fn seconds(bytes: u64, all_gib_per_s: f64, each_gib_per_s: Option<f64>) -> SimDuration {
     let gib_per_s = each_gib_per_s.map_or(all_gib_per_s, |each| each.min(all_gib_per_s));
     SimDuration::saturating(bytes as f64 / (gib_per_s * GIB))
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn default_image() -> String {

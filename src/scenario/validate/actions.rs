@@ -119,6 +119,7 @@ impl Check<'_> {
                 | FaultKind::ServerCrash { .. }
                 | FaultKind::ProcessorLost { .. }
                 | FaultKind::SlowServer { .. }
+                | FaultKind::SlowProcessor { .. }
                 | FaultKind::SpotReclaim { .. } => {}
             }
         }

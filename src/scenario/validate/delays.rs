@@ -67,7 +67,7 @@ impl Check<'_> {
         }
     }
 
-    fn length(&mut self, path: &str, length: SimDuration) {
+    pub(super) fn length(&mut self, path: &str, length: SimDuration) {
         let seconds = length.seconds();
         if seconds > LONGEST {
             let years = seconds / (365.25 * 86_400.0);

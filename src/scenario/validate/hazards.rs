@@ -109,9 +109,9 @@ impl<'a> Check<'a> {
             Strike::ServerCrash { repair } | Strike::ProcessorLost { repair } => {
                 ("repair", repair.as_ref())
             }
-            Strike::SlowServer { duration, .. } | Strike::ZoneOutage { duration } => {
-                ("duration", Some(duration))
-            }
+            Strike::SlowServer { duration, .. }
+            | Strike::SlowProcessor { duration, .. }
+            | Strike::ZoneOutage { duration } => ("duration", Some(duration)),
             Strike::InstanceCrash { .. } | Strike::SpotReclaim { .. } => return,
         };
         if let Some(delay) = delay {

@@ -9,6 +9,7 @@ mod market;
 mod power;
 mod reach;
 mod stages;
+mod start_ups;
 mod templates;
 mod workload;
 
@@ -54,6 +55,8 @@ pub(super) fn validate(
     check.actuators();
     check.delays();
     check.stages();
+    check.start_ups();
+    check.drains();
     check.reach(&placement);
     if check.problems.is_empty() {
         Ok((placement, check.warnings))

@@ -40,6 +40,7 @@ impl Check<'_> {
                 FaultKind::ServerCrash { server, .. }
                 | FaultKind::ProcessorLost { server, .. }
                 | FaultKind::SlowServer { server, .. }
+                | FaultKind::SlowProcessor { server, .. }
                 | FaultKind::SpotReclaim { server, .. } => (Aim::Server(server), "server"),
                 FaultKind::NoNewServers { .. } | FaultKind::ZoneOutage { .. } => continue,
             };

@@ -64,6 +64,7 @@ impl Check<'_> {
                 self.bandwidth(path, *all, *each);
                 self.weights(path, application);
             }
+            Stage::WarmUpRequests { .. } => {}
             Stage::Preset(name) => {
                 let names = StartUpPreset::ALL.iter().map(|it| it.name);
                 let known = self.known(format!("{path}[0]"), "preset", name, names);
@@ -133,7 +134,7 @@ impl Check<'_> {
     }
 
     /// Whether instances may start up after time zero.
-    fn may_start(&self, application: &Application) -> bool {
+    pub(super) fn may_start(&self, application: &Application) -> bool {
         let scripted = self.scenario.actions.iter().any(|it| match &it.action {
             Verb::ScaleUpFull {
                 application: of, ..

@@ -23,6 +23,8 @@ pub struct Counts {
     pub lost_tokens: u64,
     /// How often a request was evicted from a memory in which nothing could run any more.
     pub evicted: u64,
+    /// How often a request was moved to another instance with its KV cache.
+    pub moved: u64,
     /// Prompt tokens processed.
     pub prompt_tokens: u64,
     /// Output tokens generated.

@@ -16,12 +16,14 @@ impl Endpoint {
         end: Option<SimTime>,
     ) -> RequestRecord {
         let request = &self.requests[id];
+        let (prompt_tokens, output_tokens) = self.requests.as_sent(id);
+        let prompt_engine = self.requests.on_the_move(id).map(|it| it.prompt_engine);
         let details = self.requests.details(id);
         let instance = |engine: EngineId| Some(self.instances[engine.index()]);
         let (prompt_instance, token_instance) = match request.stage {
             Stage::Ended | Stage::Waiting | Stage::Parked => (None, None),
             _ => (
-                instance(request.prompt_engine),
+                instance(prompt_engine.unwrap_or(request.prompt_engine)),
                 instance(request.token_engine),
             ),
         };
@@ -31,8 +33,8 @@ impl Endpoint {
             arrival: details
                 .and_then(|it| it.journey)
                 .map_or(request.arrival, |it| it.sent),
-            prompt_tokens: request.prompt_tokens,
-            output_tokens: request.output_tokens,
+            prompt_tokens,
+            output_tokens,
             prompt_start: request.prompt_start,
             first_token: request.first_token,
             token_start: request.token_start,
@@ -95,7 +97,7 @@ impl Endpoint {
             Stage::Ended | Stage::Waiting | Stage::Parked => return SimDuration::ZERO,
             _ => &self.engines[request.token_engine.index()].engine,
         };
-        let (first, outputs) = (request.first_token, request.output_tokens);
+        let (first, outputs) = (request.first_token, self.requests.as_sent(id).1);
         engine.frontend().delay(first, end, outputs)
     }
 

@@ -51,6 +51,10 @@ impl Seat {
         }
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.admission == Admission::Open
+    }
+
     pub(crate) fn is_removed(&self) -> bool {
         self.admission == Admission::Removed
     }

@@ -40,18 +40,27 @@ impl Endpoint {
     /// there.
     pub(crate) fn start_transfer(&mut self, id: RequestId) -> bool {
         let work = self.requests.work(id);
-        let request = &mut self.requests[id];
-        let seat = &mut self.engines[request.token_engine.index()];
-        if !seat.engine.take_kv(&work) {
-            return false;
+        let destination = self.requests[id].token_engine;
+        let fits = self.engines[destination.index()].engine.take_kv(&work);
+        if fits {
+            self.on_its_way(id);
         }
-        seat.incoming += 1;
+        fits
+    }
+
+    /// The cache is on its way to a destination that has taken the room for it.
+    #[inline(always)]
+    pub(crate) fn on_its_way(&mut self, id: RequestId) {
+        let own = self.requests.on_the_move(id);
+        let bytes_per_s = own.and_then(|it| it.bytes_per_s);
+        let bytes_per_s = bytes_per_s.unwrap_or(self.transfer_bytes_per_s);
+        let request = &mut self.requests[id];
+        self.engines[request.token_engine.index()].incoming += 1;
         request.stage = Stage::Transfer;
-        let bytes = self.config.kv_bytes_per_token * u64::from(work.prompt_tokens);
-        let seconds = bytes as f64 / self.transfer_bytes_per_s;
+        let bytes = self.config.kv_bytes_per_token * u64::from(request.prompt_tokens);
+        let seconds = bytes as f64 / bytes_per_s;
         let arrives = SimTime::saturating(self.now.seconds() + seconds);
         self.events.transfer_ends(id, arrives);
-        true
     }
 
     /// The source gives its memory back, the tokens arrive, and the source is told.

@@ -119,7 +119,7 @@ impl Endpoint {
     }
 
     /// The requests that an engine has, sends, waits for or had evicted, by arrival.
-    fn touched(&self, engine: EngineId) -> Vec<RequestId> {
+    pub(super) fn touched(&self, engine: EngineId) -> Vec<RequestId> {
         let mut touched = Vec::new();
         let seat = &self.engines[engine.index()];
         seat.engine.each_request(&mut |id| touched.push(id));

@@ -1,8 +1,8 @@
 use super::batching::BatchingEngine;
 use super::vllm::VllmEngine;
 use super::{
-    Description, Effects, Engine, EngineLimits, EngineLoad, Frontend, Interrupted, Place, Recount,
-    RequestId, Start, StepRow, UnderWay, Urge, Work, Works,
+    Description, Effects, Engine, EngineLimits, EngineLoad, Frontend, Interrupted, Movable, Place,
+    Recount, RequestId, Start, StepRow, UnderWay, Urge, Work, Works,
 };
 use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
 use crate::time::SimTime;
@@ -75,6 +75,47 @@ impl AnyEngine {
     }
     pub(crate) fn break_off(&mut self, effects: &mut Effects<'_>) {
         each!(self, it => it.break_off(effects));
+    }
+    /// Stops the run under way where it is, as [`Engine::break_off`] does, and says how far each of these requests is, if
+    /// its KV cache can be sent to another engine.
+    pub(crate) fn break_off_to_move(
+        &mut self,
+        effects: &mut Effects<'_>,
+        requests: &[(RequestId, Place, Work)],
+    ) -> Vec<Option<Movable>> {
+        match self {
+            Self::Batching(engine) => {
+                let now = effects.now();
+                let each = requests.iter();
+                let each = each.map(|&(_, place, work)| {
+                    Some(Movable {
+                        outputs: engine.outputs_by(place, work.output_tokens, now)?,
+                        last_token: None,
+                        progress: None,
+                    })
+                });
+                let each = each.collect();
+                engine.break_off(effects);
+                each
+            }
+            Self::Vllm(engine) => {
+                engine.break_off(effects);
+                let each = requests.iter();
+                let each = each.map(|&(_, place, _)| {
+                    let progress = engine.progress_to_move(place)?;
+                    Some(Movable {
+                        outputs: progress.outputs,
+                        last_token: progress.last_token,
+                        progress: Some(progress),
+                    })
+                });
+                each.collect()
+            }
+            Self::Boxed(engine) => {
+                engine.break_off(effects);
+                vec![None; requests.len()]
+            }
+        }
     }
     pub(crate) fn withdraw(&mut self, work: &Work, place: Place, now: SimTime) -> u64 {
         each!(self, it => it.withdraw(work, place, now))

@@ -23,6 +23,7 @@ pub(crate) mod batching;
 mod effects;
 mod either;
 mod load;
+mod movable;
 pub mod vllm;
 mod work;
 
@@ -35,6 +36,7 @@ pub use effects::Effects;
 pub(crate) use effects::{Progressed, Told};
 pub(crate) use either::AnyEngine;
 pub use load::EngineLoad;
+pub(crate) use movable::Movable;
 pub use work::{
     Description, Interrupted, Phases, Place, Recount, RequestId, Start, UnderWay, Urge, Work,
 };

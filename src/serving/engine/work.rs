@@ -47,6 +47,8 @@ pub struct Description<'a> {
     pub details: Option<&'a Details>,
     /// When it had its first token, if it had.
     pub first_token: Option<SimTime>,
+    /// When it had its last token so far, as far as that is known.
+    pub last_token: Option<SimTime>,
 }
 
 impl Work {

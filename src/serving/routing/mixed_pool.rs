@@ -277,6 +277,15 @@ impl Router for MixedPool {
             Event::MemoryReleased { engine, bytes } => self.add(engine, Memory, -signed(bytes)),
             Event::Emptied { engine } => self.emptied(engine),
             Event::Withdrawn(ref withdrawn) => self.withdrawn(withdrawn),
+            Event::Moved {
+                ref request,
+                from,
+                to,
+            } => {
+                self.add(from, Memory, signed(request.prompt_bytes));
+                self.add(to, Memory, signed(request.bytes()));
+                self.add(to, Tokens, 1);
+            }
             Event::Entered { .. } | Event::Left { .. } => {}
         }
     }

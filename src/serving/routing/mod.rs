@@ -170,8 +170,17 @@ pub enum Event {
         /// Which.
         engine: EngineId,
     },
-    /// A request was taken back from its engines and will be routed anew.
+    /// A request was taken back from its engines and will be routed anew, or is [moved](Self::Moved).
     Withdrawn(Withdrawn),
+    /// A request that was taken back from an engine goes to another with its KV cache, for the rest of its tokens.
+    Moved {
+        /// What it looks like: the tokens that it has got, but the last, are part of its prompt.
+        request: RequestView,
+        /// From where its KV cache is sent.
+        from: EngineId,
+        /// Where it goes on.
+        to: EngineId,
+    },
 }
 
 /// A request taken back from its engines, and how far it had come.

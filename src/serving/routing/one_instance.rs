@@ -48,8 +48,10 @@ impl<L: List> Router for OneInstance<L> {
                 if !withdrawn.prompt_done {
                     tokens += i64::from(withdrawn.request.prompt_tokens);
                 }
-                self.list.count(withdrawn.prompt, Change::Tokens(-tokens));
+                // They differ for one that was moved.
+                self.list.count(withdrawn.token, Change::Tokens(-tokens));
             }
+            Event::Moved { to, .. } => self.list.count(to, Change::Tokens(1)),
             Event::Joined { .. } | Event::MemoryReleased { .. } | Event::Emptied { .. } => {}
         }
     }

@@ -78,7 +78,10 @@ impl<L: List> Router for TwoInstances<L> {
                 prompt_tokens,
             } => self.count(engine, Change::Tokens(-i64::from(prompt_tokens))),
             Event::Completed { engine } => self.count(engine, Change::Tokens(-1)),
-            Event::MemoryReleased { .. } | Event::Emptied { .. } | Event::Withdrawn(_) => {}
+            Event::MemoryReleased { .. }
+            | Event::Emptied { .. }
+            | Event::Withdrawn(_)
+            | Event::Moved { .. } => {}
         }
     }
 }

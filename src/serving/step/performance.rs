@@ -287,6 +287,26 @@ impl Performance {
         }
     }
 
+    /// Seconds of a request alone, its prompt in one step.
+    #[must_use]
+    pub fn request_alone(&self, prompt_tokens: u32, output_tokens: u32) -> f64 {
+        let mut prompt = BatchShape::default();
+        prompt.add_chunk(0, prompt_tokens.into(), self.window());
+        let mut seconds = self.seconds(&prompt);
+        let mut left = u64::from(output_tokens.saturating_sub(1));
+        let mut context = u64::from(prompt_tokens) + 1;
+        while left > 0 {
+            let mut first = BatchShape::default();
+            first.add_decode(context);
+            let (count, steps) = self.decode_run(&first, left);
+            let count = count.clamp(1, left);
+            seconds += steps.total(count);
+            left -= count;
+            context += count;
+        }
+        seconds
+    }
+
     /// Seconds of a step with these prompt tokens and decodes, where what is in the KV cache does not
     /// matter or is not known.
     #[must_use]

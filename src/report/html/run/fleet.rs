@@ -250,6 +250,8 @@ const fn told(action: ScalingAction) -> &'static str {
     match action {
         ScalingAction::ScaleUpStart => "an instance began to start",
         ScalingAction::StartUpStage => "a stage of a start-up began",
+        ScalingAction::StartUpFailed => "an attempt at a start-up was given up",
+        ScalingAction::StartUpAgain => "another attempt at a start-up began",
         ScalingAction::ScaleUpComplete => "an instance became active",
         ScalingAction::ScaleUpCancelled => "an instance was given up before it was active",
         ScalingAction::ScaleUpFailed => "a server or an instance could not be had",

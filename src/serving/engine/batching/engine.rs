@@ -7,8 +7,10 @@ use super::kind::Kind;
 use super::pool::Pool;
 use super::run::Run;
 use super::shaped::Shaped;
-use super::task::Task;
+use super::task::{Slot, Task};
+use crate::serving::engine::Place;
 use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
+use crate::time::SimTime;
 
 /// The state of one engine. An event needs most of it, so it is kept short, with what stands in which
 /// line of the cache settled by the order of the fields.
@@ -125,6 +127,20 @@ impl BatchingEngine {
             self.used <= self.memory(),
             "memory used never exceeds memory present"
         );
+    }
+
+    /// Tokens that a request in the pool has by `now` beside its prompt, if that is done.
+    pub(crate) fn outputs_by(&self, place: Place, output_tokens: u32, now: SimTime) -> Option<u32> {
+        let task = Task::token(Slot::at(place.0 as usize));
+        if !self.pool.is_next(task) {
+            return None;
+        }
+        let run = self.run.as_ref().filter(|run| !run.prompts);
+        let run = run.filter(|_| self.batch.has(task));
+        let done = run.map_or(0, |run| self.iterations_by(run, now));
+        let left = u64::from(self.iterations_left(task)).saturating_sub(done);
+        // One more is to come, or it would have ended.
+        Some(output_tokens - u32::try_from(left.max(1)).unwrap_or(u32::MAX))
     }
 
     /// Token iterations that the token task of a request in the pool still needs.

@@ -61,8 +61,8 @@ impl Vllm {
             self.waiting.add(ticket, work);
         }
         let request = &mut self.requests[ticket.index()];
-        if let (Part::Tokens { .. }, Some(first)) = (request.work.part, more.first_token) {
-            request.progress.last_token = Some(first);
+        if let (Part::Tokens { .. }, Some(last)) = (request.work.part, more.last_token) {
+            request.progress.last_token = Some(last);
         }
     }
 
@@ -136,6 +136,19 @@ impl Vllm {
             }
         }
         Some(self.vacate(ticket))
+    }
+
+    /// How far a request is that can go on elsewhere: it has its first token, and the KV of all its tokens but the last is
+    /// here. None of any other. What happened before now is written down.
+    pub(super) fn progress_to_move(&mut self, ticket: Ticket) -> Option<Progress> {
+        if self.requests.get(ticket.index())?.standing == Standing::Locked {
+            self.unlock();
+        }
+        let request = &self.requests[ticket.index()];
+        let here = matches!(request.standing, Standing::Waiting | Standing::Loose);
+        let computed = request.computed - request.under_way.saturating_sub(request.stale);
+        let goes_on = request.progress.outputs > 0 && computed + 1 >= request.tokens;
+        (here && goes_on).then_some(request.progress)
     }
 
     /// Lets the blocks of a request go that were kept to be sent.

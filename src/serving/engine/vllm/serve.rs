@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::VllmConfig;
 use super::engine::Vllm;
 use super::news::News;
-use super::request::{Part, Ticket, Work as Request};
+use super::request::{Part, Progress, Ticket, Work as Request};
 use super::step::StepRow;
 use crate::serving::engine::{
     Description, Effects, Engine, EngineLimits, EngineLoad, Frontend, Interrupted, Phases, Place,
@@ -132,6 +132,11 @@ impl VllmEngine {
     pub(crate) fn holds(&self, kv_bytes: u64) -> bool {
         let tokens = kv_bytes / self.kind.kv_bytes_per_token.max(1);
         self.kind.limits.takes_oversized || self.core.config().holds(tokens)
+    }
+
+    /// How far a request is that can go on elsewhere, once the run under way is broken off.
+    pub(crate) fn progress_to_move(&mut self, place: Place) -> Option<Progress> {
+        self.core.progress_to_move(Ticket(place.0))
     }
 
     fn block_bytes(&self) -> u64 {
