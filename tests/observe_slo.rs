@@ -58,6 +58,7 @@ fn run(objective: Objective, ttft: &[f64], rejected: usize) -> Summary {
             instances: Vec::new(),
             step_times: Vec::new(),
             start_up: Vec::new(),
+            start_up_attempts: None,
             resilience: None,
         }],
         servers: vec![ServerUsage {
