@@ -270,7 +270,8 @@ fn cost(fleet: &FleetSummary) -> Vec<String> {
 
 /// What was paid for of a SKU, by purchase option.
 fn purchases(of: &ServerSummary) -> impl Iterator<Item = String> + '_ {
-    of.purchases.iter().map(|it| {
+    let paid = of.purchases.iter().filter(|it| it.billed_hours > 0.0);
+    paid.map(|it| {
         let name = match it.option.as_str() {
             "any" => of.sku.clone(),
             option => format!("{}, {}", of.sku, option.replace('_', " ")),

@@ -101,3 +101,29 @@ fn what_no_sku_keeps_is_refused_worked_by_hand() {
         "{without}"
     );
 }
+
+#[test]
+fn the_costliest_is_the_one_whose_going_saves_most() {
+    let fleet = r#"(sku: "dgx-h100", count: 3, purchase: [
+        (option: Spot, most: 1, price_per_hour: 30), (option: OnDemand, most: 1, price_per_hour: 90),
+        (option: Reserved, most: 1, price_per_hour: 99),
+    ])"#;
+    let gone = |victim: &str| {
+        let fields =
+            format!("autoscaler: Told(wants: [(10, 2), (60, 1)]), actuator: (victim: {victim})");
+        let checked = scenario(fleet, &fields).unwrap();
+        let mut simulation = Simulation::with_policies(&checked, &registry()).unwrap();
+        while simulation.tick().unwrap() {}
+        let servers = simulation.finish().ledger;
+        let mut gone: Vec<_> = servers.servers().iter().enumerate().collect();
+        gone.retain(|(_, it)| it.gone.is_some());
+        gone.sort_by_key(|(_, it)| it.gone);
+        gone.iter().map(|it| it.0).collect::<Vec<_>>()
+    };
+    assert_eq!(gone("Newest"), [2, 1]);
+    assert_eq!(
+        gone("Costliest"),
+        [1, 0],
+        "what is reserved is paid for all the same"
+    );
+}

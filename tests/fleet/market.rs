@@ -3,7 +3,9 @@
 use bevy_ecs::prelude::*;
 use fleetsim::fleet::*;
 use fleetsim::observe::{self, PurchaseSummary, Summary};
+use fleetsim::scenario::CheckedScenario;
 use fleetsim::scenario::PurchaseOption::{self, OnDemand, Reserved, Spot};
+use fleetsim::simulation::Simulation;
 use fleetsim::time::SimDuration;
 
 use crate::support::*;
@@ -368,4 +370,52 @@ fn what_cannot_be_bought_is_refused_with_its_place() {
         let found = said(entry, rest);
         assert!(found.contains(expected), "{entry} {rest}: {found}");
     }
+}
+
+#[test]
+fn each_region_has_options_quotas_and_power_of_its_own() {
+    let regions = |top: &str| {
+        format!(
+            r#"(name: "two", end: 3600, {top}
+            regions: [
+                (name: "eu", quotas: [(name: "eu", processors: 16)], fleet: [(
+                    sku: "dgx-h100", count: 1, purchase: [(option: Reserved, most: 2, price_per_hour: 50)],
+                )], actions: [(at: 0, action: ScaleUpServer()), (at: 0, action: ScaleUpServer())]),
+                (name: "us", power_cap: (watts: 20400), fleet: [(
+                    sku: "dgx-h100", count: 1, purchase: [(option: Spot, price_per_hour: 20)],
+                )], actions: [(at: 1800, action: ScaleUpServer()), (at: 1800, action: ScaleUpServer())]),
+            ],
+            region_latency: [(between: ("us", "eu"), one_way: 0.1)],
+            applications: [(name: "app", model: "llama2-70b", workload: Host, autoscaler: Host,
+                instances: [(role: Mixed, start: None)])])"#
+        )
+    };
+    let checked = CheckedScenario::from_ron(&regions(""), ".".as_ref());
+    let checked = checked.unwrap_or_else(|it| panic!("{it}"));
+    let mut simulation = Simulation::new(&checked).unwrap();
+    while simulation.tick().unwrap() {
+        check_invariants(simulation.world_mut()).unwrap();
+    }
+    let summary = simulation.finish().record.summarise();
+    let fleets: Vec<_> = summary.regions.iter().map(|it| &it.fleet).collect();
+    let refused: Vec<_> = fleets
+        .iter()
+        .map(|it| &it.refusals["scale_up_failed"])
+        .collect();
+    assert_eq!((refused[0]["quota"], refused[1]["power"]), (1, 1));
+    assert_eq!(fleets[0].cost, Some(100.0));
+    assert_eq!(fleets[1].cost, Some(20.0 + 10.0));
+    assert_eq!(summary.fleet.cost, Some(130.0));
+    assert_eq!(summary.fleet.cost_by_option["reserved"], 100.0);
+    let alone = said_of(&regions(r#"quotas: [(name: "q", processors: 1)],"#));
+    assert!(
+        alone.contains("with `regions`, `quotas` are those of the regions"),
+        "{alone}"
+    );
+    let lowered = regions("").replace("processors: 16", "processors: 7");
+    let said = said_of(&lowered);
+    assert!(
+        said.contains(":3:64: error: the servers at time zero have 8"),
+        "{said}"
+    );
 }

@@ -20,7 +20,11 @@ const COSTS: [Term; 3] = [
         "GPU-hours",
         "Hours of the servers' processors, used or not, from the call for a server until it is gone.",
     ),
-    ("Cost", "Server-hours × the catalog's price an hour."),
+    (
+        "Cost",
+        "Server-hours × the price an hour: of the purchase option, where there are any, else of the catalog. What is \
+         reserved counts from the start to the end, and a minimum or a step of billing in full.",
+    ),
     (
         "Energy",
         "Idle power of servers and processors, and what iterations draw beyond it.",
