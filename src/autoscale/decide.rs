@@ -13,7 +13,7 @@ use super::sense::{Scraper, Scraping};
 use super::{Desire, DesiredInstances, InstanceCounts, Policy, Signals};
 use crate::fleet::{
     Agenda, Application, Clock, HostedOn, InstanceRole, InstanceStatus, Instances, Ledger, OfFleet,
-    ServerSku, StartUp, Templates,
+    ServerSku, StartUp, Stock, Templates,
 };
 use crate::serving::Role;
 use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
@@ -269,7 +269,7 @@ impl Bound {
 
 /// The system of a policy: asks it to decide for each of its applications that is due.
 pub(super) fn decide<P: Policy>(
-    (clock, ledgers): (Res<'_, Clock>, Query<'_, '_, &Ledger>),
+    (clock, books): (Res<'_, Clock>, Query<'_, '_, (&Ledger, &Stock)>),
     agenda: Res<'_, Agenda>,
     mut applications: Query<'_, '_, (&mut P, &mut Signals, &mut Decider, &OfFleet, Members)>,
     (instances, servers): (Query<'_, '_, Counted>, Query<'_, '_, &ServerSku>),
@@ -279,13 +279,13 @@ pub(super) fn decide<P: Policy>(
         else {
             continue;
         };
-        let Ok(ledger) = ledgers.get(of.fleet()) else {
+        let Ok(books) = books.get(of.fleet()) else {
             continue;
         };
         let now = clock.now();
         let of_this = decider.policy == P::NAME;
         if of_this && decider.next() <= now && signals.look(now) {
-            count(&mut signals, members, ledger, &instances, &servers);
+            count(&mut signals, members, (books, now), &instances, &servers);
             let mut desired = DesiredInstances::default();
             match fault(&*policy) {
                 None => policy.decide(&signals, &mut desired),
@@ -317,7 +317,7 @@ type Counted = (
 fn count(
     signals: &mut Signals,
     (application, templates, members): (&Application, &Templates, Option<&Instances>),
-    ledger: &Ledger,
+    ((ledger, stock), now): ((&Ledger, &Stock), SimTime),
     instances: &Query<'_, '_, Counted>,
     servers: &Query<'_, '_, &ServerSku>,
 ) {
@@ -334,6 +334,16 @@ fn count(
             activations.sort_unstable();
         }
         let mut variants = signals.capacity().variants(role);
+        for variant in &mut variants {
+            let kind = stock.kinds().get(variant.sku);
+            // What it costs does not change where there is one price.
+            if let Some(kind) = kind.filter(|it| !it.offers().is_empty()) {
+                let price = stock.asking_price(variant.sku, ledger, now).unwrap_or(0.0);
+                let processors = templates.processors(role, variant.sku).unwrap_or(0);
+                let share = f64::from(processors) / f64::from(kind.sku().processors.max(1));
+                variant.price_per_hour = price * share;
+            }
+        }
         if let [only] = &mut variants[..] {
             (only.starting, only.active) = (counts.scaling_up, counts.active);
         } else {

@@ -96,7 +96,8 @@ pub struct InstanceCounts {
 pub struct Variant {
     /// The position of the SKU in the fleet.
     pub sku: usize,
-    /// Dollars an hour of one instance, its share of the server's price; 0 where the SKU has none.
+    /// Dollars an hour of one more instance, its share of the price of the next server: 0 where the SKU has none, and where
+    /// that server would be reserved.
     pub price_per_hour: f64,
     /// Instances that start up.
     pub starting: u32,

@@ -1,6 +1,11 @@
 //! SKUs chosen by whether they keep an objective, and by price.
 
+use bevy_ecs::component::Component;
+use fleetsim::autoscale::{DesiredInstances, Policy, PolicyRegistry, Signals};
 use fleetsim::simulation::Simulation;
+use fleetsim::time::SimDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::support::*;
 
@@ -125,5 +130,49 @@ fn the_costliest_is_the_one_whose_going_saves_most() {
         gone("Costliest"),
         [1, 0],
         "what is reserved is paid for all the same"
+    );
+}
+
+/// Wants one instance more at each decision, and gives the prices that it sees as the reason.
+#[derive(Component, Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Seen {}
+
+impl Policy for Seen {
+    const NAME: &'static str = "Seen";
+    const SUMMARY: &'static str = "one more each time, with the prices as the reason";
+
+    fn interval(&self) -> SimDuration {
+        seconds(10.0)
+    }
+
+    fn decide(&mut self, signals: &Signals, desired: &mut DesiredInstances) {
+        for of in signals.roles() {
+            let prices: Vec<f64> = of.variants.iter().map(|it| it.price_per_hour).collect();
+            desired.change(of.role, 1, format!("{prices:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_policy_sees_the_price_of_the_next_server() {
+    let fleet = r#"(sku: "dgx-h100", count: 1, limit: 4, purchase: [
+        (option: Reserved, most: 2, price_per_hour: 60), (option: Spot, most: 1, price_per_hour: 30),
+        (option: OnDemand, price_per_hour: 90),
+    ]), (sku: "dgx-a100", limit: 0)"#;
+    let mut registry = PolicyRegistry::built_in();
+    registry.register::<Seen>();
+    let checked = scenario(fleet, "autoscaler: Seen()").unwrap();
+    let mut simulation = Simulation::with_policies(&checked, &registry).unwrap();
+    let mut reasons = Vec::new();
+    while simulation.tick().unwrap() {
+        reasons.extend(simulation.take_decisions().into_iter().map(|it| it.reason));
+    }
+    let expected = ["[0.0, 14.75]", "[30.0, 14.75]", "[90.0, 14.75]"];
+    assert_eq!(reasons[..3], expected);
+    assert!(
+        reasons[3].starts_with("[60.0, 14.75]; "),
+        "none can be had: {}",
+        reasons[3]
     );
 }
