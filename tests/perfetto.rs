@@ -478,3 +478,61 @@ fn the_command_line_writes_it_where_it_is_asked_for() {
     assert_eq!(status, Some(2));
     assert!(errors.contains("FROM..UNTIL"), "{errors}");
 }
+
+/// Ready at 15. An attempt fails when its engine has started, six seconds later, or is up.
+#[test]
+fn the_stages_of_a_start_up_stand_under_its_phase() {
+    let scenario = |stages: &str, delay: u32| {
+        format!(
+            r#"(
+                name: "staged", end: 60,
+                fleet: [(sku: "dgx-h100", count: 1, provision_delay: Constant(5))],
+                applications: [(
+                    name: "chat", model: "llama2-70b", instances: [(role: Mixed, start: Servers(1))],
+                    scaling: (scale_up_delay: {delay}, stages: [{stages}], start_up_failure: (probability: 1, attempts: 2)),
+                    workload: Host,
+                )],
+                actions: [(at: 10, action: ScaleUpFull(application: "chat", role: Mixed))],
+            )"#
+        )
+    };
+    let life = |stages: &str, delay| {
+        let options = TraceOptions::default();
+        let (bytes, ..) = trace(&scenario(stages, delay), options, None);
+        let trace = Trace::read(&bytes);
+        let names = trace.threads();
+        let is_life = |it: &(&(u64, u64), &String)| it.1.starts_with("instance_1 chat");
+        let (thread, _) = names.iter().find(is_life).unwrap();
+        let slices = trace.slices()[thread].clone();
+        let seconds = |nanos: u64| nanos / 1_000_000_000;
+        let mut slices: Vec<_> = slices
+            .into_iter()
+            .map(|(start, end, name)| (seconds(start), seconds(end), name))
+            .collect();
+        slices.sort();
+        slices
+    };
+    let named = |slices: &[(u64, u64, &str)]| -> Vec<(u64, u64, String)> {
+        let slices = slices.iter();
+        slices
+            .map(|&(a, b, name)| (a, b, name.to_owned()))
+            .collect()
+    };
+    let staged = life("StartEngine(time: Constant(6))", 0);
+    let expected = [
+        (10, 15, "allocate"),
+        (10, 37, "scaling_up"),
+        (15, 21, "start_engine"),
+        (21, 31, "back_off"),
+        (31, 37, "start_engine"),
+    ];
+    assert_eq!(staged, named(&expected));
+    let plain = life("", 4);
+    let expected = [
+        (10, 19, "attempt"),
+        (10, 33, "scaling_up"),
+        (19, 29, "back_off"),
+        (29, 33, "attempt"),
+    ];
+    assert_eq!(plain, named(&expected));
+}

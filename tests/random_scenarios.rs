@@ -81,14 +81,18 @@ fn scaling() -> impl Strategy<Value = String> {
             f64::from(tenths) / 10.0
         )),
     ];
-    let rules = (drain, stages(), failing());
+    let check = prop_oneof![
+        Just(String::new()),
+        (1u32..20).prop_map(|s| format!("health_check: {s},"))
+    ];
+    let rules = (drain, stages(), failing(), check);
     (delay(), 0u32..15, rules, prop::option::of(0u32..20)).prop_map(
         |(spin_up, up, rules, timeout)| {
-            let (drain, stages, failing) = rules;
+            let (drain, stages, failing, check) = rules;
             let timeout = timeout.map_or("None".to_owned(), |seconds| seconds.to_string());
             format!(
             "(spin_up: {spin_up}, scale_up_delay: {up}, drain: {drain}, drain_timeout: {timeout},
-              stages: [{stages}], {failing})"
+              stages: [{stages}], {check} {failing})"
         )
         },
     )
@@ -442,9 +446,20 @@ fn timed(
     })
 }
 
+/// Servers that are kept for later, or none.
+fn pools() -> impl Strategy<Value = String> {
+    let stopped = prop_oneof![
+        Just(String::new()),
+        (1u32..3, delay())
+            .prop_map(|(most, resume)| format!("stopped: (most: {most}, resume: {resume}),")),
+    ];
+    (0u32..3, stopped).prop_map(|(warm, stopped)| format!("warm: {warm}, {stopped}"))
+}
+
 fn scenario() -> impl Strategy<Value = String> {
-    (application(), any::<u64>(), 0u32..3, delay()).prop_flat_map(
-        |((application, servers), seed, spare, provision)| {
+    let servers = (0u32..3, delay(), pools());
+    (application(), any::<u64>(), servers).prop_flat_map(
+        |((application, servers), seed, (spare, provision, pools))| {
             let role = if application.contains("role: Mixed") {
                 "Mixed"
             } else {
@@ -468,7 +483,7 @@ fn scenario() -> impl Strategy<Value = String> {
                     let Market { entry, quotas, .. } = market;
                     format!(
                         "(name: \"random\", seed: {seed}, end: {end}, sample_interval: 7,
-                          fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, zones: [\"a\", \"b\"], {entry}
+                          fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, zones: [\"a\", \"b\"], {entry} {pools}
                             provision_delay: {provision}), (sku: \"dgx-a100\", limit: {others})],
                           applications: [{application}], actions: [{actions}], faults: [{faults}],
                           hazards: [{hazards}], quotas: [{quotas}], {power})",

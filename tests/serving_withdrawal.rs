@@ -518,4 +518,85 @@ proptest! {
         let asked: u64 = work.iter().map(|it| u64::from(it.1 + it.2)).sum();
         prop_assert_eq!(counts.prompt_tokens + counts.output_tokens, asked + counts.lost_tokens, "{:?} {:?}", scheduler, batching);
     }
+
+    /// The same for engines that stop, and are only missed later.
+    #[test]
+    fn nothing_is_lost_with_engines_that_are_missed_later(
+        which in 0usize..24,
+        work in prop::collection::vec((0u32..160, 1u32..80, 1u32..40), 1..30),
+        stopping in prop::collection::vec((0u32..400, 0u32..90, 0usize..3), 1..4),
+    ) {
+        let (scheduler, batching) = combinations(SLOW_TRANSFER_GIB_PER_S).nth(which).expect("there are 24");
+        let fleet = fleet(scheduler, batching, 3);
+        let mut work: Vec<_> = work.into_iter().map(|(time, prompt, output)| (f64::from(time) / 8.0, prompt, output)).collect();
+        work.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let arrivals: Vec<_> = (0..).zip(&work).map(|(id, &(time, prompt, output))| arrival(id, time, prompt, output)).collect();
+        let (mut endpoint, mut engines) = fleet.build(stream(&arrivals));
+        let mut steps: Vec<(f64, usize, bool)> = stopping
+            .iter()
+            .flat_map(|&(time, later, which)| {
+                let time = f64::from(time) / 10.0;
+                [(time, which, false), (time + f64::from(later) / 10.0, which, true)]
+            })
+            .collect();
+        steps.sort_by(|a, b| a.partial_cmp(b).expect("times"));
+        for (time, which, missed) in steps {
+            endpoint.serve_until(at(time));
+            if missed {
+                endpoint.lose(engines[which], at(time));
+                let new = endpoint.add_engine(fleet.engine(100 + endpoint.counts().events, fleet.roles[which]));
+                endpoint.open(new);
+                engines[which] = new;
+            } else {
+                endpoint.freeze(engines[which], at(time));
+                endpoint.recount().expect("every total agrees");
+            }
+            endpoint.flush(at(time));
+            endpoint.recount().expect("every total agrees");
+            prop_assert!(endpoint.counts().add_up());
+        }
+        let records = finish(&mut endpoint);
+        prop_assert_eq!(records.len(), work.len());
+        let counts = endpoint.counts();
+        let asked: u64 = work.iter().map(|it| u64::from(it.1 + it.2)).sum();
+        prop_assert_eq!(counts.prompt_tokens + counts.output_tokens, asked + counts.lost_tokens, "{:?} {:?}", scheduler, batching);
+    }
+}
+
+/// At 1¼ the cache of 32 + 4 tokens is on its way from the engine that stops: it is lost at once, and the prompt begins
+/// again when the other engine for prompts is free, at 1¼. What comes to the one that stopped is stuck until 5.
+#[test]
+fn an_engine_that_stops_breaks_what_it_sends_and_keeps_what_comes() {
+    for batching in ENGINES {
+        let fleet = Fleet {
+            roles: vec![Role::Prompt, Role::Prompt, Role::Token],
+            ..fleet(KV_JSQ, batching, 1)
+        };
+        let arrivals = [arrival(0, 0.0, 32, 4), arrival(1, 2.5, 32, 4)];
+        let (mut endpoint, engines) = fleet.build(stream(&arrivals));
+        endpoint.serve_until(at(1.25));
+        let lost = endpoint.freeze(engines[0], at(1.25));
+        assert_eq!((lost.retried, lost.failed, lost.tokens), (1, 0, 33));
+        endpoint.close(engines[1]);
+        endpoint.flush(at(1.25));
+        endpoint.recount().expect("every total agrees");
+        // It went to the one that stopped: nobody else is open.
+        endpoint.serve_until(at(5.0));
+        assert_eq!(endpoint.counts().in_flight, 2);
+        assert!(endpoint.next_event().is_none());
+        let lost = endpoint.lose(engines[0], at(5.0));
+        assert_eq!((lost.retried, lost.tokens), (2, 0));
+        let new = endpoint.add_engine(fleet.engine(9, Role::Prompt));
+        endpoint.open(new);
+        endpoint.flush(at(5.0));
+        let records = finish(&mut endpoint);
+        assert_eq!(
+            (records[0].first_token, records[0].restarts),
+            (Some(at(1.0)), 2)
+        );
+        assert_eq!(
+            (records[1].first_token, records[1].restarts),
+            (Some(at(7.0)), 1)
+        );
+    }
 }

@@ -64,6 +64,7 @@ pub struct ScalingRules {
     stage_stream: Stream,
     pub(super) start_up_failure: Option<StartUpFailure>,
     failure_stream: Stream,
+    pub(super) health_check: SimDuration,
     pub(super) drain: Drain,
     pub(super) drain_timeout: Option<SimDuration>,
 }
@@ -78,6 +79,7 @@ impl ScalingRules {
             stage_stream: Stream::new(seed, &format!("stages/{application}")),
             start_up_failure: rules.start_up_failure,
             failure_stream: Stream::new(seed, &format!("start_up_failure/{application}")),
+            health_check: rules.health_check,
             drain: rules.drain,
             drain_timeout: rules.drain_timeout,
         }
@@ -89,6 +91,7 @@ impl ScalingRules {
         self.scale_up_delay = rules.scale_up_delay;
         self.stages = Stage::expand(&rules.stages).into();
         self.start_up_failure = rules.start_up_failure;
+        self.health_check = rules.health_check;
         self.drain = rules.drain;
         self.drain_timeout = rules.drain_timeout;
     }

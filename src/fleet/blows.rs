@@ -10,10 +10,13 @@ use crate::time::{SimDuration, SimTime};
 
 use super::fault_log::FaultLog;
 use super::fleet_part::{part, part_mut};
+use super::health::{self, After};
 use super::repair::{self, Lost};
 use super::slow::Slow;
 use super::zones::InZone;
-use super::{Clock, Instance, OnServer, Processor, Roster, Server, Stock, UsedBy, reclaim};
+use super::{
+    Clock, Instance, OnServer, Processor, Roster, Server, Stock, UsedBy, queries, reclaim,
+};
 
 /// A fault with whom it strikes.
 #[derive(Clone, Debug)]
@@ -65,6 +68,26 @@ impl Blow {
             Self::Slow { duration, .. } | Self::Zone { duration, .. } => Some(now + *duration),
             Self::Reclaim { notice, .. } => Some(now + *notice),
         }
+    }
+
+    /// Whom it strikes; none of a zone.
+    fn whom(&self) -> Option<Entity> {
+        match *self {
+            Self::Server { server, .. } | Self::Reclaim { server, .. } => Some(server),
+            Self::Slow { what: it, .. }
+            | Self::Processor { processor: it, .. }
+            | Self::Instance { instance: it, .. } => Some(it),
+            Self::Zone { .. } => None,
+        }
+    }
+
+    /// Whether whom it strikes is lost already, or on a server that is, though nobody knows.
+    pub(super) fn is_in_vain(&self, world: &World) -> bool {
+        let whom = self.whom();
+        let on = whom.and_then(|it| world.get::<OnServer>(it).map(OnServer::server));
+        whom.into_iter()
+            .chain(on)
+            .any(|it| health::is_lost(world, it))
     }
 
     fn target(&self, world: &World) -> String {
@@ -127,14 +150,24 @@ pub(super) fn deal(world: &mut World, fleet: Entity, blow: &Blow, name: Name) {
 }
 
 fn lose_server(world: &mut World, server: Entity, repaired: Option<SimTime>) {
+    if health::is_lost(world, server) || health::lose_server(world, server, repaired) {
+        return;
+    }
     if let Some(until) = repaired {
-        repair::order_server(world, server, until);
+        let lost = queries::hosted(world, server);
+        let lost = lost.iter().filter_map(|&it| Lost::of(world, it)).collect();
+        let now = world.resource::<Clock>().now();
+        repair::order_server(world, server, (now, until), lost);
     }
     world.despawn(server);
 }
 
 fn lose_instance(world: &mut World, instance: Entity, restart: bool) {
     let lost = Lost::of(world, instance).filter(|_| restart);
+    let after = After::Restart(lost.clone());
+    if health::is_lost(world, instance) || health::lose_instance(world, instance, after) {
+        return;
+    }
     let host = world.get::<super::HostedOn>(instance);
     let server = host.map(super::HostedOn::server);
     world.despawn(instance);
@@ -149,8 +182,17 @@ fn lose_processor(world: &mut World, processor: Entity, repaired: Option<SimTime
         return;
     };
     let user = world.get::<UsedBy>(processor).map(UsedBy::instance);
+    let user = user.filter(|&it| !health::is_lost(world, it));
     repair::break_processor(world, processor);
     let lost = user.and_then(|it| Lost::of(world, it));
+    let after = After::Processor {
+        processor,
+        repaired,
+        lost: lost.clone(),
+    };
+    if user.is_some_and(|it| health::lose_instance(world, it, after)) {
+        return;
+    }
     if let Some(user) = user {
         world.despawn(user);
         world.flush();

@@ -23,6 +23,7 @@ use super::hazards::{self, Hazards};
 use super::instances::{Entry, Plan};
 use super::loads::Loads;
 use super::market::Market;
+use super::pool::Pool;
 use super::script::Script;
 use super::skus::Kind;
 use super::start_up::WaitingRequests;
@@ -30,8 +31,8 @@ use super::zones::Zones;
 use super::{
     Agenda, Application, Clock, Fleet, FleetsExt, Ledger, OfFleet, Origin, OutcomeLog, Parts,
     PowerSlowdown, Refusals, Retention, Roster, RunWarnings, ScalingError, ScalingEvent,
-    ScalingLog, ScalingRules, Service, Stock, Templates, TickLimits, VerbOutcome, cache, entries,
-    guard, instances, power_cap, requests, script, servers, tick,
+    ScalingLog, ScalingRules, Server, Service, Stock, Templates, TickLimits, VerbOutcome, cache,
+    entries, guard, instances, power_cap, requests, script, servers, tick,
 };
 
 /// Why a fleet cannot be built.
@@ -216,6 +217,7 @@ fn stock(checked: &CheckedScenario, now: SimTime) -> Result<Stock, InstallError>
     let mut stock = Stock {
         kinds: kinds?,
         zones: Zones::default(),
+        unnoticed: 0,
         quotas: checked.scenario().quotas.clone(),
         power_cap: cap_of(checked, BeyondPower::Wait),
     };
@@ -261,6 +263,7 @@ pub(super) fn kind(
         mending: 0,
         market: Market::default(),
         available: entry.available.clone(),
+        pool: Pool::new(entry.warm, entry.stopped, seed, &entry.sku),
     })
 }
 
@@ -382,6 +385,8 @@ fn add_start_state(world: &mut World, fleet: Entity, checked: &CheckedScenario) 
         let created = servers::create_at_start(world, fleet, position, &sku, entry.count);
         servers.extend(created);
     }
+    let skus = checked.placement().servers.iter().copied();
+    let mut there: Vec<(Entity, usize)> = servers.iter().copied().zip(skus).collect();
     for placed in &checked.placement().instances {
         let application = part::<Roster>(world, fleet).applications()[placed.application];
         let server = servers[placed.server];
@@ -396,5 +401,16 @@ fn add_start_state(world: &mut World, fleet: Entity, checked: &CheckedScenario) 
         };
         instances::create(world, &plan, Entry::AtStart);
     }
-    cache::fill_at_start(world, checked, &servers);
+    for (position, entry) in scenario.fleet.iter().enumerate() {
+        let sku = Arc::clone(&part::<Stock>(world, fleet).kinds[position].sku);
+        for server in servers::create_at_start(world, fleet, position, &sku, entry.warm) {
+            there.push((server, position));
+            if let Some(&Server { number }) = world.get(server) {
+                part_mut::<Stock>(world, fleet).kinds[position]
+                    .pool
+                    .keep(number);
+            }
+        }
+    }
+    cache::fill_at_start(world, checked, &there);
 }

@@ -61,8 +61,13 @@ pub(super) fn item(stage: &Stage, starter: &Starter) -> Option<Item> {
 }
 
 /// Puts on the servers of time zero what the scenario says: all of them are there, those that carry instances have
-/// what these needed, those that are cached have everything.
-pub(super) fn fill_at_start(world: &mut World, checked: &CheckedScenario, servers: &[Entity]) {
+/// what these needed, those that are cached have everything. `servers` are
+/// those that the scenario counts, then others, each with the position of its SKU.
+pub(super) fn fill_at_start(
+    world: &mut World,
+    checked: &CheckedScenario,
+    servers: &[(Entity, usize)],
+) {
     let scenario = checked.scenario();
     let of_template = |application: usize, template: usize| {
         let of = &scenario.applications[application];
@@ -80,7 +85,7 @@ pub(super) fn fill_at_start(world: &mut World, checked: &CheckedScenario, server
         return;
     }
     let mut caches = vec![ServerCache::default(); servers.len()];
-    for (cache, &sku) in caches.iter_mut().zip(&checked.placement().servers) {
+    for (cache, &(_, sku)) in caches.iter_mut().zip(servers) {
         cache.add(Item::Provisioned);
         cache.add(Item::Booted);
         if scenario.fleet[sku].cached {
@@ -95,7 +100,7 @@ pub(super) fn fill_at_start(world: &mut World, checked: &CheckedScenario, server
         let items = of_template(placed.application, placed.template).into_iter();
         items.for_each(|item| caches[placed.server].add(item));
     }
-    for (&server, cache) in servers.iter().zip(caches) {
+    for (&(server, _), cache) in servers.iter().zip(caches) {
         world.entity_mut(server).insert(cache);
     }
 }

@@ -20,7 +20,7 @@ use super::status::{log_instance, set_status};
 use super::{
     Clock, DrainTimer, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances,
     MadeWithServer, OfApplication, OfFleet, ScalingAction, ScalingError, ScalingRules, Service,
-    TakesServerAlong,
+    TakesServerAlong, Unnoticed,
 };
 
 /// The instances of an application that retire at the very instant at which they are idle. While
@@ -130,7 +130,7 @@ fn begin_until(
         return Ok(());
     }
     log_instance(world, instance, ScalingAction::ScaleDownStart, now);
-    if empties_at_once(world, application, engine, now) || is_idle(world, instance) {
+    if empties_at_once(world, instance, application, engine, now) || is_idle(world, instance) {
         retire(world, instance, now);
     } else {
         let timer = DrainTimer {
@@ -143,9 +143,17 @@ fn begin_until(
     Ok(())
 }
 
-/// Sends the work of an engine elsewhere where the rules say so. True where what is left is put back at once.
-fn empties_at_once(world: &mut World, application: Entity, engine: EngineId, now: SimTime) -> bool {
+/// Sends the work of an instance elsewhere where the rules say so, unless it is lost. True where what is left is put back at once.
+fn empties_at_once(
+    world: &mut World,
+    instance: Entity,
+    application: Entity,
+    engine: EngineId,
+    now: SimTime,
+) -> bool {
     let rules = world.get::<ScalingRules>(application);
+    let alive = world.get::<Unnoticed>(instance).is_none();
+    let rules = rules.filter(|rules| alive || rules.drain == Drain::Requeue);
     let Some(Drain::Migrate {
         bandwidth_gib_per_s: gib_per_s,
     }) = rules.map(|rules| rules.drain)

@@ -18,6 +18,7 @@ use super::hazards::{Hazard, Hazards, Striking};
 use super::loads::Loads;
 use super::market::Held;
 use super::parts::{Codec, Parts};
+use super::pool::{Pool, PoolState};
 use super::repair::Repair;
 use super::requests::{self, Announced};
 use super::script::Script;
@@ -31,7 +32,7 @@ use super::{
     Processor, Provisioning, Purchased, Reclaimed, Refusals, RequestEnded, Retention, Roster,
     RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache, Service, StageTimes,
     StartUp, StartUpAttempt, StartUpStage, Stock, Tag, TakesServerAlong, Templates, TickLimits,
-    VerbOutcome, tick,
+    Unnoticed, VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.
@@ -70,6 +71,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<PowerSlowdown>()
         .component::<Reclaimed>()
         .component::<Broken>()
+        .component_with::<Unnoticed>(Unnoticed::follow)
         .component_with::<Repair>(Repair::follow)
         .component::<InZone>()
         .component::<Purchased>()
@@ -91,6 +93,8 @@ pub(super) fn enter(parts: &mut Parts) {
         .purpose::<Repair>()
         .purpose::<Slow>()
         .purpose::<Reclaimed>()
+        .purpose::<Pool>()
+        .purpose::<Unnoticed>()
         .purpose::<Striking>()
         .purpose::<DrainCheck>()
         .purpose::<DrainTimer>()
@@ -120,7 +124,7 @@ pub(super) fn enter(parts: &mut Parts) {
 type SavedKind = (
     (String, Option<u32>, Option<u32>),
     (Delay, Stream, SimTime),
-    (u32, u32, Vec<Held>, SimTime),
+    (u32, u32, Vec<Held>, SimTime, PoolState),
 );
 
 fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Result<(), SaveError> {
@@ -137,11 +141,12 @@ fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Resu
                 kind.mending,
                 kind.market.held().to_vec(),
                 kind.market.since,
+                kind.pool.state().clone(),
             ),
         )
     });
     let kinds: Vec<SavedKind> = kinds.collect();
-    to.put(&(kinds, &stock.zones))
+    to.put(&(kinds, &stock.zones, stock.unnoticed))
 }
 
 fn restore_stock(
@@ -149,11 +154,14 @@ fn restore_stock(
     fleet: Entity,
     from: &mut StateReader<'_>,
 ) -> Result<(), RestoreError> {
-    let (saved, zones): (Vec<SavedKind>, Zones) = from.take()?;
+    let (saved, zones, unnoticed): (Vec<SavedKind>, Zones, u32) = from.take()?;
     let stock = world.get_mut::<Stock>(fleet);
     let mut stock = stock.ok_or_else(|| RestoreError::Unknown("a fleet".to_owned()))?;
     stock.zones = zones;
-    for (position, (of, provision, (away, mending, held, since))) in saved.into_iter().enumerate() {
+    stock.unnoticed = unnoticed;
+    for (position, (of, provision, (away, mending, held, since, pool))) in
+        saved.into_iter().enumerate()
+    {
         let ((name, limit, highest), (delay, stream, until)) = (of, provision);
         let kind = stock.kinds.get_mut(position);
         let Some(kind) = kind.filter(|it| it.sku.name == name) else {
@@ -162,6 +170,7 @@ fn restore_stock(
         (kind.limit, kind.highest_limit) = (limit, highest);
         (kind.provision_delay, kind.stream, kind.blocked_until) = (delay, stream, until);
         (kind.away, kind.mending) = (away, mending);
+        kind.pool.restore(pool);
         if !kind.market.restore(held, since) {
             let what = format!("the purchase options of \"{name}\"");
             return Err(RestoreError::Unknown(what));

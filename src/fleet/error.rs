@@ -232,6 +232,15 @@ pub enum ScalingError {
         /// When it is gone.
         at: SimTime,
     },
+    /// What a fault strikes is lost already.
+    #[error("it is lost already, though nobody has noticed yet: aim at another, or later")]
+    LostAlready,
+    /// A server is lost, though nobody has noticed yet.
+    #[error("server {server} does not answer: use another server")]
+    ServerLost {
+        /// The server's number.
+        server: u64,
+    },
     /// The server is not there yet.
     #[error("server {server} is {}: wait until it is active", status.name())]
     ServerNotActive {
@@ -302,6 +311,7 @@ impl ScalingError {
             | Self::ProcessorBusy { .. }
             | Self::ProcessorBroken { .. } => "no_processors",
             Self::ServerReclaimed { .. } => "reclaimed",
+            Self::ServerLost { .. } | Self::LostAlready => "lost",
             Self::WrongProcessorCount { .. }
             | Self::NoProcessor { .. }
             | Self::ProcessorNamedTwice { .. } => "wrong_processors",

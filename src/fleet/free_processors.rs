@@ -10,8 +10,8 @@ use bevy_ecs::world::{DeferredWorld, World};
 
 use super::fleet_part::part_mut;
 use super::{
-    Broken, OfFleet, OnServer, Processors, Reclaimed, Server, ServerSku, ServerStatus, UsedBy,
-    guard,
+    Broken, OfFleet, OnServer, Processors, Reclaimed, Server, ServerSku, ServerStatus, Unnoticed,
+    UsedBy, guard,
 };
 
 /// Servers by how many of their processors are free. Brought up to date when it is asked, in time
@@ -111,7 +111,7 @@ pub(crate) fn refresh(world: &mut World, fleet: Entity) {
 /// Where a server belongs; nowhere where none of its processors is free.
 fn place(world: &World, server: Entity) -> Option<(Place, u64)> {
     let entity = world.get_entity(server).ok()?;
-    if entity.contains::<Reclaimed>() {
+    if entity.contains::<Reclaimed>() || entity.contains::<Unnoticed>() {
         return None;
     }
     let place = Place {

@@ -17,8 +17,8 @@ use super::{
     Application, Broken, Clock, Fleet, FleetsExt, FromTemplate, HostedOn, Instance, InstanceRole,
     InstanceStatus, Ledger, MadeWithInstance, MadeWithServer, OfApplication, OfFleet, Processor,
     Processors, Provisioning, Reclaimed, Roster, ScalingAction, ScalingError, Server, ServerSku,
-    ServerStatus, Stock, Tag, Templates, UsedBy, attempts, free_processors, guard, servers,
-    start_up,
+    ServerStatus, Stock, Tag, Templates, Unnoticed, UsedBy, attempts, free_processors, guard,
+    pools, servers, start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -41,7 +41,7 @@ pub(super) enum Entry {
     ScalingUp { ready: SimTime },
 }
 
-/// A new server with one new instance on it.
+/// A new server, or one that is kept ready, with one new instance on it.
 pub(super) fn create_full(
     world: &mut World,
     request: &ScaleUpFull,
@@ -51,7 +51,10 @@ pub(super) fn create_full(
     part::<Roster>(world, fleet).admit_instance()?;
     let sku = part::<Stock>(world, fleet).find(request.sku.as_deref())?;
     let (template, needed) = find_template(world, request.application, request.role, sku, None)?;
-    let (server, ready) = servers::create(world, fleet, sku)?;
+    let (server, ready) = match pools::pick(world, fleet, sku) {
+        Some(kept) => kept,
+        None => servers::create(world, fleet, sku)?,
+    };
     let plan = Plan {
         application: request.application,
         template,
@@ -100,6 +103,9 @@ pub(super) fn create_on(
             server: number,
             at: reclaimed.at(),
         });
+    }
+    if world.get::<Unnoticed>(server).is_some() {
+        return Err(ScalingError::ServerLost { server: number });
     }
     if pre_start && status != ServerStatus::Active {
         return Err(ScalingError::ServerNotActive {
@@ -187,6 +193,7 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         }
         Entry::ScalingUp { .. } => {}
     }
+    pools::used(world, plan.server);
     instance
 }
 

@@ -7,13 +7,15 @@ use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
 use super::fleets::Fleets;
 use super::loads::Loads;
+use super::pool::Pool;
 use super::reclaim;
 use super::repair::{self, Repair};
 use super::slow::{self, Slow};
 use super::start_up::{self, WaitingRequests};
 use super::{
     Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Reclaimed, Roster, Service,
-    StartUp, StartUpAttempt, StartUpStage, TickSet, attempts, servers, staging,
+    StartUp, StartUpAttempt, StartUpStage, TickSet, Unnoticed, attempts, health, pools, servers,
+    staging,
 };
 
 /// The steps of [`TickSet::Lifecycle`], in order. Each costs what is due in it.
@@ -24,9 +26,10 @@ use super::{
 pub enum LifecycleSet {
     /// Instances that drain until they are idle retire.
     IdleInstancesRetire,
-    /// Servers and processors have been repaired, slow servers are no longer slow, servers that are taken back go.
+    /// Servers and processors have been repaired, what is slow is no longer, losses are noticed, servers that are taken
+    /// back go.
     FaultsEnd,
-    /// Servers have been provisioned.
+    /// Servers have been provisioned; pools that lack some try again.
     ServersBecomeReady,
     /// Stages of start-ups have taken their time, or have their bytes; then attempts fail, are given up, or begin again.
     StagesEnd,
@@ -108,6 +111,7 @@ fn end_faults(
     repairs: Due<'_, Repair>,
     slow: Due<'_, Slow>,
     reclaimed: Due<'_, Reclaimed>,
+    unnoticed: Due<'_, Unnoticed>,
     mut commands: Commands<'_, '_>,
 ) {
     for (_, repair) in repairs.iter() {
@@ -116,12 +120,22 @@ fn end_faults(
     for (_, server) in slow.iter() {
         commands.queue(move |world: &mut World| slow::end(world, server));
     }
+    for (_, lost) in unnoticed.iter() {
+        commands.queue(move |world: &mut World| health::notice(world, lost));
+    }
     for (_, server) in reclaimed.iter() {
         commands.queue(move |world: &mut World| reclaim::end(world, server));
     }
 }
 
-fn make_servers_ready(due: Due<'_, Provisioning>, mut commands: Commands<'_, '_>) {
+fn make_servers_ready(
+    due: Due<'_, Provisioning>,
+    lacking: Due<'_, Pool>,
+    mut commands: Commands<'_, '_>,
+) {
+    for (_, fleet) in lacking.iter() {
+        commands.queue(move |world: &mut World| pools::try_again(world, fleet));
+    }
     for (at, server) in due.iter() {
         commands.queue(move |world: &mut World| servers::become_ready(world, server, at));
     }

@@ -62,6 +62,10 @@ pub enum ScalingAction {
     ScaleUpServer,
     /// A server was removed.
     ScaleDownServer,
+    /// A server that was removed is stopped, with its disk.
+    ServerStopped,
+    /// A server that was created is one that was stopped.
+    ServerResumed,
     /// A server was to be removed but could not be.
     ScaleDownServerInvalid,
     /// A drain ran out of time and its work was put back.
@@ -76,7 +80,7 @@ pub enum ScalingAction {
 
 impl ScalingAction {
     /// Every action, in the order of the enumeration.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::ScaleUpStart,
         Self::StartUpStage,
         Self::StartUpFailed,
@@ -89,6 +93,8 @@ impl ScalingAction {
         Self::ScaleDownInvalid,
         Self::ScaleUpServer,
         Self::ScaleDownServer,
+        Self::ServerStopped,
+        Self::ServerResumed,
         Self::ScaleDownServerInvalid,
         Self::DrainTimeout,
         Self::Crash,
@@ -112,6 +118,8 @@ impl ScalingAction {
             Self::ScaleDownInvalid => "scale_down_invalid",
             Self::ScaleUpServer => "scale_up_server",
             Self::ScaleDownServer => "scale_down_server",
+            Self::ServerStopped => "server_stopped",
+            Self::ServerResumed => "server_resumed",
             Self::ScaleDownServerInvalid => "scale_down_server_invalid",
             Self::DrainTimeout => "drain_timeout",
             Self::Crash => "crash",

@@ -14,8 +14,8 @@ use super::status::{log_instance, set_status};
 use super::{
     Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances, Ledger,
     OfApplication, OfFleet, OnServer, PowerSlowdown, Purchased, Roster, ScalingAction, Server,
-    ServerSku, ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, power_cap,
-    servers, uninstall_fleet, zones::InZone,
+    ServerSku, ServerStatus, Service, Stock, TakesServerAlong, Target, Unnoticed, guard, hazards,
+    pools, power_cap, servers, uninstall_fleet, zones::InZone,
 };
 use crate::serving::EngineId;
 
@@ -59,7 +59,7 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
             put_back(&mut world, application, engine);
         }
     }
-    if crashed {
+    if crashed && world.get::<Unnoticed>(context.entity).is_none() {
         let toll = Toll {
             instances: 1,
             ..Toll::default()
@@ -113,7 +113,15 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     {
         stock.kinds[sku].market.count(zone, option, -1);
     }
-    if crashed {
+    if let (Some(sku), Some(mut stock)) = (sku, world.get_mut::<Stock>(fleet))
+        && let Some(kind) = stock.kinds.get_mut(sku)
+        && kind.pool.warm > 0
+    {
+        kind.pool.let_go(number);
+        let replenish = move |world: &mut World| pools::replenish(world, fleet, sku);
+        world.commands().queue(replenish);
+    }
+    if crashed && world.get::<Unnoticed>(context.entity).is_none() {
         let toll = Toll {
             servers: 1,
             ..Toll::default()

@@ -20,7 +20,7 @@ use super::zones::InZone;
 use super::{
     Agenda, Application, Broken, Clock, FleetsExt, FromTemplate, InstanceStatus, OfApplication,
     OnServer, Processor, Provisioning, Purchased, Reclaimed, Roster, Server, ServerCache,
-    ServerSku, Stock, Tag, Templates, Uses, free_processors, queries, servers,
+    ServerSku, Stock, Tag, Templates, Unnoticed, Uses, free_processors, servers,
 };
 
 /// An instance that a fault took, to be started again.
@@ -106,21 +106,24 @@ pub(super) fn of_fleet(world: &mut World, fleet: Entity) -> Vec<Entity> {
     repairs.map(|(entity, _)| entity).collect()
 }
 
-/// A server that is about to crash comes back at an instant.
-pub(super) fn order_server(world: &mut World, server: Entity, until: SimTime) {
+/// A server that is about to go, lost since an instant, comes back at another, with these instances.
+pub(super) fn order_server(
+    world: &mut World,
+    server: Entity,
+    (since, until): (SimTime, SimTime),
+    lost: Vec<Lost>,
+) {
     let sku = world.get::<ServerSku>(server).map(ServerSku::position);
     let (Some(sku), Some(fleet)) = (sku, world.fleet_of(server)) else {
         return;
     };
-    let lost = queries::hosted(world, server);
     let what = Mended::Server {
         zone: world.get::<InZone>(server).cloned(),
         purchased: world.get::<Purchased>(server).copied(),
         cache: world.get::<ServerCache>(server).cloned(),
-        lost: lost.iter().filter_map(|&it| Lost::of(world, it)).collect(),
+        lost,
     };
-    let now = world.resource::<Clock>().now();
-    part_mut::<FaultLog>(world, fleet).repair(sku, now, until);
+    part_mut::<FaultLog>(world, fleet).repair(sku, since, until);
     let mut stock = part_mut::<Stock>(world, fleet);
     stock.kinds[sku].away += 1;
     let lot = what.lot();
@@ -249,7 +252,9 @@ pub(super) fn restart(world: &mut World, server: Entity, lost: &Lost) -> bool {
         .get::<Templates>(application)
         .and_then(|it| it.find(lost.template))
         .is_some();
-    let there = world.get::<Server>(server).is_some() && world.get::<Reclaimed>(server).is_none();
+    let there = world.get::<Server>(server).is_some()
+        && world.get::<Reclaimed>(server).is_none()
+        && world.get::<Unnoticed>(server).is_none();
     if !fits || !there || roster.admit_instance().is_err() {
         return false;
     }

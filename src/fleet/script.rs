@@ -192,6 +192,9 @@ fn strike(world: &mut World, fleet: Entity, fault: &FaultKind) -> Result<(), Sca
             (Blow::Zone { zone, duration }, "zone_outage")
         }
     };
+    if blow.is_in_vain(world) {
+        return Err(ScalingError::LostAlready);
+    }
     blows::deal(world, fleet, &blow, name);
     Ok(())
 }

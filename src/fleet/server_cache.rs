@@ -42,6 +42,14 @@ impl ServerCache {
         self.items.iter()
     }
 
+    /// The same without what the server is at.
+    pub(super) fn at_rest(&self) -> Self {
+        Self {
+            items: self.items.clone(),
+            under_way: BTreeMap::new(),
+        }
+    }
+
     /// Until when the server is at something, if it is.
     pub(super) fn until(&self, item: &Item) -> Option<SimTime> {
         self.under_way.get(item).copied()

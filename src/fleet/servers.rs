@@ -13,10 +13,11 @@ use super::account::ServerAccount;
 use super::fleet_part::{part, part_mut};
 use super::log::record;
 use super::market::Lot;
+use super::zones::InZone;
 use super::{
     Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Roster,
-    ScalingAction, ScalingError, Server, ServerSku, ServerStatus, Stock, Target, guard, hazards,
-    power_cap,
+    ScalingAction, ScalingError, Server, ServerCache, ServerSku, ServerStatus, Stock, Target,
+    guard, hazards, power_cap,
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
@@ -41,13 +42,25 @@ pub(super) fn create(
     let ledger = part::<Ledger>(world, fleet);
     let lot = part::<Stock>(world, fleet).admit(position, ledger, now)?;
     let mut stock = part_mut::<Stock>(world, fleet);
-    let ready = now + stock.kinds[position].draw_provision_delay();
+    let kind = &mut stock.kinds[position];
+    let (stopped, delay) = match kind.pool.resume(lot.zone) {
+        Some((stopped, delay)) => (Some(stopped), delay),
+        None => (None, kind.draw_provision_delay()),
+    };
+    let ready = now + delay;
     let server = place(world, fleet, position, lot, ready);
     let number = world.get::<Server>(server).map_or(0, Server::number);
     let target = Target::Server(number);
     let status = ServerStatus::ScalingUp.name();
     let line = (ScalingAction::ScaleUpServer, target, status);
     record(&mut world.into(), fleet, now, line);
+    if let Some(stopped) = stopped {
+        let line = (ScalingAction::ServerResumed, target, status);
+        record(&mut world.into(), fleet, now, line);
+        if let (Some(cache), Ok(mut server)) = (stopped.cache, world.get_entity_mut(server)) {
+            server.insert(cache);
+        }
+    }
     if ready <= now {
         hazards::server_is_up(world, server);
     }
@@ -218,6 +231,14 @@ pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(
     let status = ServerStatus::ScalingDown.name();
     let line = (ScalingAction::ScaleDownServer, target, status);
     record(&mut world.into(), fleet, at, line);
+    let sku = world.get::<ServerSku>(server).map(ServerSku::position);
+    let zone = world.get::<InZone>(server).map(|it| it.zone);
+    let cache = world.get::<ServerCache>(server).map(ServerCache::at_rest);
+    let mut stock = part_mut::<Stock>(world, fleet);
+    if sku.is_some_and(|sku| stock.kinds[sku].pool.stop(zone, cache)) {
+        let line = (ScalingAction::ServerStopped, target, status);
+        record(&mut world.into(), fleet, at, line);
+    }
     world.despawn(server);
     Ok(())
 }

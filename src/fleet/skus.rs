@@ -9,6 +9,7 @@ use crate::time::{SimDuration, SimTime};
 
 use super::error::nearest;
 use super::market::{Billing, Lot, Market, NoLot, Offer};
+use super::pool::Pool;
 use super::quotas;
 use super::zones::{InZone, Zones};
 use super::{Ledger, ScalingError};
@@ -18,6 +19,8 @@ use super::{Ledger, ScalingError};
 pub struct Stock {
     pub(super) kinds: Vec<Kind>,
     pub(super) zones: Zones,
+    /// Instances and servers that are lost, though nobody knows yet.
+    pub(super) unnoticed: u32,
     pub(super) quotas: Vec<Quota>,
     /// Watts beyond which no server is created.
     pub(super) power_cap: Option<f64>,
@@ -43,6 +46,8 @@ pub struct Kind {
     pub(super) market: Market,
     /// How many servers can be had at most, from when on, in the order of time.
     pub(super) available: Vec<(SimTime, u32)>,
+    /// Servers that are kept for later.
+    pub(super) pool: Pool,
 }
 
 impl Kind {
@@ -76,6 +81,17 @@ impl Kind {
     #[must_use]
     pub fn most_power(&self) -> Option<f64> {
         self.sku.most_power(&self.processor)
+    }
+
+    /// The numbers of its servers that are kept ready and empty, or are on their way to be.
+    pub fn warm(&self) -> impl Iterator<Item = u64> + '_ {
+        self.pool.ready().iter().copied()
+    }
+
+    /// How many of its servers are stopped, with their disks.
+    #[must_use]
+    pub fn stopped(&self) -> usize {
+        self.pool.stopped()
     }
 
     /// How servers of it are bought, in the order of the scenario; nothing where the scenario does not say.
@@ -175,9 +191,9 @@ impl Stock {
         }
     }
 
-    /// Whether anything is being repaired.
+    /// Whether anything is being repaired, or a loss is to be noticed.
     pub(super) fn repairs(&self) -> bool {
-        self.kinds.iter().any(|kind| kind.away + kind.mending > 0)
+        self.unnoticed > 0 || self.kinds.iter().any(|kind| kind.away + kind.mending > 0)
     }
 
     /// The zone of a lot.

@@ -24,6 +24,7 @@ pub(super) fn strike(world: &mut World) {
         let now = world.resource::<Clock>().now();
         while let Some((target, what)) = due(world, hazard, now) {
             let blow = aim(world, hazard, target, &what);
+            let blow = blow.filter(|blow| !blow.is_in_vain(world));
             let ends = blow.as_ref().map_or(now, |blow| blow.ends(now));
             if let Some(mut it) = world.get_mut::<Hazard>(hazard) {
                 it.wind(target, ends);

@@ -64,7 +64,8 @@ pub(super) fn draw<W: Write>(
     Ok(())
 }
 
-fn live<W: Write>(
+/// Draws what lasts any time.
+pub(super) fn live<W: Write>(
     events: &mut Events<W>,
     track: Track,
     span: std::ops::Range<SimTime>,

@@ -6,6 +6,7 @@ mod excerpts;
 mod lives;
 mod requests;
 mod runs;
+mod stages;
 mod tracks;
 mod window;
 
@@ -17,6 +18,7 @@ use serde_json::json;
 use self::event::Events;
 use self::excerpts::Excerpts;
 use self::requests::Drawn;
+use self::stages::Stages;
 use self::tracks::Tracks;
 use super::ReportError;
 use super::thinned::Thinned;
@@ -59,7 +61,8 @@ impl Default for TraceOptions {
 /// A run as a trace in Chrome's JSON format, which Perfetto and `chrome://tracing` open.
 ///
 /// Each server is a process; on it, each instance is a thread with the phases of its life and another
-/// with the runs of its batches, and has counters. Each application is a process with its requests, the phases of each
+/// with the runs of its batches, and has counters. The stages of a start-up stand under its phase, `attempt` where there are
+/// none, and `back_off` between two attempts. Each application is a process with its requests, the phases of each
 /// from queue to tokens, and with counters by role. An arrow leads from the batch in which a request's
 /// prompt began to the one in which its tokens began; a request that began again has none.
 ///
@@ -78,6 +81,7 @@ pub struct PerfettoTrace {
     samples: Thinned<Vec<Sample>>,
     instances: Thinned<Vec<InstanceSample>>,
     excerpts: Excerpts,
+    stages: Stages,
 }
 
 impl PerfettoTrace {
@@ -91,12 +95,14 @@ impl PerfettoTrace {
             samples: Thinned::new(most(SAMPLE_BYTES), Vec::len),
             instances: Thinned::new(most(INSTANCE_SAMPLE_BYTES), Vec::len),
             excerpts: Excerpts::new(options.window, room(options)),
+            stages: Stages::default(),
         }
     }
 
     /// Takes in what is new after a tick.
     pub fn see(&mut self, news: &News) {
         self.add(&news.rows, None);
+        self.stages.add(&news.scaling);
     }
 
     /// Writes the trace to `out`; errors will name `path`. What was left when the books were closed is
@@ -113,13 +119,16 @@ impl PerfettoTrace {
     ) -> Result<(W, Option<TraceExcerpts>), ReportError> {
         let (record, ledger) = (&finished.record, &finished.ledger);
         self.add(&finished.rows, Some(record.end));
+        self.stages.add(&finished.scaling);
         let lives = ledger.instances().len() as u64 * INSTANCE_BYTES
-            + ledger.servers().len() as u64 * SERVER_BYTES;
+            + ledger.servers().len() as u64 * SERVER_BYTES
+            + self.stages.bytes();
         self.excerpts.fit(room(self.options).saturating_sub(lives));
         let mut events = Events::new(out, path)?;
         let applications = record.applications.len() as u64;
         let tracks = Tracks { applications };
         lives::draw(&mut events, tracks, finished)?;
+        self.stages.draw(&mut events, tracks, ledger, record.end)?;
         for run in &self.excerpts.runs {
             runs::draw(&mut events, tracks, ledger, run)?;
         }

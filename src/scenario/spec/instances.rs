@@ -301,6 +301,11 @@ pub struct Scaling {
     pub stages: Vec<Stage>,
     /// Start-ups that fail or hang. Default: none does.
     pub start_up_failure: Option<StartUpFailure>,
+    /// Seconds between two checks of whether instances are alive, at multiples of it. Until the next one a fault that takes
+    /// an active or draining instance is not noticed: it counts as it did, is paid for and keeps its processors, and the
+    /// router sends it requests. These, and those that it had, are stuck; then they meet `crash`. Restarts begin then, and
+    /// what is repaired before comes back then. Caches on their way from it are lost at once. Default 0, at once.
+    pub health_check: SimDuration,
     /// What becomes of the work of a draining instance. Default `Poll(1.0)`, its `drain_check_interval`.
     pub drain: Drain,
     /// Seconds of draining after which the remaining work is put back. Default: never.
@@ -314,6 +319,7 @@ impl Default for Scaling {
             scale_up_delay: SimDuration::saturating(10.0),
             stages: Vec::new(),
             start_up_failure: None,
+            health_check: SimDuration::ZERO,
             drain: Drain::default(),
             drain_timeout: None,
         }

@@ -17,6 +17,7 @@ mod slo;
 mod stages;
 mod start_up_failure;
 mod start_ups;
+mod stopped;
 mod vllm;
 mod vllm_config;
 mod workload;
@@ -48,6 +49,7 @@ pub use slo::{Limit, Objective, Slo};
 pub use stages::{Stage, StageKind, WeightSource};
 pub use start_up_failure::{BackOff, StartUpFailure};
 pub use start_ups::StartUpPreset;
+pub use stopped::StoppedServers;
 pub use vllm::{EngineHardware, vllm_defaults};
 pub use vllm_config::{InvalidConfig, Misfit, VllmConfig};
 pub use workload::{
@@ -163,6 +165,15 @@ pub struct FleetEntry {
     /// as many as the rest allows.
     #[serde(default)]
     pub available_of: Vec<Availability>,
+    /// Servers of it that are kept ready and empty, beside `count` and those in use: the next `ScaleUpFull` on the SKU takes
+    /// one of them, and another is ordered in its place at once; so it is with one that an instance is placed on. They
+    /// are paid for and count against the limit. Where none can be had, it is tried again each minute, and when a
+    /// server of the SKU goes. Default 0.
+    #[serde(default)]
+    pub warm: u32,
+    /// Servers that are removed are stopped with their disks instead, and not paid for. Default: they are gone.
+    #[serde(default)]
+    pub stopped: Option<StoppedServers>,
     /// Seconds that each server is paid for at least, from the order on; one that comes back from repair counts anew.
     /// Default 0: for its life.
     #[serde(default)]

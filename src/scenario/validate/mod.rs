@@ -57,6 +57,7 @@ pub(super) fn validate(
     check.stages();
     check.start_ups();
     check.drains();
+    check.pools();
     check.reach(&placement);
     if check.problems.is_empty() {
         Ok((placement, check.warnings))

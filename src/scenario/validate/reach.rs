@@ -63,7 +63,8 @@ impl Check<'_> {
     fn target(&mut self, path: &str, aim: Aim, at: SimTime, created: &Created) {
         let applications = &self.scenario.applications;
         let scaled = |of: &Application| of.autoscaler.is_some() || of.has_host();
-        if applications.iter().any(scaled) || self.scenario.has_repairs() {
+        let pools = self.scenario.fleet.iter().any(|it| it.warm > 0);
+        if applications.iter().any(scaled) || self.scenario.has_repairs() || pools {
             return;
         }
         let (kind, number, most) = match aim {

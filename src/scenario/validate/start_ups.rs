@@ -1,5 +1,6 @@
 use super::Check;
 use crate::scenario::{Application, Drain, Engine, StartUpFailure};
+use crate::time::SimDuration;
 
 impl Check<'_> {
     /// Reports start-ups that can never come through, and warns of what has no effect.
@@ -13,12 +14,57 @@ impl Check<'_> {
         }
     }
 
-    /// Reports engines whose requests cannot be moved where drains would, and drains without effect.
+    /// Reports pools of servers that cannot be, and warns of those without effect.
+    pub(super) fn pools(&mut self) {
+        let scenario = self.scenario;
+        let by_hand = !scenario.actions.is_empty() || scenario.has_repairs();
+        let scales = by_hand || scenario.applications.iter().any(|it| self.may_start(it));
+        for (index, entry) in scenario.fleet.iter().enumerate() {
+            let path = format!("fleet[{index}]");
+            let all = entry.count.saturating_add(entry.warm);
+            if let Some(limit) = entry.limit.filter(|&limit| entry.warm > 0 && all > limit) {
+                let message = format!(
+                    "{all} servers with those at time zero are more than the limit of {limit}"
+                );
+                self.report(
+                    format!("{path}.warm"),
+                    message,
+                    "raise the limit, or keep fewer",
+                );
+            }
+            if let Some(stopped) = &entry.stopped {
+                self.delay(&format!("{path}.stopped.resume"), &stopped.resume);
+                self.draw(&format!("{path}.stopped.resume"), &stopped.resume);
+            }
+            for (field, is_there) in [
+                ("warm", entry.warm > 0),
+                ("stopped", entry.stopped.is_some()),
+            ] {
+                if is_there && !scales {
+                    let message = "no server or instance ever comes or goes";
+                    let help = "give an application an autoscaler or actions, or leave it out";
+                    self.warn("unused_pool", format!("{path}.{field}"), message, help);
+                }
+            }
+        }
+    }
+
+    /// Reports engines whose requests cannot be moved where drains would, and drains and checks without effect.
     pub(super) fn drains(&mut self) {
         let scenario = self.scenario;
         for (index, application) in scenario.applications.iter().enumerate() {
             let path = format!("applications[{index}]");
             let scaling = &application.scaling;
+            self.length(
+                &format!("{path}.scaling.health_check"),
+                scaling.health_check,
+            );
+            let breaks = !scenario.faults.is_empty() || !scenario.hazards.is_empty();
+            if scaling.health_check > SimDuration::ZERO && !breaks && !application.has_host() {
+                let path = format!("{path}.scaling.health_check");
+                let message = "there are no faults and no hazards that it could notice";
+                self.warn("unused_health_check", path, message, "leave it out");
+            }
             if scaling.drain == Drain::Requeue && scaling.drain_timeout.is_some() {
                 let message = "work that is put back at once is never waited for";
                 let path = format!("{path}.scaling.drain_timeout");

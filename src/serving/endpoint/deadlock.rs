@@ -17,7 +17,7 @@ impl Endpoint {
     /// The same for an engine that is told of memory only when the head of its queue fits.
     #[inline]
     pub(crate) fn evict_and_begin_if_deadlocked(&mut self, id: EngineId) {
-        if !self.engines[id.index()].engine.is_running() {
+        if !self.engines[id.index()].engine.is_running() && !self.is_frozen(id) {
             self.evict_and_begin_if_stuck(id);
         }
     }
@@ -53,7 +53,7 @@ impl Endpoint {
     /// to engines of which the same is true.
     fn is_hopeless(&self, engine: EngineId, seen: &mut Vec<EngineId>) -> bool {
         let seat = &self.engines[engine.index()];
-        if seat.engine.is_running() || seat.incoming > 0 {
+        if seat.engine.is_running() || seat.incoming > 0 || self.is_frozen(engine) {
             return false;
         }
         if seen.contains(&engine) {
@@ -120,6 +120,9 @@ impl Endpoint {
         let mut woken = false;
         for index in 0..self.engines.len() {
             let engine = EngineId(index as u32);
+            if self.is_frozen(engine) {
+                continue;
+            }
             let seat = &self.engines[index];
             let waits = || !seat.engine.is_empty() || self.parked.contains_key(&engine);
             if !seat.engine.is_running() && waits() {

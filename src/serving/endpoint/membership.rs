@@ -185,6 +185,7 @@ impl Endpoint {
         };
         state.retire();
         self.paces.remove(&engine);
+        self.thaw(engine);
         self.parked.remove(&engine);
         self.stays[engine.index()].end(self.now);
         self.tell_if_idle(engine);

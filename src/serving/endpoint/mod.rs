@@ -9,6 +9,7 @@ mod ended;
 mod error;
 mod evacuation;
 mod events;
+mod freeze;
 mod membership;
 mod pace;
 mod phase;
@@ -139,6 +140,8 @@ pub struct Endpoint {
     pub(crate) crash_retries: Option<u32>,
     /// By how much the steps of slow engines are longer.
     pub(crate) paces: BTreeMap<EngineId, f64>,
+    /// Engines that are lost, though nobody knows; each with tokens that it had done of those pending.
+    pub(crate) frozen: BTreeMap<EngineId, u64>,
 }
 
 impl Endpoint {
@@ -205,6 +208,7 @@ impl Endpoint {
             least_memory: u64::MAX,
             crash_retries: None,
             paces: BTreeMap::new(),
+            frozen: BTreeMap::new(),
         }
     }
 

@@ -10,7 +10,8 @@ impl Endpoint {
     pub fn set_pace(&mut self, engine: EngineId, factor: f64, now: SimTime) {
         let before = self.paces.get(&engine).copied().unwrap_or(1.0);
         let seat = self.engines.get(engine.index());
-        if before == factor || seat.is_none_or(super::Seat::is_removed) {
+        let stands = seat.is_none_or(super::Seat::is_removed) || self.is_frozen(engine);
+        if before == factor || stands {
             return;
         }
         self.now = self.now.max(now);

@@ -22,7 +22,7 @@ impl Endpoint {
         let Some(seat) = self.engines.get(engine.index()) else {
             return Phase::Idle;
         };
-        if !seat.engine.is_running() {
+        if !seat.engine.is_running() || self.is_frozen(engine) {
             return Phase::Idle;
         }
         match seat.engine.under_way(self.now) {

@@ -47,6 +47,7 @@ impl Endpoint {
     fn follow(&mut self, engine: EngineId, urge: Urge) {
         match urge {
             Urge::Nothing => {}
+            _ if self.is_frozen(engine) => {}
             Urge::Start => {
                 self.begin(engine);
             }
@@ -63,6 +64,9 @@ impl Endpoint {
 
     /// Starts the next step or run of an engine, if there is anything to serve. False when it does not run.
     pub(crate) fn begin(&mut self, id: EngineId) -> bool {
+        if self.is_frozen(id) {
+            return false;
+        }
         loop {
             let (seat, mut effects) = self.engine(id);
             let start = seat.engine.start(&mut effects);

@@ -48,6 +48,7 @@ impl Endpoint {
             least_memory,
             crash_retries: _,
             paces,
+            frozen,
         } = self;
         to.put(instances)?;
         engines
@@ -57,7 +58,7 @@ impl Endpoint {
         arrivals.save(to)?;
         to.put(&(requests, stays, events, waiting, parked, ended, counts))?;
         to.put(&(now, last_event, told, split, departed))?;
-        to.put(&(recorder, steps, idle, least_memory, paces))
+        to.put(&(recorder, steps, idle, least_memory, paces, frozen))
     }
 
     /// Takes the state of an endpoint that was made from the same. `make` says what the engine of an
@@ -97,6 +98,7 @@ impl Endpoint {
             self.idle,
             self.least_memory,
             self.paces,
+            self.frozen,
         ) = from.take()?;
         self.restore_paces();
         self.likely = None;

@@ -45,7 +45,7 @@ impl Endpoint {
         self.close(engine);
         self.record_break(engine);
         let pending = self.engines[engine.index()].engine.load(self.now);
-        let pending = pending.pending_tokens;
+        let pending = pending.pending_tokens.saturating_sub(self.thaw(engine));
         let (seat, mut effects) = self.engine(engine);
         seat.engine.break_off(&mut effects);
         self.settle(engine);
@@ -59,25 +59,7 @@ impl Endpoint {
         for &id in &touched {
             let request = &self.requests[id];
             others.push([request.prompt_engine, request.token_engine]);
-            let spent = retries.is_some_and(|most| self.requests.restarts(id) >= most);
-            let record = spent.then(|| self.record(id, Outcome::Failed, Some(self.now)));
-            self.take_back(id);
-            self.counts.in_flight -= 1;
-            if let Some(record) = record {
-                lost.failed += 1;
-                self.counts.failed += 1;
-                self.last_event = self.now;
-                self.requests.remove(id);
-                self.ended.push(record);
-                self.arrivals.ended(self.now, false);
-                continue;
-            }
-            lost.retried += 1;
-            if self.requests[id].stage != Stage::Parked {
-                self.requests.restart(id);
-            }
-            self.counts.restarted += 1;
-            self.wait_in_order(id);
+            self.lose_one(id, retries, &mut lost);
         }
         self.retire(engine);
         for other in others.into_iter().flatten() {
@@ -86,6 +68,29 @@ impl Endpoint {
             }
         }
         lost
+    }
+
+    /// A request loses what it has on its engines: it waits to begin again, or has failed.
+    pub(super) fn lose_one(&mut self, id: RequestId, retries: Option<u32>, lost: &mut LostWork) {
+        let spent = retries.is_some_and(|most| self.requests.restarts(id) >= most);
+        let record = spent.then(|| self.record(id, Outcome::Failed, Some(self.now)));
+        self.take_back(id);
+        self.counts.in_flight -= 1;
+        if let Some(record) = record {
+            lost.failed += 1;
+            self.counts.failed += 1;
+            self.last_event = self.now;
+            self.requests.remove(id);
+            self.ended.push(record);
+            self.arrivals.ended(self.now, false);
+            return;
+        }
+        lost.retried += 1;
+        if self.requests[id].stage != Stage::Parked {
+            self.requests.restart(id);
+        }
+        self.counts.restarted += 1;
+        self.wait_in_order(id);
     }
 
     /// Tokens that were processed for requests that an engine is about to lose, of which it had these still to
@@ -200,7 +205,9 @@ impl Endpoint {
         let before = seat.engine.ends();
         let held = seat.engine.withdraw(work, place, self.now);
         match seat.engine.ends() {
-            Some(ends) if before != Some(ends) => self.events.run_ends(engine, ends),
+            Some(ends) if before != Some(ends) && !self.is_frozen(engine) => {
+                self.events.run_ends(engine, ends);
+            }
             _ => {}
         }
         held

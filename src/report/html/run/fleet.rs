@@ -260,6 +260,8 @@ const fn told(action: ScalingAction) -> &'static str {
         ScalingAction::ScaleDownInvalid => "an instance was to drain but was not active",
         ScalingAction::ScaleUpServer => "a server was ordered",
         ScalingAction::ScaleDownServer => "a server was given back",
+        ScalingAction::ServerStopped => "a server that was given back was stopped, with its disk",
+        ScalingAction::ServerResumed => "a server that was ordered was one that was stopped",
         ScalingAction::ScaleDownServerInvalid => "a server could not be given back",
         ScalingAction::DrainTimeout => "a drain ran out of time and its work was put back",
         ScalingAction::Crash => "an instance or a server was lost to a fault",
