@@ -50,7 +50,7 @@ fn best(world: &World, application: Entity, role: Role, choice: &SkuChoice) -> O
         }
         let servers = ledger.servers_of(position).total();
         let limit = stock.kinds()[position].limit();
-        limit.is_some_and(|limit| servers >= limit)
+        !stock.is_kept_ready(position) && limit.is_some_and(|limit| servers >= limit)
     };
     let rank = |position| {
         let price = stock.asking_price(position, ledger, now);

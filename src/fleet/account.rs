@@ -36,6 +36,8 @@ pub struct InstanceAccount {
     pub draining: Option<SimTime>,
     /// When it went.
     pub gone: Option<SimTime>,
+    /// When a fault took it, if that was noticed only later.
+    pub lost: Option<SimTime>,
 }
 
 /// The account of one server.
@@ -51,6 +53,8 @@ pub struct ServerAccount {
     pub active: Option<SimTime>,
     /// When it went.
     pub gone: Option<SimTime>,
+    /// When a fault took it, if that was noticed only later.
+    pub lost: Option<SimTime>,
     /// Since when it stands empty after a crash of its last instance, if it does.
     pub deserted_since: Option<SimTime>,
     /// How long it stood empty after crashes, without the time since [`Self::deserted_since`].
@@ -167,6 +171,26 @@ impl ServerAccount {
     pub(super) fn close_desertion(&mut self, at: SimTime) {
         self.deserted = self.deserted_until(at);
         self.deserted_since = None;
+    }
+}
+
+impl InstanceAccount {
+    /// From when to when it served: while it was active and not lost. What has not ended, ends at `now`.
+    #[must_use]
+    pub fn served(&self, now: SimTime) -> Option<Range<SimTime>> {
+        let active = self.span(Some(InstanceStatus::Active), now)?;
+        let end = active.end.min(self.lost.unwrap_or(active.end));
+        Some(active.start..end)
+    }
+}
+
+impl ServerAccount {
+    /// How long it was lost and nobody knew, up to `now`.
+    #[must_use]
+    pub fn unnoticed(&self, now: SimTime) -> SimDuration {
+        let gone = self.gone.unwrap_or(now).min(now);
+        self.lost
+            .map_or(SimDuration::ZERO, |lost| gone - lost.min(now))
     }
 }
 

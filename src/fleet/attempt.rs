@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::StartUpFailure;
 use crate::time::SimTime;
 
-use super::Agenda;
+use super::{Agenda, guard};
 
-/// The attempt at a start-up that an instance is in, or waits after. Only applications with `start_up_failure` have it.
+/// The attempt at a start-up that an instance is in, or waits after. To end them by hand, replace the
+/// [`StartUp`](super::StartUp). Only applications with `start_up_failure` have it.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[component(immutable, storage = "SparseSet", on_insert = begins, on_remove = ends)]
 pub struct StartUpAttempt {
@@ -79,4 +80,5 @@ fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
         agenda.lifecycle.clear::<StartUpAttempt>(context.entity);
     }
+    guard::removed::<StartUpAttempt>(world, context);
 }

@@ -16,7 +16,7 @@ use super::fault_log::FaultLog;
 use super::status::log_instance;
 use super::{
     EngineHandle, FleetsExt, Instance, InstanceStatus, OfApplication, RunWarnings, ScalingAction,
-    ScalingRules, StartUp, drain, staging,
+    ScalingRules, StartUp, drain, guard, staging,
 };
 
 /// How the attempts at start-ups of an application went. Only applications with `start_up_failure` have it.
@@ -97,7 +97,9 @@ pub(super) fn end(world: &mut World, instance: Entity, at: SimTime) {
     // A host may have set other instants, or made an attempt of its own.
     let starting = world.get(instance) == Some(&InstanceStatus::ScalingUp);
     if !starting || world.get::<EngineHandle>(instance).is_some() {
-        world.entity_mut(instance).remove::<StartUpAttempt>();
+        guard::work(world, |world| {
+            world.entity_mut(instance).remove::<StartUpAttempt>();
+        });
         return;
     }
     match attempt.next {

@@ -13,8 +13,8 @@ use bevy_ecs::world::{DeferredWorld, World};
 use super::{
     Application, DrainTimer, EngineHandle, Fleet, FleetsExt, FromTemplate, HostedOn, Instance,
     InstanceRole, InstanceStatus, Ledger, OfApplication, OfFleet, OnServer, Processor,
-    Provisioning, ScalingRules, Server, ServerSku, ServerStatus, StartUp, StartUpStage, Templates,
-    UsedBy,
+    Provisioning, ScalingRules, Server, ServerSku, ServerStatus, StartUp, StartUpAttempt,
+    StartUpStage, Templates, Unnoticed, UsedBy,
 };
 
 /// Who changes components.
@@ -319,6 +319,14 @@ impl Kept for StartUpStage {
         world.get(entity) != Some(&InstanceStatus::ScalingUp)
     }
 }
+
+impl Kept for StartUpAttempt {
+    fn may_go(&self, world: &World, entity: Entity) -> bool {
+        world.get(entity) != Some(&InstanceStatus::ScalingUp)
+    }
+}
+
+impl Kept for Unnoticed {}
 
 impl Kept for DrainTimer {
     fn may_go(&self, world: &World, entity: Entity) -> bool {

@@ -14,8 +14,8 @@ use super::parts::Twins;
 use super::repair::{self, Lost};
 use super::start_up::request_flush;
 use super::{
-    Agenda, Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, OfApplication,
-    OfFleet, ScalingRules, Server, Service, Stock, free_processors, hazards, queries,
+    Agenda, Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Ledger,
+    OfApplication, ScalingRules, Server, Service, Stock, free_processors, guard, hazards, queries,
 };
 
 /// On an instance or a server that is lost, and of which nobody knows yet.
@@ -81,10 +81,16 @@ fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
     if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
         agenda.lifecycle.clear::<Unnoticed>(context.entity);
     }
-    let fleet = world.get::<OfFleet>(context.entity).map(OfFleet::fleet);
-    if let Some(mut stock) = fleet.and_then(|it| world.get_mut::<Stock>(it)) {
+    guard::removed::<Unnoticed>(world, context);
+}
+
+/// An instance or a server goes. Returns whether it was lost, and nobody knew.
+pub(super) fn forget(world: &mut DeferredWorld<'_>, fleet: Entity, gone: Entity) -> bool {
+    let unnoticed = world.get::<Unnoticed>(gone).is_some();
+    if unnoticed && let Some(mut stock) = world.get_mut::<Stock>(fleet) {
         stock.unnoticed = stock.unnoticed.saturating_sub(1);
     }
+    unnoticed
 }
 
 /// When the loss of an instance that takes requests is noticed, if not at once: at the next check after now.
@@ -152,6 +158,7 @@ pub(super) fn lose_server(world: &mut World, server: Entity, repaired: Option<Si
         ..Toll::default()
     };
     part_mut::<FaultLog>(world, fleet).suffer(toll);
+    part_mut::<Ledger>(world, fleet).lose_server(number, now);
     mark(world, fleet, server, Unnoticed { at, after });
     hazards::gone(&mut world.into(), fleet, number, false);
     true
@@ -192,6 +199,7 @@ fn die(world: &mut World, instance: Entity, at: SimTime, after: After) {
         ..Toll::default()
     };
     part_mut::<FaultLog>(world, fleet).suffer(toll);
+    part_mut::<Ledger>(world, fleet).lose_instance(number, now);
     mark(world, fleet, instance, Unnoticed { at, after });
     hazards::gone(&mut world.into(), fleet, number, true);
 }

@@ -227,6 +227,7 @@ fn enlist(
         active: (status == InstanceStatus::Active).then_some(created),
         draining: None,
         gone: None,
+        lost: None,
     };
     part_mut::<Ledger>(world, fleet).open_instance(account);
     part_mut::<Roster>(world, fleet).add_instance(instance);

@@ -212,6 +212,22 @@ impl Ledger {
         at
     }
 
+    /// Notes that an instance is lost, though nobody knows.
+    pub(super) fn lose_instance(&mut self, instance: u64, at: SimTime) {
+        let index = usize::try_from(instance).ok();
+        if let Some(account) = index.and_then(|index| self.instances.get_mut(index)) {
+            account.lost = Some(at);
+        }
+    }
+
+    /// Notes that a server is lost, though nobody knows.
+    pub(super) fn lose_server(&mut self, server: u64, at: SimTime) {
+        let index = usize::try_from(server).ok();
+        if let Some(account) = index.and_then(|index| self.servers.get_mut(index)) {
+            account.lost = Some(at);
+        }
+    }
+
     /// Notes that a server stands empty since a crash.
     pub(super) fn desert(&mut self, server: u64, at: SimTime) {
         let index = usize::try_from(server).ok();

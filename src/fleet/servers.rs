@@ -186,6 +186,7 @@ fn enlist(
         created,
         active,
         gone: None,
+        lost: None,
         deserted_since: None,
         deserted: SimDuration::ZERO,
     });

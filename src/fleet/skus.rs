@@ -168,9 +168,14 @@ impl Stock {
         &mut self.zones
     }
 
-    /// Whether one more server of a SKU can be had now.
+    /// Whether one more server of a SKU can be had now, or is kept ready.
     pub(crate) fn has(&self, position: usize, ledger: &Ledger, now: SimTime) -> bool {
-        self.admit(position, ledger, now).is_ok()
+        self.is_kept_ready(position) || self.admit(position, ledger, now).is_ok()
+    }
+
+    /// Whether a server of a SKU is kept ready, or on its way to be.
+    pub(crate) fn is_kept_ready(&self, position: usize) -> bool {
+        !self.kinds[position].pool.ready().is_empty()
     }
 
     /// What an hour of the next server of a SKU costs, in dollars: nothing of one that is reserved, and so paid for in

@@ -3,9 +3,7 @@
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use crate::fleet::{
-    Application, FaultLog, InstanceStatus, Ledger, ServerStatus, something_may_break,
-};
+use crate::fleet::{Application, FaultLog, Ledger, ServerStatus, something_may_break};
 use crate::observe::{ApplicationStatistics, FaultsSummary, ResilienceSummary, SECONDS_PER_HOUR};
 use crate::time::SimTime;
 
@@ -30,7 +28,11 @@ pub(super) fn of(world: &World, fleets: &[Entity], end: SimTime) -> Option<Fault
             sum.lost_tokens += of.toll.lost_tokens;
         }
         let active = ledger.server_time(&window, None, Some(ServerStatus::Active));
-        up += active.seconds();
+        let unnoticed = ledger
+            .servers()
+            .iter()
+            .map(|it| it.unnoticed(end).seconds());
+        up += active.seconds() - unnoticed.sum::<f64>();
         down += log.repair_time(None, end).seconds();
     }
     Some(FaultsSummary {
@@ -54,8 +56,8 @@ pub(super) fn resilience(
     let of = world.get::<Application>(application)?;
     let accounts = world.get::<Ledger>(fleet)?.instances().iter();
     let own = accounts.filter(|it| it.application == of.index());
-    let active = own.filter_map(|it| it.span(Some(InstanceStatus::Active), end));
-    let mut spans: Vec<_> = active.map(|span| (span.start, span.end.min(end))).collect();
+    let served = own.filter_map(|it| it.served(end));
+    let mut spans: Vec<_> = served.map(|span| (span.start, span.end.min(end))).collect();
     spans.sort_unstable();
     let (mut served, mut reached) = (0.0, SimTime::ZERO);
     for (start, stop) in spans {

@@ -63,6 +63,8 @@ fn an_attempt_fails_when_it_would_be_up_and_the_last_one_is_cancelled() {
     assert_eq!((attempt.number(), attempt.since()), (1, at(6.0)));
     assert_eq!(world.status(up.instance), Some(InstanceStatus::ScalingUp));
     assert!(!world.is_quiet() && !world.is_stalled());
+    world.entity_mut(up.instance).remove::<StartUpAttempt>();
+    world.flush();
     world.until(17.0);
     let attempt = *world.get::<StartUpAttempt>(up.instance).unwrap();
     assert_eq!((attempt.number(), attempt.since()), (2, at(16.0)));

@@ -69,6 +69,10 @@ fn requests_are_stuck_until_the_next_check() {
     world.submit(1);
     world.until(9.9);
     assert_eq!((counts(&world).in_flight, counts(&world).waiting), (3, 0));
+    // A host cannot make it known.
+    world.entity_mut(first).remove::<Unnoticed>();
+    world.flush();
+    assert!(world.get::<Unnoticed>(first).is_some());
     assert_eq!(world.log(), Vec::<String>::new());
     assert!(!world.is_quiet() && !world.is_stalled());
     world.until(100.0);
@@ -152,6 +156,12 @@ fn a_server_is_missed_with_its_instances_and_comes_back_no_earlier() {
         // Under repair from the crash on, also while it was not missed.
         let repaired = world.fleet::<FaultLog>().repair_time(None, at(100.0));
         assert_eq!(repaired.seconds(), f64::from(back) - 5.0);
+        let ledger = world.fleet::<Ledger>();
+        assert_eq!(ledger.servers()[0].unnoticed(at(100.0)).seconds(), 5.0);
+        assert_eq!(
+            ledger.instances()[0].served(at(100.0)),
+            Some(at(0.0)..at(5.0))
+        );
         assert!(world.is_quiet());
     }
 }
