@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grid::next_on_grid;
 use super::policies::keep_all;
+use super::pool::PendingInstances;
 use super::sense::{Scraper, Scraping};
 use super::{Desire, DesiredInstances, InstanceCounts, Policy, Signals};
 use crate::fleet::{
@@ -269,7 +270,10 @@ impl Bound {
 
 /// The system of a policy: asks it to decide for each of its applications that is due.
 pub(super) fn decide<P: Policy>(
-    (clock, books): (Res<'_, Clock>, Query<'_, '_, (&Ledger, &Stock)>),
+    (clock, books): (
+        Res<'_, Clock>,
+        Query<'_, '_, (&Ledger, &Stock, Option<&PendingInstances>)>,
+    ),
     agenda: Res<'_, Agenda>,
     mut applications: Query<'_, '_, (&mut P, &mut Signals, &mut Decider, &OfFleet, Members)>,
     (instances, servers): (Query<'_, '_, Counted>, Query<'_, '_, &ServerSku>),
@@ -279,12 +283,13 @@ pub(super) fn decide<P: Policy>(
         else {
             continue;
         };
-        let Ok(books) = books.get(of.fleet()) else {
+        let Ok((ledger, stock, pending)) = books.get(of.fleet()) else {
             continue;
         };
         let now = clock.now();
         let of_this = decider.policy == P::NAME;
         if of_this && decider.next() <= now && signals.look(now) {
+            let books = (ledger, stock, pending.map(|it| (it, entity)));
             count(&mut signals, members, (books, now), &instances, &servers);
             let mut desired = DesiredInstances::default();
             match fault(&*policy) {
@@ -313,11 +318,18 @@ type Counted = (
     Option<&'static StartUp>,
 );
 
+/// What a fleet has written down: its accounts, what can be had, and what of an application waits for a place.
+type Books<'a> = (
+    &'a Ledger,
+    &'a Stock,
+    Option<(&'a PendingInstances, Entity)>,
+);
+
 /// Tells the signals how many instances there are now.
 fn count(
     signals: &mut Signals,
     (application, templates, members): (&Application, &Templates, Option<&Instances>),
-    ((ledger, stock), now): ((&Ledger, &Stock), SimTime),
+    ((ledger, stock, pending), now): (Books<'_>, SimTime),
     instances: &Query<'_, '_, Counted>,
     servers: &Query<'_, '_, &ServerSku>,
 ) {
@@ -333,6 +345,9 @@ fn count(
             activations.extend(of().filter_map(|(.., start)| Some(start?.activates)));
             activations.sort_unstable();
         }
+        // One that waits for a place starts up, nobody knows for how long.
+        let waiting = pending.map_or(0, |(queue, of)| queue.count(of, role));
+        activations.resize(activations.len() + waiting as usize, SimTime::MAX);
         let mut variants = signals.capacity().variants(role);
         for variant in &mut variants {
             let kind = stock.kinds().get(variant.sku);
@@ -345,7 +360,8 @@ fn count(
             }
         }
         if let [only] = &mut variants[..] {
-            (only.starting, only.active) = (counts.scaling_up, counts.active);
+            let starting = counts.scaling_up + waiting;
+            (only.starting, only.active) = (starting, counts.active);
         } else {
             for (_, status, server, _) in of() {
                 let sku = servers.get(server.server()).ok().map(ServerSku::position);
@@ -355,6 +371,12 @@ fn count(
                     (Some(on), InstanceStatus::Active) => on.active += 1,
                     _ => {}
                 }
+            }
+            if let Some((queue, of)) = pending {
+                let waiting = |sku| queue.count_on(of, role, sku);
+                variants
+                    .iter_mut()
+                    .for_each(|it| it.starting += waiting(it.sku));
             }
         }
         signals.count(InstanceCounts {

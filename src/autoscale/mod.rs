@@ -18,7 +18,9 @@
 //! [`Policy`] is the door for policies, the built-in ones in [`policies`] and a user's own. See
 //! `examples/custom_policy.rs`.
 
+mod act;
 mod actuator;
+mod additions;
 pub mod capacity;
 mod decide;
 pub mod forecast;
@@ -29,7 +31,9 @@ mod log;
 mod placement;
 pub mod policies;
 mod policy;
+mod pool;
 mod registry;
+mod removals;
 mod sense;
 mod signals;
 mod snapshot;
@@ -39,6 +43,7 @@ pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, EngineMod
 pub use decide::Decider;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Measure, Policy};
+pub use pool::{BudgetClaim, PendingInstance, PendingInstances, Pool, Priority, divide};
 pub(crate) use registry::HOST;
 pub use registry::{Actuated, Decided, PolicyKind, PolicyRegistry, Sensed};
 pub use signals::{Latency, Signals};

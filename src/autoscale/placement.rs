@@ -1,16 +1,19 @@
 //! Where an instance is added, and which one goes.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
-use super::{CapacityModel, Signals};
-use crate::fleet::free_processors::{self, FreeProcessors};
+use super::{Actuator, CapacityModel, Signals};
+use crate::fleet::free_processors::{self, FreeProcessors, Order};
 use crate::fleet::{
-    Clock, EngineHandle, FleetsExt, HostedOn, Instance, Ledger, Purchased, ScalingExt, ServerSku,
-    Service, Stock, Templates, Uses, part,
+    Clock, EngineHandle, FleetsExt, HostedOn, Hosts, Instance, Ledger, OfApplication, Purchased,
+    Roster, ScalingExt, ServerSku, Service, Stock, Templates, Uses, part,
 };
-use crate::scenario::{SkuChoice, Victim};
+use crate::scenario::{PlacementRule, SkuChoice, Victim};
 use crate::serving::Role;
 
 /// A SKU for the next server.
@@ -36,13 +39,50 @@ pub(super) fn best_sku(
             but: None,
         };
     }
-    best(world, application, role, choice).unwrap_or_default()
+    let order = sku_order(world, application, role, choice);
+    let stock = world
+        .fleet_of(application)
+        .and_then(|it| world.get::<Stock>(it));
+    let (Some(best), Some(stock)) = (order.first(), stock) else {
+        return Chosen::default();
+    };
+    let missed = matches!(choice, SkuChoice::CheapestThatMeets { .. })
+        && CapacityModel::misses(best.rank)
+        && !best.full;
+    Chosen {
+        sku: Some(stock.kinds()[best.position].sku().name.clone()),
+        but: missed.then_some("no SKU that can be had keeps the objective: the fastest"),
+    }
 }
 
-fn best(world: &World, application: Entity, role: Role, choice: &SkuChoice) -> Option<Chosen> {
-    let capacity = world.get::<Signals>(application)?.capacity();
-    let fleet = world.fleet_of(application)?;
-    let (stock, ledger) = (world.get::<Stock>(fleet)?, world.get::<Ledger>(fleet)?);
+/// A SKU that can carry a role.
+pub(super) struct Ranked {
+    /// Its position in the fleet.
+    pub(super) position: usize,
+    /// Whether no server of it can be had.
+    full: bool,
+    /// The less, the better.
+    rank: f64,
+}
+
+/// The SKUs that can carry a role: those with room first, each in the order of the choice.
+pub(super) fn sku_order(
+    world: &World,
+    application: Entity,
+    role: Role,
+    choice: &SkuChoice,
+) -> Vec<Ranked> {
+    let (Some(signals), Some(fleet)) = (
+        world.get::<Signals>(application),
+        world.fleet_of(application),
+    ) else {
+        return Vec::new();
+    };
+    let capacity = signals.capacity();
+    let (Some(stock), Some(ledger)) = (world.get::<Stock>(fleet), world.get::<Ledger>(fleet))
+    else {
+        return Vec::new();
+    };
     let now = world.resource::<Clock>().now();
     let full = |position: usize| {
         if let SkuChoice::FallBack(_) | SkuChoice::CheapestThatMeets { .. } = choice {
@@ -52,20 +92,17 @@ fn best(world: &World, application: Entity, role: Role, choice: &SkuChoice) -> O
         let limit = stock.kinds()[position].limit();
         !stock.is_kept_ready(position) && limit.is_some_and(|limit| servers >= limit)
     };
-    let rank = |position| {
+    let ranked = |position| {
         let price = stock.asking_price(position, ledger, now);
-        Some((position, capacity.rank_at(role, position, choice, price)?))
+        Some(Ranked {
+            position,
+            full: full(position),
+            rank: capacity.rank_at(role, position, choice, price)?,
+        })
     };
-    let fitting = (0..stock.kinds().len()).filter_map(rank);
-    let best = fitting.min_by(|(a, x), (b, y)| full(*a).cmp(&full(*b)).then(x.total_cmp(y)));
-    let (position, rank) = best?;
-    let missed = matches!(choice, SkuChoice::CheapestThatMeets { .. })
-        && CapacityModel::misses(rank)
-        && !full(position);
-    Some(Chosen {
-        sku: Some(stock.kinds()[position].sku().name.clone()),
-        but: missed.then_some("no SKU that can be had keeps the objective: the fastest"),
-    })
+    let mut order: Vec<Ranked> = (0..stock.kinds().len()).filter_map(ranked).collect();
+    order.sort_by(|a, b| a.full.cmp(&b.full).then(a.rank.total_cmp(&b.rank)));
+    order
 }
 
 /// At most `count` places for instances of a role on servers that are there or provisioned, a server
@@ -76,6 +113,7 @@ pub(super) fn places(
     role: Role,
     choice: &SkuChoice,
     count: usize,
+    usable: impl Fn(Entity) -> bool,
 ) -> Vec<Entity> {
     let Some(fleet) = world.fleet_of(application) else {
         return Vec::new();
@@ -87,20 +125,35 @@ pub(super) fn places(
     ) else {
         return Vec::new();
     };
-    let usable = |sku| {
+    let carries = |sku| {
         let rank = capacity.rank(role, sku, choice)?;
         let needed = templates.processors(role, sku).filter(|it| *it > 0)?;
         Some((rank, sku, needed))
     };
     let skus = 0..part::<Stock>(world, fleet).kinds().len();
-    let mut skus: Vec<(f64, usize, u32)> = skus.filter_map(usable).collect();
+    let mut skus: Vec<(f64, usize, u32)> = skus.filter_map(carries).collect();
     skus.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
+    let rule = rule_of(world, application);
+    let order = match rule {
+        PlacementRule::FirstFit | PlacementRule::Dedicated => Order::Number,
+        PlacementRule::Pack => Order::Fullest,
+        PlacementRule::Spread => Order::Emptiest,
+    };
+    let apart = keeps_apart(world, fleet);
+    let usable =
+        |server| usable(server) && (!apart || shares_with_none(world, application, server));
     let index = part::<FreeProcessors>(world, fleet);
     let mut places = Vec::new();
     for provisioned in [false, true] {
         for &(_, sku, needed) in &skus {
             let missing = count - places.len();
-            for (server, free) in index.find(provisioned, sku, needed, missing) {
+            let what = (provisioned, sku, needed);
+            let found = index.find(what, order, &usable, missing);
+            if rule == PlacementRule::Spread {
+                places.extend(spread(found, needed, missing));
+                continue;
+            }
+            for (server, free) in found {
                 let room = (free / needed) as usize;
                 let room = room.min(count - places.len());
                 places.extend(std::iter::repeat_n(server, room));
@@ -108,6 +161,49 @@ pub(super) fn places(
         }
     }
     places
+}
+
+/// At most `count` places, each on the server with the most free processors then.
+fn spread(found: Vec<(Entity, u32)>, needed: u32, count: usize) -> Vec<Entity> {
+    let servers = found.iter().enumerate();
+    let mut free: BinaryHeap<(u32, Reverse<usize>)> =
+        servers.map(|(index, it)| (it.1, Reverse(index))).collect();
+    let mut places = Vec::new();
+    while places.len() < count
+        && let Some((most, index)) = free.pop()
+    {
+        if most >= needed {
+            places.push(found[index.0].0);
+            free.push((most - needed, index));
+        }
+    }
+    places
+}
+
+/// The rule by which an application's instances are placed.
+fn rule_of(world: &World, application: Entity) -> PlacementRule {
+    let actuator = world.get::<Actuator>(application);
+    actuator.map_or_else(PlacementRule::default, |it| it.settings.placement)
+}
+
+/// Whether an application of a fleet has servers of its own.
+fn keeps_apart(world: &World, fleet: Entity) -> bool {
+    let roster = world.get::<Roster>(fleet).into_iter();
+    let mut applications = roster.flat_map(|it| it.applications());
+    applications.any(|&it| rule_of(world, it) == PlacementRule::Dedicated)
+}
+
+/// Whether no instance of another application is on a server, where this one or that one is to be alone.
+pub(super) fn shares_with_none(world: &World, application: Entity, server: Entity) -> bool {
+    let rule = rule_of(world, application);
+    let hosted = world.get::<Hosts>(server).into_iter().flat_map(Hosts::iter);
+    let others = hosted.filter_map(|it| world.get::<OfApplication>(it));
+    let mut others = others
+        .map(OfApplication::application)
+        .filter(|it| *it != application);
+    others.all(|it| {
+        rule != PlacementRule::Dedicated && rule_of(world, it) != PlacementRule::Dedicated
+    })
 }
 
 /// How many instances of a role fit on a server's free processors.

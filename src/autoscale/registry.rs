@@ -10,7 +10,9 @@ use super::decide::{Deciding, decide, follow};
 use super::foresight::{misfit, never_decides, never_exceeded, no_sku_meets};
 use super::policies;
 use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
-use super::{Actuator, CapacityModel, Decider, DecisionLog, Policy, Signals, actuator, limiter};
+use super::{
+    Actuator, CapacityModel, Decider, DecisionLog, Policy, Pool, Signals, act, limiter, pool,
+};
 use crate::document::suggest;
 use crate::fleet::{
     Agenda, Application, Clock, Codec, FleetSystems, FleetsExt, Parts, Prepared, Roster,
@@ -61,6 +63,8 @@ pub struct Actuated;
 struct AddedSystems {
     /// Those of all policies.
     shared: bool,
+    /// Those of a pool.
+    pool: bool,
     /// Each policy's own, by its type.
     policies: BTreeSet<TypeId>,
 }
@@ -279,6 +283,16 @@ impl PolicyRegistry {
                 }
             }
         }
+        if let Some(settings) = checked.scenario().pool {
+            let priorities = checked.scenario().applications.iter().map(|it| it.priority);
+            pool::install(
+                world,
+                fleet,
+                settings,
+                applications.into_iter().zip(priorities),
+            );
+            add_pool(world);
+        }
         if used.is_empty() {
             return Ok(());
         }
@@ -474,7 +488,7 @@ fn add_systems(world: &mut World) {
         Tick,
         (Decided.in_set(TickSet::Decide), Wishes.in_set(Decided)),
     );
-    let act = actuator::act.in_set(Actuated).in_set(TickSet::Act);
+    let act = act::act.in_set(Actuated).in_set(TickSet::Act);
     let systems = (
         DecisionLog::forget.in_set(TickSet::Serve),
         listen.in_set(ServeSet::Signals),
@@ -482,6 +496,27 @@ fn add_systems(world: &mut World) {
         limiter::limit.after(Wishes).in_set(Decided),
         act.after(ScriptedActions),
     );
+    schedules.add_systems(Tick, systems.in_set(FleetSystems));
+}
+
+/// Enters what a pool needs in a world, once.
+fn add_pool(world: &mut World) {
+    let mut added = world.get_resource_or_init::<AddedSystems>();
+    if std::mem::replace(&mut added.pool, true) {
+        return;
+    }
+    let mut parts = world.get_resource_or_init::<Parts>();
+    pool::enter(&mut parts);
+    parts.systems::<Pool>(add_pool_systems);
+    add_pool_systems(world);
+}
+
+/// Adds the systems of a pool.
+fn add_pool_systems(world: &mut World) {
+    let mut schedules = world.get_resource_or_init::<Schedules>();
+    let share_out = pool::share_out.after(Wishes).after(limiter::limit);
+    let share = pool::share.after(act::act).in_set(TickSet::Act);
+    let systems = (share_out.in_set(Decided), share.in_set(Actuated));
     schedules.add_systems(Tick, systems.in_set(FleetSystems));
 }
 

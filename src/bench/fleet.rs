@@ -254,6 +254,7 @@ pub(super) fn scenario(servers: u32, application: Application) -> Scenario {
             ..FleetEntry::default()
         }],
         applications: vec![application],
+        pool: None,
         actions: Vec::new(),
         faults: Vec::new(),
         hazards: Vec::new(),
@@ -277,6 +278,7 @@ pub(super) fn application(workload: Workload) -> Application {
         autoscaler: None,
         signals: Signals::default(),
         actuator: Actuator::default(),
+        priority: 0,
         crash: crate::scenario::CrashPolicy::default(),
         slo: Objective::default(),
         workload,

@@ -82,20 +82,23 @@ pub(super) fn begin(world: &mut World, instance: Entity, server: bool) -> Result
     begin_until(world, instance, server, None)
 }
 
-/// Begins to drain an active instance, whose server goes with it if that is left empty. The work that it still has
-/// at the instant is put back, or before by the rules of the application.
+/// The same. The work that it still has at the instant `by` is put back, or before by the rules of the application.
 pub(super) fn begin_by(
     world: &mut World,
     instance: Entity,
-    at: SimTime,
+    server: bool,
+    by: Option<SimTime>,
 ) -> Result<(), ScalingError> {
+    let Some(at) = by else {
+        return begin(world, instance, server);
+    };
     let now = world.resource::<Clock>().now();
     let rules = world
         .get::<OfApplication>(instance)
         .and_then(|of| world.get::<ScalingRules>(of.application()));
     let timeout = rules.and_then(|rules| rules.drain_timeout);
     let deadline = timeout.map_or(at, |timeout| at.min(now + timeout));
-    begin_until(world, instance, true, Some(deadline))
+    begin_until(world, instance, server, Some(deadline))
 }
 
 /// The same with a deadline; by the rules of the application for `None`.

@@ -27,12 +27,12 @@ use super::staging::ToCome;
 use super::start_up::{self, WaitingRequests};
 use super::zones::{InZone, Zones};
 use super::{
-    Agenda, Application, AttemptCounts, Broken, Clock, DrainTimer, EngineHandle, Fleet, FleetsExt,
-    Instance, Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog, PowerSlowdown,
-    Processor, Provisioning, Purchased, Reclaimed, Refusals, RequestEnded, Retention, Roster,
-    RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache, Service, StageTimes,
-    StartUp, StartUpAttempt, StartUpStage, Stock, Tag, TakesServerAlong, Templates, TickLimits,
-    Unnoticed, VerbOutcome, tick,
+    Agenda, Application, AttemptCounts, Broken, Clock, Cordoned, DrainTimer, EngineHandle, Fleet,
+    FleetsExt, Instance, Ledger, MadeWithInstance, MadeWithServer, OfFleet, Origin, OutcomeLog,
+    PowerSlowdown, Processor, Provisioning, Purchased, Reclaimed, Refusals, RequestEnded,
+    Retention, Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache,
+    Service, StageTimes, StartUp, StartUpAttempt, StartUpStage, Stock, Tag, TakesServerAlong,
+    Templates, TickLimits, Unnoticed, VerbOutcome, tick,
 };
 
 /// Enters what the fleet itself is made of.
@@ -72,6 +72,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<Reclaimed>()
         .component::<Broken>()
         .component_with::<Unnoticed>(Unnoticed::follow)
+        .component::<Cordoned>()
         .component_with::<Repair>(Repair::follow)
         .component::<InZone>()
         .component::<Purchased>()

@@ -1,5 +1,6 @@
 //! Which servers have free processors, without a walk over the fleet.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::component::Component;
@@ -10,8 +11,8 @@ use bevy_ecs::world::{DeferredWorld, World};
 
 use super::fleet_part::part_mut;
 use super::{
-    Broken, OfFleet, OnServer, Processors, Reclaimed, Server, ServerSku, ServerStatus, Unnoticed,
-    UsedBy, guard,
+    Broken, Cordoned, OfFleet, OnServer, Processors, Reclaimed, Server, ServerSku, ServerStatus,
+    Unnoticed, UsedBy, guard,
 };
 
 /// Servers by how many of their processors are free. Brought up to date when it is asked, in time
@@ -36,6 +37,17 @@ struct Place {
     free: u32,
 }
 
+/// The order in which servers with free processors are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By number.
+    Number,
+    /// The fewest free processors first, then by number.
+    Fullest,
+    /// The most free processors first, then by number.
+    Emptiest,
+}
+
 impl FreeProcessors {
     /// That of these servers, at which nobody has looked yet.
     pub(super) fn of(servers: impl IntoIterator<Item = Entity>) -> Self {
@@ -45,13 +57,13 @@ impl FreeProcessors {
         }
     }
 
-    /// The first servers of a SKU with that many processors free at least, by number, and how many each has:
+    /// The first servers of a SKU with that many processors free at least that are `usable`, and how many each has:
     /// at most `count`. Those that are there or those that are provisioned still.
     pub(crate) fn find(
         &self,
-        provisioned: bool,
-        sku: usize,
-        needed: u32,
+        (provisioned, sku, needed): (bool, usize, u32),
+        order: Order,
+        usable: impl Fn(Entity) -> bool,
         count: usize,
     ) -> Vec<(Entity, u32)> {
         let place = |free| Place {
@@ -62,14 +74,31 @@ impl FreeProcessors {
         let places = self.servers.range(place(needed.max(1))..=place(u32::MAX));
         let mut found: Vec<(u64, Entity, u32)> = places
             .flat_map(|(place, servers)| {
-                let first = servers.iter().take(count);
+                let servers = servers.iter().filter(|(_, server)| usable(**server));
+                let first = servers.take(count);
                 first.map(|(&number, &server)| (number, server, place.free))
             })
             .collect();
-        found.sort_unstable_by_key(|&(number, ..)| number);
+        match order {
+            Order::Number => found.sort_unstable_by_key(|&(number, ..)| number),
+            Order::Fullest => {}
+            Order::Emptiest => found.sort_by_key(|&(.., free)| Reverse(free)),
+        }
         found.truncate(count);
         let found = found.into_iter();
         found.map(|(_, server, free)| (server, free)).collect()
+    }
+
+    /// The servers with free processors, in no particular order: each with its SKU and how many are free, those
+    /// that are there.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Entity, usize, u32)> + '_ {
+        let there = self.servers.iter().filter(|(place, _)| !place.provisioned);
+        there.flat_map(|(place, servers)| servers.values().map(|&it| (it, place.sku, place.free)))
+    }
+
+    /// Whether a server has changed since the index was brought up to date.
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     fn note(&mut self, server: Entity) {
@@ -111,7 +140,8 @@ pub(crate) fn refresh(world: &mut World, fleet: Entity) {
 /// Where a server belongs; nowhere where none of its processors is free.
 fn place(world: &World, server: Entity) -> Option<(Place, u64)> {
     let entity = world.get_entity(server).ok()?;
-    if entity.contains::<Reclaimed>() || entity.contains::<Unnoticed>() {
+    let closed = entity.contains::<Reclaimed>() || entity.contains::<Cordoned>();
+    if closed || entity.contains::<Unnoticed>() {
         return None;
     }
     let place = Place {
@@ -138,6 +168,11 @@ pub(super) fn is_free(world: &World, processor: Entity) -> bool {
 /// The hook on a processor that breaks or is repaired.
 pub(super) fn breaks(mut world: DeferredWorld<'_>, context: HookContext) {
     use_changed(&mut world, context);
+}
+
+/// The hook on a server that is cordoned or no longer is.
+pub(super) fn cordoned(mut world: DeferredWorld<'_>, context: HookContext) {
+    note(&mut world, context.entity);
 }
 
 /// A server takes instances no longer.

@@ -52,6 +52,8 @@ pub enum ScalingAction {
     ScaleUpCancelled,
     /// A server or an instance could not be created.
     ScaleUpFailed,
+    /// An instance has to make room for one of an application with a higher priority.
+    Preempted,
     /// An instance began to drain.
     ScaleDownStart,
     /// An instance was removed.
@@ -80,7 +82,7 @@ pub enum ScalingAction {
 
 impl ScalingAction {
     /// Every action, in the order of the enumeration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ScaleUpStart,
         Self::StartUpStage,
         Self::StartUpFailed,
@@ -88,6 +90,7 @@ impl ScalingAction {
         Self::ScaleUpComplete,
         Self::ScaleUpCancelled,
         Self::ScaleUpFailed,
+        Self::Preempted,
         Self::ScaleDownStart,
         Self::ScaleDownComplete,
         Self::ScaleDownInvalid,
@@ -113,6 +116,7 @@ impl ScalingAction {
             Self::ScaleUpComplete => "scale_up_complete",
             Self::ScaleUpCancelled => "scale_up_cancelled",
             Self::ScaleUpFailed => "scale_up_failed",
+            Self::Preempted => "preempted",
             Self::ScaleDownStart => "scale_down_start",
             Self::ScaleDownComplete => "scale_down_complete",
             Self::ScaleDownInvalid => "scale_down_invalid",

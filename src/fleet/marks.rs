@@ -17,6 +17,17 @@ use super::{free_processors, reclaim};
 )]
 pub struct Broken;
 
+/// On a server that takes no new instance from the actuator, as `kubectl cordon` says it. A verb that names the
+/// server works all the same.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[component(
+    storage = "SparseSet",
+    immutable,
+    on_insert = free_processors::cordoned,
+    on_remove = free_processors::cordoned
+)]
+pub struct Cordoned;
+
 /// On a server that is taken back: nothing new comes to it.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[component(storage = "SparseSet", immutable, on_insert = reclaim::begins, on_remove = reclaim::ends)]

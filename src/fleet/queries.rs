@@ -112,7 +112,7 @@ fn several(world: &World) -> ScalingError {
 }
 
 /// The instances of a server, by number.
-pub(super) fn hosted(world: &World, server: Entity) -> Vec<Entity> {
+pub(crate) fn hosted(world: &World, server: Entity) -> Vec<Entity> {
     let hosts = world.get::<Hosts>(server).into_iter();
     let mut hosted: Vec<Entity> = hosts.flat_map(Hosts::iter).collect();
     hosted.sort_by_key(|&it| world.get::<Instance>(it).map(Instance::number));

@@ -8,10 +8,7 @@ use crate::time::SimTime;
 
 use super::fault_log::FaultLog;
 use super::fleet_part::part_mut;
-use super::{
-    Agenda, Clock, DrainTimer, FleetsExt, InstanceStatus, Reclaimed, Server, TakesServerAlong,
-    drain, free_processors, queries,
-};
+use super::{Agenda, Clock, FleetsExt, Reclaimed, Server, free_processors, vacate};
 
 pub(super) fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     let Some(&Reclaimed { at }) = world.get(context.entity) else {
@@ -42,41 +39,7 @@ pub(super) fn begin(world: &mut World, server: Entity, at: SimTime) {
     if let Ok(mut server) = world.get_entity_mut(server) {
         server.insert(Reclaimed { at });
     }
-    let instances = queries::hosted(world, server);
-    instances.iter().for_each(|&it| drain::close(world, it));
-    for instance in instances {
-        let Some(&status) = world.get::<InstanceStatus>(instance) else {
-            continue;
-        };
-        let result = match status {
-            InstanceStatus::ScalingUp => {
-                world.entity_mut(instance).insert(TakesServerAlong);
-                drain::cancel(world, instance)
-            }
-            InstanceStatus::Active => drain::begin_by(world, instance, at),
-            InstanceStatus::Draining => {
-                world.entity_mut(instance).insert(TakesServerAlong);
-                shorten(world, instance, at);
-                Ok(())
-            }
-            InstanceStatus::ScalingDown => Ok(()),
-        };
-        if let Err(error) = result {
-            tracing::debug!(target: "fleetsim::scaling", %error, "an instance of a server that is taken back");
-        }
-    }
-}
-
-/// A drain under way is over by then.
-fn shorten(world: &mut World, instance: Entity, at: SimTime) {
-    if let Some(&timer) = world.get::<DrainTimer>(instance)
-        && timer.deadline > at
-    {
-        world.entity_mut(instance).insert(DrainTimer {
-            deadline: at,
-            ..timer
-        });
-    }
+    vacate::clear(world, server, Some(at));
 }
 
 /// The time is over: the server goes at once, with all that is still on it.

@@ -50,7 +50,7 @@ impl Twins {
     }
 
     /// The twin of an entity that has one; [`Entity::PLACEHOLDER`] else.
-    pub(super) fn follow(&self, entity: &mut Entity) {
+    pub(crate) fn follow(&self, entity: &mut Entity) {
         *entity = self.of(*entity).unwrap_or(Entity::PLACEHOLDER);
     }
 }

@@ -43,6 +43,8 @@ pub struct Actuator {
     /// Which SKU new servers are of, where no server has enough free processors. Default `First`: what
     /// the scaling verbs take, too.
     pub sku: SkuChoice,
+    /// Which server a new instance goes to, of those with enough free processors. Default `FirstFit`.
+    pub placement: PlacementRule,
 }
 
 impl Actuator {
@@ -73,6 +75,22 @@ impl Default for Limits {
     fn default() -> Self {
         Self { min: 1, max: None }
     }
+}
+
+/// Which server a new instance goes to, of those of the best SKU that have enough free processors. Servers that are
+/// there come before those being provisioned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PlacementRule {
+    /// The one with the lowest number.
+    #[default]
+    FirstFit,
+    /// The one with the fewest free processors: few servers are in use.
+    Pack,
+    /// The one with the most free processors: instances are spread over many servers.
+    Spread,
+    /// The one with the lowest number that carries no instance of another application. Instances of other applications
+    /// never come to one that carries instances of this.
+    Dedicated,
 }
 
 /// Which active instance is drained first; equals, the newest first.

@@ -33,7 +33,7 @@ pub(crate) use hash::Fnv;
 pub(crate) use regions::series;
 use regions::{Apart, RegionPlace};
 
-pub use autoscaling::{Actuator, Limits, Signals, SkuChoice, Victim};
+pub use autoscaling::{Actuator, Limits, PlacementRule, Signals, SkuChoice, Victim};
 pub use placement::{PlacedInstance, Placement};
 pub use spec::*;
 

@@ -44,6 +44,9 @@ pub struct Application {
     /// How what the policy wants is carried out. Every field has a default.
     #[serde(default)]
     pub actuator: Actuator,
+    /// Of the applications of a `pool`, those with a higher one get servers first. Default 0.
+    #[serde(default)]
+    pub priority: i32,
     /// What becomes of requests whose instance is lost to a fault. Default `Retry`.
     #[serde(default)]
     pub crash: CrashPolicy,

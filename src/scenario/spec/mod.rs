@@ -8,6 +8,7 @@ mod instances;
 mod limits;
 mod market;
 mod open;
+mod pool;
 mod power;
 mod presets;
 mod region;
@@ -41,6 +42,7 @@ pub use market::{Availability, Purchase, PurchaseOption, Quota};
 #[cfg(feature = "cli")]
 pub(crate) use open::own_definitions;
 pub use open::{OpenTerms, Term};
+pub use pool::{Consolidation, Disruption, Pool, Preemption, ServerScaling};
 pub use power::{BeyondPower, PowerCap};
 pub use region::{Region, RegionLatency, RegionRouting, RegionalApplication};
 pub use scheduler::Scheduler;
@@ -94,6 +96,9 @@ pub struct Scenario {
     /// The applications that requests target. Required.
     #[schemars(length(min = 1))]
     pub applications: Vec<Application>,
+    /// How applications share servers. Default: each on its own; an instance that fits nowhere is refused.
+    #[serde(default)]
+    pub pool: Option<Pool>,
     /// Scripted control-plane actions. Default none.
     #[serde(default)]
     pub actions: Vec<Action>,

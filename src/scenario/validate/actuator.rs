@@ -132,7 +132,7 @@ impl<'a> Check<'a> {
     }
 
     /// The first SKU of the fleet that has no price.
-    fn unpriced(&self) -> Option<&str> {
+    pub(super) fn unpriced(&self) -> Option<&str> {
         let unpriced = self.scenario.fleet.iter().find(|entry| {
             let sku = self.catalog.skus.get(&entry.sku);
             sku.is_some_and(|sku| !entry.is_priced(sku.price_per_hour))

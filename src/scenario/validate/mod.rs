@@ -6,6 +6,7 @@ mod delays;
 mod fit;
 mod hazards;
 mod market;
+mod pool;
 mod power;
 mod reach;
 mod stages;
@@ -53,6 +54,7 @@ pub(super) fn validate(
     check.market();
     check.power_cap();
     check.actuators();
+    check.pool();
     check.delays();
     check.stages();
     check.start_ups();

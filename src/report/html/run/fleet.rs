@@ -254,6 +254,7 @@ const fn told(action: ScalingAction) -> &'static str {
         ScalingAction::StartUpAgain => "another attempt at a start-up began",
         ScalingAction::ScaleUpComplete => "an instance became active",
         ScalingAction::ScaleUpCancelled => "an instance was given up before it was active",
+        ScalingAction::Preempted => "an instance makes room for one that matters more",
         ScalingAction::ScaleUpFailed => "a server or an instance could not be had",
         ScalingAction::ScaleDownStart => "an instance began to drain",
         ScalingAction::ScaleDownComplete => "an instance was removed",

@@ -1,0 +1,71 @@
+//! Instances that a policy wants more.
+
+use std::collections::VecDeque;
+
+use bevy_ecs::entity::Entity;
+use bevy_ecs::world::World;
+
+use super::placement::{best_sku, places, room};
+use super::pool;
+use super::{Actuator, Decision};
+use crate::fleet::{FleetsExt, ScaleUpFull, ScaleUpInstance, ScalingExt, Stock};
+use crate::scenario::SkuChoice;
+
+/// Starts instances on free processors, and only then on new servers; of this SKU, if one is given.
+pub(super) fn start(
+    world: &mut World,
+    application: Entity,
+    row: &mut Decision,
+    count: u32,
+    sku: Option<usize>,
+) {
+    if pool::ask(world, application, (row.role, sku), count) {
+        row.started = row.started.saturating_add(count);
+        return;
+    }
+    let stock = world.fleet_of(application);
+    let stock = stock.and_then(|it| world.get::<Stock>(it));
+    let named = sku.and_then(|sku| stock?.kinds().get(sku));
+    let named = named.map(|kind| SkuChoice::Named(kind.sku().name.clone()));
+    let (choice, role) = match world.get::<Actuator>(application) {
+        Some(actuator) => (
+            named.unwrap_or_else(|| actuator.settings.sku.clone()),
+            row.role,
+        ),
+        None => return,
+    };
+    let all = row.started.saturating_add(count);
+    let mut places = VecDeque::from(places(
+        world,
+        application,
+        role,
+        &choice,
+        count as usize,
+        |_| true,
+    ));
+    while row.started < all {
+        let started = if let Some(server) = places.pop_front() {
+            let request = ScaleUpInstance::new(application, role, server);
+            world.scale_up_instance(&request).map(|_| ())
+        } else {
+            let chosen = best_sku(world, application, role, &choice);
+            if let Some(but) = chosen.but.filter(|it| !row.reason.contains(it)) {
+                row.reason = format!("{}; {but}", row.reason);
+            }
+            let request = ScaleUpFull {
+                sku: chosen.sku,
+                ..ScaleUpFull::new(application, role)
+            };
+            world.scale_up_full(&request).map(|new| {
+                let left = room(world, application, role, new.server);
+                places.extend(std::iter::repeat_n(new.server, left));
+            })
+        };
+        if let Err(error) = started {
+            row.refused += all - row.started;
+            row.reason = format!("{}; {error}", row.reason);
+            return;
+        }
+        row.started += 1;
+    }
+}

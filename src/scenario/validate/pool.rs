@@ -1,0 +1,101 @@
+//! What a pool asks of the rest of a scenario.
+
+use super::Check;
+use crate::scenario::{Consolidation, Preemption, ServerScaling};
+
+impl Check<'_> {
+    pub(super) fn pool(&mut self) {
+        let scenario = self.scenario;
+        let Some(pool) = &scenario.pool else {
+            self.priorities_without_a_pool();
+            return;
+        };
+        let applications = &scenario.applications;
+        if applications.iter().all(|it| it.autoscaler.is_none()) {
+            let message =
+                "no application has an autoscaler, so that nothing asks for a place in the pool";
+            self.warn(
+                "unused_pool",
+                "pool",
+                message,
+                "leave it out, or give an application a policy",
+            );
+        }
+        let first = applications.first().map(|it| it.priority);
+        let alike = applications.iter().all(|it| Some(it.priority) == first);
+        if pool.preemption != Preemption::Never && alike {
+            let message =
+                "all applications have the same priority, so that none makes room for another";
+            let help = "give the application that matters more a higher `priority`";
+            self.warn("unused_preemption", "pool.preemption", message, help);
+        }
+        if pool.budget == Some(0) {
+            let help = "leave the budget out for no limit";
+            self.report(
+                "pool.budget",
+                "no instance fits into a budget of 0 processors",
+                help,
+            );
+        }
+        match pool.servers {
+            ServerScaling::Fixed if scenario.fleet.iter().all(|it| it.count == 0) => {
+                let help = "give an entry of the fleet a `count`, or let somebody add servers";
+                self.report(
+                    "pool.servers",
+                    "nobody adds servers, and there are none",
+                    help,
+                );
+            }
+            ServerScaling::ClusterAutoscaler {
+                initial_backoff,
+                max_backoff,
+                ..
+            } if max_backoff < initial_backoff => {
+                let message = format!(
+                    "{max_backoff} s are less than the first back-off, {initial_backoff} s"
+                );
+                self.report(
+                    "pool.servers.max_backoff",
+                    message,
+                    "raise it, or lower `initial_backoff`",
+                );
+            }
+            ServerScaling::Karpenter {
+                batch_idle,
+                batch_max,
+                ..
+            } if batch_max < batch_idle => {
+                let message = format!("{batch_max} s are less than `batch_idle`, {batch_idle} s");
+                self.report(
+                    "pool.servers.batch_max",
+                    message,
+                    "raise it, or lower `batch_idle`",
+                );
+            }
+            ServerScaling::Karpenter {
+                consolidation: Consolidation::WhenEmptyOrUnderutilized,
+                ..
+            } if self.unpriced().is_some() && scenario.fleet.len() > 1 => {
+                let message = "without a price of every SKU no server is replaced by a cheaper one";
+                let help = "give the SKUs a price_per_hour in a catalog file";
+                self.warn("unpriced_consolidation", "pool.servers", message, help);
+            }
+            _ => {}
+        }
+    }
+
+    fn priorities_without_a_pool(&mut self) {
+        for (index, application) in self.scenario.applications.iter().enumerate() {
+            if application.priority != 0 {
+                let path = format!("applications[{index}].priority");
+                let message = "a priority counts only among the applications of a pool";
+                self.warn(
+                    "unused_priority",
+                    path,
+                    message,
+                    "add `pool: ()`, or leave it out",
+                );
+            }
+        }
+    }
+}
