@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 
+use fleetsim::autoscale::{PolicyKind, PolicyRegistry};
 use fleetsim::fleet::{FleetsExt, Roster, ScalingEvent, Service, check_invariants};
 use fleetsim::observe::Rows;
 use fleetsim::scenario::CheckedScenario;
@@ -120,34 +123,102 @@ fn failing() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), some]
 }
 
-/// Policies that go by the share of memory, which `Fcfs` does not limit: `check` refuses the two together.
-const BY_MEMORY: [&str; 3] = ["Threshold", "HpaGpu", "SageServeReactive"];
-
-/// A policy, or none, with signals that it sees late.
+/// Any policy, with signals that it sees late; `fitting` takes another where it does not suit the application.
 fn policy() -> impl Strategy<Value = String> {
-    let names = vec![
-        "Threshold",
-        "HpaGpu",
-        "IndependentTps",
-        "PureLatency",
-        "LatencyBased",
-        "KnativeKpa",
-        "SageServeReactive",
-        "TokenVelocity",
-        "DynamoSla",
-        "Forecast",
-    ];
+    let registry = PolicyRegistry::built_in();
+    let of = |policy: &PolicyKind| {
+        let has_interval = !policy.schema()["properties"]["interval"].is_null();
+        (policy.name(), has_interval)
+    };
+    let names: Vec<(&'static str, bool)> = registry.policies().map(of).collect();
     let parts = (prop::sample::select(names), 1u32..200, 1u32..100, 0u32..50);
     prop_oneof![
-        Just(String::new()),
-        parts.prop_map(|(name, interval, scrape, delay)| {
+        1 => Just(String::new()),
+        4 => parts.prop_map(|((name, has_interval), interval, scrape, delay)| {
             let [interval, scrape, delay] =
                 [interval, scrape, delay].map(|tenths| f64::from(tenths) / 10.0);
+            let interval = if has_interval { format!("interval: {interval:?}") } else { String::new() };
             format!(
-                "autoscaler: {name}(interval: {interval:?}),
+                "autoscaler: {name}({interval}),
                  signals: (scrape_interval: {scrape:?}, scrape_delay: {delay:?}),"
             )
         }),
+    ]
+}
+
+/// The scenario with these policies in the places of `POLICY` and `OTHER`; with `LatencyBased` in the place of one
+/// that does not suit its application.
+fn fitting(text: &str, policy: &str, other: &str) -> String {
+    let with = |policy: &str, other: &str| {
+        text.replacen("POLICY", policy, 1)
+            .replacen("OTHER", other, 1)
+    };
+    let suits = |text: &str| {
+        let checked = CheckedScenario::from_ron(text, ".".as_ref());
+        checked.is_ok_and(|it| PolicyRegistry::built_in().check(&it).is_ok())
+    };
+    const SAFE: &str = "autoscaler: LatencyBased(interval: 3.3),";
+    let policy = if suits(&with(policy, SAFE)) {
+        policy
+    } else {
+        SAFE
+    };
+    // Nothing else would ever add an instance.
+    let has_one = !other.is_empty() && suits(&with(SAFE, other));
+    let other = if has_one { other } else { SAFE };
+    with(policy, other)
+}
+
+/// How the applications share servers, or that they do not.
+fn pool() -> impl Strategy<Value = String> {
+    let servers = prop_oneof![
+        Just("WithInstances(retry: 3)".to_owned()),
+        Just("Fixed".to_owned()),
+        (1u32..10, 0u32..20, 0u32..20).prop_map(|(scan, unneeded, added)| format!(
+            "ClusterAutoscaler(scan_interval: {scan}, unneeded_time: {unneeded}, delay_after_add: {added},
+              max_provision_time: 12, initial_backoff: 5, max_backoff: 20, termination: 4)"
+        )),
+        (1u32..10, 0u32..9).prop_map(|(poll, after)| format!(
+            "Karpenter(poll_interval: {poll}, consolidate_after: {after}, budget: Share(0.5))"
+        )),
+    ];
+    let preemption = prop::sample::select(vec![
+        "Never",
+        "Drain()",
+        "Drain(within: 0)",
+        "Drain(within: 3)",
+    ]);
+    let budget = prop::option::of(8u32..40);
+    prop_oneof![
+        1 => Just(String::new()),
+        2 => (servers, preemption, budget).prop_map(|(servers, preemption, budget)| format!(
+            "pool: (servers: {servers}, preemption: {preemption}, budget: {}),",
+            optional(budget)
+        )),
+    ]
+}
+
+fn placement() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["FirstFit", "FirstFit", "Pack", "Spread", "Dedicated"])
+}
+
+/// A second application, or none.
+fn side() -> impl Strategy<Value = String> {
+    let parts = (scaling(), placement(), -1i32..2, 1u32..8, 0u32..80);
+    prop_oneof![
+        Just(String::new()),
+        parts.prop_map(
+            |(scaling, placement, priority, processors, requests)| format!(
+                "(name: \"side\", model: \"llama2-70b\", scheduler: Jsq, priority: {priority},
+              performance: Constant(prompt_time: 0.1, token_time: 0.05),
+              instances: [(role: Mixed, engine: Orca(), tensor_parallelism: {})],
+              actuator: (placement: {placement}, mixed: (min: 0)), scaling: {scaling}, OTHER
+              workload: Synthetic(arrivals: Poisson(rate: 2), requests: {requests},
+                prompt_tokens: Constant(500), output_tokens: Geometric(mean: 40)))",
+                // At least as many as hold the weights.
+                processors.clamp(2, 8)
+            )
+        ),
     ]
 }
 
@@ -159,19 +230,14 @@ fn application() -> impl Strategy<Value = (String, u32)> {
         engine(),
         (
             scaling(),
-            (policy(), actuator()),
+            actuator(),
             prop::sample::select(vec!["Retry", "Retry", "Fail", "RetryAtMost(1)"]),
         ),
         prop::sample::select(vec![4u32, 8]),
         work,
     );
-    parts.prop_map(move |((scheduler, roles), engine, (scaling, (policy, actuator), crash), parallelism, work)| {
+    parts.prop_map(move |((scheduler, roles), engine, (scaling, actuator, crash), parallelism, work)| {
         let (rate, prompt, output, requests) = work;
-        let by_memory = BY_MEMORY.iter().find(|name| policy.contains(**name));
-        let policy = match by_memory {
-            Some(name) if engine == "Fcfs" => policy.replace(name, "LatencyBased"),
-            _ => policy,
-        };
         let templates: Vec<String> = roles
             .iter()
             .map(|role| {
@@ -182,7 +248,7 @@ fn application() -> impl Strategy<Value = (String, u32)> {
             .collect();
         let text = format!(
             "(name: \"chat\", model: \"llama2-70b\", scheduler: {scheduler}, instances: [{}],
-              scaling: {scaling}, {policy} {actuator} crash: {crash},
+              scaling: {scaling}, POLICY {actuator} crash: {crash},
               workload: Synthetic(arrivals: Gamma(rate: {rate}, cv: 1.5), requests: {requests},
                 prompt_tokens: LogNormal(median: {prompt}, sigma: 1.0, max: 100000),
                 output_tokens: Geometric(mean: {output})))",
@@ -395,9 +461,16 @@ fn actuator() -> impl Strategy<Value = String> {
         "CheapestThatMeets()",
     ];
     let victim = vec!["LeastLoaded", "Costliest"];
-    let parts = (prop::sample::select(sku), prop::sample::select(victim));
-    parts.prop_map(|(sku, victim)| {
-        format!("slo: (ttft: 1000000, tbt: 1000000), actuator: (sku: {sku}, victim: {victim}),")
+    let parts = (
+        prop::sample::select(sku),
+        prop::sample::select(victim),
+        placement(),
+    );
+    parts.prop_map(|(sku, victim, placement)| {
+        format!(
+            "slo: (ttft: 1000000, tbt: 1000000),
+              actuator: (sku: {sku}, victim: {victim}, placement: {placement}),"
+        )
     })
 }
 
@@ -457,9 +530,10 @@ fn pools() -> impl Strategy<Value = String> {
 }
 
 fn scenario() -> impl Strategy<Value = String> {
+    let applications = (application(), side(), pool(), policy(), policy());
     let servers = (0u32..3, delay(), pools());
-    (application(), any::<u64>(), servers).prop_flat_map(
-        |((application, servers), seed, (spare, provision, pools))| {
+    (applications, any::<u64>(), servers).prop_flat_map(
+        |(((application, servers), side, pool, policy, other), seed, (spare, provision, pools))| {
             let role = if application.contains("role: Mixed") {
                 "Mixed"
             } else {
@@ -475,21 +549,25 @@ fn scenario() -> impl Strategy<Value = String> {
                 end,
             )
                 .prop_map(move |((actions, faults), (hazards, market, (others, power)), end)| {
-                    let end = end.map_or("None".to_owned(), |end| end.to_string());
+                    // Where instances wait for servers that never come, a run without an end takes a day.
+                    let end = end.or((!pool.is_empty()).then_some(200));
+                    let end = optional(end);
                     let hazards = match market.spot {
                         true => hazards,
                         false => hazards.replace(ONLY_SPOT, ""),
                     };
                     let Market { entry, quotas, .. } = market;
-                    format!(
+                    let text = format!(
                         "(name: \"random\", seed: {seed}, end: {end}, sample_interval: 7,
+                          {pool}
                           fleet: [(sku: \"dgx-h100\", count: {}, limit: {}, zones: [\"a\", \"b\"], {entry} {pools}
                             provision_delay: {provision}), (sku: \"dgx-a100\", limit: {others})],
-                          applications: [{application}], actions: [{actions}], faults: [{faults}],
+                          applications: [{application}, {side}], actions: [{actions}], faults: [{faults}],
                           hazards: [{hazards}], quotas: [{quotas}], {power})",
                         servers + spare,
                         servers + spare + 3,
-                    )
+                    );
+                    fitting(&text, &policy, &other)
                 })
         },
     )
@@ -555,27 +633,70 @@ fn finish(mut simulation: Simulation, text: &str, checks: bool) -> Result<Outcom
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: soak_cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak_cases(), failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn invariants_hold_and_nothing_is_lost(text in scenario(), longest in 1u32..300) {
-        let outcomes = run(&text, true)?;
-        let ids: BTreeSet<u64> = outcomes.requests.iter().map(|(_, request)| request.id).collect();
-        prop_assert_eq!(ids.len(), outcomes.requests.len(), "a request is reported once\n{}", text);
-        for (_, request) in &outcomes.requests {
-            let done = request.outcome == Outcome::Completed;
-            let failed = request.outcome == Outcome::Failed;
-            prop_assert_eq!(done || failed, request.end.is_some());
-            if done && request.restarts == 0 {
-                prop_assert!(request.ttft() <= request.e2e() && request.queue() <= request.ttft());
-            }
-        }
-        let again = run(&text, false)?;
-        prop_assert_eq!(&again.everything, &outcomes.everything);
-        let max_tick = format!("max_tick: {:?}, seed", f64::from(longest) / 10.0);
-        let stepped = run(&text.replacen("seed", &max_tick, 1), false)?;
-        prop_assert_eq!(&stepped.everything, &outcomes.everything, "with {}\n{}", max_tick, text);
+        kept(&text, || whole(&text, longest))?;
     }
+}
+
+/// The rows of a run are complete, and the same again and in other ticks.
+fn whole(text: &str, longest: u32) -> Result<(), TestCaseError> {
+    let outcomes = run(text, true)?;
+    let ids: BTreeSet<(usize, u64)> = outcomes
+        .requests
+        .iter()
+        .map(|(application, request)| (*application, request.id))
+        .collect();
+    prop_assert_eq!(
+        ids.len(),
+        outcomes.requests.len(),
+        "a request is reported once\n{}",
+        text
+    );
+    for (_, request) in &outcomes.requests {
+        let done = request.outcome == Outcome::Completed;
+        let failed = request.outcome == Outcome::Failed;
+        prop_assert_eq!(done || failed, request.end.is_some());
+        if done && request.restarts == 0 {
+            prop_assert!(request.ttft() <= request.e2e() && request.queue() <= request.ttft());
+        }
+    }
+    let again = run(text, false)?;
+    same(&again, &outcomes, text)?;
+    let max_tick = format!("max_tick: {:?}, seed", f64::from(longest) / 10.0);
+    let stepped = run(&text.replacen("seed", &max_tick, 1), false)?;
+    same(&stepped, &outcomes, text)
+}
+
+/// Two runs end alike; or where they first differ.
+fn same(one: &Outcomes, other: &Outcomes, text: &str) -> Result<(), TestCaseError> {
+    let (left, right) = (one.everything.as_bytes(), other.everything.as_bytes());
+    if left == right {
+        return Ok(());
+    }
+    let equal = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let around = |it: &[u8]| {
+        let from = equal.saturating_sub(200);
+        String::from_utf8_lossy(&it[from..(equal + 200).min(it.len())]).into_owned()
+    };
+    let (left, right) = (around(left), around(right));
+    Err(TestCaseError::fail(format!(
+        "one run:\n{left}\nanother:\n{right}\n{text}"
+    )))
+}
+
+/// Keeps the scenario of a case that fails in a file: the last one is the smallest.
+fn kept(text: &str, case: impl FnOnce() -> Result<(), TestCaseError>) -> Result<(), TestCaseError> {
+    let result = catch_unwind(AssertUnwindSafe(case));
+    if matches!(result, Ok(Ok(()) | Err(TestCaseError::Reject(_)))) {
+        return Ok(());
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("failing_scenario.ron");
+    std::fs::write(&path, text).map_err(|e| TestCaseError::fail(e.to_string()))?;
+    println!("the scenario is in {}", path.display());
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Whole scenarios: 400, or what `FLEETSIM_SOAK_CASES` says. The seed is `PROPTEST_RNG_SEED`.
@@ -591,7 +712,7 @@ fn fork_cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: fork_cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: fork_cases(), failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn forks_and_snapshots_end_as_the_run_that_they_were_made_of(text in scenario(), share in 0.0..1.0_f64, again in 1usize..9) {
@@ -634,7 +755,7 @@ proptest! {
         let once_more = Simulation::restore(&checked, &*bytes).map_err(|e| fail(&e))?;
         for simulation in [fork, simulation, restored, once_more] {
             let ended = finish(simulation, &text, false)?;
-            prop_assert_eq!(&ended.everything, &undisturbed.everything, "{}", text);
+            same(&ended, &undisturbed, &text)?;
         }
     }
 }
@@ -699,5 +820,14 @@ fn independent_applications_do_not_disturb_each_other() {
                 "{one} with {other}"
             );
         }
+    }
+}
+
+/// The scenario in the file that `FLEETSIM_SOAK_CASE` names, such as one that has failed.
+#[test]
+fn a_scenario_that_has_failed_before() {
+    if let Ok(path) = std::env::var("FLEETSIM_SOAK_CASE") {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        whole(&text, 10).unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 }

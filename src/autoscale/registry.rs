@@ -481,13 +481,18 @@ fn restore_policy<P: Policy>(
     Ok(())
 }
 
-/// Adds the systems that all policies share.
-fn add_systems(world: &mut World) {
-    let mut schedules = world.get_resource_or_init::<Schedules>();
+/// Puts the sets of decisions into their phase.
+fn configure(schedules: &mut Schedules) {
     schedules.configure_sets(
         Tick,
         (Decided.in_set(TickSet::Decide), Wishes.in_set(Decided)),
     );
+}
+
+/// Adds the systems that all policies share.
+fn add_systems(world: &mut World) {
+    let mut schedules = world.get_resource_or_init::<Schedules>();
+    configure(&mut schedules);
     let act = act::act.in_set(Actuated).in_set(TickSet::Act);
     let systems = (
         DecisionLog::forget.in_set(TickSet::Serve),
@@ -514,8 +519,10 @@ fn add_pool(world: &mut World) {
 /// Adds the systems of a pool.
 fn add_pool_systems(world: &mut World) {
     let mut schedules = world.get_resource_or_init::<Schedules>();
+    configure(&mut schedules);
     let share_out = pool::share_out.after(Wishes).after(limiter::limit);
-    let share = pool::share.after(act::act).in_set(TickSet::Act);
+    let share = pool::share.in_set(TickSet::Act);
+    let share = share.after(act::act).after(ScriptedActions);
     let systems = (share_out.in_set(Decided), share.in_set(Actuated));
     schedules.add_systems(Tick, systems.in_set(FleetSystems));
 }

@@ -19,6 +19,7 @@ mod idle;
 mod meets;
 mod planners;
 mod policies;
+mod pool;
 mod random;
 #[path = "../shared/mod.rs"]
 mod shared;

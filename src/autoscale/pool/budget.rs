@@ -199,10 +199,12 @@ fn claimants(world: &World, fleet: Entity) -> (Vec<Claimant>, u32) {
             let current = super::current(world, application, role);
             let wanted = world.get::<Wanted>(application);
             let wanted = wanted.and_then(|it| it.0.get(&role)).copied();
+            // What is missing from a minimum is restored against the policy.
+            let min = actuator.settings.limits(role).min;
             let claim = BudgetClaim {
                 processors,
-                min: actuator.settings.limits(role).min,
-                wanted: wanted.unwrap_or(current),
+                min,
+                wanted: wanted.unwrap_or(current).max(min),
                 priority: world.get::<Priority>(application).map_or(0, |it| it.0),
             };
             claimants.push(Claimant {

@@ -49,6 +49,14 @@ struct Rules {
 }
 
 impl Karpenter {
+    /// One that looks at servers first at an instant.
+    pub(super) fn from(poll: SimTime) -> Self {
+        Self {
+            poll,
+            ..Self::default()
+        }
+    }
+
     /// Becomes that of a fork.
     pub(super) fn follow(&mut self, twins: &Twins) {
         let settled = std::mem::take(&mut self.settled).into_iter();
@@ -83,7 +91,7 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
     let now = world.resource::<Clock>().now();
     let state = world.entity_mut(fleet).take::<Karpenter>();
     let mut state = state.unwrap_or_default();
-    let polls = now >= state.poll && now > SimTime::ZERO;
+    let polls = now >= state.poll;
     let pending = world.get::<PendingInstances>(fleet);
     let news = pending.is_some_and(PendingInstances::has_news);
     place_all(world, fleet, settings, |_, _| false);
@@ -95,7 +103,8 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
     }
     let ends =
         |(first, last): (SimTime, SimTime)| (last + rules.batch_idle).min(first + rules.batch_max);
-    if waits && (polls || state.batch.is_some_and(|it| now >= ends(it))) {
+    let serves = state.batch.map_or(polls, |it| now >= ends(it));
+    if waits && serves {
         state.batch = None;
         place_all(world, fleet, settings, |world, it| {
             add_server(world, it, |_| false, |_| {})
@@ -105,7 +114,7 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
         consolidate(world, fleet, &rules, &mut state, now);
         place_all(world, fleet, settings, |_, _| false);
     }
-    if polls || state.poll == SimTime::ZERO {
+    if polls {
         let next = next_on_grid(rules.poll_interval, SimDuration::ZERO, now);
         state.poll = next.unwrap_or(SimTime::MAX);
     }

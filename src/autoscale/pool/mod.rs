@@ -60,6 +60,15 @@ pub(super) fn install(
         .insert((Pool { settings }, PendingInstances::default()));
     let now = world.resource::<Clock>().now();
     let first = place::next_look(&settings, now);
+    match settings.servers {
+        ServerScaling::WithInstances { .. } | ServerScaling::Fixed => {}
+        ServerScaling::ClusterAutoscaler { .. } => {
+            world.entity_mut(fleet).insert(ClusterAutoscaler::default());
+        }
+        ServerScaling::Karpenter { .. } => {
+            world.entity_mut(fleet).insert(Karpenter::from(first));
+        }
+    }
     world
         .resource_mut::<Agenda>()
         .wake_for::<Looking>(first, fleet);
