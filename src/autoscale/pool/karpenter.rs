@@ -103,6 +103,9 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
     }
     let ends =
         |(first, last): (SimTime, SimTime)| (last + rules.batch_idle).min(first + rules.batch_max);
+    if !waits {
+        state.batch = None;
+    }
     let serves = state.batch.map_or(polls, |it| now >= ends(it));
     if waits && serves {
         state.batch = None;
@@ -110,7 +113,9 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
             add_server(world, it, |_| false, |_| {})
         });
     }
-    if polls {
+    // What waits has to have a place first.
+    let pending = world.get::<PendingInstances>(fleet);
+    if polls && pending.is_some_and(PendingInstances::is_empty) {
         consolidate(world, fleet, &rules, &mut state, now);
         place_all(world, fleet, settings, |_, _| false);
     }
