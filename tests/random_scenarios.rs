@@ -695,8 +695,14 @@ fn kept(text: &str, case: impl FnOnce() -> Result<(), TestCaseError>) -> Result<
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("failing_scenario.ron");
     std::fs::write(&path, text).map_err(|e| TestCaseError::fail(e.to_string()))?;
-    println!("the scenario is in {}", path.display());
-    result.unwrap_or_else(|panic| resume_unwind(panic))
+    match result {
+        Ok(Err(TestCaseError::Fail(why))) => {
+            let told = format!("{}\nThe scenario is in {}.", why.message(), path.display());
+            Err(TestCaseError::fail(told))
+        }
+        Ok(result) => result,
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// Whole scenarios: 400, or what `FLEETSIM_SOAK_CASES` says. The seed is `PROPTEST_RNG_SEED`.

@@ -270,10 +270,7 @@ impl Bound {
 
 /// The system of a policy: asks it to decide for each of its applications that is due.
 pub(super) fn decide<P: Policy>(
-    (clock, books): (
-        Res<'_, Clock>,
-        Query<'_, '_, (&Ledger, &Stock, Option<&PendingInstances>)>,
-    ),
+    (clock, books): (Res<'_, Clock>, Query<'_, '_, OfFleets>),
     agenda: Res<'_, Agenda>,
     mut applications: Query<'_, '_, (&mut P, &mut Signals, &mut Decider, &OfFleet, Members)>,
     (instances, servers): (Query<'_, '_, Counted>, Query<'_, '_, &ServerSku>),
@@ -316,6 +313,13 @@ type Counted = (
     &'static InstanceStatus,
     &'static HostedOn,
     Option<&'static StartUp>,
+);
+
+/// The accounts of a fleet, what can be had, and what waits for a place.
+type OfFleets = (
+    &'static Ledger,
+    &'static Stock,
+    Option<&'static PendingInstances>,
 );
 
 /// What a fleet has written down: its accounts, what can be had, and what of an application waits for a place.

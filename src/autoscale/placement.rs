@@ -148,7 +148,7 @@ pub(super) fn places(
         for &(_, sku, needed) in &skus {
             let missing = count - places.len();
             let what = (provisioned, sku, needed);
-            let found = index.find(what, order, &usable, missing);
+            let found = index.find(what, order, usable, missing);
             if rule == PlacementRule::Spread {
                 places.extend(spread(found, needed, missing));
                 continue;
