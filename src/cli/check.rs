@@ -173,9 +173,13 @@ fn described(checked: &CheckedScenario) -> String {
             }
             _ => "",
         };
+        let kept = match entry.warm {
+            0 => String::new(),
+            warm => format!(" and {warm} kept ready"),
+        };
         let _ = writeln!(
             text,
-            "  {}: {servers} at the start, {limit}{power}",
+            "  {}: {servers} at the start{kept}, {limit}{power}",
             entry.sku
         );
     }

@@ -15,7 +15,7 @@ use super::log::record;
 use super::market::Lot;
 use super::zones::InZone;
 use super::{
-    Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Roster,
+    Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Reclaimed, Roster,
     ScalingAction, ScalingError, Server, ServerCache, ServerSku, ServerStatus, Stock, Target,
     guard, hazards, power_cap,
 };
@@ -235,8 +235,9 @@ pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(
     let sku = world.get::<ServerSku>(server).map(ServerSku::position);
     let zone = world.get::<InZone>(server).map(|it| it.zone);
     let cache = world.get::<ServerCache>(server).map(ServerCache::at_rest);
+    let taken_back = world.get::<Reclaimed>(server).is_some();
     let mut stock = part_mut::<Stock>(world, fleet);
-    if sku.is_some_and(|sku| stock.kinds[sku].pool.stop(zone, cache)) {
+    if !taken_back && sku.is_some_and(|sku| stock.kinds[sku].pool.stop(zone, cache)) {
         let line = (ScalingAction::ServerStopped, target, status);
         record(&mut world.into(), fleet, at, line);
     }

@@ -2,7 +2,8 @@
 
 use bevy_ecs::prelude::*;
 use fleetsim::fleet::{self, *};
-use fleetsim::time::SimTime;
+use fleetsim::scenario::{Fault, FaultKind};
+use fleetsim::time::{SimDuration, SimTime};
 
 use crate::support::*;
 
@@ -168,9 +169,23 @@ fn of_those_that_were_stopped_the_last_comes_first_and_the_first_goes() {
     assert_eq!(active, [Some(at(105.0)), Some(at(105.0)), Some(at(140.0))]);
     let zones = again.map(|it| world.get::<InZone>(it.server).unwrap().name().to_owned());
     assert_eq!(zones, ["a", "b", "a"]);
-    // A crash stops nothing.
+    // A crash stops nothing, nor is a server stopped that is taken back and drains in time.
     world.despawn(again[0].server);
     world.flush();
+    let fault = FaultKind::SpotReclaim {
+        server: world.number(again[1].server),
+        notice: SimDuration::saturating(10.0),
+    };
+    let script = [Fault {
+        at: at(310.0),
+        fault,
+    }];
+    world.set_script(&[], &script).unwrap();
+    world.until(400.0);
+    assert_eq!(
+        world.log().last().unwrap(),
+        "310 scale_down_server server_4 scaling_down"
+    );
     assert_eq!(world.fleet::<Stock>().kinds()[0].stopped(), 0);
 }
 

@@ -7,7 +7,7 @@ use crate::random::Delay;
 
 /// Servers that are stopped with their disks when they are removed. The next server of the SKU, in the same zone where there
 /// are zones, is the one of them that was stopped last: it has its image, its weights and what else start-ups leave there. Its
-/// number is new, and it is bought as any other. One that a fault takes is not stopped.
+/// number is new, and it is bought as any other. One that a fault takes, or that is taken back, is not stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoppedServers {
