@@ -382,3 +382,60 @@ fn the_next_best_is_better_than_what_is_sold_out() {
     assert!(met(&comparison, 2) > met(&insisting, 0) + 0.1);
     assert!(met(&comparison, 3) > met(&insisting, 1) + 0.1);
 }
+
+#[test]
+fn models_that_are_rarely_wanted_make_room() {
+    let comparison = told("ten_models");
+    // With one of each, one of three requests is late; who goes to zero serves nine of ten.
+    assert!(met(&comparison, 0) < 0.7);
+    for goes_to_zero in [3, 4, 5] {
+        assert!(met(&comparison, goes_to_zero) > 0.9);
+    }
+}
+
+#[test]
+fn a_start_from_zero_is_short_where_the_disk_has_what_it_needs() {
+    let comparison = told("from_zero");
+    let without = load("from_zero", &["pool.servers=WithInstances()".to_owned()]);
+    let (_, warm) = run(&load("from_zero", &[]), &comparison.contenders[0].policy);
+    let (_, cold) = run(&without, &comparison.contenders[0].policy);
+    let waits = |requests: &[RequestRecord]| {
+        let waits = requests.iter().filter_map(RequestRecord::ttft);
+        let mut waits: Vec<f64> = waits.map(|it| it.seconds()).collect();
+        waits.sort_by(f64::total_cmp);
+        waits
+    };
+    // Bytes over bandwidth, and what does not depend on the disk.
+    let gib = f64::powi(2.0, 30);
+    let weights = 2.0 * 70.6e9;
+    let cached = weights / gib / 5.0 + 23.0 + 30.0;
+    let first = 14.29e9 / gib / 0.5 + weights / gib + cached - 23.0 + 52.0;
+    // A decision comes within 2 s, and a prompt takes less than a second.
+    let near = |found: f64, told: f64| {
+        assert!((told - 0.5..told + 3.0).contains(&found), "{found} {told}");
+    };
+    let (warm, cold) = (waits(&warm), waits(&cold));
+    // The first start-up has begun before the first request.
+    assert!(warm[warm.len() - 1] < first);
+    near(warm[warm.len() - 2], cached);
+    near(cold[cold.len() - 1], 120.0 + first);
+}
+
+#[test]
+fn who_removes_servers_late_pays_more_and_serves_more() {
+    let comparison = told("node_autoscalers");
+    let knative = &*comparison.contenders[3].policy;
+    let under = |servers: &str| {
+        let scenario = load("node_autoscalers", &[format!("pool.servers={servers}")]);
+        let comparison = compare(&scenario, &[knative]);
+        (met(&comparison, 0), figures(&comparison, 0).gpu_hours)
+    };
+    let late = (met(&comparison, 3), figures(&comparison, 3).gpu_hours);
+    for early in ["WithInstances()", "Karpenter()"] {
+        let (share, hours) = under(early);
+        assert!(
+            late.0 > share + 0.05 && late.1 > 1.5 * hours,
+            "{early}: {share}, {hours}"
+        );
+    }
+}

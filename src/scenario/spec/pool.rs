@@ -32,7 +32,7 @@ pub enum ServerScaling {
     },
     /// Nobody: the servers at time zero are those there are.
     Fixed,
-    /// As the Kubernetes cluster-autoscaler: looks every so often, adds servers for instances that wait, and removes
+    /// As the Kubernetes cluster-autoscaler: looks at each interval, adds servers for instances that wait, and removes
     /// servers that were not needed for a while.
     ClusterAutoscaler {
         /// Seconds between two looks. Default 10.
