@@ -209,6 +209,22 @@ fn an_unhappy_end_does_not_look_like_a_recovery() {
 }
 
 #[test]
+fn what_broke_is_marked_on_what_users_got() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/zone_outage.ron");
+    let overrides = ["end=1500".to_owned()];
+    let checked = CheckedScenario::load(path.as_ref(), &overrides).unwrap();
+    let met = chart(&report(&checked), "SLO met");
+    let mut all = met["series"].as_array().unwrap().iter();
+    let faults = all.find(|it| it["name"] == "fault").unwrap();
+    assert_eq!(faults["x"].as_array().unwrap().len(), 1);
+    let told = faults["texts"][0].as_str().unwrap();
+    assert!(
+        told.contains("zone outage of a") && told.contains("servers lost"),
+        "{told}"
+    );
+}
+
+#[test]
 fn demand_and_capacity_are_in_requests_a_second() {
     let page = overloaded();
     let demand = chart(&page, "Demand and capacity");

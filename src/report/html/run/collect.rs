@@ -27,6 +27,8 @@ pub(super) struct Collected {
     pub(super) applications: Vec<ApplicationSeries>,
     /// What was scaled and why.
     pub(super) happenings: Happenings,
+    /// What broke.
+    pub(super) faults: Marks,
     /// The application, by position, and the role of every instance that is there.
     instances: BTreeMap<(u32, u64), (usize, Role)>,
 }
@@ -124,6 +126,7 @@ impl Collected {
         Self {
             applications: applications.collect(),
             happenings: Happenings::default(),
+            faults: Marks::default(),
             instances,
         }
     }
@@ -142,6 +145,7 @@ impl Collected {
             }
             self.mark(event, &news.decisions);
         }
+        news.faults.iter().for_each(|it| self.faults.fault(it));
         self.add(&news.rows);
         if let Some(sample) = news.rows.samples.last() {
             for (position, of) in self.applications.iter_mut().enumerate() {
@@ -156,6 +160,8 @@ impl Collected {
         for event in &finished.scaling {
             self.mark(event, &[]);
         }
+        let faults = finished.faults.iter();
+        faults.for_each(|it| self.faults.fault(it));
         self.add(&finished.rows);
         for of in &mut self.applications {
             of.arrivals.close(finished.record.end);
@@ -174,7 +180,9 @@ impl Collected {
             let decision = decisions
                 .iter()
                 .find(|it| it.time == event.time && it.role == role && *it.application == *of.name);
-            series.marks.add(kind, event, &kind.reason(decision));
+            let target = event.target.to_string();
+            let reason = kind.reason(decision);
+            series.marks.add(kind, event.time, &target, &reason);
             if kind.decided(decision).is_none() {
                 self.happenings.happened(kind, event.time, &of.name, role);
             }

@@ -172,7 +172,8 @@ impl What {
                     MarkKind::Down => "drained",
                     MarkKind::Cancelled => "given up while starting",
                     MarkKind::TimedOut => "ran out of time to drain",
-                    MarkKind::Lost => "lost",
+                    MarkKind::Preempted => "preempted",
+                    MarkKind::Lost | MarkKind::Fault => "lost",
                 };
                 format!("{} {what}", grouped(*instances))
             }

@@ -1,11 +1,10 @@
 //! The instances of a role over time, with what was done to them.
 
 use super::groups::{Instances, STATUSES};
-use super::marks::{Mark, MarkKind, Marks};
-use crate::report::html::chart::{Axis, Chart, Format, MarkShape, Shape, Value};
+use super::marks::Marks;
+use crate::report::html::chart::{Axis, Chart, Format, Shape, Value};
 use crate::report::html::colour::Colour;
-use crate::report::html::numbers::{duration, instant};
-use crate::report::words::grouped;
+use crate::report::html::numbers::duration;
 use crate::scenario::Role;
 use crate::statistics::levels::Steps;
 
@@ -41,9 +40,7 @@ pub(super) fn over_time(role: Role, of: &Instances, marks: &Marks, end: f64) -> 
             chart.add(name, colour, Shape::stacked(sum(&steps, &kinds)));
         }
     }
-    for (kind, marks) in marks.iter() {
-        add(&mut chart, kind, marks);
-    }
+    marks.draw(&mut chart);
     chart
 }
 
@@ -51,39 +48,4 @@ fn sum<'a>(steps: &'a Steps, kinds: &'a [usize]) -> impl Iterator<Item = (f64, V
     let at = |instant: usize| kinds.iter().map(|kind| steps.y[*kind][instant]).sum();
     let instants = steps.x.iter().enumerate();
     instants.map(move |(position, x)| (*x, Some(at(position))))
-}
-
-fn add(chart: &mut Chart, kind: MarkKind, marks: &[Mark]) {
-    let (shape, colour, row) = match kind {
-        MarkKind::Up => (MarkShape::Up, Colour::Starting, -1),
-        MarkKind::Down => (MarkShape::Down, Colour::Draining, 1),
-        MarkKind::Cancelled => (MarkShape::Cross, Colour::GivenUp, -1),
-        MarkKind::TimedOut => (MarkShape::Cross, Colour::Draining, 1),
-        MarkKind::Lost => (MarkShape::Cross, Colour::Lost, 0),
-    };
-    let marks = Shape::Marks {
-        x: marks.iter().map(|mark| mark.from.seconds()).collect(),
-        texts: marks.iter().map(|mark| told(kind, mark)).collect(),
-        shape,
-        row,
-    };
-    chart.add(kind.name(), colour, marks);
-}
-
-fn told(kind: MarkKind, mark: &Mark) -> String {
-    let when = match mark.from == mark.to {
-        true => instant(mark.from.seconds()),
-        false => format!(
-            "{} to {}",
-            instant(mark.from.seconds()),
-            instant(mark.to.seconds())
-        ),
-    };
-    let others = match mark.events {
-        1 => String::new(),
-        events => format!(" and {} more", grouped(events - 1)),
-    };
-    let target = mark.target.replace('_', " ");
-    let what = format!("{when}: {}, {target}{others}", kind.name());
-    format!("{what}\n{}", mark.reason)
 }

@@ -1,7 +1,11 @@
 use std::collections::BTreeMap;
 
 use crate::autoscale::Decision;
-use crate::fleet::{ScalingAction, ScalingEvent};
+use crate::fleet::{FaultEvent, ScalingAction};
+use crate::report::html::chart::{Chart, MarkShape, Shape};
+use crate::report::html::colour::Colour;
+use crate::report::html::numbers::instant;
+use crate::report::words::grouped;
 use crate::time::SimTime;
 
 /// The largest number of separate marks of a kind, about as many as a chart has room for; beyond it
@@ -19,7 +23,10 @@ pub(super) enum MarkKind {
     Down,
     Cancelled,
     TimedOut,
+    Preempted,
     Lost,
+    /// Something broke: on charts of what users got.
+    Fault,
 }
 
 impl MarkKind {
@@ -29,6 +36,7 @@ impl MarkKind {
             ScalingAction::ScaleDownStart => Some(Self::Down),
             ScalingAction::ScaleUpCancelled => Some(Self::Cancelled),
             ScalingAction::DrainTimeout => Some(Self::TimedOut),
+            ScalingAction::Preempted => Some(Self::Preempted),
             ScalingAction::Crash => Some(Self::Lost),
             _ => None,
         }
@@ -41,7 +49,9 @@ impl MarkKind {
             Self::Down => "drain begun",
             Self::Cancelled => "start-up given up",
             Self::TimedOut => "drain timed out",
+            Self::Preempted => "preempted",
             Self::Lost => "lost to a fault",
+            Self::Fault => "fault",
         }
     }
 
@@ -51,7 +61,7 @@ impl MarkKind {
             Self::Up => of.started > 0,
             Self::Down => of.drained > 0,
             Self::Cancelled => of.cancelled > 0,
-            Self::TimedOut | Self::Lost => false,
+            Self::TimedOut | Self::Preempted | Self::Lost | Self::Fault => false,
         })
     }
 
@@ -60,7 +70,8 @@ impl MarkKind {
         match self {
             Self::Up | Self::Down | Self::Cancelled => "scripted",
             Self::TimedOut => "drain_timeout",
-            Self::Lost => "a fault",
+            Self::Preempted => "one of a higher priority needs its place",
+            Self::Lost | Self::Fault => "a fault",
         }
     }
 
@@ -75,14 +86,14 @@ impl MarkKind {
 
 /// Events of one kind at one instant or, where there are too many, at neighbouring ones.
 #[derive(Clone, Debug)]
-pub(super) struct Mark {
-    pub(super) from: SimTime,
-    pub(super) to: SimTime,
-    pub(super) events: u64,
+struct Mark {
+    from: SimTime,
+    to: SimTime,
+    events: u64,
     /// What the first event was about.
-    pub(super) target: String,
+    target: String,
     /// The reason of the first event.
-    pub(super) reason: String,
+    reason: String,
     /// The number of instants that it represents.
     instants: usize,
 }
@@ -100,15 +111,15 @@ struct Kind {
 
 impl Marks {
     /// Adds an event; they come in the order of time.
-    pub(super) fn add(&mut self, kind: MarkKind, event: &ScalingEvent, reason: &str) {
+    pub(super) fn add(&mut self, kind: MarkKind, at: SimTime, target: &str, reason: &str) {
         let of = self.0.entry(kind).or_insert(Kind {
             marks: Vec::new(),
             stride: 1,
         });
         if let Some(last) = of.marks.last_mut() {
-            let new = usize::from(last.to != event.time);
+            let new = usize::from(last.to != at);
             if last.instants + new <= of.stride {
-                last.to = event.time;
+                last.to = at;
                 last.events += 1;
                 last.instants += new;
                 return;
@@ -118,18 +129,77 @@ impl Marks {
             of.halve();
         }
         of.marks.push(Mark {
-            from: event.time,
-            to: event.time,
+            from: at,
+            to: at,
             events: 1,
-            target: event.target.to_string(),
+            target: target.to_owned(),
             reason: reason.chars().take(REASON).collect(),
             instants: 1,
         });
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (MarkKind, &[Mark])> {
+    /// Adds a fault.
+    pub(super) fn fault(&mut self, of: &FaultEvent) {
+        let target = format!("{} of {}", of.fault, of.target).replace('_', " ");
+        let toll = of.toll;
+        let costs = [
+            (toll.servers, "servers lost"),
+            (toll.instances, "instances lost"),
+            (toll.retried, "requests begin again"),
+            (toll.failed, "requests failed"),
+        ];
+        let mut told: Vec<String> = costs
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{} {what}", grouped(*count)))
+            .collect();
+        if let Some(until) = of.until {
+            told.push(format!("until {}", instant(until.seconds())));
+        }
+        self.add(MarkKind::Fault, of.time, &target, &told.join(", "));
+    }
+
+    /// Draws all of them on a chart.
+    pub(super) fn draw(&self, chart: &mut Chart) {
+        for (kind, marks) in self.iter() {
+            let (shape, colour, row) = match kind {
+                MarkKind::Up => (MarkShape::Up, Colour::Starting, -1),
+                MarkKind::Down => (MarkShape::Down, Colour::Draining, 1),
+                MarkKind::Cancelled => (MarkShape::Cross, Colour::GivenUp, -1),
+                MarkKind::TimedOut | MarkKind::Preempted => (MarkShape::Cross, Colour::Draining, 1),
+                MarkKind::Lost | MarkKind::Fault => (MarkShape::Cross, Colour::Lost, 0),
+            };
+            let shape = Shape::Marks {
+                x: marks.iter().map(|mark| mark.from.seconds()).collect(),
+                texts: marks.iter().map(|mark| told(kind, mark)).collect(),
+                shape,
+                row,
+            };
+            chart.add(kind.name(), colour, shape);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (MarkKind, &[Mark])> {
         self.0.iter().map(|(kind, of)| (*kind, of.marks.as_slice()))
     }
+}
+
+fn told(kind: MarkKind, mark: &Mark) -> String {
+    let when = match mark.from == mark.to {
+        true => instant(mark.from.seconds()),
+        false => format!(
+            "{} to {}",
+            instant(mark.from.seconds()),
+            instant(mark.to.seconds())
+        ),
+    };
+    let others = match mark.events {
+        1 => String::new(),
+        events => format!(" and {} more", grouped(events - 1)),
+    };
+    let target = mark.target.replace('_', " ");
+    let what = format!("{when}: {}, {target}{others}", kind.name());
+    format!("{what}\n{}", mark.reason)
 }
 
 impl Kind {
@@ -150,20 +220,13 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Target;
 
     #[test]
     fn many_events_become_few_marks_and_none_is_lost() {
         let mut marks = Marks::default();
         for second in 0..5000_u64 {
-            let event = ScalingEvent {
-                fleet: 0,
-                time: SimTime::saturating((second / 2) as f64),
-                action: ScalingAction::ScaleUpStart,
-                target: Target::Instance(second),
-                status: "scaling_up",
-            };
-            marks.add(MarkKind::Up, &event, "scripted");
+            let at = SimTime::saturating((second / 2) as f64);
+            marks.add(MarkKind::Up, at, "instance_1", "scripted");
         }
         let (_, found) = marks.iter().next().unwrap();
         assert!(found.len() <= MOST, "{}", found.len());

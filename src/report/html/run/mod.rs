@@ -141,7 +141,7 @@ impl RunReport {
         let specs = &self.checked.series().scenario().applications;
         let end = summary.end_s.seconds();
         let all = self.collected.applications.as_slice();
-        let outcomes = match (summary.applications.as_slice(), all) {
+        let mut outcomes = match (summary.applications.as_slice(), all) {
             ([of], [series]) => outcomes::of_an_application(series, objective(&of.slo), end),
             (_, all) => {
                 let each = specs.iter().zip(all);
@@ -150,6 +150,7 @@ impl RunReport {
                 outcomes::of_all(&each.collect::<Vec<_>>(), end)
             }
         };
+        self.collected.faults.draw(&mut outcomes);
         page.charts([
             outcomes,
             cost::over_time(&finished.record, &finished.ledger),
@@ -174,10 +175,9 @@ impl RunReport {
         let several = self.collected.applications.len() > 1;
         if several {
             let promised = objective(&of.slo);
-            page.charts([
-                outcomes::of_an_application(series, promised, end),
-                queue::over_time(series, end),
-            ]);
+            let mut outcomes = outcomes::of_an_application(series, promised, end);
+            self.collected.faults.draw(&mut outcomes);
+            page.charts([outcomes, queue::over_time(series, end)]);
         }
         let mut charts = Vec::new();
         let roles = series.roles.iter().map(|(role, of)| {
