@@ -50,6 +50,8 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<Ledger>()
         .derived_component::<Application>()
         .derived_component::<Templates>()
+        // Before the engines, which are restored with their pace.
+        .component::<Slow>()
         .component_by::<Service>(Codec {
             save: save_service,
             restore: restore_service,
@@ -67,7 +69,6 @@ pub(super) fn enter(parts: &mut Parts) {
         .component::<ToCome>()
         .component::<StartUpAttempt>()
         .component::<AttemptCounts>()
-        .component::<Slow>()
         .component::<PowerSlowdown>()
         .component::<Reclaimed>()
         .component::<Broken>()

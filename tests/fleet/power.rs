@@ -85,14 +85,18 @@ fn steps_are_slower_while_more_would_be_drawn_worked_by_hand() {
 
 #[test]
 fn a_slow_server_is_slower_still_and_one_that_joins_is_slow_at_once() {
-    let mut world = Setup {
+    let setup = Setup {
         fleet: r#"[(sku: "big", count: 2)]"#,
         start: "Servers(1)",
         rest: "power_cap: (watts: 800, beyond: Slow)",
-        faults: "[(at: 3, fault: SlowServer(server: 1, factor: 1.5, duration: 7))]",
+        faults: "[
+            (at: 3, fault: SlowServer(server: 1, factor: 1.5, duration: 7)),
+            (at: 3, fault: SlowProcessor(server: 1, processor: 0, factor: 1.2, duration: 9)),
+            (at: 3, fault: SlowProcessor(server: 1, processor: 1, factor: 1.1, duration: 9)),
+        ]",
         ..Setup::default()
-    }
-    .world();
+    };
+    let mut world = setup.world();
     // On the second server, with instance 2: the others are busy. Steps of two seconds, then of three.
     let server = world.server(1).unwrap();
     world.submit(40);
@@ -100,9 +104,23 @@ fn a_slow_server_is_slower_still_and_one_that_joins_is_slow_at_once() {
     world.scale_up_instance(&world.up_on(server)).unwrap();
     world.until(1.0);
     world.submit(5);
-    world.until(30.0);
-    // 3, 5 under way at 3, then 8, 11 under way at 10, 13.
-    assert_eq!(ends(&mut world), [13.0]);
+    world.until(4.0);
+    let mut saved = Vec::new();
+    save(&world, &mut saved).unwrap();
+    // 3, 5 under way at 3, then 8, 11 under way at 10, and a last step that is slow by a processor: 2.4 s.
+    let mut restored = setup.world();
+    restore(&mut restored, &*saved).unwrap();
+    for mut world in [world, restored] {
+        let app = world.app();
+        let instance = world.instance(2).unwrap();
+        let engine = world.get::<EngineHandle>(instance).unwrap().engine();
+        assert_eq!(world.get::<Service>(app).unwrap().0.pace(engine), 3.0);
+        world.until(30.0);
+        let [end] = ends(&mut world)[..] else {
+            panic!("one request");
+        };
+        assert!((end - 13.4).abs() < 1e-9, "{end}");
+    }
 }
 
 #[test]
