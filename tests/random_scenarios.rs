@@ -106,12 +106,12 @@ fn failing() -> impl Strategy<Value = String> {
     let rules = (
         0u32..5,
         0u32..3,
-        prop::option::of(5u32..60),
+        prop::option::of(40u32..120),
         0u32..10,
         prop::option::of(1u32..4),
     );
     let some = rules.prop_map(|(probability, hang, timeout, first, attempts)| {
-        let timeout = if hang > 0 { timeout.or(Some(30)) } else { timeout };
+        let timeout = if hang > 0 { timeout.or(Some(60)) } else { timeout };
         format!(
             "start_up_failure: (probability: {:?}, hang: {:?}, timeout: {}, back_off: (first: {first}), attempts: {})",
             f64::from(probability) / 10.0,

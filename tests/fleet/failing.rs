@@ -351,6 +351,8 @@ fn what_is_wrong_with_failing_start_ups_is_said() {
         ("probability: 1, attempts: 3", host, ""),
         ("hang: 0.1", host, "never given up"),
         ("hang: 0.1, timeout: 0", host, "timeout"),
+        ("timeout: 9", host, "that takes 10 s at least"),
+        ("timeout: 10", host, ""),
         ("timeout: 1e12", host, "years"),
         (
             "probability: 0.1, back_off: (first: 600)",

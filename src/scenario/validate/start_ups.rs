@@ -1,4 +1,5 @@
 use super::Check;
+use crate::random::Delay;
 use crate::scenario::{Application, Drain, Engine, StartUpFailure};
 use crate::time::SimDuration;
 
@@ -110,6 +111,17 @@ impl Check<'_> {
         }
         if let Some(timeout) = timeout {
             self.length(&format!("{path}.timeout"), timeout);
+        }
+        let spin_up = match of.scaling.spin_up {
+            Delay::Constant(least) | Delay::Uniform { min: least, .. } => least,
+            Delay::Normal { .. } | Delay::Exponential { .. } => SimDuration::ZERO,
+        };
+        let least = spin_up.max(of.scaling.scale_up_delay);
+        if let Some(timeout) = timeout.filter(|it| of.scaling.stages.is_empty() && *it < least) {
+            let message =
+                format!("no instance is up in {timeout} s: that takes {least} s at least");
+            let help = "raise it, or shorten `spin_up` and `scale_up_delay`";
+            self.warn("hopeless_timeout", format!("{path}.timeout"), message, help);
         }
         for (field, length) in [("first", back_off.first), ("most", back_off.most)] {
             self.length(&format!("{path}.back_off.{field}"), length);
