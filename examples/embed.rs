@@ -99,7 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let support = world.application("support")?;
-    let requests = world.get::<Service>(support).map(|it| it.0.counts());
+    let requests = world.get::<Service>(support).map(|it| it.counts());
     let requests = requests.ok_or("the application is gone")?;
     let diary = world.resource::<Diary>();
     assert_eq!(requests.completed, requests.arrived);
@@ -164,7 +164,7 @@ fn pay(clock: Res<Clock>, ledger: Single<&Ledger>, mut budget: ResMut<Budget>) {
 /// In the desk's schedule: looks for answers to its mailing.
 fn read_answers(mut services: Query<&mut Service>, mut diary: ResMut<Diary>) {
     for mut service in &mut services {
-        for request in service.0.take_ended() {
+        for request in service.take_ended() {
             if request.id >= FIRST_OF_MAILING {
                 diary.mailing_answered += 1;
                 diary.longest_wait = diary.longest_wait.max(request.ttft().unwrap_or_default());
@@ -180,7 +180,7 @@ fn report(
     budget: Res<Budget>,
 ) {
     for service in &services {
-        let (requests, instances) = (service.0.counts(), ledger.counts());
+        let (requests, instances) = (service.counts(), ledger.counts());
         println!(
             "{} {} active, {} requests answered, {} in flight, {:.2} dollars spent",
             clock(now.now()),
@@ -209,7 +209,7 @@ fn send_mailing(world: &mut World) -> Result<(), Box<dyn Error>> {
     assert!(extra.iter().all(|it| world.can_schedule(it.instance)));
     let mut service = world.get_mut::<Service>(support).ok_or("it is gone")?;
     for number in 0..900 {
-        service.0.submit(Arrival {
+        service.submit(Arrival {
             id: FIRST_OF_MAILING + number,
             time: begins + SimDuration::new(number as f64 / 15.0)?,
             prompt_tokens: 400,

@@ -605,7 +605,7 @@ fn finish(mut simulation: Simulation, text: &str, checks: bool) -> Result<Outcom
                 let service = world
                     .get::<Service>(application)
                     .expect("an application serves");
-                service.0.recount().map_err(|e| fail(&e))?;
+                service.recount().map_err(|e| fail(&e))?;
             }
         }
         if !more {

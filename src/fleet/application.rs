@@ -12,7 +12,7 @@ use crate::scenario::{
 };
 use crate::serving::registry::{NamedEngine, NamedKinds, StepSite};
 use crate::serving::vllm::VllmConfig;
-use crate::serving::{Endpoint, EngineLimits, Performance, PerformanceError, PossibleEngine, Role};
+use crate::serving::{EngineLimits, Performance, PerformanceError, PossibleEngine, Role};
 use crate::time::SimDuration;
 
 use super::skus::Kind;
@@ -44,14 +44,6 @@ impl Application {
         &self.name
     }
 }
-
-/// The data plane of an application. Reading it is for everyone; engines are the lifecycle's.
-///
-/// Its records of requests that ended are kept until they are taken, or as
-/// [`Retention`](super::Retention) says. Removing or replacing it takes the application's instances away.
-#[derive(Component, Clone, Debug)]
-#[component(on_discard = removal::service_removed)]
-pub struct Service(pub Endpoint);
 
 /// How an application's instances come and go.
 #[derive(Component, Clone, Debug, Serialize, Deserialize)]

@@ -6,14 +6,11 @@ use bevy_ecs::prelude::{Query, Res, ResMut, Resource, Schedules, World};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use serde::{Deserialize, Serialize};
 
-use crate::serving::{
-    Cancelled, Follower, InvalidRate, NoSuchRequest, Phase, RequestRecord, SubmitError,
-};
-use crate::workload::{Arrival, ArrivalStream};
+use crate::serving::{Follower, RequestRecord};
 
 use super::fleet_part::part;
 use super::parts::{Parts, Twins};
-use super::{EngineHandle, FleetSystems, FleetsExt, Roster, ServeSet, Service, Tick};
+use super::{FleetSystems, FleetsExt, Roster, ServeSet, Service, Tick};
 
 /// A request has ended: completed, turned away, or taken back. Only where it was
 /// [asked for](super::FleetWorldExt::announce_requests).
@@ -111,90 +108,5 @@ fn write_messages(
                 record,
             });
         }
-    }
-}
-
-impl Service {
-    /// Hands over a request of the host's own making; in any order.
-    ///
-    /// ```
-    #[doc = include_str!("example.txt")]
-    /// let mut service = world.get_mut::<Service>(chat).ok_or("it serves")?;
-    /// service.submit(fleetsim::workload::Arrival {
-    ///     id: 1_000,
-    ///     time: SimTime::new(3.0)?,
-    ///     prompt_tokens: 200,
-    ///     output_tokens: 10,
-    ///     details: None,
-    /// })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Endpoint::submit`](crate::serving::Endpoint::submit): it comes too late, has no tokens, or its
-    /// number is in use.
-    pub fn submit(&mut self, arrival: Arrival) -> Result<(), SubmitError> {
-        self.0.submit(arrival)
-    }
-
-    /// Takes a request back, wherever it is.
-    ///
-    /// ```
-    #[doc = include_str!("example.txt")]
-    /// world.run_until(SimTime::new(0.6)?)?;
-    /// let mut service = world.get_mut::<Service>(chat).ok_or("it serves")?;
-    /// service.cancel(0)?;
-    /// assert!(service.cancel(0).is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`NoSuchRequest`] where it has ended, or never was.
-    pub fn cancel(&mut self, id: u64) -> Result<Cancelled, NoSuchRequest> {
-        self.0.cancel(id)
-    }
-
-    /// Lets the requests of the scenario's workload come this many times as fast from now on as they do by
-    /// themselves.
-    ///
-    /// ```
-    #[doc = include_str!("example.txt")]
-    /// world.get_mut::<Service>(chat).ok_or("it serves")?.set_rate(4.0)?;
-    /// assert_eq!(world.next_served(), Some(SimTime::new(0.125)?));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`InvalidRate`] unless it is a number above 0.
-    pub fn set_rate(&mut self, rate: f64) -> Result<(), InvalidRate> {
-        self.0.set_rate(rate)
-    }
-
-    /// Replaces what is to come of the workload; the time zero of these requests is now.
-    ///
-    /// ```
-    #[doc = include_str!("example.txt")]
-    /// world.get_mut::<Service>(chat).ok_or("it serves")?.set_arrivals(Box::new(std::iter::empty()));
-    /// assert!(world.is_served());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn set_arrivals(&mut self, arrivals: ArrivalStream) {
-        self.0.set_arrivals(arrivals);
-    }
-
-    /// What an instance does now, by its [`EngineHandle`].
-    ///
-    /// ```
-    #[doc = include_str!("example.txt")]
-    /// use fleetsim::serving::Phase;
-    /// world.run_until(SimTime::new(0.51)?)?;
-    /// let handle = world.instance(0).and_then(|it| world.get::<EngineHandle>(it));
-    /// let service = world.get::<Service>(chat).ok_or("it serves")?;
-    /// assert_eq!(service.phase(handle.ok_or("it has joined")?), Phase::Prompt);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn phase(&self, instance: &EngineHandle) -> Phase {
-        self.0.phase(instance.engine())
     }
 }

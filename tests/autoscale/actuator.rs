@@ -110,7 +110,7 @@ fn victim(victim: Victim) -> (u64, u64) {
     let chat = world.application("chat").unwrap();
     // In turn: of these, the second goes to the instance after the next.
     let mut service = world.get_mut::<Service>(chat).unwrap();
-    let least = (service.0.counts().arrived + 1) % 3;
+    let least = (service.counts().arrived + 1) % 3;
     for (id, output_tokens) in [(900, 1000), (901, 1), (902, 1000)] {
         let arrival = Arrival {
             id,
@@ -119,7 +119,7 @@ fn victim(victim: Victim) -> (u64, u64) {
             output_tokens,
             details: None,
         };
-        service.0.submit(arrival).unwrap();
+        service.submit(arrival).unwrap();
     }
     world.run_until(at(10.0)).unwrap();
     let accounts = world.fleet::<Ledger>().instances();

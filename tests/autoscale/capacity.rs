@@ -160,7 +160,7 @@ fn left(role: Role, fields: &str, load: f64) -> (f64, f64) {
     while simulation.tick().unwrap() {}
     let world = simulation.world();
     let chat = world.application("chat").unwrap();
-    let counts = world.get::<Service>(chat).unwrap().0.counts();
+    let counts = world.get::<Service>(chat).unwrap().counts();
     ((counts.waiting + counts.in_flight) as f64, rate * 600.0)
 }
 

@@ -128,7 +128,7 @@ fn finish(checked: &CheckedScenario, mut simulation: Simulation) -> Vec<Decision
     let world = simulation.world();
     assert_eq!(world.now(), at(150.0));
     let chat = world.application("chat").unwrap();
-    let counts = world.get::<Service>(chat).unwrap().0.counts();
+    let counts = world.get::<Service>(chat).unwrap().counts();
     let ended = counts.completed + counts.rejected;
     assert_eq!(counts.arrived, ended + counts.waiting + counts.in_flight);
     let decisions = simulation.take_decisions();

@@ -164,7 +164,7 @@ fn first_eviction(folder: &Path) -> SimTime {
         let before = simulation.now();
         let more = simulation.tick().unwrap();
         let service = simulation.world().get::<Service>(application).unwrap();
-        if service.0.counts().evicted > 0 {
+        if service.counts().evicted > 0 {
             return before;
         }
         assert!(more, "something was evicted without max_tick");

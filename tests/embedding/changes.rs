@@ -95,7 +95,7 @@ fn a_sku_is_added_and_used() {
         world.service_mut().submit(request(id, 30.0)).unwrap();
     }
     world.until(300.0);
-    let ended: Vec<_> = world.service_mut().0.take_ended().collect();
+    let ended: Vec<_> = world.service_mut().take_ended().collect();
     assert_eq!(ended.len(), 20);
     assert!(ended.iter().all(|it| it.prompt_instance > Some(0)));
 }
@@ -116,11 +116,11 @@ fn step_times_change_for_instances_that_come() {
     world.scale_up_full(&full).unwrap();
     world.until(20.0);
     for id in [0, 1] {
-        world.service_mut().0.submit(request(id, 20.0)).unwrap();
+        world.service_mut().submit(request(id, 20.0)).unwrap();
     }
     world.until(40.0);
     // 200 tokens: the first with the prompt, the others one a step.
-    let ended: Vec<_> = world.service_mut().0.take_ended().collect();
+    let ended: Vec<_> = world.service_mut().take_ended().collect();
     let took = ended.iter().map(|it| it.e2e().unwrap().seconds());
     for (took, expected) in took.zip([2.99, 5.98]) {
         assert!((took - expected).abs() < 1e-9, "{took} {expected}");
@@ -209,7 +209,7 @@ fn an_application_is_added_and_another_removed() {
     fleetsim::observe::install(&mut world, &[], seconds(10.0));
     world.run_until(at(200.0)).unwrap();
     check_invariants(&mut world).unwrap();
-    let counts = world.get::<Service>(search).unwrap().0.counts();
+    let counts = world.get::<Service>(search).unwrap().counts();
     assert_eq!((counts.arrived, counts.completed), (100, 100));
     let rows = std::mem::take(&mut world.fleet_mut::<fleetsim::observe::Rows>().requests);
     assert_eq!(rows.len(), 100);
@@ -279,7 +279,7 @@ fn the_figures_so_far_are_those_of_a_run_that_ends_there() {
     let all = fleetsim::summarise(&world).unwrap();
     assert_eq!(
         all.applications[0].requests.completed,
-        world.service().0.counts().completed
+        world.service().counts().completed
     );
     assert!(fleetsim::summarise(&bevy_ecs::world::World::new()).is_none());
 }

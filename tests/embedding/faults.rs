@@ -84,7 +84,7 @@ fn an_observer_of_a_status_may_do_what_a_system_may() {
             }
             let _ = world.scale_up_full(&ScaleUpFull::new(chat, Role::Mixed));
             world.until(2_000.0);
-            let counts = world.service().0.counts();
+            let counts = world.service().counts();
             let served = counts.completed == counts.arrived;
             let none = world.active_instances(chat, Role::Mixed).is_empty();
             assert!(served || none, "{status:?} {number}: {counts:?}");
@@ -117,7 +117,7 @@ fn a_host_heals_itself_from_what_is_removed() {
         }
     }
     world.until(3_000.0);
-    let counts = world.service().0.counts();
+    let counts = world.service().counts();
     assert_eq!(counts.completed, counts.arrived);
 }
 
@@ -127,7 +127,7 @@ fn what_is_due_now_is_served_now() {
     world.until(7.0);
     world.service_mut().submit(request(0, 7.0)).unwrap();
     world.until(7.0);
-    assert_eq!(world.service().0.counts().arrived, 1);
+    assert_eq!(world.service().counts().arrived, 1);
     world.service_mut().submit(request(1, 7.0)).unwrap();
     let mut steps = 0;
     while let Some(next) = world.next_served() {
@@ -135,7 +135,7 @@ fn what_is_due_now_is_served_now() {
         steps += 1;
         assert!(steps < 1_000, "the loop ends");
     }
-    assert_eq!(world.service().0.counts().completed, 2);
+    assert_eq!(world.service().counts().completed, 2);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_request_that_cannot_be_is_refused_and_nothing_else_happens() {
         Err(SubmitError::IdInUse { id: 0 })
     );
     world.until(100.0);
-    let counts = world.service().0.counts();
+    let counts = world.service().counts();
     assert_eq!((counts.arrived, counts.completed), (1, 1));
 }
 
@@ -174,19 +174,19 @@ fn a_request_that_cannot_be_is_refused_and_nothing_else_happens() {
 struct Seen(usize, Option<Follower>);
 
 fn look(services: Query<'_, '_, &Service>, mut seen: ResMut<'_, Seen>) {
-    seen.0 += services.iter().map(|it| it.0.ended().len()).sum::<usize>();
+    seen.0 += services.iter().map(|it| it.ended().len()).sum::<usize>();
 }
 
 fn take(mut services: Query<'_, '_, &mut Service>, mut seen: ResMut<'_, Seen>) {
     for mut service in &mut services {
-        seen.0 += service.0.take_ended().count();
+        seen.0 += service.take_ended().count();
     }
 }
 
 fn follow(mut services: Query<'_, '_, &mut Service>, mut seen: ResMut<'_, Seen>) {
     for mut service in &mut services {
-        let follower = *seen.1.get_or_insert_with(|| service.0.follow_ended());
-        seen.0 += service.0.read_ended(follower).count();
+        let follower = *seen.1.get_or_insert_with(|| service.follow_ended());
+        seen.0 += service.read_ended(follower).count();
     }
 }
 
@@ -198,7 +198,7 @@ fn a_recorder_sees_all_that_ends_beside_that_of_the_fleet() {
     let look = look.in_set(TickSet::Observe).before(ObserveSet::Collect);
     schedules.add_systems(Tick, look);
     world.until(600.0);
-    let counts = world.service().0.counts();
+    let counts = world.service().counts();
     assert!(counts.completed > 1_500);
     assert_eq!(world.resource::<Seen>().0 as u64, counts.completed);
     assert_eq!(
@@ -257,24 +257,24 @@ fn a_host_that_takes_records_does_not_blind_the_policies() {
 fn records_that_nobody_takes_can_be_dropped_and_followers_still_read_all() {
     let mut world = embed(&scenario(2, STEADY));
     world.insert_resource(Retention::OneTick);
-    let follower = world.service_mut().0.follow_ended();
+    let follower = world.service_mut().follow_ended();
     let (mut read, mut most) = (0, 0);
     for step in 1..=60 {
         world.until(f64::from(step) * 10.0);
-        most = most.max(world.service().0.ended().len());
+        most = most.max(world.service().ended().len());
         if step % 20 == 0 {
-            read += world.service_mut().0.read_ended(follower).count();
+            read += world.service_mut().read_ended(follower).count();
         }
     }
-    let counts = world.service().0.counts();
+    let counts = world.service().counts();
     assert_eq!(read as u64, counts.completed);
     assert!(
         most < 400,
         "{most} records of {} are kept",
         counts.completed
     );
-    world.service_mut().0.unfollow_ended(follower);
-    assert_eq!(world.service_mut().0.read_ended(follower).count(), 0);
+    world.service_mut().unfollow_ended(follower);
+    assert_eq!(world.service_mut().read_ended(follower).count(), 0);
 }
 
 #[derive(Resource)]

@@ -186,8 +186,8 @@ fn a_fork_takes_what_a_host_has_entered_and_leaves_the_rest() {
     }
     let log = |world: &World| world.fleet::<ScalingLog>().events().to_vec();
     assert_eq!(log(&fork), log(&world));
-    assert_eq!(fork.service().0.ended(), world.service().0.ended());
-    assert_eq!(fork.service().0.counts().completed, 60);
+    assert_eq!(fork.service().ended(), world.service().ended());
+    assert_eq!(fork.service().counts().completed, 60);
     assert!(fleet::fork(&World::new()).is_none());
 }
 

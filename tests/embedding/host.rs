@@ -88,6 +88,6 @@ impl Host for World {
     fn until(&mut self, seconds: f64) {
         self.run_until(at(seconds)).unwrap();
         fleet::check_invariants(self).unwrap();
-        self.service().0.recount().unwrap();
+        self.service().recount().unwrap();
     }
 }

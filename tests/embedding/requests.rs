@@ -33,7 +33,7 @@ fn ends_are_announced_in_the_tick_in_which_they_come() {
     for second in 1..=100 {
         world.until(f64::from(second));
     }
-    let taken: Vec<_> = world.service_mut().0.take_ended().collect();
+    let taken: Vec<_> = world.service_mut().take_ended().collect();
     assert_eq!(taken.len(), 50);
     assert_eq!(world.resource::<Answers>().0, taken);
 }
@@ -41,24 +41,23 @@ fn ends_are_announced_in_the_tick_in_which_they_come() {
 #[test]
 fn readers_do_not_take_from_each_other() {
     let mut world = embed(&hosted(1, ""));
-    let early = world.service_mut().0.follow_ended();
+    let early = world.service_mut().follow_ended();
     for id in 0..40 {
         world.service_mut().submit(request(id, id as f64)).unwrap();
     }
     world.until(20.0);
-    let late = world.service_mut().0.follow_ended();
-    let before: Vec<u64> = world.service_mut().0.take_ended().map(|it| it.id).collect();
+    let late = world.service_mut().follow_ended();
+    let before: Vec<u64> = world.service_mut().take_ended().map(|it| it.id).collect();
     world.until(200.0);
     let ids = |world: &mut World, follower| -> Vec<u64> {
         world
             .service_mut()
-            .0
             .read_ended(follower)
             .map(|it| it.id)
             .collect()
     };
     let after = ids(&mut world, late);
-    let taken: Vec<u64> = world.service_mut().0.take_ended().map(|it| it.id).collect();
+    let taken: Vec<u64> = world.service_mut().take_ended().map(|it| it.id).collect();
     let all = ids(&mut world, early);
     assert_eq!(taken, after);
     assert_eq!(all, [before, after].concat());
@@ -85,14 +84,14 @@ fn a_closed_loop_of_a_host_is_the_one_that_is_built_in() {
 
     let mut world = embed(&hosted(1, ""));
     world.resource_mut::<TickLimits>().stop_at_ends = true;
-    let follower = world.service_mut().0.follow_ended();
+    let follower = world.service_mut().follow_ended();
     (0..3).for_each(|id| world.service_mut().submit(request(id, 0.0)).unwrap());
     let (mut next, mut ours) = (3, Vec::new());
     while ours.len() < 60 {
         world.tick().unwrap();
         let now = world.now();
         let mut service = world.service_mut();
-        let ended: Vec<_> = service.0.read_ended(follower).cloned().collect();
+        let ended: Vec<_> = service.read_ended(follower).cloned().collect();
         for record in ended {
             assert_eq!(
                 record.end,
@@ -129,7 +128,7 @@ fn a_request_is_taken_back_wherever_it_is() {
     // Its number is free again.
     service.submit(request(2, 150.0)).unwrap();
     world.until(400.0);
-    let ended: Vec<_> = world.service_mut().0.take_ended().collect();
+    let ended: Vec<_> = world.service_mut().take_ended().collect();
     let outcomes: Vec<_> = ended.iter().map(|it| (it.id, it.outcome)).collect();
     let cancelled = Outcome::Rejected(Rejection::Cancelled);
     assert_eq!(
@@ -141,7 +140,7 @@ fn a_request_is_taken_back_wherever_it_is() {
         ]
     );
     assert_eq!(ended[0].end, Some(at(1.0)));
-    let counts = world.service().0.counts();
+    let counts = world.service().counts();
     assert_eq!(
         (counts.arrived, counts.completed, counts.rejected),
         (3, 2, 1)
@@ -153,14 +152,14 @@ fn a_request_that_waits_for_an_instance_is_taken_back() {
     let mut world = embed(&hosted(0, ""));
     (0..4).for_each(|id| world.service_mut().submit(request(id, 0.0)).unwrap());
     world.until(1.0);
-    assert_eq!(world.service().0.counts().waiting, 4);
+    assert_eq!(world.service().counts().waiting, 4);
     world.service_mut().cancel(2).unwrap();
     let chat = world.chat();
     world
         .scale_up_full(&ScaleUpFull::new(chat, Role::Mixed))
         .unwrap();
     world.until(100.0);
-    let counts = world.service().0.counts();
+    let counts = world.service().counts();
     assert_eq!(
         (counts.completed, counts.rejected, counts.waiting),
         (3, 1, 0)
@@ -206,10 +205,10 @@ proptest! {
         for (time, id) in cancels {
             world.until(time);
             taken_back += u64::from(world.service_mut().cancel(id).is_ok());
-            prop_assert_eq!(world.service().0.recount(), Ok(()));
+            prop_assert_eq!(world.service().recount(), Ok(()));
         }
         world.until(5_000.0);
-        let counts = world.service().0.counts();
+        let counts = world.service().counts();
         prop_assert_eq!((counts.waiting, counts.in_flight), (0, 0));
         prop_assert_eq!(counts.completed + taken_back, 120);
     }
@@ -226,12 +225,11 @@ fn a_workload_is_hurried_and_replaced() {
     assert!(world.service_mut().set_rate(0.0).is_err());
     assert!(world.service_mut().set_rate(f64::NAN).is_err());
     world.until(15.5);
-    assert_eq!(world.service().0.counts().arrived, 20);
+    assert_eq!(world.service().counts().arrived, 20);
     world.service_mut().set_rate(0.5).unwrap();
     world.until(19.4);
     let times: Vec<f64> = world
         .service_mut()
-        .0
         .take_ended()
         .map(|it| it.arrival.seconds())
         .collect();
@@ -253,7 +251,6 @@ fn a_workload_is_hurried_and_replaced() {
     world.until(60.0);
     let times: Vec<f64> = world
         .service_mut()
-        .0
         .take_ended()
         .map(|it| it.arrival.seconds())
         .collect();

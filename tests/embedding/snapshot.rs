@@ -319,8 +319,8 @@ fn a_host_finds_what_it_has_entered() {
     }
     let log = |world: &World| world.fleet::<ScalingLog>().events().to_vec();
     assert_eq!(log(&later), log(&world));
-    assert_eq!(later.service().0.ended(), world.service().0.ended());
-    assert_eq!(later.service().0.counts().completed, 60);
+    assert_eq!(later.service().ended(), world.service().ended());
+    assert_eq!(later.service().counts().completed, 60);
 }
 
 #[test]

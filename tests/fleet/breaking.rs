@@ -12,7 +12,7 @@ use crate::support::*;
 fn ended(world: &mut World) -> Vec<RequestRecord> {
     let app = world.app();
     let mut service = world.get_mut::<Service>(app).unwrap();
-    service.0.take_ended().collect()
+    service.take_ended().collect()
 }
 
 /// One server with two instances, and what goes wrong.
@@ -118,7 +118,7 @@ fn requests_fail_where_the_scenario_says_so() {
         assert_eq!(record.outcome, Outcome::Failed);
         assert_eq!(record.end.map(|it| it.seconds()), Some(end));
         assert_eq!(record.restarts, restarts);
-        let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+        let counts = world.get::<Service>(world.app()).unwrap().counts();
         assert!(counts.add_up());
         assert_eq!(counts.failed, 1);
     }

@@ -18,7 +18,7 @@ fn a_despawned_instance_frees_its_processors_and_puts_its_work_back() {
     check_invariants(&mut world).unwrap();
     assert_eq!(world.count::<UsedBy>(), 4);
     assert_eq!(world.log(), ["4 crash instance_0 scaling_down"]);
-    let counts = |world: &World| world.get::<Service>(world.app()).unwrap().0.counts();
+    let counts = |world: &World| world.get::<Service>(world.app()).unwrap().counts();
     assert_eq!((counts(&world).waiting, counts(&world).restarted), (1, 1));
     // Its request goes to the other instance, behind what that has: done at 10 + 10.
     world.until(4.0);
@@ -54,7 +54,7 @@ fn a_despawned_server_takes_everything_on_it_along() {
     // Nothing is left to serve the two requests; they wait, each put back once.
     world.until(5.0);
     let service = world.get::<Service>(world.app()).unwrap();
-    let counts = service.0.counts();
+    let counts = service.counts();
     assert_eq!((counts.waiting, counts.restarted), (2, 2));
     assert!(!world.is_quiet() && world.is_stalled());
     world.scale_up_full(&world.up()).unwrap();

@@ -31,7 +31,7 @@ fn drained(scaling: &str) -> World {
 }
 
 fn counts(world: &World) -> Counts {
-    world.get::<Service>(world.app()).unwrap().0.counts()
+    world.get::<Service>(world.app()).unwrap().counts()
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_drain_that_takes_too_long_puts_its_work_back() {
         world.until(60.0);
         let app = world.app();
         let mut service = world.get_mut::<Service>(app).unwrap();
-        let record = service.0.take_ended().next().unwrap();
+        let record = service.take_ended().next().unwrap();
         assert_eq!(record.outcome, Outcome::Completed);
         assert_eq!((record.first_token, record.restarts), (Some(at(1.0)), 1));
         assert!(world.is_quiet());
@@ -137,7 +137,7 @@ fn moved(drain: &str, rest: &str) -> World {
 fn record(world: &mut World) -> fleetsim::serving::RequestRecord {
     let app = world.app();
     let mut service = world.get_mut::<Service>(app).unwrap();
-    let ended = service.0.take_ended().next();
+    let ended = service.take_ended().next();
     ended.unwrap()
 }
 
@@ -311,11 +311,7 @@ fn a_draining_instance_is_given_nothing_new() {
     world.until(100.0);
     let app = world.app();
     let mut service = world.get_mut::<Service>(app).unwrap();
-    let served: Vec<Option<u64>> = service
-        .0
-        .take_ended()
-        .map(|it| it.prompt_instance)
-        .collect();
+    let served: Vec<Option<u64>> = service.take_ended().map(|it| it.prompt_instance).collect();
     assert_eq!(served[0], Some(0));
     assert_eq!(served[1..], [Some(1); 8]);
 }

@@ -79,7 +79,7 @@ fn crashes_take_instances_and_servers_and_miss_those_that_are_gone() {
     );
     let refusals = world.fleet::<Refusals>();
     assert_eq!(refusals.of(ScalingAction::CrashInvalid, "gone"), 2);
-    let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+    let counts = world.get::<Service>(world.app()).unwrap().counts();
     assert_eq!(counts.completed, 5);
     // Those of server 1 are put back together, so none is put back twice: 1's request, 2's, 3's,
     // and what 2 had taken over from 1.
@@ -156,7 +156,7 @@ impl Stage {
 }
 
 fn counts(world: &World) -> fleetsim::serving::Counts {
-    world.get::<Service>(world.app()).unwrap().0.counts()
+    world.get::<Service>(world.app()).unwrap().counts()
 }
 
 #[test]

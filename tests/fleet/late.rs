@@ -19,13 +19,13 @@ fn checked(faults: &str, scaling: &str) -> World {
 }
 
 fn counts(world: &World) -> Counts {
-    world.get::<Service>(world.app()).unwrap().0.counts()
+    world.get::<Service>(world.app()).unwrap().counts()
 }
 
 fn ended(world: &mut World) -> Vec<RequestRecord> {
     let app = world.app();
     let mut service = world.get_mut::<Service>(app).unwrap();
-    let mut ended: Vec<_> = service.0.take_ended().collect();
+    let mut ended: Vec<_> = service.take_ended().collect();
     ended.sort_by_key(|it| it.id);
     ended
 }

@@ -84,7 +84,7 @@ fn no_component_can_be_removed_from_what_lives() {
             check_invariants(&mut world).unwrap_or_else(|it| panic!("{}: {it}", part.name));
         }
         world.until(200.0);
-        let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+        let counts = world.get::<Service>(world.app()).unwrap().counts();
         assert_eq!(
             (counts.completed, counts.restarted),
             (4, 0),
@@ -110,7 +110,7 @@ fn no_component_can_be_taken_from_elsewhere() {
             }
         }
         world.until(200.0);
-        let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+        let counts = world.get::<Service>(world.app()).unwrap().counts();
         assert_eq!(counts.completed, 4, "{}", part.name);
     }
 }
@@ -161,7 +161,7 @@ fn a_processor_that_is_lost_takes_its_server_along() {
     check_invariants(&mut world).unwrap();
     assert_eq!(world.server(0), None);
     world.until(200.0);
-    let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+    let counts = world.get::<Service>(world.app()).unwrap().counts();
     assert_eq!((counts.completed, counts.restarted), (4, 4));
 }
 
@@ -256,7 +256,7 @@ proptest! {
         let _ = world.scale_up_full(&world.up());
         let end = world.now().seconds() + 10_000.0;
         world.until(end);
-        let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+        let counts = world.get::<Service>(world.app()).unwrap().counts();
         let idle = world.active_instances(world.app(), fleetsim::serving::Role::Mixed).is_empty();
         prop_assert_eq!(counts.arrived, arrived);
         prop_assert!(idle || counts.completed == arrived);

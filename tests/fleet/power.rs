@@ -36,7 +36,7 @@ fn servers_wait_for_power_and_name_the_cap() {
 fn ends(world: &mut World) -> Vec<f64> {
     let app = world.app();
     let mut service = world.get_mut::<Service>(app).unwrap();
-    let ended = service.0.take_ended();
+    let ended = service.take_ended();
     ended.map(|it| it.end.unwrap().seconds()).collect()
 }
 
@@ -114,7 +114,7 @@ fn a_slow_server_is_slower_still_and_one_that_joins_is_slow_at_once() {
         let app = world.app();
         let instance = world.instance(2).unwrap();
         let engine = world.get::<EngineHandle>(instance).unwrap().engine();
-        assert_eq!(world.get::<Service>(app).unwrap().0.pace(engine), 3.0);
+        assert_eq!(world.get::<Service>(app).unwrap().pace(engine), 3.0);
         world.until(30.0);
         let [end] = ends(&mut world)[..] else {
             panic!("one request");

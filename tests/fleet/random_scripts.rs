@@ -81,7 +81,7 @@ fn take(world: &mut World, step: &Step) {
             // Requests wait only while nothing is there to take them.
             let idle = world.active_instances(world.app(), Role::Mixed).is_empty();
             let service = world.get::<Service>(world.app()).unwrap();
-            assert!(idle || service.0.counts().waiting == 0);
+            assert!(idle || service.counts().waiting == 0);
         }
         Step::Submit(seconds) => world.submit(seconds),
         Step::UpFull(small) => {
@@ -140,7 +140,7 @@ proptest! {
         let _ = world.start_spin_up_instance(&world.up_on(server), false);
         let end = world.now().seconds() + 10_000.0;
         world.until(end);
-        let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+        let counts = world.get::<Service>(world.app()).unwrap().counts();
         prop_assert_eq!(counts.completed, arrived);
         prop_assert!(world.is_quiet());
         while let Some(it) = pick::<Instance>(&mut world, 0) {

@@ -21,8 +21,8 @@ fn records_that_nobody_takes_are_dropped_where_a_host_says_so() {
             world.until(f64::from(second));
         }
         let service = world.get::<Service>(world.app()).unwrap();
-        assert_eq!(service.0.counts().completed, 100);
-        assert!(service.0.ended().len() <= ended, "{retention:?}");
+        assert_eq!(service.counts().completed, 100);
+        assert!(service.ended().len() <= ended, "{retention:?}");
         assert!(
             world.fleet::<ScalingLog>().events().len() <= lines,
             "{retention:?}"
@@ -37,7 +37,7 @@ fn what_is_due_now_is_served_now() {
     world.submit(2);
     world.run_until(at(3.0)).unwrap();
     let counts =
-        |world: &bevy_ecs::world::World| world.get::<Service>(world.app()).unwrap().0.counts();
+        |world: &bevy_ecs::world::World| world.get::<Service>(world.app()).unwrap().counts();
     assert_eq!(counts(&world).arrived, 1);
     // The natural loop of a host ends, at time zero as well.
     let mut world = Setup::default().world();

@@ -171,13 +171,13 @@ impl WorldTestExt for World {
         let (time, app) = (self.now(), self.app());
         let mut service = self.get_mut::<Service>(app).unwrap();
         let mut arrival = Arrival {
-            id: service.0.counts().arrived,
+            id: service.counts().arrived,
             time,
             prompt_tokens: 1,
             output_tokens: seconds,
             details: None,
         };
-        while service.0.submit(arrival.clone()).is_err() {
+        while service.submit(arrival.clone()).is_err() {
             arrival.id += 1;
         }
     }

@@ -49,7 +49,7 @@ fn a_drain_timer_begins_a_drain() {
         assert_eq!(world.log(), lines, "{scaling}");
         // Its server stays, and its work is done by another.
         assert_eq!(world.count::<Server>(), 1);
-        let counts = world.get::<Service>(world.app()).unwrap().0.counts();
+        let counts = world.get::<Service>(world.app()).unwrap().counts();
         assert_eq!((counts.completed, counts.restarted), (1, 1));
     }
 }

@@ -114,14 +114,14 @@ impl Endpoint {
     ///
     /// fn begin(mut services: Query<(Entity, &mut Service), Without<Billing>>, mut commands: Commands) {
     ///     for (application, mut service) in &mut services {
-    ///         commands.entity(application).insert(Billing(service.0.follow_ended(), 0.0));
+    ///         commands.entity(application).insert(Billing(service.follow_ended(), 0.0));
     ///     }
     /// }
     ///
     /// fn bill(mut services: Query<(&mut Service, &mut Billing)>) {
     ///     for (mut service, mut billing) in &mut services {
     ///         let follower = billing.0;
-    ///         for request in service.0.read_ended(follower) {
+    ///         for request in service.read_ended(follower) {
     ///             billing.1 += f64::from(request.output_tokens) * 1e-6;
     ///         }
     ///     }
