@@ -44,7 +44,10 @@ pub struct PlacedInstance {
 /// # Errors
 /// A [`Problem`] for each start that cannot be met.
 pub fn plan(scenario: &Scenario, catalog: &Catalog) -> Result<Placement, Vec<Problem>> {
-    let total: u64 = scenario.fleet.iter().map(|of| u64::from(of.count)).sum();
+    let fleet = scenario.fleet.iter();
+    let total: u64 = fleet
+        .map(|of| u64::from(of.count) + u64::from(of.warm))
+        .sum();
     if total > MOST {
         let message = format!("{total} servers are more than fleetsim can hold");
         return Err(vec![

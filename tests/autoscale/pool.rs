@@ -2,6 +2,7 @@
 
 use fleetsim::autoscale::PendingInstances;
 use fleetsim::fleet::{FleetsExt, Ledger, Target, check_invariants};
+use fleetsim::scenario::CheckedScenario;
 use fleetsim::simulation::Simulation;
 
 use crate::support::*;
@@ -540,4 +541,52 @@ fn karpenter_replaces_a_server_by_a_cheaper_one_that_is_there_first() {
             "50 scale_up_complete instance_1",
         ]
     );
+}
+
+#[test]
+fn settings_that_cannot_be_or_have_no_effect_are_said() {
+    let said = |pool: &str, entry: &str| {
+        let text = format!(
+            r#"(name: "said", end: 100, fleet: [(sku: "dgx-h100", {entry})], pool: ({pool}),
+                applications: [{}])"#,
+            App::default().text()
+        );
+        match CheckedScenario::from_ron(&text, ".".as_ref()) {
+            Ok(checked) => checked.warnings().to_string(),
+            Err(wrong) => wrong.to_string(),
+        }
+    };
+    let fixed = "servers: Fixed";
+    let drain = "preemption: Drain()";
+    for (pool, entry, expected) in [
+        ("", "count: 1", ""),
+        ("budget: 4", "count: 1", ""),
+        (
+            "budget: 3",
+            "count: 1",
+            "no instance fits into a budget of 3 processors",
+        ),
+        (drain, "count: 1", "have the same priority"),
+        (fixed, "count: 0", "nobody adds servers"),
+        (fixed, "count: 1", ""),
+        (
+            fixed,
+            "count: 1, stopped: (most: 1, resume: Constant(9))",
+            "nobody stops one",
+        ),
+        (
+            "servers: ClusterAutoscaler(initial_backoff: 20, max_backoff: 10)",
+            "count: 1",
+            "less than the first back-off",
+        ),
+        (
+            "servers: Karpenter(batch_idle: 20, batch_max: 10)",
+            "count: 1",
+            "less than `batch_idle`",
+        ),
+    ] {
+        let said = said(pool, entry);
+        assert!(said.contains(expected), "{pool} {entry}: {said}");
+        assert_eq!(said.is_empty(), expected.is_empty(), "{pool}: {said}");
+    }
 }

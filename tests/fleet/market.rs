@@ -327,6 +327,16 @@ fn what_cannot_be_bought_is_refused_with_its_place() {
             "2 servers are more than the 1 that can be bought",
         ),
         (
+            "purchase: [(option: OnDemand), (option: Spot)]",
+            "",
+            "no server is ever bought `Spot`",
+        ),
+        (
+            "warm: 1",
+            r#"quotas: [(name: "gpus", processors: 16)],"#,
+            "kept ready have no room in the quota: 24 processors with those at time zero",
+        ),
+        (
             "available_of: [(servers: [(0, 1)])]",
             "",
             "it does not say of which servers",

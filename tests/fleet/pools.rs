@@ -258,6 +258,12 @@ fn what_is_wrong_with_pools_is_said() {
         ("warm: 2", host, ""),
         ("warm: 2, limit: 4", host, ""),
         ("warm: 2, limit: 3", host, "more than the limit of 3"),
+        (
+            "warm: 2, purchase: [(option: OnDemand, most: 3)]",
+            host,
+            "4 servers with those at time zero are more than the 3 that can be bought",
+        ),
+        ("warm: 4000000000", host, "more than fleetsim can hold"),
         ("warm: 2", closed, "ever comes or goes"),
         ("stopped: (most: 0, resume: Constant(1))", host, "most"),
         (

@@ -99,7 +99,12 @@ impl FleetEntry {
     /// How its servers at time zero are bought, in the order of `purchase`; nothing where that is empty.
     #[must_use]
     pub fn bought_at_start(&self) -> Vec<(PurchaseOption, u32)> {
-        let mut left = self.count;
+        self.bought(self.count)
+    }
+
+    /// How the first servers are bought, in the order of `purchase`.
+    pub(in crate::scenario) fn bought(&self, servers: u32) -> Vec<(PurchaseOption, u32)> {
+        let mut left = servers;
         let mut take = |it: &Purchase| {
             let taken = it.most.map_or(left, |most| most.min(left));
             left -= taken;

@@ -19,6 +19,7 @@ impl<'a> Check<'a> {
                 self.purchase(&path, purchase);
             }
             self.bought_at_start(&path, entry);
+            self.never_bought(&path, entry);
             for (number, part) in entry.available_of.iter().enumerate() {
                 self.available_of(&format!("{path}.available_of[{number}]"), entry, part);
             }
@@ -48,14 +49,44 @@ impl<'a> Check<'a> {
 
     /// Reports more servers at time zero than can be bought.
     fn bought_at_start(&mut self, path: &str, entry: &FleetEntry) {
-        let bought: u32 = entry.bought_at_start().iter().map(|it| it.1).sum();
-        if !entry.purchase.is_empty() && bought < entry.count {
-            let message = format!(
-                "{} servers are more than the {bought} that can be bought",
-                entry.count
-            );
+        let all = entry.count.saturating_add(entry.warm);
+        let bought: u32 = entry.bought(all).iter().map(|it| it.1).sum();
+        if !entry.purchase.is_empty() && bought < all {
+            let (field, kept) = match bought < entry.count {
+                true => ("count", ""),
+                false => ("warm", " with those at time zero"),
+            };
+            let servers = if kept.is_empty() { entry.count } else { all };
+            let message =
+                format!("{servers} servers{kept} are more than the {bought} that can be bought");
             let help = "raise a `most` of `purchase`, or start fewer";
-            self.report(format!("{path}.count"), message, help);
+            self.report(format!("{path}.{field}"), message, help);
+        }
+    }
+
+    /// Warns of a way to buy servers that comes after one by which as many as there may be can be bought.
+    fn never_bought(&mut self, path: &str, entry: &FleetEntry) {
+        let quotas = &self.scenario.quotas;
+        let limit = entry.limit.unwrap_or(u32::MAX);
+        let mut before = 0_u32;
+        for (number, purchase) in entry.purchase.iter().enumerate() {
+            let option = Some(purchase.option);
+            if number > 0 && before >= limit {
+                let path = format!("{path}.purchase[{number}]");
+                let message = format!(
+                    "no server is ever bought `{:?}`: what comes before it suffices",
+                    purchase.option
+                );
+                let help = "write it first, give what comes before it a `most`, or leave it out";
+                self.warn("unused_purchase", path, message, help);
+            }
+            let scarce = entry.available_of.iter().any(|it| it.purchase == option)
+                || quotas
+                    .iter()
+                    .any(|it| it.purchase == option && it.counts(&entry.sku));
+            if !scarce {
+                before = before.saturating_add(purchase.most.unwrap_or(u32::MAX));
+            }
         }
     }
 
@@ -138,10 +169,14 @@ impl<'a> Check<'a> {
         let skus = &self.catalog.skus;
         let processors =
             |of: &FleetEntry| skus.get(&of.sku).map_or(0, |it| u64::from(it.processors));
-        let at_start: u64 = entries
-            .iter()
-            .map(|entry| u64::from(at_start(entry, quota.purchase)) * processors(entry))
-            .sum();
+        let have = |servers: fn(&FleetEntry) -> u32| -> u64 {
+            let each = entries.iter();
+            let each =
+                each.map(|it| u64::from(bought(it, quota.purchase, servers(it))) * processors(it));
+            each.sum()
+        };
+        let at_start = have(|it| it.count);
+        let with_warm = have(|it| it.count.saturating_add(it.warm));
         if at_start > quota.processors.into() {
             let message = format!(
                 "the servers at time zero have {at_start} processors, more than the {} of the quota",
@@ -149,6 +184,17 @@ impl<'a> Check<'a> {
             );
             let help = "raise the quota, or start fewer";
             self.report(format!("{path}.processors"), message, help);
+        } else if with_warm > quota.processors.into() {
+            let message = format!(
+                "the servers that are kept ready have no room in the quota: {with_warm} processors with those at time zero"
+            );
+            let help = "raise the quota, or keep fewer `warm`";
+            self.warn(
+                "warm_beyond_quota",
+                format!("{path}.processors"),
+                message,
+                help,
+            );
         }
         let most =
             |entry: &&FleetEntry| Some(u64::from(most(entry, quota.purchase)?) * processors(entry));
@@ -164,12 +210,12 @@ impl<'a> Check<'a> {
     }
 }
 
-/// How many servers of an entry there are at time zero, of those that are bought so.
-fn at_start(entry: &FleetEntry, option: Option<PurchaseOption>) -> u32 {
+/// How many of the first servers of an entry are bought so.
+fn bought(entry: &FleetEntry, option: Option<PurchaseOption>, servers: u32) -> u32 {
     match option {
-        None => entry.count,
+        None => servers,
         Some(option) => {
-            let bought = entry.bought_at_start().into_iter();
+            let bought = entry.bought(servers).into_iter();
             bought.filter(|it| it.0 == option).map(|it| it.1).sum()
         }
     }

@@ -29,14 +29,7 @@ impl Check<'_> {
             let help = "give the application that matters more a higher `priority`";
             self.warn("unused_preemption", "pool.preemption", message, help);
         }
-        if pool.budget == Some(0) {
-            let help = "leave the budget out for no limit";
-            self.report(
-                "pool.budget",
-                "no instance fits into a budget of 0 processors",
-                help,
-            );
-        }
+        self.budget(pool.budget);
         match pool.servers {
             ServerScaling::Fixed if scenario.fleet.iter().all(|it| it.count == 0) => {
                 let help = "give an entry of the fleet a `count`, or let somebody add servers";
@@ -81,6 +74,19 @@ impl Check<'_> {
                 self.warn("unpriced_consolidation", "pool.servers", message, help);
             }
             _ => {}
+        }
+    }
+
+    /// Reports a budget into which no instance of an application with a policy fits.
+    fn budget(&mut self, budget: Option<u32>) {
+        let scaled = self.scenario.applications.iter();
+        let scaled = scaled.filter(|it| it.autoscaler.is_some());
+        let sizes = scaled.flat_map(|it| &it.instances);
+        let least = sizes.map(|it| it.tensor_parallelism).min().unwrap_or(1);
+        if let Some(budget) = budget.filter(|it| *it < least.max(1)) {
+            let message = format!("no instance fits into a budget of {budget} processors");
+            let help = "raise the budget, or leave it out for no limit";
+            self.report("pool.budget", message, help);
         }
     }
 

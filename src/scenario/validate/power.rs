@@ -26,6 +26,8 @@ impl Check<'_> {
             each.sum()
         };
         let at_start = sum(&|it| Some(it.count)).unwrap_or(0.0);
+        let all = |it: &FleetEntry| Some(it.count.saturating_add(it.warm));
+        let with_warm = sum(&all).unwrap_or(0.0);
         if at_start > cap.watts && cap.beyond == BeyondPower::Wait {
             let message = format!(
                 "the servers at time zero draw up to {at_start} W, more than the {} W of the cap",
@@ -33,6 +35,12 @@ impl Check<'_> {
             );
             let help = "raise the cap, start fewer, or let steps be slower: `beyond: Slow`";
             self.report("power_cap.watts", message, help);
+        } else if with_warm > cap.watts && cap.beyond == BeyondPower::Wait {
+            let message = format!(
+                "the servers that are kept ready have no power: {with_warm} W with those at time zero"
+            );
+            let help = "raise the cap, or keep fewer `warm`";
+            self.warn("warm_beyond_power", "power_cap.watts", message, help);
         }
         let most = sum(&|it| it.limit).filter(|most| *most <= cap.watts);
         if let Some(most) = most {

@@ -1,6 +1,6 @@
 use super::Check;
 use crate::random::Delay;
-use crate::scenario::{Application, Drain, Engine, StartUpFailure};
+use crate::scenario::{Application, Drain, Engine, ServerScaling, StartUpFailure};
 use crate::time::SimDuration;
 
 impl Check<'_> {
@@ -19,6 +19,9 @@ impl Check<'_> {
     pub(super) fn pools(&mut self) {
         let scenario = self.scenario;
         let by_hand = !scenario.actions.is_empty() || scenario.has_repairs();
+        let fixed = scenario
+            .pool
+            .is_some_and(|it| it.servers == ServerScaling::Fixed);
         let scales = by_hand || scenario.applications.iter().any(|it| self.may_start(it));
         for (index, entry) in scenario.fleet.iter().enumerate() {
             let path = format!("fleet[{index}]");
@@ -36,6 +39,11 @@ impl Check<'_> {
             if let Some(stopped) = &entry.stopped {
                 self.delay(&format!("{path}.stopped.resume"), &stopped.resume);
                 self.draw(&format!("{path}.stopped.resume"), &stopped.resume);
+            }
+            if entry.stopped.is_some() && fixed && !by_hand {
+                let message = "the servers of the pool are `Fixed`: nobody stops one";
+                let help = "let somebody remove servers in `pool`, or leave it out";
+                self.warn("unused_pool", format!("{path}.stopped"), message, help);
             }
             for (field, is_there) in [
                 ("warm", entry.warm > 0),
