@@ -10,8 +10,8 @@ use crate::snapshot::name::Name;
 use crate::time::SimTime;
 use crate::warning::Warning;
 
-use super::application::Fate;
 use super::attempt::{Next, StartUpAttempt};
+use super::fate::Fate;
 use super::fault_log::FaultLog;
 use super::status::log_instance;
 use super::{

@@ -10,12 +10,13 @@ use crate::time::{SimDuration, SimTime};
 
 use super::fault_log::FaultLog;
 use super::fleet_part::{part, part_mut};
-use super::health::{self, After};
-use super::repair::{self, Lost};
+use super::lost::Lost;
 use super::slow::Slow;
+use super::unnoticed::{self, After};
 use super::zones::InZone;
 use super::{
-    Clock, Instance, OnServer, Processor, Roster, Server, Stock, UsedBy, queries, reclaim,
+    Clock, Instance, OnServer, Processor, Roster, Server, Stock, UsedBy, health, queries, reclaim,
+    repair,
 };
 
 /// A fault with whom it strikes.
@@ -87,7 +88,7 @@ impl Blow {
         let on = whom.and_then(|it| world.get::<OnServer>(it).map(OnServer::server));
         whom.into_iter()
             .chain(on)
-            .any(|it| health::is_lost(world, it))
+            .any(|it| unnoticed::is_lost(world, it))
     }
 
     fn target(&self, world: &World) -> String {
@@ -150,7 +151,7 @@ pub(super) fn deal(world: &mut World, fleet: Entity, blow: &Blow, name: Name) {
 }
 
 fn lose_server(world: &mut World, server: Entity, repaired: Option<SimTime>) {
-    if health::is_lost(world, server) || health::lose_server(world, server, repaired) {
+    if unnoticed::is_lost(world, server) || health::lose_server(world, server, repaired) {
         return;
     }
     if let Some(until) = repaired {
@@ -165,7 +166,7 @@ fn lose_server(world: &mut World, server: Entity, repaired: Option<SimTime>) {
 fn lose_instance(world: &mut World, instance: Entity, restart: bool) {
     let lost = Lost::of(world, instance).filter(|_| restart);
     let after = After::Restart(lost.clone());
-    if health::is_lost(world, instance) || health::lose_instance(world, instance, after) {
+    if unnoticed::is_lost(world, instance) || health::lose_instance(world, instance, after) {
         return;
     }
     let host = world.get::<super::HostedOn>(instance);
@@ -182,7 +183,7 @@ fn lose_processor(world: &mut World, processor: Entity, repaired: Option<SimTime
         return;
     };
     let user = world.get::<UsedBy>(processor).map(UsedBy::instance);
-    let user = user.filter(|&it| !health::is_lost(world, it));
+    let user = user.filter(|&it| !unnoticed::is_lost(world, it));
     repair::break_processor(world, processor);
     let lost = user.and_then(|it| Lost::of(world, it));
     let after = After::Processor {

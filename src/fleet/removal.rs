@@ -14,8 +14,8 @@ use super::status::{log_instance, set_status};
 use super::{
     Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances, Ledger,
     OfApplication, OfFleet, OnServer, PowerSlowdown, Purchased, Roster, ScalingAction, Server,
-    ServerSku, ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, health,
-    pools, power_cap, servers, uninstall_fleet, zones::InZone,
+    ServerSku, ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, pools,
+    power_cap, servers, uninstall_fleet, unnoticed, zones::InZone,
 };
 use crate::serving::EngineId;
 
@@ -59,7 +59,7 @@ pub(super) fn instance_removed(mut world: DeferredWorld<'_>, context: HookContex
             put_back(&mut world, application, engine);
         }
     }
-    if !health::forget(&mut world, fleet, context.entity) && crashed {
+    if !unnoticed::forget(&mut world, fleet, context.entity) && crashed {
         let toll = Toll {
             instances: 1,
             ..Toll::default()
@@ -121,7 +121,7 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
         let replenish = move |world: &mut World| pools::replenish(world, fleet, sku);
         world.commands().queue(replenish);
     }
-    if !health::forget(&mut world, fleet, context.entity) && crashed {
+    if !unnoticed::forget(&mut world, fleet, context.entity) && crashed {
         let toll = Toll {
             servers: 1,
             ..Toll::default()

@@ -1,11 +1,8 @@
 //! What comes back after a fault: servers and processors, and the instances that they carried.
 
-use std::sync::Arc;
-
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::lifecycle::HookContext;
-use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::{DeferredWorld, World};
 use serde::{Deserialize, Serialize};
 
@@ -14,42 +11,14 @@ use crate::time::SimTime;
 use super::fault_log::FaultLog;
 use super::fleet_part::{part, part_mut};
 use super::instances::{self, Entry, Plan};
+use super::lost::Lost;
 use super::market::Lot;
 use super::parts::Twins;
 use super::zones::InZone;
 use super::{
-    Agenda, Application, Broken, Clock, FleetsExt, FromTemplate, InstanceStatus, OfApplication,
-    OnServer, Processor, Provisioning, Purchased, Reclaimed, Roster, Server, ServerCache,
-    ServerSku, Stock, Tag, Templates, Unnoticed, Uses, free_processors, servers,
+    Agenda, Broken, Clock, FleetsExt, OnServer, Processor, Provisioning, Purchased, Reclaimed,
+    Roster, Server, ServerCache, ServerSku, Stock, Templates, Unnoticed, free_processors, servers,
 };
-
-/// An instance that a fault took, to be started again.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Lost {
-    /// The position of its application.
-    application: usize,
-    template: usize,
-    processors: usize,
-    tag: Option<Arc<str>>,
-}
-
-impl Lost {
-    /// What it takes to start an instance again; nothing of one that drains.
-    pub(super) fn of(world: &World, instance: Entity) -> Option<Self> {
-        let lives = matches!(
-            world.get(instance)?,
-            InstanceStatus::ScalingUp | InstanceStatus::Active
-        );
-        let &OfApplication(application) = world.get(instance)?;
-        lives.then_some(())?;
-        Some(Self {
-            application: world.get::<Application>(application)?.index(),
-            template: world.get::<FromTemplate>(instance)?.0,
-            processors: world.get::<Uses>(instance).map_or(0, Uses::len),
-            tag: world.get::<Tag>(instance).map(|tag| Arc::clone(&tag.0)),
-        })
-    }
-}
 
 /// Something that is being repaired. Despawning it calls the repair off.
 #[derive(Component, Clone, Debug, Serialize, Deserialize)]

@@ -14,9 +14,9 @@ use crate::scenario::{Stage, StageKind, WeightSource};
 use crate::serving::Performance;
 use crate::time::{SimDuration, SimTime};
 
-use super::application::Stop;
 use super::attempt::StartUpAttempt;
 use super::cache::{self, Item, Starter};
+use super::fate::Stop;
 use super::fleet_part::{part, part_mut};
 use super::loads::{Link, Loads, Source};
 use super::log::record;

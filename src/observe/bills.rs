@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::usage::SECONDS_PER_HOUR;
+use super::hour::SECONDS_PER_HOUR;
 use crate::scenario::PurchaseOption;
 use crate::time::SimTime;
 

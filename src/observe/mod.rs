@@ -3,6 +3,7 @@
 mod bills;
 mod collect;
 mod faults;
+mod hour;
 mod power;
 mod recovery;
 mod regions;
@@ -19,6 +20,7 @@ pub use bills::{Bill, PurchaseSummary};
 pub use collect::{ObserveSet, Recorded, Rows, install};
 pub(crate) use collect::{Sampler, keep_felt, sample_end, watch_recovery};
 pub use faults::{FaultSummary, FaultsSummary, ResilienceSummary};
+pub(crate) use hour::SECONDS_PER_HOUR;
 pub use power::PowerCapSummary;
 pub use recovery::RecoverySummary;
 pub use regions::{Felt, RegionRecord, RegionSummary};
@@ -34,5 +36,4 @@ pub use summary::{
     ApplicationRecord, ApplicationSummary, CostRates, DesertedSummary, FleetSummary,
     InstanceSummary, RunRecord, ServerSummary, Summary, TotalSummary, WarningSummary,
 };
-pub(crate) use usage::SECONDS_PER_HOUR;
 pub use usage::{InstanceUsage, ServerUsage};

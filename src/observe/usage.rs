@@ -1,10 +1,10 @@
+use super::hour::SECONDS_PER_HOUR;
 use std::sync::Arc;
 
 use super::bills::Bill;
 use crate::catalog::{Processor, Sku, StepPower};
 use crate::scenario::Role;
 
-pub(crate) const SECONDS_PER_HOUR: f64 = 3600.0;
 const JOULES_PER_KWH: f64 = 3.6e6;
 
 /// The time of an application's instances of one role, on one SKU, of one size, over a run.

@@ -4,6 +4,7 @@ mod add;
 mod budget;
 mod cluster_autoscaler;
 mod karpenter;
+mod look;
 mod moves;
 mod pending;
 mod place;
@@ -23,9 +24,9 @@ use crate::serving::Role;
 
 pub(super) use budget::share_out;
 pub use budget::{BudgetClaim, divide};
+use look::Looking;
+pub(super) use look::share;
 pub use pending::{PendingInstance, PendingInstances};
-use place::Looking;
-pub(super) use place::share;
 
 /// How the applications of a fleet share its servers. On a fleet's entity, where the scenario has a `pool`.
 #[derive(Component, Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ pub(super) fn install(
         .entity_mut(fleet)
         .insert((Pool { settings }, PendingInstances::default()));
     let now = world.resource::<Clock>().now();
-    let first = place::next_look(&settings, now);
+    let first = look::next_look(&settings, now);
     match settings.servers {
         ServerScaling::WithInstances { .. } | ServerScaling::Fixed => {}
         ServerScaling::ClusterAutoscaler { .. } => {
