@@ -1,7 +1,7 @@
-use super::hour::SECONDS_PER_HOUR;
 use std::sync::Arc;
 
 use super::bills::Bill;
+use super::hour::SECONDS_PER_HOUR;
 use crate::catalog::{Processor, Sku, StepPower};
 use crate::scenario::Role;
 
