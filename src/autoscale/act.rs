@@ -5,7 +5,7 @@ use bevy_ecs::world::World;
 
 use super::actuator::Change;
 use super::additions::start;
-use super::decide::{Bound, Deciding};
+use super::decider::{Bound, Deciding};
 use super::placement::sku_of;
 use super::pool;
 use super::removals::take_away;

@@ -6,7 +6,7 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::{Query, Res};
 use bevy_ecs::relationship::RelationshipTarget;
 
-use super::decide::Deciding;
+use super::decider::Deciding;
 use super::{Decider, Signals};
 use crate::fleet::{Agenda, HostedOn, Ledger, OfFleet, ServerSku, Stock, Templates, Uses};
 use crate::serving::Role;

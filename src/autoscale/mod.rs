@@ -23,6 +23,7 @@ mod actuator;
 mod additions;
 pub mod capacity;
 mod decide;
+mod decider;
 pub mod forecast;
 mod foresight;
 mod grid;
@@ -40,7 +41,7 @@ mod snapshot;
 
 pub use actuator::Actuator;
 pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, EngineModel, Mix, StartUp};
-pub use decide::Decider;
+pub use decider::Decider;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Measure, Policy};
 pub use pool::{BudgetClaim, PendingInstance, PendingInstances, Pool, Priority, divide};

@@ -6,7 +6,8 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, Schedules, SystemSet};
 use bevy_ecs::world::World;
 
-use super::decide::{Deciding, decide, follow};
+use super::decide::{decide, follow};
+use super::decider::Deciding;
 use super::foresight::{misfit, never_decides, never_exceeded, no_sku_meets};
 use super::policies;
 use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};

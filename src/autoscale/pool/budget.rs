@@ -8,7 +8,7 @@ use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
 use super::{Pool, Priority};
-use crate::autoscale::decide::Deciding;
+use crate::autoscale::decider::Deciding;
 use crate::autoscale::{Actuator, Decider, Desire};
 use crate::fleet::{Agenda, Application, FleetsExt, Ledger, Roster, Templates};
 use crate::serving::Role;
