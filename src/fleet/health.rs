@@ -9,7 +9,7 @@ use super::fault_log::{FaultLog, Toll};
 use super::fleet_part::part_mut;
 use super::lost::Lost;
 use super::start_up::request_flush;
-use super::unnoticed::{After, Unnoticed};
+use super::unnoticed::{After, Unnoticed, is_lost};
 use super::{
     Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Ledger, OfApplication,
     ScalingRules, Server, Service, Stock, hazards, queries, repair,
@@ -82,9 +82,10 @@ pub(super) fn lose_server(world: &mut World, server: Entity, repaired: Option<Si
 }
 
 fn mark(world: &mut World, fleet: Entity, lost: Entity, unnoticed: Unnoticed) {
+    let before = is_lost(world, lost);
     if let Ok(mut lost) = world.get_entity_mut(lost) {
         lost.insert(unnoticed);
-        part_mut::<Stock>(world, fleet).unnoticed += 1;
+        part_mut::<Stock>(world, fleet).unnoticed += u32::from(!before);
     }
 }
 
@@ -97,6 +98,12 @@ fn die(world: &mut World, instance: Entity, at: SimTime, after: After) {
     ) else {
         return;
     };
+    if let Some(before) = world.get::<Unnoticed>(instance) {
+        // It was lost before its server, and is missed when it would have been.
+        let at = before.at;
+        mark(world, fleet, instance, Unnoticed { at, after });
+        return;
+    }
     let now = world.resource::<Clock>().now();
     let engine = world
         .get::<EngineHandle>(instance)

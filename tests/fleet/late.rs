@@ -283,3 +283,21 @@ fn a_check_without_faults_is_said() {
     );
     assert!(said.contains("no faults and no hazards"), "{said}");
 }
+
+#[test]
+fn a_server_that_follows_its_instance_is_one_loss_more() {
+    let faults =
+        "[(at: 5, fault: InstanceCrash(instance: 0)), (at: 6, fault: ServerCrash(server: 0))]";
+    let mut world = checked(faults, ")");
+    world.until(30.0);
+    // Both are noticed at the check of 10 s, and nothing is to come.
+    assert!(world.is_quiet() && world.server(0).is_none());
+    let told: Vec<String> = self::faults(&world).into_iter().take(2).collect();
+    assert_eq!(
+        told,
+        [
+            "5 instance_crash instance_0: 0 1 0 0 0",
+            "6 server_crash server_0: 1 1 0 0 0",
+        ]
+    );
+}
