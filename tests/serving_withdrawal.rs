@@ -483,7 +483,7 @@ fn what_was_to_come_to_an_engine_goes_to_another() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whoever is evacuated when: every total agrees, every request ends, and each token of those is processed once,
+    /// With any engine evacuated at any time, every total agrees, every request ends, and each token of those is processed once,
     /// beside those that were lost.
     #[test]
     fn nothing_is_lost_and_no_token_is_made_twice(

@@ -7,13 +7,10 @@ use super::actuator::Change;
 use super::additions::start;
 use super::decider::{Bound, Deciding};
 use super::placement::sku_of;
-use super::pool;
+use super::pool::{self, counts_of};
 use super::removals::take_away;
 use super::{Actuator, Decider, Decision, DecisionLog, Desire, DesiredInstances};
-use crate::fleet::{
-    Agenda, Application, Clock, FleetsExt, InstanceStatus, Ledger, ScalingExt, StatusCounts,
-    Templates,
-};
+use crate::fleet::{Agenda, Application, Clock, FleetsExt, InstanceStatus, ScalingExt, Templates};
 use crate::serving::Role;
 
 /// The system of the actuator: carries out what was decided in this tick.
@@ -59,28 +56,18 @@ pub(super) fn act(world: &mut World) {
 
 /// The roles that a policy said nothing of, and that have fewer instances than their minimum.
 fn unmentioned(world: &World, application: Entity, decided: &DesiredInstances) -> Vec<Role> {
-    let (Some(of), Some(actuator), Some(templates)) = (
-        world.get::<Application>(application),
+    let (Some(actuator), Some(templates)) = (
         world.get::<Actuator>(application),
         world.get::<Templates>(application),
     ) else {
         return Vec::new();
     };
     let below = |role: &Role| {
-        let counts = counts_of(world, application, of, *role);
+        let counts = counts_of(world, application, *role);
         counts.scaling_up + counts.active < actuator.settings.limits(*role).min
     };
     let silent = templates.roles().filter(|it| decided.of(*it).is_none());
     silent.filter(below).collect()
-}
-
-/// How many instances of a role an application has; those that wait for a place start up.
-fn counts_of(world: &World, application: Entity, of: &Application, role: Role) -> StatusCounts {
-    let ledger = world.fleet_of(application);
-    let ledger = ledger.and_then(|it| world.get::<Ledger>(it));
-    let mut counts = ledger.map_or_else(StatusCounts::default, |it| it.counts_of(of.index(), role));
-    counts.scaling_up += pool::pending(world, application, role);
-    counts
 }
 
 /// What a policy wants of a role.
@@ -104,7 +91,7 @@ fn carry_out(world: &mut World, application: Entity, policy: &'static str, wish:
         return;
     };
     let name = of.name().clone();
-    let counts = counts_of(world, application, of, role);
+    let counts = counts_of(world, application, role);
     let current = counts.scaling_up + counts.active;
     let on_skus = wish
         .skus

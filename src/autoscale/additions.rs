@@ -5,11 +5,9 @@ use std::collections::VecDeque;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use super::placement::{best_sku, places, room};
-use super::pool;
-use super::{Actuator, Decision};
-use crate::fleet::{FleetsExt, ScaleUpFull, ScaleUpInstance, ScalingExt, Stock};
-use crate::scenario::SkuChoice;
+use super::placement::{best_sku, choice, places, room};
+use super::{Decision, pool};
+use crate::fleet::{ScaleUpFull, ScaleUpInstance, ScalingExt};
 
 /// Starts instances on free processors, and only then on new servers; of this SKU, if one is given.
 pub(super) fn start(
@@ -23,17 +21,7 @@ pub(super) fn start(
         row.started = row.started.saturating_add(count);
         return;
     }
-    let stock = world.fleet_of(application);
-    let stock = stock.and_then(|it| world.get::<Stock>(it));
-    let named = sku.and_then(|sku| stock?.kinds().get(sku));
-    let named = named.map(|kind| SkuChoice::Named(kind.sku().name.clone()));
-    let (choice, role) = match world.get::<Actuator>(application) {
-        Some(actuator) => (
-            named.unwrap_or_else(|| actuator.settings.sku.clone()),
-            row.role,
-        ),
-        None => return,
-    };
+    let (choice, role) = (choice(world, application, sku), row.role);
     let all = row.started.saturating_add(count);
     let mut places = VecDeque::from(places(
         world,

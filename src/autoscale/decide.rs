@@ -104,14 +104,14 @@ type Counted = (
     Option<&'static StartUp>,
 );
 
-/// The accounts of a fleet, what can be had, and what waits for a place.
+/// The accounts of a fleet, its SKUs, and the instances that wait for a place.
 type OfFleets = (
     &'static Ledger,
     &'static Stock,
     Option<&'static PendingInstances>,
 );
 
-/// What a fleet has written down: its accounts, what can be had, and what of an application waits for a place.
+/// The accounts of a fleet, its SKUs, and the instances of an application that wait for a place.
 type Books<'a> = (
     &'a Ledger,
     &'a Stock,

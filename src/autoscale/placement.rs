@@ -55,6 +55,33 @@ pub(super) fn best_sku(
     }
 }
 
+/// Which SKU an instance of an application may have: one alone, or what the actuator chooses.
+pub(super) fn choice(world: &World, application: Entity, only: Option<usize>) -> SkuChoice {
+    let fleet = world.fleet_of(application);
+    let stock = fleet.and_then(|fleet| world.get::<Stock>(fleet));
+    let named = only.and_then(|sku| stock?.kinds().get(sku));
+    let actuator = world.get::<Actuator>(application);
+    named.map_or_else(
+        || actuator.map_or_else(SkuChoice::default, |it| it.settings.sku.clone()),
+        |kind| SkuChoice::Named(kind.sku().name.clone()),
+    )
+}
+
+/// How many processors an instance of a role takes on a SKU, with its rank in the choice; none where it cannot or must
+/// not be there.
+pub(super) fn needed(
+    world: &World,
+    application: Entity,
+    role: Role,
+    sku: usize,
+    choice: &SkuChoice,
+) -> Option<(f64, u32)> {
+    let capacity = world.get::<Signals>(application)?.capacity();
+    let rank = capacity.rank(role, sku, choice)?;
+    let processors = world.get::<Templates>(application)?.processors(role, sku)?;
+    Some((rank, processors))
+}
+
 /// A SKU that can carry a role.
 pub(super) struct Ranked {
     /// Its position in the fleet.
@@ -119,16 +146,10 @@ pub(super) fn places(
         return Vec::new();
     };
     free_processors::refresh(world, fleet);
-    let (Some(capacity), Some(templates)) = (
-        world.get::<Signals>(application).map(Signals::capacity),
-        world.get::<Templates>(application),
-    ) else {
-        return Vec::new();
-    };
     let carries = |sku| {
-        let rank = capacity.rank(role, sku, choice)?;
-        let needed = templates.processors(role, sku).filter(|it| *it > 0)?;
-        Some((rank, sku, needed))
+        let needed = needed(world, application, role, sku, choice);
+        let (rank, processors) = needed.filter(|it| it.1 > 0)?;
+        Some((rank, sku, processors))
     };
     let skus = 0..part::<Stock>(world, fleet).kinds().len();
     let mut skus: Vec<(f64, usize, u32)> = skus.filter_map(carries).collect();
@@ -273,11 +294,16 @@ fn server_sku(world: &World, instance: Entity) -> Option<&ServerSku> {
 fn cost(world: &World, instance: Entity) -> f64 {
     let processors = world.get::<Uses>(instance).map_or(0, Uses::len);
     let server = world.get::<HostedOn>(instance).map(HostedOn::server);
-    let bought = server.and_then(|it| world.get::<Purchased>(it));
+    let saving = server.and_then(|it| saving(world, it)).unwrap_or(0.0);
     let sku = server_sku(world, instance);
     sku.map_or(0.0, |sku| {
-        let sku = sku.sku();
-        let price = bought.map_or(sku.price_per_hour, Purchased::saving_per_hour);
-        price.unwrap_or(0.0) / f64::from(sku.processors.max(1)) * processors as f64
+        saving / f64::from(sku.sku().processors.max(1)) * processors as f64
     })
+}
+
+/// What a server less saves, per hour: nothing of one that is reserved; none where its price is not known.
+pub(super) fn saving(world: &World, server: Entity) -> Option<f64> {
+    let bought = world.get::<Purchased>(server);
+    let sku = world.get::<ServerSku>(server)?.sku();
+    bought.map_or(sku.price_per_hour, Purchased::saving_per_hour)
 }

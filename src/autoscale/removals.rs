@@ -3,13 +3,12 @@
 use std::cmp::Reverse;
 
 use bevy_ecs::entity::Entity;
-use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use super::placement::{sku_of, victims};
 use super::pool::{self, keeps_empty_servers};
 use super::{Actuator, Decision};
-use crate::fleet::{HostedOn, Hosts, Instance, InstanceStatus, MadeWithInstance, ScalingExt};
+use crate::fleet::{HostedOn, Instance, InstanceStatus, MadeWithInstance, ScalingExt, is_empty};
 
 /// Gives up start-ups, the newest first, and only then drains what is active; on this SKU, if one is given.
 pub(super) fn take_away(
@@ -65,7 +64,7 @@ pub(super) fn take_away(
 fn take_empty_away(world: &mut World, server: Entity) {
     let came_for_one = world.get::<MadeWithInstance>(server).is_some();
     if came_for_one
-        && world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+        && is_empty(world, server)
         && let Err(error) = world.scale_down_server(server)
     {
         tracing::debug!(target: "fleetsim::autoscale", %error, "the server stays");

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::scenario::StartUpFailure;
 use crate::time::SimTime;
 
-use super::{Agenda, guard};
+use super::arm::{arm, disarm};
+use super::guard;
 
 /// The attempt at a start-up that an instance is in, or waits after. To end them by hand, replace the
 /// [`StartUp`](super::StartUp). Only applications with `start_up_failure` have it.
@@ -70,15 +71,13 @@ impl StartUpAttempt {
 /// The hook on the insertion.
 fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     let due = world.get::<StartUpAttempt>(context.entity).map(|it| it.due);
-    if let (Some(due), Some(mut agenda)) = (due, world.get_resource_mut::<Agenda>()) {
-        agenda.lifecycle.set::<StartUpAttempt>(due, context.entity);
+    if let Some(due) = due {
+        arm::<StartUpAttempt>(&mut world, due, context.entity);
     }
 }
 
 /// The hook on the removal.
 fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.clear::<StartUpAttempt>(context.entity);
-    }
+    disarm::<StartUpAttempt>(&mut world, context.entity);
     guard::removed::<StartUpAttempt>(world, context);
 }

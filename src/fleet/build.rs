@@ -23,9 +23,9 @@ use super::hazards::{self, Hazards};
 use super::instances::{Entry, Plan};
 use super::loads::Loads;
 use super::market::Market;
-use super::pool::Pool;
 use super::script::Script;
 use super::skus::Kind;
+use super::standby::Standby;
 use super::start_up::WaitingRequests;
 use super::zones::Zones;
 use super::{
@@ -263,7 +263,7 @@ pub(super) fn kind(
         mending: 0,
         market: Market::default(),
         available: entry.available.clone(),
-        pool: Pool::new(entry.warm, entry.stopped, seed, &entry.sku),
+        standby: Standby::new(entry.warm, entry.stopped, seed, &entry.sku),
     })
 }
 
@@ -407,7 +407,7 @@ fn add_start_state(world: &mut World, fleet: Entity, checked: &CheckedScenario) 
             there.push((server, position));
             if let Some(&Server { number }) = world.get(server) {
                 part_mut::<Stock>(world, fleet).kinds[position]
-                    .pool
+                    .standby
                     .keep(number);
             }
         }

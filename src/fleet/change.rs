@@ -13,7 +13,8 @@ use super::build::{self, Blueprint};
 use super::fleet_part::{part, part_mut};
 use super::{
     Clock, FleetsExt, InstallError, Ledger, OfFleet, Origin, Parts, Roster, ScalingError,
-    ScalingExt, ScalingRules, Service, Stock, Templates, drain, guard, pools, requests, script,
+    ScalingExt, ScalingRules, Service, Stock, Templates, drain, guard, ready_servers, requests,
+    script,
 };
 
 /// What a host may change about a fleet between ticks. It holds for what comes: servers and instances that are
@@ -412,7 +413,7 @@ impl ChangeExt for World {
         let position = stock.kinds.len() - 1;
         stock.open_market(position, entry, now);
         part_mut::<Ledger>(self, fleet).add_sku();
-        pools::replenish(self, fleet, position);
+        ready_servers::replenish(self, fleet, position);
         for _ in 0..entry.count {
             if let Err(error) = self.scale_up_server_in(fleet, Some(&entry.sku)) {
                 tracing::warn!(target: "fleetsim::scaling", %error, "a server of a new SKU is refused");

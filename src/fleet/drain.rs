@@ -146,7 +146,8 @@ fn begin_until(
     Ok(())
 }
 
-/// Sends the work of an instance elsewhere where the rules say so, unless it is lost. True where what is left is put back at once.
+/// Sends the work of an instance elsewhere where the rules say so, unless it is lost. True where the rest of it is put
+/// back at once.
 fn empties_at_once(
     world: &mut World,
     instance: Entity,

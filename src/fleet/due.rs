@@ -10,9 +10,9 @@ use bevy_ecs::world::DeferredWorld;
 
 use crate::time::SimTime;
 
+use super::arm::{arm, disarm};
 use super::{
-    Agenda, Clock, DrainTimer, InstanceStatus, OfApplication, Provisioning, ScalingRules, StartUp,
-    drain,
+    Agenda, DrainTimer, InstanceStatus, OfApplication, Provisioning, ScalingRules, StartUp, drain,
     guard::{self, Kept},
 };
 
@@ -121,21 +121,5 @@ fn undo_if_idle<C: Kept>(world: &mut DeferredWorld<'_>, entity: Entity) {
     if timer.is_some_and(|timer| timer.may_go(world, entity)) {
         let undo = move |world: &mut World| guard::undo_idle_timer::<C>(world, entity);
         world.commands().queue(undo);
-    }
-}
-
-/// A world without a fleet has no timers to set.
-fn arm<C: 'static>(world: &mut DeferredWorld<'_>, at: SimTime, entity: Entity) {
-    let now = world
-        .get_resource::<Clock>()
-        .map_or(SimTime::ZERO, Clock::now);
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.set::<C>(at.max(now), entity);
-    }
-}
-
-fn disarm<C: 'static>(world: &mut DeferredWorld<'_>, entity: Entity) {
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.clear::<C>(entity);
     }
 }

@@ -18,12 +18,12 @@ use super::hazards::{Hazard, Hazards, Striking};
 use super::loads::Loads;
 use super::market::Held;
 use super::parts::{Codec, Parts};
-use super::pool::{Pool, PoolState};
 use super::repair::Repair;
 use super::requests::{self, Announced};
 use super::script::Script;
 use super::slow::Slow;
 use super::staging::ToCome;
+use super::standby::{Standby, StandbyState};
 use super::start_up::{self, WaitingRequests};
 use super::zones::{InZone, Zones};
 use super::{
@@ -95,7 +95,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .purpose::<Repair>()
         .purpose::<Slow>()
         .purpose::<Reclaimed>()
-        .purpose::<Pool>()
+        .purpose::<Standby>()
         .purpose::<Unnoticed>()
         .purpose::<Striking>()
         .purpose::<DrainCheck>()
@@ -126,7 +126,7 @@ pub(super) fn enter(parts: &mut Parts) {
 type SavedKind = (
     (String, Option<u32>, Option<u32>),
     (Delay, Stream, SimTime),
-    (u32, u32, Vec<Held>, SimTime, PoolState),
+    (u32, u32, Vec<Held>, SimTime, StandbyState),
 );
 
 fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Result<(), SaveError> {
@@ -143,7 +143,7 @@ fn save_stock(_: &World, _: Entity, stock: &Stock, to: &mut StateWriter) -> Resu
                 kind.mending,
                 kind.market.held().to_vec(),
                 kind.market.since,
-                kind.pool.state().clone(),
+                kind.standby.state().clone(),
             ),
         )
     });
@@ -161,7 +161,7 @@ fn restore_stock(
     let mut stock = stock.ok_or_else(|| RestoreError::Unknown("a fleet".to_owned()))?;
     stock.zones = zones;
     stock.unnoticed = unnoticed;
-    for (position, (of, provision, (away, mending, held, since, pool))) in
+    for (position, (of, provision, (away, mending, held, since, standby))) in
         saved.into_iter().enumerate()
     {
         let ((name, limit, highest), (delay, stream, until)) = (of, provision);
@@ -172,7 +172,7 @@ fn restore_stock(
         (kind.limit, kind.highest_limit) = (limit, highest);
         (kind.provision_delay, kind.stream, kind.blocked_until) = (delay, stream, until);
         (kind.away, kind.mending) = (away, mending);
-        kind.pool.restore(pool);
+        kind.standby.restore(standby);
         if !kind.market.restore(held, since) {
             let what = format!("the purchase options of \"{name}\"");
             return Err(RestoreError::Unknown(what));

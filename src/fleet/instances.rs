@@ -18,7 +18,7 @@ use super::{
     InstanceStatus, Ledger, MadeWithInstance, MadeWithServer, OfApplication, OfFleet, Processor,
     Processors, Provisioning, Reclaimed, Roster, ScalingAction, ScalingError, Server, ServerSku,
     ServerStatus, Stock, Tag, Templates, Unnoticed, UsedBy, attempts, free_processors, guard,
-    pools, servers, start_up,
+    ready_servers, servers, start_up,
 };
 
 /// An instance that can be created: everything about it has been checked.
@@ -51,7 +51,7 @@ pub(super) fn create_full(
     part::<Roster>(world, fleet).admit_instance()?;
     let sku = part::<Stock>(world, fleet).find(request.sku.as_deref())?;
     let (template, needed) = find_template(world, request.application, request.role, sku, None)?;
-    let (server, ready) = match pools::pick(world, fleet, sku) {
+    let (server, ready) = match ready_servers::pick(world, fleet, sku) {
         Some(kept) => kept,
         None => servers::create(world, fleet, sku)?,
     };
@@ -193,7 +193,7 @@ pub(super) fn create(world: &mut World, plan: &Plan, entry: Entry) -> Entity {
         }
         Entry::ScalingUp { .. } => {}
     }
-    pools::used(world, plan.server);
+    ready_servers::used(world, plan.server);
     instance
 }
 

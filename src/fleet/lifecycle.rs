@@ -7,15 +7,15 @@ use super::drain::{self, IdleDrains};
 use super::due::{DrainCheck, Due, Joining};
 use super::fleets::Fleets;
 use super::loads::Loads;
-use super::pool::Pool;
 use super::reclaim;
 use super::repair::{self, Repair};
 use super::slow::{self, Slow};
+use super::standby::Standby;
 use super::start_up::{self, WaitingRequests};
 use super::{
     Agenda, Clock, DrainTimer, FleetSystems, Ledger, Provisioning, Reclaimed, Roster, Service,
-    StartUp, StartUpAttempt, StartUpStage, TickSet, Unnoticed, attempts, health, pools, servers,
-    staging,
+    StartUp, StartUpAttempt, StartUpStage, TickSet, Unnoticed, attempts, health, ready_servers,
+    servers, staging,
 };
 
 /// The steps of [`TickSet::Lifecycle`], in order. Each costs what is due in it.
@@ -29,7 +29,7 @@ pub enum LifecycleSet {
     /// Servers and processors have been repaired, what is slow is no longer, losses are noticed, servers that are taken
     /// back go.
     FaultsEnd,
-    /// Servers have been provisioned; pools that lack some try again.
+    /// Servers have been provisioned; SKUs that lack some that are kept ready try again.
     ServersBecomeReady,
     /// Stages of start-ups have taken their time, or have their bytes; then attempts fail, are given up, or begin again.
     StagesEnd,
@@ -130,11 +130,11 @@ fn end_faults(
 
 fn make_servers_ready(
     due: Due<'_, Provisioning>,
-    lacking: Due<'_, Pool>,
+    lacking: Due<'_, Standby>,
     mut commands: Commands<'_, '_>,
 ) {
     for (_, fleet) in lacking.iter() {
-        commands.queue(move |world: &mut World| pools::try_again(world, fleet));
+        commands.queue(move |world: &mut World| ready_servers::try_again(world, fleet));
     }
     for (at, server) in due.iter() {
         commands.queue(move |world: &mut World| servers::become_ready(world, server, at));

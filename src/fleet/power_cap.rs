@@ -64,12 +64,8 @@ pub(super) fn share(world: &mut World, fleet: Entity) {
     ) else {
         return;
     };
-    let kinds = stock.kinds().iter().enumerate();
-    let watts = kinds.map(|(position, kind)| {
-        let there = ledger.servers_of(position).active;
-        f64::from(there) * kind.most_power().unwrap_or(0.0)
-    });
-    let factor = (watts.sum::<f64>() / before.watts).max(1.0);
+    let watts = stock.most_power(|position| ledger.servers_of(position).active);
+    let factor = (watts / before.watts).max(1.0);
     if factor == before.factor {
         return;
     }

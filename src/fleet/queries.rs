@@ -111,6 +111,11 @@ fn several(world: &World) -> ScalingError {
     only.err().unwrap_or(ScalingError::NoFleet)
 }
 
+/// Whether a server carries no instance, in any status.
+pub(crate) fn is_empty(world: &World, server: Entity) -> bool {
+    world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+}
+
 /// The instances of a server, by number.
 pub(crate) fn hosted(world: &World, server: Entity) -> Vec<Entity> {
     let hosts = world.get::<Hosts>(server).into_iter();

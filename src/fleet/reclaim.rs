@@ -6,27 +6,21 @@ use bevy_ecs::world::{DeferredWorld, World};
 
 use crate::time::SimTime;
 
+use super::arm::{arm, disarm};
 use super::fault_log::FaultLog;
 use super::fleet_part::part_mut;
-use super::{Agenda, Clock, FleetsExt, Reclaimed, Server, free_processors, vacate};
+use super::{Clock, FleetsExt, Reclaimed, Server, free_processors, vacate};
 
 pub(super) fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     let Some(&Reclaimed { at }) = world.get(context.entity) else {
         return;
     };
     free_processors::changed(&mut world, context.entity);
-    let now = world.get_resource::<Clock>().map(Clock::now);
-    if let (Some(now), Some(mut agenda)) = (now, world.get_resource_mut::<Agenda>()) {
-        agenda
-            .lifecycle
-            .set::<Reclaimed>(at.max(now), context.entity);
-    }
+    arm::<Reclaimed>(&mut world, at, context.entity);
 }
 
 pub(super) fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.clear::<Reclaimed>(context.entity);
-    }
+    disarm::<Reclaimed>(&mut world, context.entity);
 }
 
 /// A server is taken back at an instant: start-ups on it are given up, its instances drain. It goes with the last

@@ -14,8 +14,8 @@ use super::status::{log_instance, set_status};
 use super::{
     Clock, EngineHandle, FleetsExt, HostedOn, Instance, InstanceStatus, Instances, Ledger,
     OfApplication, OfFleet, OnServer, PowerSlowdown, Purchased, Roster, ScalingAction, Server,
-    ServerSku, ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, pools,
-    power_cap, servers, uninstall_fleet, unnoticed, zones::InZone,
+    ServerSku, ServerStatus, Service, Stock, TakesServerAlong, Target, guard, hazards, power_cap,
+    ready_servers, servers, uninstall_fleet, unnoticed, zones::InZone,
 };
 use crate::serving::EngineId;
 
@@ -115,10 +115,10 @@ pub(super) fn server_removed(mut world: DeferredWorld<'_>, context: HookContext)
     }
     if let (Some(sku), Some(mut stock)) = (sku, world.get_mut::<Stock>(fleet))
         && let Some(kind) = stock.kinds.get_mut(sku)
-        && kind.pool.warm > 0
+        && kind.standby.warm > 0
     {
-        kind.pool.let_go(number);
-        let replenish = move |world: &mut World| pools::replenish(world, fleet, sku);
+        kind.standby.let_go(number);
+        let replenish = move |world: &mut World| ready_servers::replenish(world, fleet, sku);
         world.commands().queue(replenish);
     }
     if !unnoticed::forget(&mut world, fleet, context.entity) && crashed {

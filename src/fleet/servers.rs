@@ -17,7 +17,7 @@ use super::zones::InZone;
 use super::{
     Clock, FleetsExt, Hosts, Ledger, OfFleet, OnServer, Processor, Provisioning, Reclaimed, Roster,
     ScalingAction, ScalingError, Server, ServerCache, ServerSku, ServerStatus, Stock, Target,
-    guard, hazards, power_cap,
+    guard, hazards, power_cap, queries,
 };
 
 /// Creates a server of the SKU of this name, or of the first of the fleet.
@@ -43,7 +43,7 @@ pub(super) fn create(
     let lot = part::<Stock>(world, fleet).admit(position, ledger, now)?;
     let mut stock = part_mut::<Stock>(world, fleet);
     let kind = &mut stock.kinds[position];
-    let (stopped, delay) = match kind.pool.resume(lot.zone) {
+    let (stopped, delay) = match kind.standby.resume(lot.zone) {
         Some((stopped, delay)) => (Some(stopped), delay),
         None => (None, kind.draw_provision_delay()),
     };
@@ -237,7 +237,7 @@ pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(
     let cache = world.get::<ServerCache>(server).map(ServerCache::at_rest);
     let taken_back = world.get::<Reclaimed>(server).is_some();
     let mut stock = part_mut::<Stock>(world, fleet);
-    if !taken_back && sku.is_some_and(|sku| stock.kinds[sku].pool.stop(zone, cache)) {
+    if !taken_back && sku.is_some_and(|sku| stock.kinds[sku].standby.stop(zone, cache)) {
         let line = (ScalingAction::ServerStopped, target, status);
         record(&mut world.into(), fleet, at, line);
     }
@@ -248,7 +248,7 @@ pub(super) fn remove(world: &mut World, server: Entity, at: SimTime) -> Result<(
 /// Removes a server that its last instance has left; one that carries others stays.
 pub(super) fn remove_if_empty(world: &mut World, server: Entity, at: SimTime) {
     if world.get::<Server>(server).is_some()
-        && world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+        && queries::is_empty(world, server)
         && let Err(error) = remove(world, server, at)
     {
         tracing::debug!(target: "fleetsim::scaling", %error, "the server stays");
@@ -260,7 +260,7 @@ pub(super) fn desert_if_empty(world: &mut World, server: Entity, at: SimTime) {
     let Some(&Server { number }) = world.get(server) else {
         return;
     };
-    if world.get::<Hosts>(server).is_none_or(Hosts::is_empty)
+    if queries::is_empty(world, server)
         && let Some(fleet) = world.fleet_of(server)
     {
         part_mut::<Ledger>(world, fleet).desert(number, at);

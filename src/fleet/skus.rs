@@ -9,8 +9,8 @@ use crate::time::{SimDuration, SimTime};
 
 use super::error::nearest;
 use super::market::{Billing, Lot, Market, NoLot, Offer};
-use super::pool::Pool;
 use super::quotas;
+use super::standby::Standby;
 use super::zones::{InZone, Zones};
 use super::{Ledger, ScalingError};
 
@@ -47,7 +47,7 @@ pub struct Kind {
     /// How many servers can be had at most, from when on, in the order of time.
     pub(super) available: Vec<(SimTime, u32)>,
     /// Servers that are kept for later.
-    pub(super) pool: Pool,
+    pub(super) standby: Standby,
 }
 
 impl Kind {
@@ -85,13 +85,13 @@ impl Kind {
 
     /// The numbers of its servers that are kept ready and empty, or are on their way to be.
     pub fn warm(&self) -> impl Iterator<Item = u64> + '_ {
-        self.pool.ready().iter().copied()
+        self.standby.ready().iter().copied()
     }
 
     /// How many of its servers are stopped, with their disks.
     #[must_use]
     pub fn stopped(&self) -> usize {
-        self.pool.stopped()
+        self.standby.stopped()
     }
 
     /// How servers of it are bought, in the order of the scenario; nothing where the scenario does not say.
@@ -175,7 +175,7 @@ impl Stock {
 
     /// Whether a server of a SKU is kept ready, or on its way to be.
     pub(crate) fn is_kept_ready(&self, position: usize) -> bool {
-        !self.kinds[position].pool.ready().is_empty()
+        !self.kinds[position].standby.ready().is_empty()
     }
 
     /// What an hour of the next server of a SKU costs, in dollars: nothing of one that is reserved, and so paid for in
@@ -273,19 +273,22 @@ impl Stock {
         self.choose_lot(position, ledger, now)
     }
 
+    /// The most power that this many servers of each SKU draw together, in watts; nothing of what is not known.
+    pub(super) fn most_power(&self, servers: impl Fn(usize) -> u32) -> f64 {
+        let kinds = self.kinds.iter().enumerate();
+        let watts = kinds.map(|(position, kind)| {
+            f64::from(servers(position)) * kind.most_power().unwrap_or(0.0)
+        });
+        watts.sum()
+    }
+
     /// Why one more server of a SKU would draw too much power beside those that there are.
     fn too_much_power(&self, position: usize, ledger: &Ledger) -> Option<ScalingError> {
         let cap = self.power_cap?;
-        let watts = |kind: &Kind| kind.most_power().unwrap_or(0.0);
-        let kinds = self.kinds.iter().enumerate();
-        let drawn: f64 = kinds
-            .map(|(position, kind)| {
-                let servers = ledger.servers_of(position).total() + kind.away;
-                f64::from(servers) * watts(kind)
-            })
-            .sum();
+        let there = |position: usize| ledger.servers_of(position).total();
+        let drawn = self.most_power(|position| there(position) + self.kinds[position].away);
         let kind = &self.kinds[position];
-        (drawn + watts(kind) > cap).then(|| ScalingError::PowerCapReached {
+        (drawn + kind.most_power().unwrap_or(0.0) > cap).then(|| ScalingError::PowerCapReached {
             sku: kind.sku.name.clone(),
             watts: cap as u64,
         })

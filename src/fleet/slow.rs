@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
+use super::arm::{arm, disarm};
 use super::{
-    Agenda, Clock, EngineHandle, FleetsExt, HostedOn, OfApplication, PowerSlowdown, Service,
-    UsedBy, Uses, queries,
+    Clock, EngineHandle, FleetsExt, HostedOn, OfApplication, PowerSlowdown, Service, UsedBy, Uses,
+    queries,
 };
 
 /// On a server whose instances are slow, or on a processor whose instance is: steps take longer from the next step on.
@@ -40,12 +41,10 @@ fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     let Some(&slow) = world.get::<Slow>(what) else {
         return;
     };
-    let Some(now) = world.get_resource::<Clock>().map(Clock::now) else {
+    if world.get_resource::<Clock>().is_none() {
         return;
-    };
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.set::<Slow>(slow.until.max(now), what);
     }
+    arm::<Slow>(&mut world, slow.until, what);
     let set = move |world: &mut World| set_paces(world, what);
     world.commands().queue(set);
 }
@@ -53,8 +52,8 @@ fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
 /// The hook on the removal.
 fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
     let what = context.entity;
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.clear::<Slow>(what);
+    if world.get_resource::<Clock>().is_some() {
+        disarm::<Slow>(&mut world, what);
         let set = move |world: &mut World| set_paces(world, what);
         world.commands().queue(set);
     }

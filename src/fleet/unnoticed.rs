@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
+use super::arm::{arm, disarm};
 use super::lost::Lost;
 use super::parts::Twins;
-use super::{Agenda, Server, Stock, free_processors, guard};
+use super::{Server, Stock, free_processors, guard};
 
 /// On an instance or a server that is lost, and of which nobody knows yet.
 ///
@@ -66,15 +67,11 @@ fn begins(mut world: DeferredWorld<'_>, context: HookContext) {
     if world.get::<Server>(context.entity).is_some() {
         free_processors::changed(&mut world, context.entity);
     }
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.set::<Unnoticed>(at, context.entity);
-    }
+    arm::<Unnoticed>(&mut world, at, context.entity);
 }
 
 fn ends(mut world: DeferredWorld<'_>, context: HookContext) {
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.clear::<Unnoticed>(context.entity);
-    }
+    disarm::<Unnoticed>(&mut world, context.entity);
     guard::removed::<Unnoticed>(world, context);
 }
 

@@ -1,26 +1,25 @@
 //! Instances make room: all of a server that is to go, or one for an instance that matters more.
 
 use bevy_ecs::entity::Entity;
-use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
 use crate::time::{SimDuration, SimTime};
 
 use super::status::log_instance;
 use super::{
-    Clock, Cordoned, DrainTimer, Hosts, InstanceStatus, MadeWithServer, ScalingAction,
-    ScalingError, TakesServerAlong, drain, queries, servers,
+    Clock, Cordoned, DrainTimer, InstanceStatus, MadeWithServer, ScalingAction, ScalingError,
+    TakesServerAlong, drain, queries, servers,
 };
 
-/// Cordons a server and drains its instances, within a time at the most if there is one. It goes with the last of them; an empty one
-/// goes at once.
+/// Cordons a server and drains its instances, for at most a time if there is one. It goes with the last of them; an
+/// empty one goes at once.
 pub(crate) fn vacate(
     world: &mut World,
     server: Entity,
     within: Option<SimDuration>,
 ) -> Result<(), ScalingError> {
     let now = world.resource::<Clock>().now();
-    if world.get::<Hosts>(server).is_none_or(Hosts::is_empty) {
+    if queries::is_empty(world, server) {
         return servers::remove(world, server, now);
     }
     world.entity_mut(server).insert(Cordoned);
@@ -70,7 +69,7 @@ fn shorten(world: &mut World, instance: Entity, at: SimTime) {
 }
 
 /// Takes the processors of an instance for one of a higher priority: a start-up is given up, an active instance
-/// drains, within a time at the most if there is one. Its server stays.
+/// drains, for at most a time if there is one. Its server stays.
 pub(crate) fn preempt(
     world: &mut World,
     instance: Entity,

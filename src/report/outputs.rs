@@ -7,7 +7,7 @@ use super::{
 };
 use crate::fleet::{FaultEvent, ScalingEvent};
 use crate::observe::Rows;
-use crate::scenario::{Application, CheckedScenario};
+use crate::scenario::CheckedScenario;
 use crate::simulation::{Finished, News};
 
 /// The tables of a results directory, written as the run goes on: as CSV, and in what other formats are
@@ -65,10 +65,7 @@ impl<'a> Outputs<'a> {
         let applications = &scenario.applications;
         let decides = applications.iter().any(|of| of.autoscaler.is_some());
         let decides = decides && has(Omitted::Decisions);
-        let fails = |it: &Application| it.scaling.start_up_failure.is_some();
-        let breaks = !scenario.faults.is_empty()
-            || !scenario.hazards.is_empty()
-            || scenario.applications.iter().any(fails);
+        let breaks = scenario.tells_of_faults();
         let regional = RegionalOutputs::new(results, checked, options, decides)?;
         let alone = regional.is_none();
         let has = |table| alone && has(table);

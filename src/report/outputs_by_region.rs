@@ -11,7 +11,7 @@ use super::{
 use crate::autoscale::Decision;
 use crate::fleet::{FaultEvent, ScalingEvent};
 use crate::observe::{Rows, Sample};
-use crate::scenario::CheckedScenario;
+use crate::scenario::{CheckedScenario, Scenario};
 
 /// The files of a run that have a row a request, an event, a sample or a decision.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl RegionalOutputs {
         let requests = has(Omitted::Requests);
         let json_lines = requests && formats.contains(&Format::JsonLines);
         let regions = || checked.regions().iter().map(|it| it.scenario.scenario());
-        let breaks = regions().any(|it| !it.faults.is_empty() || !it.hazards.is_empty());
+        let breaks = regions().any(Scenario::tells_of_faults);
         let applications = &checked.scenario().applications;
         let names = checked.series().scenario().applications.iter();
         let series = names.enumerate().map(|(position, it)| Series {

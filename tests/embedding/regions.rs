@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleetsim::fleet::*;
+use fleetsim::report::{Outputs, ResultsDirectory};
 use fleetsim::scenario::CheckedScenario;
 use fleetsim::serving::{Outcome, RequestRecord};
 use fleetsim::simulation::Simulation;
@@ -378,4 +379,48 @@ fn a_region_has_its_share_of_a_day_at_its_own_time() {
         "{there:?}"
     );
     assert!(there[6] > 700, "{there:?}");
+}
+
+/// Start-ups that fail are told of with regions as without.
+#[test]
+fn failed_start_ups_of_a_region_are_written() {
+    let text = r#"(
+        name: "two regions",
+        regions: [
+            (name: "eu", fleet: [(sku: "dgx-h100", count: 1)]),
+            (
+                name: "us", fleet: [(sku: "dgx-h100", count: 1, limit: 2)],
+                actions: [(at: 5, action: ScaleUpFull(application: "chat", role: Mixed))],
+            ),
+        ],
+        region_latency: [(between: ("us", "eu"), one_way: 0.1)],
+        applications: [(
+            name: "chat", model: "llama2-70b", scheduler: Jsq,
+            performance: Constant(prompt_time: 1.0, token_time: 0.5),
+            instances: [(role: Mixed, engine: Fcfs, start: AllServers)],
+            scaling: (start_up_failure: (probability: 1, attempts: 1)),
+            workload: WORKLOAD,
+        )],
+    )"#;
+    let text = text.replace("WORKLOAD", &requests(1.0, 30));
+    let checked = CheckedScenario::from_ron(&text, ".".as_ref());
+    let checked = checked.unwrap_or_else(|it| panic!("{it}"));
+    let directory = tempfile::tempdir().unwrap();
+    let results = ResultsDirectory::create(directory.path(), false).unwrap();
+    let mut outputs = Outputs::new(&results, &checked, &[]).unwrap();
+    let mut simulation = Simulation::new(&checked).unwrap();
+    simulation
+        .run(|_, news| outputs.write(&news))
+        .unwrap()
+        .unwrap();
+    outputs.finish(&simulation.finish()).unwrap();
+    let faults = std::fs::read_to_string(directory.path().join("faults.csv")).unwrap();
+    let rows: Vec<&str> = faults.lines().skip(1).collect();
+    assert_eq!(rows.len(), 1, "{faults}");
+    // Ordered at 5 s, it would be up at 15 s.
+    assert!(
+        rows[0].starts_with("15,start_up_failed,instance_1,"),
+        "{faults}"
+    );
+    assert!(rows[0].ends_with(",us"), "{faults}");
 }

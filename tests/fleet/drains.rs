@@ -9,8 +9,8 @@ use fleetsim::time::{SimDuration, SimTime};
 
 use crate::support::*;
 
-/// One server with one instance that works from 0 to 7, and a call to drain it at 2.25.
-fn drained(scaling: &str) -> World {
+/// One server with one instance that works from 0 to 7, at 2.25.
+fn busy(scaling: &str) -> (World, Entity, Entity) {
     let mut world = Setup {
         fleet: r#"[(sku: "big", count: 1)]"#,
         scaling,
@@ -24,6 +24,12 @@ fn drained(scaling: &str) -> World {
         .unwrap();
     world.submit(7);
     world.until(2.25);
+    (world, server, instance)
+}
+
+/// The same, and a call to drain the instance.
+fn drained(scaling: &str) -> World {
+    let (mut world, server, instance) = busy(scaling);
     world.scale_down_full(instance).unwrap();
     assert_eq!(world.status(instance), Some(InstanceStatus::Draining));
     assert_eq!(world.pending_server_removals(), [server]);
@@ -240,19 +246,7 @@ fn later(at: SimTime) -> SimTime {
 #[test]
 fn with_nobody_to_go_to_the_work_waits() {
     let scaling = format!("(scale_up_delay: 0, drain: {MIGRATE})");
-    let mut world = Setup {
-        fleet: r#"[(sku: "big", count: 1)]"#,
-        start: "None",
-        scaling: &scaling,
-        ..Setup::default()
-    }
-    .world();
-    let server = world.server(0).unwrap();
-    let instance = world
-        .start_spin_up_instance(&world.up_on(server), true)
-        .unwrap();
-    world.submit(7);
-    world.until(2.25);
+    let (mut world, _, instance) = busy(&scaling);
     world.scale_down_full(instance).unwrap();
     world.until(3.0);
     assert_eq!(world.count::<Instance>(), 0);

@@ -109,6 +109,17 @@ impl Setup<'_> {
             .unwrap_or_else(|problems| panic!("{problems}"))
     }
 
+    /// A fork of a world that was made so, and one that its snapshot restores.
+    pub(crate) fn copies_of(&self, world: &World) -> [World; 2] {
+        let fork = fleet::fork(world).unwrap();
+        let mut bytes = Vec::new();
+        fleet::save(world, &mut bytes).unwrap();
+        let mut restored = self.world();
+        fleet::restore(&mut restored, &*bytes).unwrap();
+        check_invariants(&mut restored).unwrap();
+        [fork, restored]
+    }
+
     pub(crate) fn world(&self) -> World {
         let mut world = World::new();
         fleet::install(&mut world, &self.scenario()).unwrap();

@@ -3,8 +3,8 @@
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use super::{PendingInstance, choice};
-use crate::autoscale::placement::sku_order;
+use super::PendingInstance;
+use crate::autoscale::placement::{choice, sku_order};
 use crate::fleet::{FleetsExt, ScaleUpInstance, ScalingExt, Stock};
 
 /// Adds a server for an instance, of the best SKU that is not barred, and starts the instance on it. `failed` learns

@@ -7,10 +7,10 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
-use super::{Pool, Priority};
+use super::{Pool, counts_of, priority_of};
 use crate::autoscale::decider::Deciding;
 use crate::autoscale::{Actuator, Decider, Desire};
-use crate::fleet::{Agenda, Application, FleetsExt, Ledger, Roster, Templates};
+use crate::fleet::{Agenda, FleetsExt, Roster, Templates};
 use crate::serving::Role;
 
 /// How many instances of each role an application's policy wanted last, before the budget was shared out.
@@ -32,7 +32,7 @@ pub struct BudgetClaim {
 
 /// Shares out a budget of processors: how many instances each may have. Minima come first, in the order of priority;
 /// then, priority by priority, what is wanted; where that is too much, each gets the same share of it, rounded down,
-/// and what is left goes to those that were cut the most, the first of equals.
+/// and the rest goes to those that were cut the most, the first of equals.
 ///
 /// Source: SageServe plans all models of a region together, so that what the forecasts ask for is met at the
 /// least cost (arXiv 2502.14617); without a limit that separates into a plan for each model. This is the limit.
@@ -128,7 +128,7 @@ fn share_out_in(world: &mut World, fleet: Entity, budget: u32, deciding: &[Entit
     let shares = divide(budget.saturating_sub(others), &claims);
     let used: u32 = claimants
         .iter()
-        .map(|it| used(world, fleet, it.application, it.role, it.claim.processors))
+        .map(|it| used(world, it.application, it.role, it.claim.processors))
         .fold(others, u32::saturating_add);
     let mut free = budget.saturating_sub(used);
     for (claimant, share) in claimants.iter().zip(shares) {
@@ -170,7 +170,7 @@ fn note_wishes(world: &mut World, application: Entity) {
         .cloned()
         .unwrap_or_default();
     for (role, desire, _) in decided.iter() {
-        let current = super::current(world, application, role);
+        let current = current(world, application, role);
         let count = match desire {
             Desire::Keep => current,
             Desire::Exactly(count) => count,
@@ -192,11 +192,11 @@ fn claimants(world: &World, fleet: Entity) -> (Vec<Claimant>, u32) {
         for role in templates.roles() {
             let processors = super::processors(world, fleet, application, role);
             let Some(actuator) = world.get::<Actuator>(application) else {
-                let used = used(world, fleet, application, role, processors);
+                let used = used(world, application, role, processors);
                 others = others.saturating_add(used);
                 continue;
             };
-            let current = super::current(world, application, role);
+            let current = current(world, application, role);
             let wanted = world.get::<Wanted>(application);
             let wanted = wanted.and_then(|it| it.0.get(&role)).copied();
             // What is missing from a minimum is restored against the policy.
@@ -205,7 +205,7 @@ fn claimants(world: &World, fleet: Entity) -> (Vec<Claimant>, u32) {
                 processors,
                 min,
                 wanted: wanted.unwrap_or(current).max(min),
-                priority: world.get::<Priority>(application).map_or(0, |it| it.0),
+                priority: priority_of(world, application),
             };
             claimants.push(Claimant {
                 application,
@@ -218,15 +218,14 @@ fn claimants(world: &World, fleet: Entity) -> (Vec<Claimant>, u32) {
     (claimants, others)
 }
 
+/// How many instances of a role wait for a place, start up or are active.
+fn current(world: &World, application: Entity, role: Role) -> u32 {
+    let counts = counts_of(world, application, role);
+    counts.scaling_up + counts.active
+}
+
 /// The processors of the instances of a role, those that drain included, and those that wait for a place.
-fn used(world: &World, fleet: Entity, application: Entity, role: Role, processors: u32) -> u32 {
-    let index = world
-        .get::<Application>(application)
-        .map(Application::index);
-    let draining = world
-        .get::<Ledger>(fleet)
-        .zip(index)
-        .map_or(0, |(ledger, index)| ledger.counts_of(index, role).draining);
-    let current = super::current(world, application, role);
-    (current + draining).saturating_mul(processors)
+fn used(world: &World, application: Entity, role: Role, processors: u32) -> u32 {
+    let counts = counts_of(world, application, role);
+    counts.total().saturating_mul(processors)
 }

@@ -8,14 +8,14 @@ use bevy_ecs::world::World;
 use serde::{Deserialize, Serialize};
 
 use super::add::add_server;
-use super::moves::{Move, Room, carries, evacuate, movable, size};
+use super::moves::{Move, Room, evacuate, movable};
 use super::place::place_all;
 use super::preempt::takes_new;
-use super::{PendingInstances, Priority};
+use super::{PendingInstances, priority_of};
 use crate::autoscale::grid::next_on_grid;
+use crate::autoscale::placement::{choice, needed, saving};
 use crate::fleet::{
-    self, Clock, Cordoned, Instance, Ledger, Purchased, Roster, ScalingExt, Server, ServerStatus,
-    Stock, Twins,
+    self, Clock, Cordoned, Instance, Ledger, Roster, ScalingExt, Server, ServerStatus, Stock, Twins,
 };
 use crate::scenario::{self, Consolidation, Disruption, ServerScaling};
 use crate::time::{SimDuration, SimTime};
@@ -38,16 +38,6 @@ pub(super) struct Karpenter {
     settled: BTreeMap<Entity, (Vec<u64>, SimTime)>,
 }
 
-/// The parameters of [`ServerScaling::Karpenter`].
-struct Rules {
-    batch_idle: SimDuration,
-    batch_max: SimDuration,
-    consolidation: Consolidation,
-    consolidate_after: SimDuration,
-    poll_interval: SimDuration,
-    budget: Disruption,
-}
-
 impl Karpenter {
     /// One that looks at servers first at an instant.
     pub(super) fn from(poll: SimTime) -> Self {
@@ -65,6 +55,51 @@ impl Karpenter {
         let replacing = self.replacing.take();
         self.replacing = replacing.and_then(|(old, new)| Some((twins.of(old)?, twins.of(new)?)));
     }
+
+    /// The servers that may be consolidated: those with the fewest instances first, then those whose applications have
+    /// the lowest priority.
+    fn candidates(
+        &mut self,
+        world: &World,
+        fleet: Entity,
+        consolidate_after: SimDuration,
+        now: SimTime,
+    ) -> Vec<Candidate> {
+        let roster = world.get::<Roster>(fleet).into_iter();
+        let (mut settled, mut found) = (BTreeMap::new(), Vec::new());
+        for server in roster.flat_map(Roster::servers) {
+            if !takes_new(world, server) {
+                continue;
+            }
+            let hosted = fleet::hosted(world, server);
+            let numbers = hosted.iter().filter_map(|it| world.get::<Instance>(*it));
+            let numbers: Vec<u64> = numbers.map(Instance::number).collect();
+            let since = match self.settled.get(&server) {
+                Some((before, since)) if *before == numbers => *since,
+                _ => now,
+            };
+            settled.insert(server, (numbers, since));
+            let Some(moves) = movable(world, server).filter(|_| now >= since + consolidate_after)
+            else {
+                continue;
+            };
+            let priorities = moves.iter().map(|it| i64::from(priority_of(world, it.0)));
+            let priorities: i64 = priorities.sum();
+            let number = world.get::<Server>(server).map_or(0, Server::number);
+            let order = (hosted.len(), priorities, number);
+            found.push((
+                order,
+                Candidate {
+                    server,
+                    instances: hosted.len(),
+                    moves,
+                },
+            ));
+        }
+        self.settled = settled;
+        found.sort_by_key(|it| it.0);
+        found.into_iter().map(|it| it.1).collect()
+    }
 }
 
 /// One look at a fleet. Returns when to look next.
@@ -80,14 +115,6 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
     else {
         return SimTime::MAX;
     };
-    let rules = Rules {
-        batch_idle,
-        batch_max,
-        consolidation,
-        consolidate_after,
-        poll_interval,
-        budget,
-    };
     let now = world.resource::<Clock>().now();
     let state = world.entity_mut(fleet).take::<Karpenter>();
     let mut state = state.unwrap_or_default();
@@ -101,8 +128,7 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
         let first = state.batch.map_or(now, |it| it.0);
         state.batch = Some((first, now));
     }
-    let ends =
-        |(first, last): (SimTime, SimTime)| (last + rules.batch_idle).min(first + rules.batch_max);
+    let ends = |(first, last): (SimTime, SimTime)| (last + batch_idle).min(first + batch_max);
     if !waits {
         state.batch = None;
     }
@@ -116,11 +142,17 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
     // What waits has to have a place first.
     let pending = world.get::<PendingInstances>(fleet);
     if polls && pending.is_some_and(PendingInstances::is_empty) {
-        consolidate(world, fleet, &rules, &mut state, now);
+        if let Some((old, new)) = state.replacing {
+            finish(world, &mut state, old, new);
+        } else {
+            let candidates = state.candidates(world, fleet, consolidate_after, now);
+            let allowed = allowed(world, fleet, budget);
+            state.replacing = consolidate(world, fleet, candidates, allowed, consolidation);
+        }
         place_all(world, fleet, settings, |_, _| false);
     }
     if polls {
-        let next = next_on_grid(rules.poll_interval, SimDuration::ZERO, now);
+        let next = next_on_grid(poll_interval, SimDuration::ZERO, now);
         state.poll = next.unwrap_or(SimTime::MAX);
     }
     let next = state
@@ -130,20 +162,14 @@ pub(super) fn look(world: &mut World, fleet: Entity, settings: &scenario::Pool) 
     next
 }
 
-/// Removes empty servers, or one whose instances fit elsewhere, or begins to replace one by a cheaper one.
+/// Removes empty servers, or one whose instances fit elsewhere, or begins to replace one by a cheaper one: returns these.
 fn consolidate(
     world: &mut World,
     fleet: Entity,
-    rules: &Rules,
-    state: &mut Karpenter,
-    now: SimTime,
-) {
-    if let Some((old, new)) = state.replacing {
-        finish(world, state, old, new);
-        return;
-    }
-    let candidates = candidates(world, fleet, rules, state, now);
-    let mut allowed = allowed(world, fleet, rules.budget);
+    candidates: Vec<Candidate>,
+    mut allowed: usize,
+    consolidation: Consolidation,
+) -> Option<(Entity, Entity)> {
     let (empty, used): (Vec<Candidate>, Vec<Candidate>) =
         candidates.into_iter().partition(|it| it.instances == 0);
     let mut removed = false;
@@ -152,8 +178,8 @@ fn consolidate(
             (allowed, removed) = (allowed - 1, true);
         }
     }
-    if removed || allowed == 0 || rules.consolidation == Consolidation::WhenEmpty {
-        return;
+    if removed || allowed == 0 || consolidation == Consolidation::WhenEmpty {
+        return None;
     }
     let room = Room::of(world, fleet);
     for it in used {
@@ -162,14 +188,14 @@ fn consolidate(
         let (_, left) = tried.take(world, &it.moves);
         if left.is_empty() {
             evacuate(world, it.server, None);
-            return;
+            return None;
         }
         if let Some(new) = cheaper(world, fleet, it.server, &left) {
             world.entity_mut(it.server).insert(Cordoned);
-            state.replacing = Some((it.server, new));
-            return;
+            return Some((it.server, new));
         }
     }
+    None
 }
 
 /// The old server drains once the new one is there; it stays if that never comes to be.
@@ -191,51 +217,6 @@ struct Candidate {
     server: Entity,
     instances: usize,
     moves: Vec<Move>,
-}
-
-/// The servers that may be consolidated: those with the fewest instances first, then those whose applications have
-/// the lowest priority.
-fn candidates(
-    world: &World,
-    fleet: Entity,
-    rules: &Rules,
-    state: &mut Karpenter,
-    now: SimTime,
-) -> Vec<Candidate> {
-    let roster = world.get::<Roster>(fleet).into_iter();
-    let (mut settled, mut found) = (BTreeMap::new(), Vec::new());
-    for server in roster.flat_map(Roster::servers) {
-        if !takes_new(world, server) {
-            continue;
-        }
-        let hosted = fleet::hosted(world, server);
-        let numbers = hosted.iter().filter_map(|it| world.get::<Instance>(*it));
-        let numbers: Vec<u64> = numbers.map(Instance::number).collect();
-        let since = match state.settled.get(&server) {
-            Some((before, since)) if *before == numbers => *since,
-            _ => now,
-        };
-        settled.insert(server, (numbers, since));
-        let Some(moves) = movable(world, server).filter(|_| now >= since + rules.consolidate_after)
-        else {
-            continue;
-        };
-        let priority = |it: &Move| world.get::<Priority>(it.0).map_or(0, |it| i64::from(it.0));
-        let priorities: i64 = moves.iter().map(priority).sum();
-        let number = world.get::<Server>(server).map_or(0, Server::number);
-        let order = (hosted.len(), priorities, number);
-        found.push((
-            order,
-            Candidate {
-                server,
-                instances: hosted.len(),
-                moves,
-            },
-        ));
-    }
-    state.settled = settled;
-    found.sort_by_key(|it| it.0);
-    found.into_iter().map(|it| it.1).collect()
 }
 
 /// How many servers may go now beside those that go already and those that are not there yet.
@@ -262,27 +243,21 @@ fn cheaper(world: &mut World, fleet: Entity, server: Entity, left: &[Move]) -> O
     let stock = world.get::<Stock>(fleet)?;
     let ledger = world.get::<Ledger>(fleet)?;
     let now = world.resource::<Clock>().now();
-    let price = |sku: usize| stock.asking_price(sku, ledger, now);
-    let (own, _) = size(world, server)?;
-    let bought = world.get::<Purchased>(server);
-    let own = bought.map_or(
-        stock.kinds()[own].sku().price_per_hour,
-        Purchased::saving_per_hour,
-    )?;
-    let suits = |sku: &usize| {
-        let needed = left.iter().map(|it| carries(world, *it, *sku));
-        let needed: Option<u32> = needed.sum();
-        let kind = &stock.kinds()[*sku];
-        price(*sku).is_some_and(|it| it < own)
-            && needed.is_some_and(|it| it <= kind.sku().processors)
-            && stock.has(*sku, ledger, now)
+    let own = saving(world, server)?;
+    let suits = |sku: usize| {
+        let price = stock
+            .asking_price(sku, ledger, now)
+            .filter(|it| *it < own)?;
+        let each = left.iter().map(|&(application, role)| {
+            let choice = choice(world, application, None);
+            needed(world, application, role, sku, &choice).map(|it| it.1)
+        });
+        let processors: u32 = each.sum::<Option<u32>>()?;
+        let fits = processors <= stock.kinds()[sku].sku().processors;
+        (fits && stock.has(sku, ledger, now)).then_some((price, sku))
     };
-    let skus = (0..stock.kinds().len()).filter(suits);
-    let best = skus.min_by(|a, b| {
-        price(*a)
-            .partial_cmp(&price(*b))
-            .unwrap_or(std::cmp::Ordering::Equal)
-    })?;
+    let skus = (0..stock.kinds().len()).filter_map(suits);
+    let (_, best) = skus.min_by(|a, b| a.0.total_cmp(&b.0))?;
     let name = stock.kinds()[best].sku().name.clone();
     world.scale_up_server_in(fleet, Some(&name)).ok()
 }

@@ -4,9 +4,9 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
 use super::place::place_all;
-use super::{PendingInstance, PendingInstances, Pool, choice, cluster_autoscaler, karpenter};
+use super::{PendingInstance, PendingInstances, Pool, cluster_autoscaler, karpenter};
 use crate::autoscale::grid::next_on_grid;
-use crate::autoscale::placement::best_sku;
+use crate::autoscale::placement::{best_sku, choice};
 use crate::fleet::free_processors::FreeProcessors;
 use crate::fleet::{Agenda, Clock, FleetsExt, ScaleUpFull, ScalingExt};
 use crate::scenario::{self, ServerScaling};

@@ -10,6 +10,7 @@ mod pending;
 mod place;
 mod preempt;
 
+use bevy_ecs::change_detection::Mut;
 use bevy_ecs::component::Component;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
@@ -17,9 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use self::cluster_autoscaler::ClusterAutoscaler;
 use self::karpenter::Karpenter;
-use super::Actuator;
-use crate::fleet::{Agenda, Application, Clock, FleetsExt, Ledger, Parts, Stock, Templates};
-use crate::scenario::{self, ServerScaling, SkuChoice};
+use crate::fleet::{
+    Agenda, Application, Clock, FleetsExt, Ledger, Parts, StatusCounts, Stock, Templates,
+};
+use crate::scenario::{self, ServerScaling};
 use crate::serving::Role;
 
 pub(super) use budget::share_out;
@@ -46,6 +48,11 @@ impl Pool {
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Priority(pub i32);
 
+/// The priority of an application.
+fn priority_of(world: &World, application: Entity) -> i32 {
+    world.get::<Priority>(application).map_or(0, |it| it.0)
+}
+
 /// Makes a fleet a pool of these applications, each with its priority.
 pub(super) fn install(
     world: &mut World,
@@ -61,14 +68,8 @@ pub(super) fn install(
         .insert((Pool { settings }, PendingInstances::default()));
     let now = world.resource::<Clock>().now();
     let first = look::next_look(&settings, now);
-    match settings.servers {
-        ServerScaling::WithInstances { .. } | ServerScaling::Fixed => {}
-        ServerScaling::ClusterAutoscaler { .. } => {
-            world.entity_mut(fleet).insert(ClusterAutoscaler::default());
-        }
-        ServerScaling::Karpenter { .. } => {
-            world.entity_mut(fleet).insert(Karpenter::from(first));
-        }
+    if let ServerScaling::Karpenter { .. } = settings.servers {
+        world.entity_mut(fleet).insert(Karpenter::from(first));
     }
     world
         .resource_mut::<Agenda>()
@@ -87,17 +88,16 @@ pub(super) fn enter(parts: &mut Parts) {
         .purpose::<Looking>();
 }
 
-/// How many instances of a role an application has: those that wait for a place, that start up or are active.
-fn current(world: &World, application: Entity, role: Role) -> u32 {
+/// How many instances of a role an application has; those that wait for a place start up.
+pub(super) fn counts_of(world: &World, application: Entity, role: Role) -> StatusCounts {
     let of = world.get::<Application>(application);
-    let ledger = world
-        .fleet_of(application)
-        .and_then(|it| world.get::<Ledger>(it));
-    let there = of.zip(ledger).map_or(0, |(of, ledger)| {
-        let counts = ledger.counts_of(of.index(), role);
-        counts.scaling_up + counts.active
+    let fleet = world.fleet_of(application);
+    let ledger = fleet.and_then(|it| world.get::<Ledger>(it));
+    let mut counts = of.zip(ledger).map_or_else(StatusCounts::default, |it| {
+        it.1.counts_of(it.0.index(), role)
     });
-    there + pending(world, application, role)
+    counts.scaling_up += queue(world, application).map_or(0, |it| it.count(application, role));
+    counts
 }
 
 /// How many processors an instance of a role takes, on the first SKU that carries it.
@@ -108,30 +108,18 @@ fn processors(world: &World, fleet: Entity, application: Entity, role: Role) -> 
     (0..kinds).find_map(on).unwrap_or(0)
 }
 
-/// Which SKU an instance of an application may have: one alone, or what the actuator chooses.
-fn choice(world: &World, application: Entity, only: Option<usize>) -> SkuChoice {
-    let fleet = world.fleet_of(application);
-    let stock = fleet.and_then(|fleet| world.get::<Stock>(fleet));
-    let named = only.and_then(|sku| stock?.kinds().get(sku));
-    let actuator = world.get::<Actuator>(application);
-    named.map_or_else(
-        || actuator.map_or_else(SkuChoice::default, |it| it.settings.sku.clone()),
-        |kind| SkuChoice::Named(kind.sku().name.clone()),
-    )
+/// The instances that wait in the fleet of an application, if that is a pool.
+fn queue(world: &World, application: Entity) -> Option<&PendingInstances> {
+    world.get(world.fleet_of(application)?)
 }
 
-/// How many instances of a role of an application wait for a place.
-pub(super) fn pending(world: &World, application: Entity, role: Role) -> u32 {
-    let fleet = world.fleet_of(application);
-    let queue = fleet.and_then(|it| world.get::<PendingInstances>(it));
-    queue.map_or(0, |it| it.count(application, role))
+fn queue_mut(world: &mut World, application: Entity) -> Option<Mut<'_, PendingInstances>> {
+    world.get_mut(world.fleet_of(application)?)
 }
 
-/// How many of them wait for a server of this SKU alone.
+/// How many instances of a role of an application wait for a server of this SKU alone.
 pub(super) fn pending_on(world: &World, application: Entity, role: Role, sku: usize) -> u32 {
-    let fleet = world.fleet_of(application);
-    let queue = fleet.and_then(|it| world.get::<PendingInstances>(it));
-    queue.map_or(0, |it| it.count_on(application, role, sku))
+    queue(world, application).map_or(0, |it| it.count_on(application, role, sku))
 }
 
 /// Lets instances wait for a place, where their fleet is a pool. Says whether it is.
@@ -142,10 +130,8 @@ pub(super) fn ask(
     count: u32,
 ) -> bool {
     let now = world.resource::<Clock>().now();
-    let priority = world.get::<Priority>(application).map_or(0, |it| it.0);
-    let fleet = world.fleet_of(application);
-    let queue = fleet.and_then(|it| world.get_mut::<PendingInstances>(it));
-    let Some(mut queue) = queue else {
+    let priority = priority_of(world, application);
+    let Some(mut queue) = queue_mut(world, application) else {
         return false;
     };
     queue.ask((application, role, sku), priority, count, now);
@@ -159,9 +145,7 @@ pub(super) fn give_up(
     (role, sku): (Role, Option<usize>),
     most: u32,
 ) -> u32 {
-    let fleet = world.fleet_of(application);
-    let queue = fleet.and_then(|it| world.get_mut::<PendingInstances>(it));
-    queue.map_or(0, |mut it| it.give_up(application, role, sku, most))
+    queue_mut(world, application).map_or(0, |mut it| it.give_up(application, role, sku, most))
 }
 
 /// Whether servers that instances leave empty stay: somebody else removes them.

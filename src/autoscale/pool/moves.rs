@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::world::World;
 
-use super::choice;
-use crate::autoscale::placement::shares_with_none;
-use crate::autoscale::{Actuator, Signals};
+use crate::autoscale::Actuator;
+use crate::autoscale::placement::{choice, needed, shares_with_none};
 use crate::fleet::free_processors::{self, FreeProcessors};
-use crate::fleet::{
-    self, InstanceRole, InstanceStatus, OfApplication, Server, ServerSku, Templates, part,
-};
+use crate::fleet::{self, InstanceRole, InstanceStatus, OfApplication, Server, ServerSku, part};
 use crate::serving::Role;
+use crate::time::SimDuration;
 
 /// What is free on the servers of a fleet, for plans of moves.
 #[derive(Clone, Debug)]
@@ -52,8 +50,9 @@ impl Room {
     pub(super) fn take(&mut self, world: &World, moves: &[Move]) -> (Vec<Entity>, Vec<Move>) {
         let (mut destinations, mut left) = (Vec::new(), Vec::new());
         for &(application, role) in moves {
+            let choice = choice(world, application, None);
             let fits = |(server, sku, free): (Entity, usize, u32)| {
-                let needed = carries(world, (application, role), sku)?;
+                let (_, needed) = needed(world, application, role, sku, &choice)?;
                 let admitted = needed <= free && shares_with_none(world, application, server);
                 admitted.then_some(needed)
             };
@@ -73,14 +72,6 @@ impl Room {
     }
 }
 
-/// How many processors an instance takes on a SKU; none where it must not be there.
-pub(super) fn carries(world: &World, (application, role): Move, sku: usize) -> Option<u32> {
-    let capacity = world.get::<Signals>(application)?.capacity();
-    capacity.rank(role, sku, &choice(world, application, None))?;
-    let templates = world.get::<Templates>(application)?;
-    templates.processors(role, sku)
-}
-
 /// The instances of a server that would have to be elsewhere; none where one is there that nobody would start again:
 /// its application has no policy.
 pub(super) fn movable(world: &World, server: Entity) -> Option<Vec<Move>> {
@@ -98,11 +89,7 @@ pub(super) fn movable(world: &World, server: Entity) -> Option<Vec<Move>> {
 }
 
 /// Moves the instances of a server: as many wait for places elsewhere, and the server goes once these have drained.
-pub(super) fn evacuate(
-    world: &mut World,
-    server: Entity,
-    within: Option<crate::time::SimDuration>,
-) {
+pub(super) fn evacuate(world: &mut World, server: Entity, within: Option<SimDuration>) {
     for (application, role) in movable(world, server).unwrap_or_default() {
         super::ask(world, application, (role, None), 1);
     }

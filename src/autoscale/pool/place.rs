@@ -8,9 +8,9 @@ use bevy_ecs::world::World;
 use super::add::start_on;
 use super::pending::Kind;
 use super::preempt::{preempt, takes_new, will_have_room};
-use super::{PendingInstance, PendingInstances, choice};
+use super::{PendingInstance, PendingInstances};
 use crate::autoscale::Actuator;
-use crate::autoscale::placement::{places, room};
+use crate::autoscale::placement::{choice, places, room};
 use crate::scenario::{self, Preemption};
 
 /// Gives each instance that waits a place, if there is one for it; `new_server` may start it on a new server.

@@ -7,8 +7,8 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::relationship::RelationshipTarget;
 use bevy_ecs::world::World;
 
-use super::{PendingInstance, Priority};
-use crate::autoscale::Signals;
+use super::PendingInstance;
+use crate::autoscale::placement::needed;
 use crate::fleet::free_processors::free_processors;
 use crate::fleet::{
     self, Cordoned, FleetsExt, Instance, InstanceStatus, OfApplication, Reclaimed, Roster, Server,
@@ -59,10 +59,7 @@ fn victims(
         return None;
     }
     let sku = world.get::<ServerSku>(server)?.position();
-    let capacity = world.get::<Signals>(it.application)?.capacity();
-    capacity.rank(it.role, sku, choice)?;
-    let needed = world.get::<Templates>(it.application)?;
-    let needed = needed.processors(it.role, sku)?;
+    let (_, needed) = needed(world, it.application, it.role, sku, choice)?;
     let mut free = free_processors(world, server);
     let mut candidates = Vec::new();
     for instance in fleet::hosted(world, server) {
@@ -116,6 +113,5 @@ fn processors_of(world: &World, instance: Entity) -> u32 {
 /// The priority of an instance's application.
 fn priority_of(world: &World, instance: Entity) -> i32 {
     let of = world.get::<OfApplication>(instance);
-    let priority = of.and_then(|of| world.get::<Priority>(of.application()));
-    priority.map_or(0, |it| it.0)
+    of.map_or(0, |of| super::priority_of(world, of.application()))
 }

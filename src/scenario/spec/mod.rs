@@ -126,6 +126,19 @@ pub struct Scenario {
     pub region_latency: Vec<RegionLatency>,
 }
 
+impl Scenario {
+    /// Whether faults are scripted, or come at random.
+    pub(crate) const fn may_break(&self) -> bool {
+        !self.faults.is_empty() || !self.hazards.is_empty()
+    }
+
+    /// Whether there may be something to write into `faults.csv`: faults, and start-ups that fail.
+    pub(crate) fn tells_of_faults(&self) -> bool {
+        let fails = |it: &Application| it.scaling.start_up_failure.is_some();
+        self.may_break() || self.applications.iter().any(fails)
+    }
+}
+
 /// The median, and what objectives are mostly about.
 pub(crate) fn default_percentiles() -> Vec<f64> {
     vec![50.0, 95.0, 99.0]

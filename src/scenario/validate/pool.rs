@@ -1,7 +1,7 @@
 //! What a pool asks of the rest of a scenario.
 
 use super::Check;
-use crate::scenario::{Consolidation, Preemption, ServerScaling};
+use crate::scenario::{Consolidation, Preemption, ServerScaling, Template};
 
 impl Check<'_> {
     pub(super) fn pool(&mut self) {
@@ -82,7 +82,7 @@ impl Check<'_> {
         let scaled = self.scenario.applications.iter();
         let scaled = scaled.filter(|it| it.autoscaler.is_some());
         let sizes = scaled.flat_map(|it| &it.instances);
-        let least = sizes.map(|it| it.tensor_parallelism).min().unwrap_or(1);
+        let least = sizes.map(Template::processors).min().unwrap_or(1);
         if let Some(budget) = budget.filter(|it| *it < least.max(1)) {
             let message = format!("no instance fits into a budget of {budget} processors");
             let help = "raise the budget, or leave it out for no limit";

@@ -68,8 +68,8 @@ impl Check<'_> {
                 &format!("{path}.scaling.health_check"),
                 scaling.health_check,
             );
-            let breaks = !scenario.faults.is_empty() || !scenario.hazards.is_empty();
-            if scaling.health_check > SimDuration::ZERO && !breaks && !application.has_host() {
+            let checks = scaling.health_check > SimDuration::ZERO;
+            if checks && !scenario.may_break() && !application.has_host() {
                 let path = format!("{path}.scaling.health_check");
                 let message = "there are no faults and no hazards that it could notice";
                 self.warn("unused_health_check", path, message, "leave it out");

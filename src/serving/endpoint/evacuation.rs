@@ -89,11 +89,7 @@ impl Endpoint {
             }
             done.put_back += 1;
             done.lost_tokens += processed;
-            if self.requests[id].stage != Stage::Parked {
-                self.requests.restart(id);
-            }
-            self.counts.restarted += 1;
-            self.wait_in_order(id);
+            self.begin_again(id);
         }
         self.counts.moved += done.moved;
         self.counts.lost_tokens += done.lost_tokens;

@@ -86,6 +86,11 @@ impl Endpoint {
             return;
         }
         lost.retried += 1;
+        self.begin_again(id);
+    }
+
+    /// A request that was taken back waits to begin again.
+    pub(super) fn begin_again(&mut self, id: RequestId) {
         if self.requests[id].stage != Stage::Parked {
             self.requests.restart(id);
         }

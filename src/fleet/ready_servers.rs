@@ -7,21 +7,21 @@ use bevy_ecs::world::World;
 use crate::time::{SimDuration, SimTime};
 
 use super::fleet_part::{part, part_mut};
-use super::pool::Pool;
+use super::standby::Standby;
 use super::{
     Agenda, Broken, Clock, FleetsExt, Processors, Provisioning, Reclaimed, Roster, Server,
     ServerSku, Stock, Unnoticed, servers,
 };
 
-/// Seconds after which a pool tries again to get what it lacks.
+/// Seconds after which a SKU tries again to get the servers that it lacks.
 const RETRY_S: f64 = 60.0;
 
-/// The server of a pool that is there first, of several the first by number, with the instant at which it is.
+/// The server that is kept ready and there first, of several the first by number, with the instant at which it is.
 pub(super) fn pick(world: &World, fleet: Entity, sku: usize) -> Option<(Entity, SimTime)> {
     let kind = world.get::<Stock>(fleet)?.kinds.get(sku)?;
     let roster = world.get::<Roster>(fleet)?;
     let now = world.resource::<Clock>().now();
-    let ready = kind.pool.ready().iter();
+    let ready = kind.standby.ready().iter();
     let servers = ready.filter_map(|&number| roster.server(number));
     let usable = servers.filter(|&server| {
         let processors = world.get::<Processors>(server).into_iter();
@@ -44,43 +44,45 @@ pub(super) fn used(world: &mut World, server: Entity) {
     ) else {
         return;
     };
-    if part::<Stock>(world, fleet).kinds[sku].pool.warm == 0 {
+    if part::<Stock>(world, fleet).kinds[sku].standby.warm == 0 {
         return;
     }
     if part_mut::<Stock>(world, fleet).kinds[sku]
-        .pool
+        .standby
         .let_go(number)
     {
         replenish(world, fleet, sku);
     }
 }
 
-/// Orders the servers that a pool lacks, as far as they can be had; it tries again later for the others.
+/// Orders the servers that a SKU lacks, as far as they can be had; it tries again later for the others.
 pub(super) fn replenish(world: &mut World, fleet: Entity, sku: usize) {
     let is_there = world.fleets().contains(&fleet);
     let lacks = world.get::<Stock>(fleet).filter(|_| is_there);
     let lacks = lacks
         .and_then(|it| it.kinds.get(sku))
-        .map_or(0, |it| it.pool.lacks());
+        .map_or(0, |it| it.standby.lacks());
     for _ in 0..lacks {
         match servers::create(world, fleet, sku) {
             Ok((server, _)) => {
                 if let Some(&Server { number }) = world.get(server) {
-                    part_mut::<Stock>(world, fleet).kinds[sku].pool.keep(number);
+                    part_mut::<Stock>(world, fleet).kinds[sku]
+                        .standby
+                        .keep(number);
                 }
             }
             Err(error) => {
-                tracing::debug!(target: "fleetsim::scaling", %error, "a pool lacks a server");
+                tracing::debug!(target: "fleetsim::scaling", %error, "a server that is kept ready is missing");
                 let again = world.resource::<Clock>().now() + SimDuration::saturating(RETRY_S);
                 let mut agenda = world.resource_mut::<Agenda>();
-                agenda.lifecycle.set::<Pool>(again, fleet);
+                agenda.lifecycle.set::<Standby>(again, fleet);
                 return;
             }
         }
     }
 }
 
-/// Tries again for every pool of a fleet.
+/// Tries again for every SKU of a fleet.
 pub(super) fn try_again(world: &mut World, fleet: Entity) {
     let kinds = world.get::<Stock>(fleet).map_or(0, |it| it.kinds.len());
     (0..kinds).for_each(|sku| replenish(world, fleet, sku));

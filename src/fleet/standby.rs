@@ -10,18 +10,18 @@ use crate::time::SimDuration;
 
 use super::ServerCache;
 
-/// The pool of a SKU.
+/// The servers of a SKU that are kept for later.
 #[derive(Clone, Debug)]
-pub(super) struct Pool {
+pub(super) struct Standby {
     /// How many are kept ready.
     pub(super) warm: u32,
     rules: Option<StoppedServers>,
-    state: PoolState,
+    state: StandbyState,
 }
 
-/// What changes of a pool.
+/// What changes of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PoolState {
+pub(super) struct StandbyState {
     stream: Stream,
     /// The numbers of the servers that are kept ready, or are on their way to be.
     ready: BTreeSet<u64>,
@@ -38,13 +38,13 @@ pub(super) struct Stopped {
     pub(super) cache: Option<ServerCache>,
 }
 
-impl Pool {
+impl Standby {
     /// That of a SKU, with nothing in it.
     pub(super) fn new(warm: u32, rules: Option<StoppedServers>, seed: u64, sku: &str) -> Self {
         Self {
             warm,
             rules,
-            state: PoolState {
+            state: StandbyState {
                 stream: Stream::new(seed, &format!("resume/{sku}")),
                 ready: BTreeSet::new(),
                 stopped: Vec::new(),
@@ -53,12 +53,12 @@ impl Pool {
     }
 
     /// What a snapshot has of it.
-    pub(super) const fn state(&self) -> &PoolState {
+    pub(super) const fn state(&self) -> &StandbyState {
         &self.state
     }
 
     /// Becomes that of a snapshot.
-    pub(super) fn restore(&mut self, state: PoolState) {
+    pub(super) fn restore(&mut self, state: StandbyState) {
         self.state = state;
     }
 
