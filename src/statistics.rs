@@ -42,17 +42,20 @@ impl Product {
     /// So large a significand is split: no other factor lets it overflow.
     const LARGE: f64 = 1e150;
 
+    #[inline]
     pub(crate) fn of(values: &[f64]) -> Self {
         let mut product = Self::from(1.0);
         values.iter().for_each(|&value| product.multiply(value));
         product
     }
 
+    #[inline]
     pub(crate) fn multiply(&mut self, value: f64) {
         self.merge(&Self::from(value));
     }
 
     /// The product of `count` such products.
+    #[inline]
     pub(crate) fn power(self, mut count: u64) -> Self {
         let (mut power, mut square) = (Self::from(1.0), self);
         while count > 0 {
@@ -85,6 +88,7 @@ impl Product {
 impl From<f64> for Product {
     /// A significand from 1 to 2 and a power of two. What has none, such as zero and infinity, is its own
     /// significand, and a negative value is not a number.
+    #[inline]
     fn from(value: f64) -> Self {
         let bits = value.to_bits();
         let (significand, power) = match bits >> 52 {
@@ -116,6 +120,7 @@ impl Ascending {
     }
 
     /// The value at `rank`, counted from 0: one asked for before, or a higher one than any.
+    #[inline]
     pub(crate) fn nth(&mut self, rank: usize) -> f64 {
         if rank >= self.done {
             self.values[self.done..].select_nth_unstable_by(rank - self.done, f64::total_cmp);

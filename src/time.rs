@@ -47,6 +47,7 @@ macro_rules! seconds {
             /// Takes a number of seconds; what is not a time becomes the nearest that is
             /// (negative and not-a-number: zero; infinite: [`Self::MAX`]).
             #[must_use]
+            #[inline]
             pub const fn saturating(seconds: f64) -> Self {
                 if seconds > f64::MAX {
                     Self::MAX
@@ -59,6 +60,7 @@ macro_rules! seconds {
 
             /// The number of seconds.
             #[must_use]
+            #[inline]
             pub const fn seconds(self) -> f64 {
                 f64::from_bits(self.0.get() & !SIGN)
             }
@@ -140,11 +142,13 @@ seconds! {
 
 impl SimTime {
     /// A whole number whose order is that of the times.
+    #[inline]
     pub(crate) const fn rank(self) -> u64 {
         self.0.get()
     }
 
     /// The time that has a rank.
+    #[inline]
     pub(crate) const fn from_rank(rank: u64) -> Self {
         Self::from_bits(rank)
     }
@@ -153,6 +157,7 @@ impl SimTime {
 impl Add<SimDuration> for SimTime {
     type Output = Self;
     /// Saturates at [`SimTime::MAX`].
+    #[inline]
     fn add(self, duration: SimDuration) -> Self {
         Self::saturating(self.seconds() + duration.seconds())
     }
@@ -161,6 +166,7 @@ impl Add<SimDuration> for SimTime {
 impl Sub for SimTime {
     type Output = SimDuration;
     /// The time since `earlier`; zero when `earlier` is later.
+    #[inline]
     fn sub(self, earlier: Self) -> SimDuration {
         SimDuration::saturating(self.seconds() - earlier.seconds())
     }
@@ -169,6 +175,7 @@ impl Sub for SimTime {
 impl Add for SimDuration {
     type Output = Self;
     /// Saturates at [`SimDuration::MAX`].
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self::saturating(self.seconds() + other.seconds())
     }
@@ -177,6 +184,7 @@ impl Add for SimDuration {
 impl Mul<f64> for SimDuration {
     type Output = Self;
     /// Saturates at zero and at [`SimDuration::MAX`].
+    #[inline]
     fn mul(self, factor: f64) -> Self {
         Self::saturating(self.seconds() * factor)
     }

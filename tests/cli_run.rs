@@ -1,4 +1,4 @@
-//! `fleetsim run` through the binary: formats beside CSV, and a run that is interrupted.
+//! `fleetsim run` through the binary: formats beside CSV, logs, and a run that is interrupted.
 
 use std::fs;
 use std::path::Path;
@@ -46,6 +46,28 @@ fn other_formats_are_written_beside_csv() {
         .unwrap();
     assert!(ran.status.success(), "{}", text(&ran.stderr));
     assert!(!out.join("requests.jsonl").exists() && !out.join("metrics.prom").exists());
+}
+
+#[test]
+fn a_run_logs_what_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run").display().to_string();
+    let run = |log: &str| {
+        let end = ["--set", "end=1", "--out", &out, "--overwrite"];
+        let mut run = fleetsim([&["run", "scenarios/quickstart.ron"][..], &end].concat());
+        run.env("RUST_LOG", log).output().unwrap()
+    };
+    let ran = run("warn,fleetsim::scaling=info");
+    assert!(ran.status.success());
+    assert!(text(&ran.stderr).contains(" INFO fleetsim::scaling: "));
+
+    let refused = run("fleetsim=loud");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = text(&refused.stderr);
+    assert!(
+        said.starts_with("error: RUST_LOG=fleetsim=loud: "),
+        "{said}"
+    );
 }
 
 /// Two pools under a policy, with what comes and goes on its way.

@@ -1,7 +1,7 @@
 //! The reader of RON beside the `ron` crate: accepted alike, equal values, but for what is stated here.
 //!
-//! What the reader refuses and `ron` takes: numbers that are not finite, values nested more than 64 deep, and
-//! bytes or characters where a number is meant.
+//! What the reader refuses and `ron` takes: numbers that are not finite, values nested more than 64 deep,
+//! bytes or characters where a number is meant, bytes beyond ASCII in a text, and `1e_-3`.
 
 use proptest::prelude::*;
 use ron::extensions::Extensions;
@@ -60,7 +60,11 @@ fn is_stated(text: &str, value: &Everything) -> bool {
     };
     let weight = value.inner.as_ref().and_then(|it| it.weight);
     let floats = [value.float, value.pair.1, choice, weight.unwrap_or(0.0)];
-    floats.iter().any(|float| !float.is_finite()) || text.contains("b'")
+    let is_byte = |rest: &str| rest.starts_with(|c| matches!(c, '8' | '9' | 'a'..='f'));
+    floats.iter().any(|float| !float.is_finite())
+        || text.contains("b'")
+        || text.contains("e_")
+        || text.split("\\x").skip(1).any(is_byte)
 }
 
 fn compare(text: &str) -> Result<(), TestCaseError> {

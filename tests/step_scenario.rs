@@ -162,7 +162,7 @@ fn other_servers_are_approximated_with_limits_and_coefficients_of_their_own() {
     let catalog = Catalog::built_in();
     let gpu = &catalog.processors["b200-sxm"];
     let config = |engine: &str| {
-        let engine: Engine = ron::from_str(engine).unwrap();
+        let engine: Engine = fleetsim::document::read("engine", engine).unwrap();
         let on = engine.on(&EngineHardware {
             gpu: "b200-sxm",
             gpu_memory_bytes: gpu.memory_bytes,

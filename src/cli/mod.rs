@@ -11,6 +11,7 @@ mod input;
 mod interrupt;
 mod kept;
 mod list;
+mod log;
 mod parquet;
 mod part;
 mod replicate;
@@ -29,14 +30,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::autoscale::PolicyRegistry;
 
 use shell::Failure;
-
-/// What is logged where `RUST_LOG` says nothing: errors, and rows of traces that are left out.
-const DEFAULT_LOG: &str = "error,fleetsim::workload=warn";
 
 /// Simulates autoscaling fleets of GPU servers that serve large language models.
 #[derive(Debug, Parser)]
@@ -126,11 +123,24 @@ pub fn main_with(
             return ExitCode::from(status);
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| DEFAULT_LOG.into()))
-        .with_writer(io::stderr)
-        .init();
-    let result = match arguments.command {
+    let result = log::start().and_then(|()| execute(arguments.command, policies));
+    let (message, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Running(message)) => (message, 1),
+        Err(Failure::Input(message)) => (message, 2),
+    };
+    let message = message.trim_end();
+    let prefix = if message.contains("error: ") {
+        ""
+    } else {
+        "error: "
+    };
+    let _ = writeln!(io::stderr().lock(), "{prefix}{message}");
+    ExitCode::from(status)
+}
+
+fn execute(command: Command, policies: &PolicyRegistry) -> Result<(), Failure> {
+    match command {
         Command::Run(run) => run.execute(policies),
         Command::Compare(compare) => compare.execute(policies),
         Command::Sweep(sweep) => sweep.execute(policies),
@@ -147,18 +157,5 @@ pub fn main_with(
         Command::Schema(schema) => schema.execute(policies),
         Command::Completions(completions) => completions.execute(Arguments::command()),
         Command::Man(man) => man.execute(Arguments::command()),
-    };
-    let (message, status) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Running(message)) => (message, 1),
-        Err(Failure::Input(message)) => (message, 2),
-    };
-    let message = message.trim_end();
-    let prefix = if message.contains("error: ") {
-        ""
-    } else {
-        "error: "
-    };
-    let _ = writeln!(io::stderr().lock(), "{prefix}{message}");
-    ExitCode::from(status)
+    }
 }

@@ -23,6 +23,9 @@ pub(super) enum Kind {
     End,
 }
 
+/// Words that are values.
+const VALUES: [&str; 4] = ["true", "false", "None", "Some"];
+
 /// No more errors than this are told of one text.
 pub(super) const MOST_ERRORS: usize = 20;
 
@@ -217,7 +220,7 @@ impl<'a> Lexer<'a> {
         let hashes = self.take_while(|c| c == '#').len();
         if !self.take("\"") {
             if hashes == 1 && !bytes && self.rest().starts_with(is_word_start) {
-                return self.word();
+                return self.raw_word(start);
             }
             let help = "a raw string is written r\"..\" or r#\"..\"#";
             self.error(start..self.at, "this is not a raw string", help);
@@ -264,6 +267,18 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// A name behind `r#`, which is never `true`, `None` or the like.
+    fn raw_word(&mut self, start: usize) -> Kind {
+        match self.word() {
+            Kind::Word(word) if !VALUES.contains(&word.as_str()) => Kind::Word(word),
+            _ => {
+                let message = format!("`{}` is not a name", shown(&self.text[start..self.at]));
+                self.error(start..self.at, message, "leave r# out");
+                Kind::Other
+            }
+        }
+    }
+
     fn character(&mut self) -> Kind {
         let start = self.at;
         self.at += 1;
@@ -282,7 +297,7 @@ impl<'a> Lexer<'a> {
         Kind::Other
     }
 
-    /// The character that an escape stands for; a byte beyond ASCII stands for nothing here.
+    /// The character that an escape stands for; `\x80` and above are bytes, and no escape here.
     fn escape(&mut self) -> char {
         const HELP: &str =
             "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x41 and \\u{41}; or use r\"..\"";
@@ -301,7 +316,7 @@ impl<'a> Lexer<'a> {
                 let end = self.at + digits.count();
                 let digits = &self.text[self.at..end];
                 let code = u32::from_str_radix(digits, 16).ok();
-                let code = code.filter(|_| digits.len() == 2);
+                let code = code.filter(|&code| digits.len() == 2 && code < 0x80);
                 self.at = end;
                 code
             }

@@ -1,9 +1,10 @@
 //! RON text in, typed data out, with everything that is wrong at its place.
 //!
-//! ron itself stops at the first structural error, has no places for values, and accepts `inf`,
+//! The `ron` crate stops at the first structural error, has no places for values, and accepts `inf`,
 //! `NaN` and `1e400`. So a text is parsed once into a small tree with a span on every node, the
-//! tree is compared with the JSON Schema of the type, all of it, and only then does ron read it.
+//! tree is compared with the JSON Schema of the type, all of it, and then read into the type.
 
+mod deserializer;
 mod diagnostics;
 mod lexer;
 mod nearest;
@@ -18,6 +19,7 @@ mod schema;
 mod source;
 mod tree;
 
+use ron::extensions::Extensions;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +31,6 @@ pub use position::Position;
 pub(crate) use reading::Document;
 pub(crate) use source::Source;
 
-pub(crate) use reading::options;
 use reading::schema_of;
 use source::Insert;
 use tree::Value;
@@ -100,7 +101,8 @@ pub(crate) fn check<T: Serialize + JsonSchema>(value: &T) -> (String, Vec<Proble
 
 /// The same by another schema than that of `T`.
 pub(crate) fn check_as<T: Serialize>(value: &T, schema: &Json) -> (String, Vec<Problem>) {
-    let text = match options().to_string(value) {
+    let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
+    let text = match options.to_string(value) {
         Ok(text) => text,
         Err(error) => {
             let message = format!("it cannot be written as RON: {error}");

@@ -33,6 +33,14 @@ const AHEAD: usize = 3;
 /// More values than this are refused, before memory runs out.
 const MOST_VALUES: usize = 2_000_000;
 
+/// The extensions that RON has.
+const EXTENSIONS: [&str; 4] = [
+    "implicit_some",
+    "unwrap_newtypes",
+    "unwrap_variant_newtypes",
+    "explicit_struct_names",
+];
+
 struct Parser<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
@@ -121,23 +129,31 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    /// `#![enable(name, ..)]`; ron itself knows the names.
+    /// `#![enable(name, ..)]`, which changes nothing: what we read needs no extension.
     fn attribute(&mut self) -> Result<(), Failure> {
         let opened = self.take('#') && self.take('!') && self.take('[');
         if opened && self.token().kind == Kind::Word("enable".to_owned()) {
             self.advance();
-            if self.take('(') {
-                while let Kind::Word(_) | Kind::Mark(',') = self.token().kind {
-                    self.advance();
-                }
-                if self.take(')') && self.take(']') {
-                    return Ok(());
-                }
+            if self.take('(') && self.extensions() && self.take(']') {
+                return Ok(());
             }
         }
         let help = "an attribute is written #![enable(implicit_some)], and is not needed here";
         self.unexpected("an attribute", help);
         Err(Failure::ForGood)
+    }
+
+    /// Names of extensions with commas between them, and the parenthesis behind them.
+    fn extensions(&mut self) -> bool {
+        while let Kind::Word(name) = &self.token().kind
+            && EXTENSIONS.contains(&name.as_str())
+        {
+            self.advance();
+            if !self.take(',') {
+                break;
+            }
+        }
+        self.take(')')
     }
 
     fn value(&mut self) -> Result<Node, Failure> {
@@ -176,8 +192,12 @@ impl Parser<'_> {
                 Ok(Value::List(items))
             }
             Kind::Mark('{') => {
-                self.sequence('}', Self::entry)?;
-                Ok(Value::Map)
+                let mut entries = Vec::new();
+                self.sequence('}', |parser| {
+                    entries.push(parser.entry()?);
+                    Ok(())
+                })?;
+                Ok(Value::Map(entries))
             }
             Kind::Mark(_) | Kind::End => {
                 let help = "a value is a number, \"text\", true, [a list], (a struct) or Name(..)";
@@ -194,7 +214,7 @@ impl Parser<'_> {
         Ok(match kind {
             Kind::Number(number) => Value::Number(number),
             Kind::Text(text) => Value::Text(text),
-            Kind::Word(word) if word == "true" || word == "false" => Value::Bool,
+            Kind::Word(word) if word == "true" || word == "false" => Value::Bool(word == "true"),
             Kind::Word(word) => return self.term(Some(word)),
             Kind::Other | Kind::Mark(_) | Kind::End => Value::Other,
         })
@@ -262,12 +282,12 @@ impl Parser<'_> {
         })
     }
 
-    fn entry(&mut self) -> Result<(), Failure> {
-        self.value()?;
+    fn entry(&mut self) -> Result<(Node, Node), Failure> {
+        let key = self.value()?;
         if !self.take(':') {
             return Err(self.unexpected("`:`", "entries of a map are written key: value"));
         }
-        self.value().map(drop)
+        Ok((key, self.value()?))
     }
 
     /// Items between this opening bracket and its counterpart, with commas between them.

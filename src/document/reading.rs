@@ -1,19 +1,14 @@
-use std::ops::Range;
-
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use super::deserializer::{Names, Reader};
 use super::diagnostics::Problem;
 use super::parser;
 use super::path::Path;
-use super::schema::{self, Fix};
-use super::source::{Insert, Source, offset_of};
+use super::schema;
+use super::source::Source;
 use super::tree::Node;
-
-pub(crate) fn options() -> ron::Options {
-    ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME)
-}
 
 pub(super) fn schema_of<T: JsonSchema>() -> Json {
     schemars::schema_for!(T).to_value()
@@ -54,7 +49,7 @@ impl Document {
 
     /// The same by another schema than that of `T`.
     pub(crate) fn read_as<T: DeserializeOwned>(&self, schema: &Json) -> (Option<T>, Vec<Problem>) {
-        self.read_node(&self.root, "", 0..self.text().len(), schema)
+        self.read_node(&self.root, "", schema)
     }
 
     /// Reads the value at a path as a `T`; none where the text has none.
@@ -67,7 +62,7 @@ impl Document {
             return Ok(None);
         };
         let node = node.some();
-        match self.read_node(node, path, node.span.clone(), &schema_of::<T>()) {
+        match self.read_node(node, path, &schema_of::<T>()) {
             (value, problems) if problems.is_empty() => Ok(value),
             (_, problems) => Err(problems),
         }
@@ -77,28 +72,28 @@ impl Document {
         &self,
         node: &Node,
         path: &str,
-        range: Range<usize>,
         schema: &Json,
     ) -> (Option<T>, Vec<Problem>) {
-        let (mut problems, fixes) = self.check(node, path, schema);
-        let fixed = self.fixed(fixes);
-        let behind = self.text().len() - range.end;
-        let text = &fixed.text()[range.start..fixed.text().len() - behind];
-        match options().from_str(text) {
+        let (mut problems, names) = self.check(node, path, schema);
+        let reader = Reader {
+            text: self.text(),
+            names: &names,
+            node,
+        };
+        match T::deserialize(reader) {
             Ok(value) => (Some(value), problems),
-            Err(error) => {
+            Err(refusal) => {
                 if problems.is_empty() {
-                    let message = error.code.to_string();
-                    let at = error.span.start;
-                    let at = range.start + offset_of(text, at.line, at.col);
-                    problems.push(Problem::new("", message).at(fixed.place(&(at..at))));
+                    let span = refusal.span.as_ref().unwrap_or(&node.span);
+                    let place = self.source.place(span);
+                    problems.push(Problem::new("", refusal.message).at(place));
                 }
                 (None, problems)
             }
         }
     }
 
-    pub(super) fn check(&self, node: &Node, path: &str, schema: &Json) -> (Vec<Problem>, Vec<Fix>) {
+    pub(super) fn check(&self, node: &Node, path: &str, schema: &Json) -> (Vec<Problem>, Names) {
         let checked = schema::check(self.text(), node, path, schema);
         let findings = checked.findings.into_iter();
         let problems = findings
@@ -107,28 +102,7 @@ impl Document {
                 ..Problem::new(finding.path, finding.message).at(self.source.place(&finding.span))
             })
             .collect();
-        (problems, checked.fixes)
-    }
-
-    fn fixed(&self, fixes: Vec<Fix>) -> Source {
-        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-        for fix in fixes {
-            match fix {
-                Fix::Drop(range) => edits.push((range, String::new())),
-                Fix::AddParentheses(at) => edits.push((at..at, "()".to_owned())),
-                Fix::Name(at, name) => edits.push((at..at, name)),
-                Fix::Wrap(range, name) => {
-                    edits.push((range.start..range.start, name + "("));
-                    edits.push((range.end..range.end, ")".to_owned()));
-                }
-            }
-        }
-        edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
-        let mut source = self.source.clone();
-        for (range, text) in edits {
-            source.replace(range, &[Insert::Glue(0, &text)]);
-        }
-        source
+        (problems, checked.names)
     }
 
     /// Adds problems that were found later, except where something is known to be wrong already.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
+use super::deserializer::Names;
 use super::lexer::shown;
 use super::nearest::{nearest, suggest};
 use super::outline::{
@@ -20,23 +21,11 @@ pub(super) struct Finding {
     pub(super) help: Option<String>,
 }
 
-/// A small change of the text that lets serde read what the schema check has understood.
-pub(super) enum Fix {
-    /// An unknown field, reported already, goes away.
-    Drop(Range<usize>),
-    /// `Splitwise` becomes `Splitwise()`.
-    AddParentheses(usize),
-    /// `1.5` becomes `Each(1.5)`: a number alone stands for a variant.
-    Wrap(Range<usize>, String),
-    /// `(rate: 1)` becomes `Steady(rate: 1)`: fields alone stand for a variant.
-    Name(usize, String),
-}
-
 /// What a check found.
 #[derive(Default)]
 pub(super) struct Checked {
     pub(super) findings: Vec<Finding>,
-    pub(super) fixes: Vec<Fix>,
+    pub(super) names: Names,
 }
 
 /// Compares a tree with the JSON Schema of the type that it stands for.
@@ -83,12 +72,12 @@ impl<'a> Checker<'a> {
 
     fn describe(&self, node: &Node) -> String {
         match &node.value {
-            Value::Bool | Value::Number(_) => format!("`{}`", self.source(node)),
+            Value::Bool(_) | Value::Number(_) => format!("`{}`", self.source(node)),
             Value::Text(text) if text.len() <= 40 => format!("the text {text:?}"),
             Value::Text(_) => "a text".to_owned(),
             Value::Other => "a character".to_owned(),
             Value::List(_) => "a list".to_owned(),
-            Value::Map => "a map".to_owned(),
+            Value::Map(_) => "a map".to_owned(),
             Value::Term(Term { name, body, .. }) => match (name, body) {
                 (Some(name), Body::Unit) => format!("`{}`", shown(name)),
                 (Some(name), _) => format!("`{}(..)`", shown(name)),
@@ -145,7 +134,7 @@ impl<'a> Checker<'a> {
             "string" => self.string(node, schema),
             "integer" => self.integer(node, schema),
             "number" => self.number(node, schema),
-            "boolean" if !matches!(node.value, Value::Bool) => {
+            "boolean" if !matches!(node.value, Value::Bool(_)) => {
                 self.expected(node, "true or false", None);
             }
             _ => {}
@@ -175,10 +164,7 @@ impl<'a> Checker<'a> {
                 let help = format!("write them as ({})", example_of_fields(schema));
                 return self.report(&items[0].span, "the fields need their names", Some(help));
             }
-            Body::Unit => {
-                self.checked.fixes.push(Fix::AddParentheses(node.span.end));
-                &[]
-            }
+            Body::Unit => &[],
         };
         let mut seen = BTreeSet::new();
         let mut meant = BTreeSet::new();
@@ -194,7 +180,6 @@ impl<'a> Checker<'a> {
                     let message = format!("the field `{}` is given twice", field.name);
                     let help = Some("keep one of the two".to_owned());
                     checker.report(&field.name_span, message, help);
-                    checker.checked.fixes.push(Fix::Drop(field.extent.clone()));
                 }
                 Some(known) => checker.node(&field.node, known, None),
                 None if schema["additionalProperties"] == false => {
@@ -202,7 +187,6 @@ impl<'a> Checker<'a> {
                     meant.extend(nearest(&field.name, property_names(schema)));
                     let help = suggest(&field.name, property_names(schema), "the fields are");
                     checker.report(&field.name_span, message, help);
-                    checker.checked.fixes.push(Fix::Drop(field.extent.clone()));
                 }
                 None => {}
             });
@@ -275,8 +259,6 @@ impl<'a> Checker<'a> {
         match &node.value {
             Value::Number(_) if !payload["properties"].is_object() => {
                 self.node(node, payload, None);
-                let fix = Fix::Wrap(node.span.clone(), name.to_owned());
-                self.checked.fixes.push(fix);
             }
             Value::Term(Term {
                 name: None,
@@ -284,11 +266,11 @@ impl<'a> Checker<'a> {
                 ..
             }) if payload["properties"].is_object() => {
                 self.fields(node, body, payload);
-                let fix = Fix::Name(node.span.start, name.to_owned());
-                self.checked.fixes.push(fix);
             }
             _ => return false,
         }
+        let span = (node.span.start, node.span.end);
+        self.checked.names.insert(span, name.to_owned());
         true
     }
 

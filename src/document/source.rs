@@ -171,19 +171,6 @@ fn position(text: &str, span: Range<usize>) -> Position {
     }
 }
 
-/// The byte at a line and column, both from 1, the column in characters.
-pub(crate) fn offset_of(text: &str, line: usize, column: usize) -> usize {
-    let begin: usize = text
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum();
-    text[begin..]
-        .char_indices()
-        .nth(column.saturating_sub(1))
-        .map_or(text.len(), |(at, _)| begin + at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,13 +13,13 @@ pub(crate) struct Node {
 /// What is written there.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
-    Bool,
+    Bool(bool),
     Number(Number),
     Text(String),
     /// A character or bytes, which nothing of ours takes.
     Other,
     List(Vec<Node>),
-    Map,
+    Map(Vec<(Node, Node)>),
     Term(Term),
 }
 
@@ -82,7 +82,7 @@ impl Node {
         let first = self.span.start + 1;
         let end = match &self.value {
             Value::Term(term) => term.open.max(first),
-            Value::List(_) | Value::Map => first,
+            Value::List(_) | Value::Map(_) => first,
             _ => self.span.end,
         };
         self.span.start..end

@@ -1,4 +1,4 @@
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -16,14 +16,13 @@ pub fn write_summary(out: impl Write, path: &Path, summary: &Summary) -> Result<
 
 /// Writes anything as indented JSON.
 pub(super) fn write_json(
-    out: impl Write,
+    mut out: impl Write,
     path: &Path,
     value: &impl Serialize,
 ) -> Result<(), ReportError> {
-    let mut out = BufWriter::new(out);
-    serde_json::to_writer_pretty(&mut out, value)
+    serde_json::to_string_pretty(value)
         .map_err(std::io::Error::from)
-        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|json| writeln!(out, "{json}"))
         .and_then(|()| out.flush())
         .map_err(ReportError::io(path, "write"))
 }

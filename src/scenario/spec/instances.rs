@@ -218,7 +218,6 @@ pub enum Engine {
         frontend: Frontend,
     },
     /// One that is not built in, by its name in a registry.
-    #[serde(skip)]
     #[schemars(skip)]
     Named(Term),
 }
@@ -233,7 +232,7 @@ pub enum SchedulingPolicy {
     Priority,
 }
 
-open_enum!(Engine: "Splitwise", "Orca", "Fcfs", "Vllm", "Sglang", "Trtllm");
+open_enum!(Engine);
 
 impl Default for Engine {
     fn default() -> Self {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use ron::value::RawValue;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value as Json, json};
 
 /// A term such as `Mine(size: 4)`, not yet read.
@@ -42,8 +44,21 @@ impl Term {
     }
 }
 
+impl<'de> Deserialize<'de> for Term {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from).map(|text| Self::new(&text))
+    }
+}
+
+impl Serialize for Term {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let raw = RawValue::from_ron(self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(to)
+    }
+}
+
 /// What stands before the parenthesis of a term.
-pub(super) fn name_of(text: &str) -> &str {
+fn name_of(text: &str) -> &str {
     let text = text.trim_start();
     let end = text.find(|c: char| c != '_' && !c.is_alphanumeric());
     &text[..end.unwrap_or(text.len())]
@@ -57,30 +72,17 @@ impl fmt::Debug for Term {
 
 /// Reads and writes an enum whose last variant, `Named`, is any term that is not one of the others.
 macro_rules! open_enum {
-    ($kind:ident: $($name:literal),+) => {
+    ($kind:ident) => {
         impl<'de> serde::Deserialize<'de> for $kind {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let raw: Box<ron::value::RawValue> = serde::Deserialize::deserialize(from)?;
-                let text = raw.get_ron();
-                if ![$($name),+].contains(&$crate::scenario::spec::open::name_of(text)) {
-                    return Ok(Self::Named($crate::scenario::spec::open::Term::new(text)));
-                }
-                let wrong = |error: &dyn std::fmt::Display| serde::de::Error::custom(error);
-                let options = $crate::document::options();
-                let mut text = ron::Deserializer::from_str_with_options(text, &options)
-                    .map_err(|error| wrong(&error))?;
-                Self::deserialize(&mut text).map_err(|error| wrong(&error))
+                Self::deserialize(from)
             }
         }
 
         impl serde::Serialize for $kind {
             fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 match self {
-                    Self::Named(term) => {
-                        let raw = ron::value::RawValue::from_ron(term.text());
-                        let raw = raw.map_err(|error| serde::ser::Error::custom(error))?;
-                        serde::Serialize::serialize(raw, to)
-                    }
+                    Self::Named(term) => serde::Serialize::serialize(term, to),
                     _ => Self::serialize(self, to),
                 }
             }

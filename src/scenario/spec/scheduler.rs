@@ -51,15 +51,11 @@ pub enum Scheduler {
         transfer_gib_per_s: f64,
     },
     /// One that is not built in, by its name in a registry.
-    #[serde(skip)]
     #[schemars(skip)]
     Named(Term),
 }
 
-open_enum!(
-    Scheduler: "RoundRobin", "Random", "Jsq", "TokenJsq", "KvRoundRobin", "KvJsq", "KvTokenJsq",
-    "MixedPool"
-);
+open_enum!(Scheduler);
 
 fn default_transfer() -> f64 {
     200.0

@@ -179,6 +179,7 @@ impl VllmConfig {
 
     /// Whether the blocks hold a request of `tokens` tokens, prompt and outputs.
     #[must_use]
+    #[inline]
     pub fn holds(&self, tokens: u64) -> bool {
         // The last token is sampled, never computed.
         let computed = tokens.min(self.max_model_len.into()).saturating_sub(1);

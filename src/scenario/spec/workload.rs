@@ -274,12 +274,11 @@ pub enum TraceFormat {
         block_tokens: u32,
     },
     /// One that is not built in, by its name in a registry.
-    #[serde(skip)]
     #[schemars(skip)]
     Named(Term),
 }
 
-open_enum!(TraceFormat: "Splitwise", "Azure", "BurstGpt", "Mooncake", "Requests");
+open_enum!(TraceFormat);
 
 fn default_block_tokens() -> u32 {
     512

@@ -66,6 +66,7 @@ impl PossibleEngine {
     }
 
     /// Whether an empty instance holds a request of `tokens`, prompt and outputs.
+    #[inline]
     pub(crate) fn could_hold(&self, tokens: u64, config: &EndpointConfig) -> bool {
         if self.limits.takes_oversized {
             return true;

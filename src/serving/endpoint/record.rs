@@ -84,18 +84,21 @@ pub struct RequestRecord {
 impl RequestRecord {
     /// Arrival to the first run of the prompt.
     #[must_use]
+    #[inline]
     pub fn queue(&self) -> Option<SimDuration> {
         Some(self.prompt_start? - self.arrival)
     }
 
     /// Time to first token: arrival to the end of the prompt phase, and what the frontend takes.
     #[must_use]
+    #[inline]
     pub fn ttft(&self) -> Option<SimDuration> {
         Some(self.seen(self.first_token?))
     }
 
     /// Arrival to the last token, and what the frontend takes.
     #[must_use]
+    #[inline]
     pub fn e2e(&self) -> Option<SimDuration> {
         Some(self.seen(self.end?))
     }
@@ -132,6 +135,7 @@ impl RequestRecord {
 
     /// Mean time between tokens as the reference defines it: (e2e − ttft) / output tokens.
     #[must_use]
+    #[inline]
     pub fn tbt(&self) -> Option<SimDuration> {
         let decode = self.e2e()?.seconds() - self.ttft()?.seconds();
         Some(SimDuration::saturating(
@@ -141,6 +145,7 @@ impl RequestRecord {
 
     /// End of the prompt phase to the start of the token phase.
     #[must_use]
+    #[inline]
     pub fn second_token(&self) -> Option<SimDuration> {
         Some(self.token_start? - self.first_token?)
     }

@@ -24,6 +24,7 @@ impl Default for RunEnds {
 
 impl RunEnds {
     /// The run that ends first; of equals, the one whose end was set first.
+    #[inline]
     pub(crate) fn first(&self) -> Option<Entry<EngineId, SimTime>> {
         match self {
             Self::Few(runs) => runs.least(),
@@ -40,6 +41,7 @@ impl RunEnds {
     }
 
     /// Sets when the run of an engine ends. No end had so high an order before.
+    #[inline]
     pub(crate) fn set(&mut self, engine: EngineId, time: SimTime, order: u64) {
         match self {
             Self::Few(runs) if engine.index() < MANY => runs.set(engine, time, order),

@@ -49,6 +49,7 @@ impl Effects<'_> {
 
     /// What a request asks for, so that engines need not copy it.
     #[must_use]
+    #[inline]
     pub fn work(&self, request: RequestId) -> Work {
         self.requests.work(request)
     }
@@ -61,6 +62,7 @@ impl Effects<'_> {
 
     /// A request runs from this instant on, which may be later than now: its prompt or, where that was
     /// served elsewhere, its tokens. Only the first time counts.
+    #[inline]
     pub(crate) fn started_at(&mut self, request: RequestId, start: SimTime) {
         let request = &mut self.requests[request];
         let started = match request.phases() {
@@ -83,6 +85,7 @@ impl Effects<'_> {
 
     /// The prompt of a request is done and has yielded the first token. Once for each time that the
     /// request was taken in.
+    #[inline]
     pub fn first_token(&mut self, request: RequestId) {
         let first = &mut self.requests[request].first_token;
         first.get_or_insert(self.now);
@@ -103,6 +106,7 @@ impl Effects<'_> {
 
     /// The last token of a request is out, and the engine does not have it any longer. `released` says how
     /// many bytes of KV cache it gave back.
+    #[inline]
     pub fn completed(&mut self, request: RequestId, released: u64) {
         let completed = Progressed::Completed { released };
         self.told.events.push((request, completed));
@@ -121,6 +125,7 @@ impl Effects<'_> {
     }
 
     /// Counts those of some requests in successive steps.
+    #[inline]
     pub(crate) fn token_gaps_of_steps(&mut self, of: &TokenGaps) {
         let gaps = &mut self.told.gaps;
         gaps.record_progression(of.first, of.growth, of.steps, of.requests);

@@ -118,6 +118,7 @@ impl<I, K> Default for LeastIndex<I, K> {
 impl<I: Id, K: Key> LeastIndex<I, K> {
     /// The item with the least key; of equals, the one with the least order.
     #[must_use]
+    #[inline]
     pub fn least(&self) -> Option<Entry<I, K>> {
         entry(self.groups[0].least())
     }
@@ -167,6 +168,7 @@ impl<I: Id, K: Key> LeastIndex<I, K> {
     }
 
     /// Puts `id` in, or gives it another key and order, which is under 2⁴⁰.
+    #[inline]
     pub fn set(&mut self, id: I, key: K, order: u64) {
         if self.place(id) / ARITY >= self.groups.len() {
             self.make_room(id);
@@ -242,6 +244,7 @@ impl<I: Id, K: Key> LeastIndex<I, K> {
 impl Group {
     const EMPTY: Self = Self([NOTHING; ARITY]);
 
+    #[inline]
     fn least(&self) -> u128 {
         let [a, b, c, d] = self.0;
         a.min(b).min(c.min(d))

@@ -49,6 +49,7 @@ impl BatchShape {
     /// Adds a chunk of `new` prompt tokens after `done` that are in the KV cache.
     ///
     /// `window` is that of the model ([`StepModel::window`]).
+    #[inline]
     pub fn add_chunk(&mut self, done: u64, new: u64, window: Option<u64>) {
         self.prefill_tokens += new;
         self.chunks += 1;

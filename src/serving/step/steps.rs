@@ -70,6 +70,7 @@ impl Steps {
     /// A step that ends at that very instant is over. So `total(completed) <= elapsed`, and one step
     /// more would be later, unless `most` is reached.
     #[must_use]
+    #[inline]
     pub fn completed(&self, elapsed: f64, most: u64) -> u64 {
         let guess = match *self {
             Self::Constant { step } => elapsed / step,

@@ -126,6 +126,7 @@ impl Blocks {
 
     /// Takes `count` blocks from the front of the queue, at most as many as are free; the content of
     /// those that had some is forgotten.
+    #[inline]
     pub fn take(&mut self, count: u32) {
         debug_assert!(count <= self.free, "blocks are there before they are taken");
         let mut left = count;
@@ -157,6 +158,7 @@ impl Blocks {
     }
 
     /// The same for the content that follows that of `previous`: mostly the block that was found then last time.
+    #[inline]
     pub(super) fn find_after(
         &mut self,
         previous: Option<BlockId>,
@@ -185,6 +187,7 @@ impl Blocks {
     }
 
     /// Gives a block one more user; it leaves the queue if it had none.
+    #[inline]
     pub fn share(&mut self, block: BlockId) {
         if self.nodes[block.0 as usize].users == 0 {
             self.unlink(block.0);
@@ -224,6 +227,7 @@ impl Blocks {
     /// `plain` blocks without content go to the front of the queue; to the back go `spent` blocks
     /// whose content nobody can ask for any more, then those of `found`, last first, that have no other
     /// user.
+    #[inline]
     pub fn release(&mut self, plain: u32, spent: u32, found: &[BlockId]) {
         self.push_front_stretch(plain);
         self.push_back_stretch(spent);
@@ -335,6 +339,7 @@ impl Blocks {
         self.front = node;
     }
 
+    #[inline]
     fn push_back_stretch(&mut self, count: u32) {
         if count == 0 {
             return;

@@ -211,6 +211,7 @@ impl Vllm {
 
     /// When the next step or run of steps ends; nothing, if nothing is under way.
     #[must_use]
+    #[inline]
     pub fn next_event(&self) -> Option<SimTime> {
         self.under_way.front()?;
         let count = self.run.map_or(0, |run| run.count);

@@ -27,6 +27,7 @@ impl News {
     }
 
     /// Notes a time since its last token for each of these requests.
+    #[inline]
     pub(super) fn gap(&mut self, seconds: f64, requests: u64) {
         match self.gaps.last_mut() {
             _ if requests == 0 => {}

@@ -121,6 +121,7 @@ impl Progress {
         Some(gap)
     }
 
+    #[inline]
     pub(super) fn gap(&mut self, gap: f64) {
         self.max_gap = Some(self.max_gap.map_or(gap, |longest| longest.max(gap)));
     }
@@ -197,6 +198,7 @@ impl Request {
     }
 
     /// Tokens at which it ends.
+    #[inline]
     pub(super) fn last_token(&self, config: &VllmConfig) -> u32 {
         let asked = self
             .work
@@ -220,6 +222,7 @@ impl Request {
             && (self.progress.preemptions > 0 || !self.work.prefix.ids.is_empty())
     }
 
+    #[inline]
     pub(super) fn content(&mut self, block: u32, size: u32) -> u128 {
         self.contents
             .get(block, size, &self.work.prefix, self.serial)

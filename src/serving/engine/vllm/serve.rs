@@ -129,6 +129,7 @@ impl VllmEngine {
     }
 
     /// Whether a request with these bytes of KV cache can ever be served here.
+    #[inline]
     pub(crate) fn holds(&self, kv_bytes: u64) -> bool {
         let tokens = kv_bytes / self.kind.kv_bytes_per_token.max(1);
         self.kind.limits.takes_oversized || self.core.config().holds(tokens)
@@ -187,6 +188,7 @@ impl VllmEngine {
         self.tell_processed(effects);
     }
 
+    #[inline]
     fn tell_processed(&mut self, effects: &mut Effects<'_>) {
         for gaps in self.desk.news.gaps.drain(..) {
             effects.token_gaps_of_steps(&gaps);
