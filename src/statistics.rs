@@ -68,6 +68,7 @@ impl Product {
         power
     }
 
+    #[inline]
     pub(crate) fn merge(&mut self, other: &Self) {
         self.significand *= other.significand;
         self.power += other.power;

@@ -66,6 +66,7 @@ macro_rules! seconds {
             }
 
             /// Takes what is finite and not negative.
+            #[inline]
             const fn of(seconds: f64) -> Self {
                 Self::from_bits(seconds.to_bits())
             }

@@ -53,8 +53,8 @@ fn a_run_logs_what_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run").display().to_string();
     let run = |log: &str| {
-        let end = ["--set", "end=1", "--out", &out, "--overwrite"];
-        let mut run = fleetsim([&["run", "scenarios/quickstart.ron"][..], &end].concat());
+        let end = ["--set", "end=9", "--out", &out, "--overwrite"];
+        let mut run = fleetsim([&["run", "scenarios/from_zero.ron"][..], &end].concat());
         run.env("RUST_LOG", log).output().unwrap()
     };
     let ran = run("warn,fleetsim::scaling=info");

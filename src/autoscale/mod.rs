@@ -27,6 +27,7 @@ mod decider;
 pub mod forecast;
 mod foresight;
 mod grid;
+mod kind;
 pub mod limiter;
 mod log;
 mod placement;
@@ -36,17 +37,21 @@ mod pool;
 mod registry;
 mod removals;
 mod sense;
+mod sets;
 mod signals;
 mod snapshot;
+mod systems;
 
 pub use actuator::Actuator;
 pub use capacity::{Amount, Capacity, CapacityModel, CostBound, Demand, EngineModel, Mix, StartUp};
 pub use decider::Decider;
+pub use kind::PolicyKind;
 pub use log::{Decision, DecisionLog};
 pub use policy::{Desire, DesiredInstances, InvalidParameter, Measure, Policy};
 pub use pool::{BudgetClaim, PendingInstance, PendingInstances, Pool, Priority, divide};
 pub(crate) use registry::HOST;
-pub use registry::{Actuated, Decided, PolicyKind, PolicyRegistry, Sensed};
+pub use registry::PolicyRegistry;
+pub use sets::{Actuated, Decided, Sensed};
 pub use signals::{Latency, Signals};
 pub use snapshot::{
     Completion, InstanceCounts, InstanceSnapshot, Load, RoleSnapshot, SkuSnapshot, Snapshot,

@@ -1,29 +1,17 @@
-use std::any::TypeId;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use bevy_ecs::entity::Entity;
-use bevy_ecs::prelude::{IntoScheduleConfigs, Resource, Schedules, SystemSet};
 use bevy_ecs::world::World;
 
-use super::decide::{decide, follow};
-use super::decider::Deciding;
-use super::foresight::{misfit, never_decides, never_exceeded, no_sku_meets};
-use super::policies;
-use super::sense::{ModelMemory, Scraper, Scraping, listen, scrape};
-use super::{
-    Actuator, CapacityModel, Decider, DecisionLog, Policy, Pool, Signals, act, limiter, pool,
-};
+use super::foresight::no_sku_meets;
+use super::kind::{PolicyKind, uninstall};
+use super::systems::{add_parts, add_pool};
+use super::{Policy, policies, pool};
 use crate::document::suggest;
-use crate::fleet::{
-    Agenda, Application, Clock, Codec, FleetSystems, FleetsExt, Parts, Prepared, Roster,
-    ScalingError, ScalingExt, ScriptedActions, ServeSet, Tick, TickSet,
-};
+use crate::fleet::{Application, FleetsExt, Roster, ScalingError, ScalingExt};
 use crate::scenario::{CheckedScenario, Diagnostics, Problem};
 use crate::serving::ServingRegistry;
 use crate::serving::registry::{EngineKind, RouterKind, StepModelKind};
-use crate::snapshot::{RestoreError, SaveError, StateReader, StateWriter};
-use crate::time::{SimDuration, SimTime};
 use crate::warning::{Warning, Warnings};
 use crate::workload::TraceFormatKind;
 
@@ -43,66 +31,6 @@ pub struct PolicyRegistry {
 /// The name of no policy: a host scales the application.
 pub(crate) const HOST: &str = "Host";
 
-/// Within [`TickSet::Sense`]: signals are read.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sensed;
-
-/// Within [`TickSet::Decide`]: policies decide.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Decided;
-
-/// Within [`Decided`]: each policy says what it wants, before what is scarce is shared out.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Wishes;
-
-/// Within [`TickSet::Act`]: what policies want is carried out, after scripted actions.
-#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Actuated;
-
-/// The systems that the schedule has.
-#[derive(Resource, Clone, Debug, Default)]
-struct AddedSystems {
-    /// Those of all policies.
-    shared: bool,
-    /// Those of a pool.
-    pool: bool,
-    /// Each policy's own, by its type.
-    policies: BTreeSet<TypeId>,
-}
-
-/// A policy that is known by name.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyKind {
-    name: &'static str,
-    summary: &'static str,
-    schema: fn() -> serde_json::Value,
-    read: fn(&CheckedScenario, usize) -> Result<Vec<Warning>, Diagnostics>,
-    install: fn(&mut World, Entity, &CheckedScenario, usize) -> Result<(), Diagnostics>,
-    type_id: fn() -> TypeId,
-    enter: fn(&mut Parts),
-    add_system: fn(&mut World),
-}
-
-impl PolicyKind {
-    /// Its name in a scenario.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// What it does, in one line.
-    #[must_use]
-    pub const fn summary(&self) -> &'static str {
-        self.summary
-    }
-
-    /// The JSON Schema of its parameters, with their defaults.
-    #[must_use]
-    pub fn schema(&self) -> serde_json::Value {
-        (self.schema)()
-    }
-}
-
 impl PolicyRegistry {
     /// The policies that come with fleetsim.
     #[must_use]
@@ -115,28 +43,7 @@ impl PolicyRegistry {
     /// Adds a policy; one of the same name is replaced.
     pub fn register<P: Policy>(&mut self) -> &mut Self {
         self.policies.retain(|policy| policy.name != P::NAME);
-        self.policies.push(PolicyKind {
-            name: P::NAME,
-            summary: P::SUMMARY,
-            schema: || schemars::schema_for!(P).to_value(),
-            read: |checked, application| {
-                let policy = read::<P>(checked, application)?;
-                let mut warnings = policy.warnings(checked, application);
-                warnings.extend(never_decides(&policy, checked, application));
-                warnings.extend(never_exceeded(&policy, checked, application));
-                Ok(warnings)
-            },
-            install: install::<P>,
-            type_id: TypeId::of::<P>,
-            enter: |parts| {
-                let codec = Codec {
-                    save: save_policy::<P>,
-                    restore: restore_policy::<P>,
-                };
-                parts.component_by(codec).systems::<P>(add_system::<P>);
-            },
-            add_system: add_system::<P>,
-        });
+        self.policies.push(PolicyKind::of::<P>());
         self
     }
 
@@ -425,181 +332,4 @@ impl PolicyRegistry {
             Problem { help, ..problem }.into()
         })
     }
-}
-
-/// Enters what policies need in a world, each once.
-fn add_parts(world: &mut World, fleet: Entity, used: &mut Vec<PolicyKind>) {
-    if world.get::<DecisionLog>(fleet).is_none() {
-        world.entity_mut(fleet).insert(DecisionLog::default());
-    }
-    let mut added = world.get_resource_or_init::<AddedSystems>();
-    let first = !std::mem::replace(&mut added.shared, true);
-    used.retain(|policy| added.policies.insert((policy.type_id)()));
-    let mut parts = world.get_resource_or_init::<Parts>();
-    if first {
-        parts
-            .component_by::<Signals>(Codec {
-                save: |_, _, signals, to| signals.save(to),
-                restore: Signals::restore,
-            })
-            .component::<Scraper>()
-            .component_by::<Decider>(Codec {
-                save: |_, _, decider, to| decider.save(to),
-                restore: Decider::restore,
-            })
-            .component::<Actuator>()
-            .component::<DecisionLog>()
-            .derived_resource::<AddedSystems>()
-            .purpose::<Scraping>()
-            .purpose::<Deciding>()
-            .systems::<DecisionLog>(add_systems);
-    }
-    used.iter().for_each(|policy| (policy.enter)(&mut parts));
-    if first {
-        add_systems(world);
-    }
-    used.iter().for_each(|policy| (policy.add_system)(world));
-}
-
-fn save_policy<P: Policy>(
-    _: &World,
-    _: Entity,
-    policy: &P,
-    to: &mut StateWriter,
-) -> Result<(), SaveError> {
-    policy.save(to)
-}
-
-/// Lays the state over the policy that the application has, or over one with the default parameters.
-fn restore_policy<P: Policy>(
-    world: &mut World,
-    entity: Entity,
-    from: &mut StateReader<'_>,
-) -> Result<(), RestoreError> {
-    let mut policy = world.get::<P>(entity).cloned().unwrap_or_default();
-    policy.restore(from)?;
-    world.entity_mut(entity).insert(policy);
-    Ok(())
-}
-
-/// Puts the sets of decisions into their phase.
-fn configure(schedules: &mut Schedules) {
-    schedules.configure_sets(
-        Tick,
-        (Decided.in_set(TickSet::Decide), Wishes.in_set(Decided)),
-    );
-}
-
-/// Adds the systems that all policies share.
-fn add_systems(world: &mut World) {
-    let mut schedules = world.get_resource_or_init::<Schedules>();
-    configure(&mut schedules);
-    let act = act::act.in_set(Actuated).in_set(TickSet::Act);
-    let systems = (
-        DecisionLog::forget.in_set(TickSet::Serve),
-        listen.in_set(ServeSet::Signals),
-        scrape.in_set(Sensed).in_set(TickSet::Sense),
-        limiter::limit.after(Wishes).in_set(Decided),
-        act.after(ScriptedActions),
-    );
-    schedules.add_systems(Tick, systems.in_set(FleetSystems));
-}
-
-/// Enters what a pool needs in a world, once.
-fn add_pool(world: &mut World) {
-    let mut added = world.get_resource_or_init::<AddedSystems>();
-    if std::mem::replace(&mut added.pool, true) {
-        return;
-    }
-    let mut parts = world.get_resource_or_init::<Parts>();
-    pool::enter(&mut parts);
-    parts.systems::<Pool>(add_pool_systems);
-    add_pool_systems(world);
-}
-
-/// Adds the systems of a pool.
-fn add_pool_systems(world: &mut World) {
-    let mut schedules = world.get_resource_or_init::<Schedules>();
-    configure(&mut schedules);
-    let share_out = pool::share_out.after(Wishes).after(limiter::limit);
-    let share = pool::share.in_set(TickSet::Act);
-    let share = share.after(act::act).after(ScriptedActions);
-    let systems = (share_out.in_set(Decided), share.in_set(Actuated));
-    schedules.add_systems(Tick, systems.in_set(FleetSystems));
-}
-
-/// Adds the system of a policy. Each has applications of its own, so that their order does not matter.
-fn add_system<P: Policy>(world: &mut World) {
-    let mut schedules = world.get_resource_or_init::<Schedules>();
-    let decide = decide::<P>.in_set(Wishes).ambiguous_with(Wishes);
-    let follow = follow::<P>.in_set(Prepared).ambiguous_with(Prepared);
-    schedules.add_systems(Tick, (decide, follow).in_set(FleetSystems));
-}
-
-/// Reads and checks an application's policy.
-fn read<P: Policy>(checked: &CheckedScenario, application: usize) -> Result<P, Diagnostics> {
-    let path = format!("applications[{application}].autoscaler");
-    let policy: P = checked.read_autoscaler(application)?.unwrap_or_default();
-    if policy.interval() == SimDuration::ZERO {
-        let message = "a policy cannot decide every 0 seconds";
-        return Err(checked.problem_at(&path, message).into());
-    }
-    if let Err(wrong) = policy.check() {
-        let path = format!("{path}.{}", wrong.field);
-        return Err(checked.problem_at(&path, wrong.message).into());
-    }
-    if let Some((message, help)) = misfit(&policy, &checked.scenario().applications[application]) {
-        return Err(checked.problem_at(&path, message).help(help).into());
-    }
-    Ok(policy)
-}
-
-/// Takes the policy off an application, if it has one.
-fn uninstall(world: &mut World, application: Entity) {
-    let Ok(mut entity) = world.get_entity_mut(application) else {
-        return;
-    };
-    let Some(decider) = entity.take::<Decider>() else {
-        return;
-    };
-    (decider.remover())(&mut entity);
-    entity.remove::<(Signals, Scraper, Actuator)>();
-    let mut agenda = world.resource_mut::<Agenda>();
-    agenda.wake_for::<Scraping>(SimTime::MAX, application);
-    agenda.wake_for::<Deciding>(SimTime::MAX, application);
-}
-
-fn install<P: Policy>(
-    world: &mut World,
-    entity: Entity,
-    checked: &CheckedScenario,
-    application: usize,
-) -> Result<(), Diagnostics> {
-    let mut policy = read::<P>(checked, application)?;
-    policy.prepare(checked, application)?;
-    let of = &checked.scenario().applications[application];
-    let (interval, window) = (policy.interval(), policy.window());
-    let now = world.resource::<Clock>().now();
-    let mut decider = Decider::new::<P>(interval);
-    decider.pass(now);
-    let first = decider.next();
-    let delay = of.signals.scrape_delay;
-    let memory = of.model_in(checked.catalog()).map(|model| ModelMemory {
-        weights: model.weights_bytes,
-        token: model.kv_bytes_per_token(),
-    });
-    let memory = memory.unwrap_or_default();
-    world.entity_mut(entity).insert((
-        policy,
-        Signals::new(window, delay)
-            .with_slo(of.slo.limits())
-            .with_capacity(CapacityModel::new(checked, application)),
-        Scraper::new(of.signals.scrape_interval, delay, interval, memory),
-        decider,
-        Actuator::new(of.actuator.clone()),
-    ));
-    let mut agenda = world.resource_mut::<Agenda>();
-    agenda.wake_for::<Scraping>(now, entity);
-    agenda.wake_for::<Deciding>(first, entity);
-    Ok(())
 }

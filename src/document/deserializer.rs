@@ -152,15 +152,11 @@ impl<'a> Reader<'a> {
             };
             return Ok(self.with(name, content));
         }
-        let Some(Term {
-            name: Some(name),
-            body,
-            ..
-        }) = self.term()
-        else {
+        let named = self.term().and_then(|it| Some((it.variant()?, &it.body)));
+        let Some((name, body)) = named else {
             return Err(self.expected("a variant"));
         };
-        Ok(match variants.contains(&name.as_str()) {
+        Ok(match variants.contains(&name) {
             false if variants.contains(&OPEN) => self.with(OPEN, Content::Written),
             _ => self.with(name, Content::Body(body)),
         })

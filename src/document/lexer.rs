@@ -23,7 +23,7 @@ pub(super) enum Kind {
     End,
 }
 
-/// Words that are values.
+/// Words that are values, unless `r#` stands before them.
 const VALUES: [&str; 4] = ["true", "false", "None", "Some"];
 
 /// No more errors than this are told of one text.
@@ -220,7 +220,7 @@ impl<'a> Lexer<'a> {
         let hashes = self.take_while(|c| c == '#').len();
         if !self.take("\"") {
             if hashes == 1 && !bytes && self.rest().starts_with(is_word_start) {
-                return self.raw_word(start);
+                return self.raw_word();
             }
             let help = "a raw string is written r\"..\" or r#\"..\"#";
             self.error(start..self.at, "this is not a raw string", help);
@@ -267,15 +267,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A name behind `r#`, which is never `true`, `None` or the like.
-    fn raw_word(&mut self, start: usize) -> Kind {
+    /// A name behind `r#`, which stays with those that are values otherwise.
+    fn raw_word(&mut self) -> Kind {
         match self.word() {
-            Kind::Word(word) if !VALUES.contains(&word.as_str()) => Kind::Word(word),
-            _ => {
-                let message = format!("`{}` is not a name", shown(&self.text[start..self.at]));
-                self.error(start..self.at, message, "leave r# out");
-                Kind::Other
-            }
+            Kind::Word(word) if VALUES.contains(&word.as_str()) => Kind::Word(format!("r#{word}")),
+            other => other,
         }
     }
 

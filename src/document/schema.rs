@@ -207,11 +207,11 @@ impl<'a> Checker<'a> {
         let variants = variants(schema);
         let names = || variants.keys().copied();
         let (name, body) = match &node.value {
-            Value::Term(Term {
-                name: Some(name),
-                body,
-                ..
-            }) => (name, body),
+            Value::Term(
+                term @ Term {
+                    name: Some(name), ..
+                },
+            ) => (term.variant().unwrap_or(name), &term.body),
             _ if self.plain(node, schema) => return,
             Value::Text(text) if variants.contains_key(text.as_str()) => {
                 let help = format!("write {text} without quotes");
@@ -222,7 +222,7 @@ impl<'a> Checker<'a> {
                 return self.expected(node, &format!("one of {list}"), None);
             }
         };
-        let Some(payload) = variants.get(name.as_str()) else {
+        let Some(payload) = variants.get(name) else {
             let help = suggest(name, names(), "the variants are");
             return self.report(
                 &node.head(),

@@ -64,6 +64,14 @@ pub(crate) struct Field {
     pub(crate) node: Node,
 }
 
+impl Term {
+    /// The variant of an enum that it names: `None` for `r#None`, too.
+    pub(crate) fn variant(&self) -> Option<&str> {
+        let name = self.name.as_deref()?;
+        Some(name.strip_prefix("r#").unwrap_or(name))
+    }
+}
+
 impl Node {
     /// The value inside `Some(..)`, or the node itself.
     pub(crate) fn some(&self) -> &Self {

@@ -32,7 +32,7 @@ use super::{
     Agenda, Application, Clock, Fleet, FleetsExt, Ledger, OfFleet, Origin, OutcomeLog, Parts,
     PowerSlowdown, Refusals, Retention, Roster, RunWarnings, ScalingError, ScalingEvent,
     ScalingLog, ScalingRules, Server, Service, Stock, Templates, TickLimits, VerbOutcome, cache,
-    entries, guard, instances, power_cap, requests, script, servers, tick,
+    entries, guard, instances, power_cap, requests, schedule, script, servers,
 };
 
 /// Why a fleet cannot be built.
@@ -206,7 +206,7 @@ fn prepare(world: &mut World, max_tick: Option<SimDuration>) {
     entries::enter(&mut world.get_resource_or_init::<Parts>());
     world.insert_resource(Messages::<ScalingEvent>::default());
     world.insert_resource(Messages::<VerbOutcome>::default());
-    tick::add_schedule(world);
+    schedule::add_schedule(world);
 }
 
 fn stock(checked: &CheckedScenario, now: SimTime) -> Result<Stock, InstallError> {

@@ -32,7 +32,7 @@ use super::{
     PowerSlowdown, Processor, Provisioning, Purchased, Reclaimed, Refusals, RequestEnded,
     Retention, Roster, RunWarnings, ScalingEvent, ScalingLog, ScalingRules, Server, ServerCache,
     Service, StageTimes, StartUp, StartUpAttempt, StartUpStage, Stock, Tag, TakesServerAlong,
-    Templates, TickLimits, Unnoticed, VerbOutcome, tick,
+    Templates, TickLimits, Unnoticed, VerbOutcome, schedule,
 };
 
 /// Enters what the fleet itself is made of.
@@ -119,7 +119,7 @@ pub(super) fn enter(parts: &mut Parts) {
         .fresh_resource::<Messages<ScalingEvent>>()
         .fresh_resource::<Messages<VerbOutcome>>()
         .fresh_resource::<Messages<RequestEnded>>()
-        .systems::<super::Tick>(tick::add_schedule);
+        .systems::<super::Tick>(schedule::add_schedule);
 }
 
 /// What changes about a SKU.

@@ -546,10 +546,14 @@ fn karpenter_replaces_a_server_by_a_cheaper_one_that_is_there_first() {
 #[test]
 fn settings_that_cannot_be_or_have_no_effect_are_said() {
     let said = |pool: &str, entry: &str| {
+        let application = App::default().text();
+        let application = match pool {
+            "budget: 7" => application.replace("engine:", "start: Servers(2), engine:"),
+            _ => application,
+        };
         let text = format!(
             r#"(name: "said", end: 100, fleet: [(sku: "dgx-h100", {entry})], pool: ({pool}),
-                applications: [{}])"#,
-            App::default().text()
+                applications: [{application}])"#,
         );
         match CheckedScenario::from_ron(&text, ".".as_ref()) {
             Ok(checked) => checked.warnings().to_string(),
@@ -566,6 +570,11 @@ fn settings_that_cannot_be_or_have_no_effect_are_said() {
             "count: 1",
             "no instance fits into a budget of 3 processors",
         ),
+        (
+            "budget: 7",
+            "count: 2",
+            "the instances at time zero use 16 processors, more than the budget of 7",
+        ),
         (drain, "count: 1", "have the same priority"),
         (fixed, "count: 0", "nobody adds servers"),
         (fixed, "count: 1", ""),
@@ -573,6 +582,12 @@ fn settings_that_cannot_be_or_have_no_effect_are_said() {
             fixed,
             "count: 1, stopped: (most: 1, resume: Constant(9))",
             "nobody stops one",
+        ),
+        (fixed, "count: 1, limit: 4", "nobody orders one"),
+        (
+            fixed,
+            "count: 1, warm: 1",
+            "one is ordered for each that is taken",
         ),
         (
             "servers: ClusterAutoscaler(initial_backoff: 20, max_backoff: 10)",

@@ -347,6 +347,11 @@ fn what_cannot_be_bought_is_refused_with_its_place() {
             "unknown zone of the fleet entry `b`",
         ),
         (
+            r#"available_of: [(zone: "b", servers: [(0, 1)])]"#,
+            "",
+            "the fleet entry has no zones",
+        ),
+        (
             "available_of: [(purchase: Spot, servers: [(0, 1)])]",
             "",
             "no server is bought `Spot`",

@@ -96,7 +96,10 @@ impl<'a> Check<'a> {
             let help = "add `zone` or `purchase`, or use `available` for all servers of the SKU";
             self.report(path, message, help);
         }
-        if let Some(zone) = &part.zone {
+        if part.zone.is_some() && entry.zones.is_empty() {
+            let message = "the fleet entry has no zones";
+            self.report(format!("{path}.zone"), message, "add them to its `zones`");
+        } else if let Some(zone) = &part.zone {
             let zones = entry.zones.iter().map(String::as_str);
             self.known(
                 format!("{path}.zone"),

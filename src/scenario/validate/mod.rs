@@ -54,7 +54,7 @@ pub(super) fn validate(
     check.market();
     check.power_cap();
     check.actuators();
-    check.pool();
+    check.pool(&placement);
     check.delays();
     check.stages();
     check.start_ups();

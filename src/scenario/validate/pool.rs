@@ -1,10 +1,11 @@
 //! What a pool asks of the rest of a scenario.
 
 use super::Check;
-use crate::scenario::{Consolidation, Preemption, ServerScaling, Template};
+use crate::random::Delay;
+use crate::scenario::{Consolidation, Placement, Preemption, ServerScaling, Template};
 
 impl Check<'_> {
-    pub(super) fn pool(&mut self) {
+    pub(super) fn pool(&mut self, placement: &Placement) {
         let scenario = self.scenario;
         let Some(pool) = &scenario.pool else {
             self.priorities_without_a_pool();
@@ -29,7 +30,10 @@ impl Check<'_> {
             let help = "give the application that matters more a higher `priority`";
             self.warn("unused_preemption", "pool.preemption", message, help);
         }
-        self.budget(pool.budget);
+        self.budget(pool.budget, placement);
+        if pool.servers == ServerScaling::Fixed {
+            self.fixed_servers();
+        }
         match pool.servers {
             ServerScaling::Fixed if scenario.fleet.iter().all(|it| it.count == 0) => {
                 let help = "give an entry of the fleet a `count`, or let somebody add servers";
@@ -77,8 +81,37 @@ impl Check<'_> {
         }
     }
 
-    /// Reports a budget into which no instance of an application with a policy fits.
-    fn budget(&mut self, budget: Option<u32>) {
+    /// Warns of what an entry of the fleet says about servers to come, where none comes.
+    fn fixed_servers(&mut self) {
+        let scenario = self.scenario;
+        let hosts = scenario.applications.iter().any(|it| it.has_host());
+        let by_hand = hosts || !scenario.actions.is_empty() || scenario.has_repairs();
+        for (index, entry) in scenario.fleet.iter().enumerate() {
+            let path = format!("fleet[{index}]");
+            if entry.warm > 0 {
+                let message = "the servers of the pool are `Fixed`, and yet one is ordered for each that is taken";
+                let help = "add them to `count`, or let somebody add servers in `pool`";
+                self.warn("warm_in_fixed_pool", format!("{path}.warm"), message, help);
+                continue;
+            }
+            for (field, is_there) in [
+                ("limit", entry.limit.is_some()),
+                ("provision_delay", entry.provision_delay != Delay::default()),
+                ("available", !entry.available.is_empty()),
+                ("available_of", !entry.available_of.is_empty()),
+            ] {
+                if is_there && !by_hand {
+                    let message = "the servers of the pool are `Fixed`: nobody orders one";
+                    let help = "let somebody add servers in `pool`, or leave it out";
+                    self.warn("unused_order", format!("{path}.{field}"), message, help);
+                }
+            }
+        }
+    }
+
+    /// Reports a budget into which no instance of an application with a policy fits, and warns of one that is
+    /// exceeded from the start.
+    fn budget(&mut self, budget: Option<u32>, placement: &Placement) {
         let scaled = self.scenario.applications.iter();
         let scaled = scaled.filter(|it| it.autoscaler.is_some());
         let sizes = scaled.flat_map(|it| &it.instances);
@@ -87,6 +120,16 @@ impl Check<'_> {
             let message = format!("no instance fits into a budget of {budget} processors");
             let help = "raise the budget, or leave it out for no limit";
             self.report("pool.budget", message, help);
+            return;
+        }
+        let used = placement.instances.iter();
+        let used: u64 = used.map(|it| it.processors.len() as u64).sum();
+        if let Some(budget) = budget.filter(|it| u64::from(*it) < used) {
+            let message = format!(
+                "the instances at time zero use {used} processors, more than the budget of {budget}"
+            );
+            let help = "raise the budget, or start fewer";
+            self.warn("start_beyond_budget", "pool.budget", message, help);
         }
     }
 

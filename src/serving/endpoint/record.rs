@@ -104,6 +104,7 @@ impl RequestRecord {
     }
 
     /// From the arrival until the user has what the engine had then.
+    #[inline]
     fn seen(&self, token: SimTime) -> SimDuration {
         let seen = (token - self.arrival).seconds() + self.frontend.seconds();
         // Tokens go back the way that the request came.

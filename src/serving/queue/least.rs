@@ -48,27 +48,33 @@ pub trait Key: Copy {
 }
 
 impl Key for u64 {
+    #[inline]
     fn rank(self) -> u64 {
         self
     }
+    #[inline]
     fn from_rank(rank: u64) -> Self {
         rank
     }
 }
 
 impl Key for i64 {
+    #[inline]
     fn rank(self) -> u64 {
         self.cast_unsigned() ^ (1 << 63)
     }
+    #[inline]
     fn from_rank(rank: u64) -> Self {
         (rank ^ (1 << 63)).cast_signed()
     }
 }
 
 impl Key for SimTime {
+    #[inline]
     fn rank(self) -> u64 {
         self.rank()
     }
+    #[inline]
     fn from_rank(rank: u64) -> Self {
         Self::from_rank(rank)
     }
@@ -84,6 +90,7 @@ const ID_BITS: u32 = MOST.ilog2();
 
 /// Where an item stands: the key, then the order, then which one it is. One wide number compares
 /// without a branch.
+#[inline]
 pub(crate) fn rank<I: Id, K: Key>(key: K, order: u64, id: I) -> u128 {
     debug_assert!(
         order >> (u64::BITS - ID_BITS) == 0,

@@ -10,6 +10,7 @@ pub(super) struct Gaps(VecDeque<(u64, f64)>);
 
 impl Gaps {
     /// The gap before the end of a step; steps come in order.
+    #[inline]
     pub(super) fn push(&mut self, step: u64, gap: f64) {
         while self.0.back().is_some_and(|&(_, earlier)| earlier <= gap) {
             self.0.pop_back();

@@ -83,6 +83,7 @@ impl Lockstep {
     }
 
     /// Blocks that the active members need in the `count` steps after `number`.
+    #[inline]
     pub(super) fn blocks_in(&self, number: u64, count: u64) -> u64 {
         if self.active == 0 {
             return 0;
@@ -94,6 +95,7 @@ impl Lockstep {
     }
 
     /// For how many steps after `number` `free` blocks suffice.
+    #[inline]
     pub(super) fn steps_with(&self, free: u32, number: u64) -> u64 {
         if self.active == 0 {
             return 0;

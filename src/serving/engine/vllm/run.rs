@@ -129,6 +129,7 @@ impl Vllm {
     }
 
     /// When a step ends that is scheduled or in the run under way.
+    #[inline]
     pub(super) fn end_of(&self, number: u64) -> f64 {
         match &self.run {
             Some(run) if number > run.after => run.from + run.steps.total(number - run.after),
@@ -141,6 +142,7 @@ impl Vllm {
     }
 
     /// Of the events that the run under way makes one, how many are before `now`.
+    #[inline]
     pub(super) fn events_before(&self, now: SimTime) -> u64 {
         let Some(run) = &self.run else { return 0 };
         let now = now.seconds();
