@@ -4,6 +4,7 @@ use bevy_ecs::change_detection::DetectChanges;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::{Query, Ref, Res, ResMut};
 
+use super::any_policy::AnyPolicy;
 use super::decider::Deciding;
 use super::policies::keep_all;
 use super::pool::PendingInstances;
@@ -50,7 +51,7 @@ pub(super) fn follow<P: Policy>(
 }
 
 /// What is wrong with the parameters of a policy, after a change at run time; none if they can be decided by.
-fn fault(policy: &impl Policy) -> Option<String> {
+fn fault(policy: &dyn AnyPolicy) -> Option<String> {
     if policy.interval() == SimDuration::ZERO {
         return Some("interval: a policy cannot decide every 0 seconds".to_owned());
     }

@@ -1,16 +1,17 @@
 //! What can be said of a policy before anything runs: that it can never do its work, or never will.
 
+use super::CapacityModel;
+use super::any_policy::AnyPolicy;
 use super::policies::Metric;
-use super::{CapacityModel, Policy};
 use crate::scenario::{self, CheckedScenario, KvMemory, Problem};
 use crate::warning::Warning;
 
 /// Why a policy can never do its work for an application, and what to do about it.
-pub(super) fn misfit<P: Policy>(
-    policy: &P,
+pub(super) fn misfit(
+    policy: &dyn AnyPolicy,
     of: &scenario::Application,
 ) -> Option<(String, &'static str)> {
-    let name = P::NAME;
+    let name = policy.name();
     let has = |role| of.instances.iter().any(|template| template.role == role);
     if let Some(role) = policy.names().into_iter().find(|&role| !has(role)) {
         let message = format!(
@@ -62,8 +63,8 @@ pub(super) fn no_sku_meets(checked: &CheckedScenario, application: usize) -> Opt
 }
 
 /// Warns of a policy that takes no decision before the end.
-pub(super) fn never_decides<P: Policy>(
-    policy: &P,
+pub(super) fn never_decides(
+    policy: &dyn AnyPolicy,
     checked: &CheckedScenario,
     application: usize,
 ) -> Option<Warning> {
@@ -85,15 +86,15 @@ pub(super) fn never_decides<P: Policy>(
     };
     let message = format!(
         "the policy {} takes its first decision at {first} s, after the end at {} s",
-        P::NAME,
+        policy.name(),
         end.seconds()
     );
     Some(checked.warning_at("no_decision", &path, message))
 }
 
 /// Warns of metrics that cannot exceed their targets.
-pub(super) fn never_exceeded<P: Policy>(
-    policy: &P,
+pub(super) fn never_exceeded(
+    policy: &dyn AnyPolicy,
     checked: &CheckedScenario,
     application: usize,
 ) -> Vec<Warning> {

@@ -6,6 +6,7 @@ use bevy_ecs::entity::Entity;
 use bevy_ecs::prelude::{IntoScheduleConfigs, Schedules};
 use bevy_ecs::world::World;
 
+use super::any_policy::AnyPolicy;
 use super::decide::{decide, follow};
 use super::decider::Deciding;
 use super::foresight::{misfit, never_decides, never_exceeded};
@@ -87,8 +88,17 @@ fn add_system<P: Policy>(world: &mut World) {
 
 /// Reads and checks an application's policy.
 fn read<P: Policy>(checked: &CheckedScenario, application: usize) -> Result<P, Diagnostics> {
-    let path = format!("applications[{application}].autoscaler");
     let policy: P = checked.read_autoscaler(application)?.unwrap_or_default();
+    check(&policy, checked, application)?;
+    Ok(policy)
+}
+
+fn check(
+    policy: &dyn AnyPolicy,
+    checked: &CheckedScenario,
+    application: usize,
+) -> Result<(), Diagnostics> {
+    let path = format!("applications[{application}].autoscaler");
     if policy.interval() == SimDuration::ZERO {
         let message = "a policy cannot decide every 0 seconds";
         return Err(checked.problem_at(&path, message).into());
@@ -97,10 +107,10 @@ fn read<P: Policy>(checked: &CheckedScenario, application: usize) -> Result<P, D
         let path = format!("{path}.{}", wrong.field);
         return Err(checked.problem_at(&path, wrong.message).into());
     }
-    if let Some((message, help)) = misfit(&policy, &checked.scenario().applications[application]) {
+    if let Some((message, help)) = misfit(policy, &checked.scenario().applications[application]) {
         return Err(checked.problem_at(&path, message).help(help).into());
     }
-    Ok(policy)
+    Ok(())
 }
 
 /// Takes the policy off an application, if it has one.
@@ -126,12 +136,24 @@ fn install<P: Policy>(
 ) -> Result<(), Diagnostics> {
     let mut policy = read::<P>(checked, application)?;
     policy.prepare(checked, application)?;
+    let (decider, window) = (Decider::new::<P>(policy.interval()), policy.window());
+    world.entity_mut(entity).insert(policy);
+    begin(world, entity, (decider, window), checked, application);
+    Ok(())
+}
+
+/// Gives an application what its policy decides by, and wakes it for its first decision.
+fn begin(
+    world: &mut World,
+    entity: Entity,
+    (mut decider, window): (Decider, SimDuration),
+    checked: &CheckedScenario,
+    application: usize,
+) {
     let of = &checked.scenario().applications[application];
-    let (interval, window) = (policy.interval(), policy.window());
     let now = world.resource::<Clock>().now();
-    let mut decider = Decider::new::<P>(interval);
     decider.pass(now);
-    let first = decider.next();
+    let (first, interval) = (decider.next(), decider.interval);
     let delay = of.signals.scrape_delay;
     let memory = of.model_in(checked.catalog()).map(|model| ModelMemory {
         weights: model.weights_bytes,
@@ -139,7 +161,6 @@ fn install<P: Policy>(
     });
     let memory = memory.unwrap_or_default();
     world.entity_mut(entity).insert((
-        policy,
         Signals::new(window, delay)
             .with_slo(of.slo.limits())
             .with_capacity(CapacityModel::new(checked, application)),
@@ -150,7 +171,6 @@ fn install<P: Policy>(
     let mut agenda = world.resource_mut::<Agenda>();
     agenda.wake_for::<Scraping>(now, entity);
     agenda.wake_for::<Deciding>(first, entity);
-    Ok(())
 }
 
 fn save_policy<P: Policy>(

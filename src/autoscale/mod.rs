@@ -21,6 +21,7 @@
 mod act;
 mod actuator;
 mod additions;
+mod any_policy;
 pub mod capacity;
 mod decide;
 mod decider;

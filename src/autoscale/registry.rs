@@ -153,7 +153,7 @@ impl PolicyRegistry {
     }
 
     /// Gives every application of a world with a fleet the policy that the scenario names for it, and
-    /// the [`Tick`] schedule the systems for them, each once. A policy that an application had before is
+    /// the [`Tick`](crate::fleet::Tick) schedule the systems for them, each once. A policy that an application had before is
     /// taken off, so that installing another scenario's policies replaces them at run time. Of several fleets,
     /// the one with the name of the scenario is meant.
     ///

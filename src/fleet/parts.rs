@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use bevy_ecs::archetype::{Archetype, ArchetypeEntity};
 use bevy_ecs::component::{Component, Mutable};
 use bevy_ecs::entity::Entity;
-use bevy_ecs::query::With;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
 use serde::Serialize;
@@ -60,17 +60,22 @@ type Restore =
 pub(super) struct Part {
     kind: TypeId,
     pub(super) name: &'static str,
-    /// The entities that have it, of a component.
-    owners: fn(&World) -> Vec<Entity>,
-    /// Whether there is any.
-    is_there: fn(&World) -> bool,
     copy: Copy,
     pub(super) kept: Kept,
     /// What a snapshot has of it is laid over what is there.
     in_place: bool,
-    remove: Change,
-    /// Takes it off an entity, of a component.
-    strip: fn(&mut World, Entity),
+    /// Takes it away, of a resource.
+    remove: Option<Change>,
+}
+
+impl Part {
+    /// The entities that have it, of a component.
+    fn owners(&self, world: &World) -> Vec<Entity> {
+        match self.remove {
+            Some(_) => Vec::new(),
+            None => owners(world, self.kind),
+        }
+    }
 }
 
 /// What a snapshot has of a part.
@@ -114,7 +119,7 @@ impl Parts {
         };
         let for_restoring = follow.clone();
         let restore = move |world: &mut World, twins: &Twins, from: &mut StateReader<'_>| {
-            restore_each(world, twins, from, |world, entity, from| {
+            restore_each(world, twins, from, &|world, entity, from| {
                 let mut value: C = from.take()?;
                 for_restoring(&mut value, twins);
                 world.entity_mut(entity).insert(value);
@@ -145,7 +150,7 @@ impl Parts {
             })
         };
         let restore = move |world: &mut World, twins: &Twins, from: &mut StateReader<'_>| {
-            restore_each(world, twins, from, restore)
+            restore_each(world, twins, from, &restore)
         };
         let kept = Kept::State(Arc::new(save), Arc::new(restore));
         self.enter_component::<C>(copy_each::<C>(|_, _| {}), kept)
@@ -268,20 +273,10 @@ impl Parts {
         self.enter(Part {
             kind: TypeId::of::<C>(),
             name: type_name::<C>(),
-            owners: owners::<C>,
-            is_there: |world| {
-                let query = world.try_query_filtered::<Entity, With<C>>();
-                query.is_some_and(|mut it| it.iter(world).next().is_some())
-            },
             copy,
             kept,
             in_place: false,
-            remove: |_| {},
-            strip: |world, entity| {
-                if let Ok(mut entity) = world.get_entity_mut(entity) {
-                    entity.remove::<C>();
-                }
-            },
+            remove: None,
         })
     }
 
@@ -289,15 +284,12 @@ impl Parts {
         self.enter(Part {
             kind: TypeId::of::<R>(),
             name: type_name::<R>(),
-            owners: |_| Vec::new(),
-            is_there: |world| world.contains_resource::<R>(),
             copy,
             kept,
             in_place: false,
-            remove: |world| {
+            remove: Some(|world| {
                 world.remove_resource::<R>();
-            },
-            strip: |_, _| {},
+            }),
         })
     }
 
@@ -317,7 +309,7 @@ impl Parts {
 
     /// The entities that have a component of the list, those of the first component first.
     pub(super) fn owners<'a>(&'a self, world: &'a World) -> impl Iterator<Item = Entity> + 'a {
-        self.parts.iter().flat_map(|part| (part.owners)(world))
+        self.parts.iter().flat_map(|part| part.owners(world))
     }
 
     /// Copies everything into another world, whose entities are the twins.
@@ -330,7 +322,7 @@ impl Parts {
     /// The parts that are in a world, in the order of the list.
     pub(super) fn in_world<'a>(&'a self, world: &'a World) -> impl Iterator<Item = &'a Part> {
         let parts = self.parts.iter();
-        parts.filter(|part| (part.is_there)(world))
+        parts.filter(|part| having(world, part.kind).any(|it| !it.is_empty()))
     }
 
     /// The part of this name.
@@ -348,8 +340,10 @@ impl Parts {
                 Kept::Never => false,
             };
             if !stays {
-                (part.remove)(world);
-                entities.iter().for_each(|&it| (part.strip)(world, it));
+                match part.remove {
+                    Some(remove) => remove(world),
+                    None => strip(world, part.kind, entities),
+                }
             }
         }
     }
@@ -363,8 +357,8 @@ impl Parts {
 
     /// Takes the resources away.
     pub(super) fn remove_resources(&self, world: &mut World) {
-        for part in &self.parts {
-            (part.remove)(world);
+        for remove in self.parts.iter().filter_map(|it| it.remove) {
+            remove(world);
         }
     }
 }
@@ -378,29 +372,50 @@ impl fmt::Debug for Parts {
     }
 }
 
+/// The archetypes that have a component.
+fn having(world: &World, kind: TypeId) -> impl Iterator<Item = &Archetype> {
+    let id = world.components().get_id(kind);
+    let all = world.archetypes().iter();
+    all.filter(move |it| id.is_some_and(|id| it.contains(id)))
+}
+
 /// The entities that have a component.
-fn owners<C: Component>(world: &World) -> Vec<Entity> {
-    let query = world.try_query_filtered::<Entity, With<C>>();
-    let mut owners: Vec<Entity> = query.map_or_else(Vec::new, |mut it| it.iter(world).collect());
+fn owners(world: &World, kind: TypeId) -> Vec<Entity> {
+    let rows = having(world, kind).flat_map(Archetype::entities);
+    let mut owners: Vec<Entity> = rows.map(ArchetypeEntity::id).collect();
     owners.sort_unstable();
     owners
+}
+
+/// Takes a component off these entities.
+fn strip(world: &mut World, kind: TypeId, entities: &[Entity]) {
+    let Some(id) = world.components().get_id(kind) else {
+        return;
+    };
+    for &entity in entities {
+        if let Ok(mut entity) = world.get_entity_mut(entity) {
+            entity.remove_by_id(id);
+        }
+    }
 }
 
 fn copy_each<C: Component + Clone>(
     follow: impl Fn(&mut C, &Twins) + Send + Sync + 'static,
 ) -> Copy {
     Arc::new(move |world: &World, fork: &mut World, twins: &Twins| {
-        let Some(mut query) = world.try_query::<(Entity, &C)>() else {
-            return;
-        };
-        for (original, value) in query.iter(world) {
-            if let Some(twin) = twins.of(original) {
-                let mut value = value.clone();
+        for (original, twin) in with_twins(world, TypeId::of::<C>(), twins) {
+            if let Some(mut value) = world.get::<C>(original).cloned() {
                 follow(&mut value, twins);
                 fork.entity_mut(twin).insert(value);
             }
         }
     })
+}
+
+/// The entities that have a component and a twin, with it.
+fn with_twins(world: &World, kind: TypeId, twins: &Twins) -> Vec<(Entity, Entity)> {
+    let owners = owners(world, kind).into_iter();
+    owners.filter_map(|it| Some((it, twins.of(it)?))).collect()
 }
 
 fn copy_resource<R: Resource + Component<Mutability = Mutable> + Clone>(
@@ -421,16 +436,14 @@ fn save_each<C: Component>(
     to: &mut StateWriter,
     save: impl Fn(Entity, &C, &mut StateWriter) -> Result<(), SaveError>,
 ) -> Result<(), SaveError> {
-    let mut found = Vec::new();
-    if let Some(mut query) = world.try_query::<(Entity, &C)>() {
-        let all = query.iter(world);
-        found.extend(all.filter_map(|(it, value)| Some((numbers.of(it)?.index_u32(), it, value))));
-    }
-    found.sort_unstable_by_key(|&(number, ..)| number);
+    let mut found = with_twins(world, TypeId::of::<C>(), numbers);
+    found.sort_unstable_by_key(|&(_, number)| number.index_u32());
     to.put(&found.len())?;
-    for (number, entity, value) in found {
-        to.put(&number)?;
-        save(entity, value, to)?;
+    for (entity, number) in found {
+        to.put(&number.index_u32())?;
+        if let Some(value) = world.get(entity) {
+            save(entity, value, to)?;
+        }
     }
     Ok(())
 }
@@ -440,7 +453,7 @@ fn restore_each(
     world: &mut World,
     twins: &Twins,
     from: &mut StateReader<'_>,
-    restore: impl Fn(&mut World, Entity, &mut StateReader<'_>) -> Result<(), RestoreError>,
+    restore: &dyn Fn(&mut World, Entity, &mut StateReader<'_>) -> Result<(), RestoreError>,
 ) -> Result<(), RestoreError> {
     let count: usize = from.take()?;
     for _ in 0..count {
