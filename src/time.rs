@@ -71,6 +71,7 @@ macro_rules! seconds {
                 Self::from_bits(seconds.to_bits())
             }
 
+            #[inline]
             const fn from_bits(bits: u64) -> Self {
                 Self(NonZeroU64::new(bits | SIGN).expect("a bit is set"))
             }

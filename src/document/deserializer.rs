@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
+use super::lexer::shown;
 use super::tree::{Body, Field, Node, Number, Term, Value};
 
 /// The variant of an enum that takes every term that is not one of the others, as its text.
@@ -68,7 +69,7 @@ impl<'a> Reader<'a> {
     }
 
     fn expected(self, what: &str) -> Refusal {
-        let message = format!("expected {what}, found `{}`", self.written());
+        let message = format!("expected {what}, found `{}`", shown(self.written()));
         de::Error::custom::<String>(message)
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Kept {
 }
 
 /// Each limit of an objective with the position of its metric, and whether a request is within it.
+#[inline]
 pub(super) fn held_against(
     objective: Objective,
     request: &RequestRecord,

@@ -61,6 +61,7 @@ impl Sketch {
         sketch
     }
 
+    #[inline]
     pub(super) fn record(&mut self, value: f64) {
         self.count += 1;
         let before = value - self.mean;

@@ -175,6 +175,7 @@ impl Events {
         self.pass_over_stale();
     }
 
+    #[inline]
     fn take_first_transfer(&mut self) {
         let ends = self.transfers.peek().map(|Reverse(transfer)| transfer);
         let is_first = |again: &Transfer| ends.is_none_or(|ends| again < ends);

@@ -114,6 +114,7 @@ impl<T: Copy> Queue<T> {
         }
     }
 
+    #[inline]
     fn close_within(&mut self, start: usize, end: usize) {
         let width = end - start;
         if start - self.gone < self.items.len() - end {

@@ -73,6 +73,7 @@ impl<F: Figure> List for Fewest<F> {
         self.engines.least_where(holds).map(|entry| entry.id)
     }
 
+    #[inline]
     fn count(&mut self, engine: EngineId, change: Change) {
         let by = F::change(change);
         if by != 0 {

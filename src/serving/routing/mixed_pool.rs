@@ -75,6 +75,7 @@ impl MixedPool {
         self.members[engine.index()].scheduled[figure as usize]
     }
 
+    #[inline]
     fn add(&mut self, engine: EngineId, figure: Figure, amount: i64) {
         self.members[engine.index()].scheduled[figure as usize] += amount;
         self.changed(engine, figure);

@@ -29,6 +29,7 @@ impl Run {
     }
 
     /// Cuts it short at the next boundary of an iteration after `now`. False when that is now.
+    #[inline]
     pub(crate) fn cut_short(&mut self, now: SimTime) -> bool {
         self.paused = true;
         let elapsed = now.seconds() - self.start();
