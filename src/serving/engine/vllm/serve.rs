@@ -159,10 +159,10 @@ impl VllmEngine {
     /// Tells the endpoint what happened.
     fn tell(&mut self, effects: &mut Effects<'_>) {
         let mut news = std::mem::take(&mut self.desk.news);
-        for (owner, start) in news.started.drain(..) {
+        for &(owner, start) in &news.started {
             effects.started_at(RequestId(owner), start);
         }
-        for owner in news.first_tokens.drain(..) {
+        for &owner in &news.first_tokens {
             let request = RequestId(owner);
             effects.first_token(request);
             if effects.work(request).phases == Phases::Both
@@ -171,7 +171,7 @@ impl VllmEngine {
                 effects.tokens_started(request);
             }
         }
-        for ended in news.ended.drain(..) {
+        for ended in &news.ended {
             let request = RequestId(ended.owner);
             let work = effects.work(request);
             effects.served(request, &ended.progress);
@@ -184,15 +184,19 @@ impl VllmEngine {
                 effects.completed(request, self.kv_bytes(tokens));
             }
         }
+        news.started.clear();
+        news.first_tokens.clear();
+        news.ended.clear();
         self.desk.news = news;
         self.tell_processed(effects);
     }
 
     #[inline]
     fn tell_processed(&mut self, effects: &mut Effects<'_>) {
-        for gaps in self.desk.news.gaps.drain(..) {
-            effects.token_gaps_of_steps(&gaps);
+        for gaps in &self.desk.news.gaps {
+            effects.token_gaps_of_steps(gaps);
         }
+        self.desk.news.gaps.clear();
         let totals = self.core.totals();
         let done = (totals.prefill_tokens, totals.output_tokens);
         effects.processed(done.0 - self.desk.told.0, done.1 - self.desk.told.1);
