@@ -23,8 +23,8 @@ use crate::warning::Warning;
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyKind {
     pub(super) name: &'static str,
-    pub(super) summary: &'static str,
-    pub(super) schema: fn() -> serde_json::Value,
+    summary: &'static str,
+    schema: fn() -> serde_json::Value,
     pub(super) read: fn(&CheckedScenario, usize) -> Result<Vec<Warning>, Diagnostics>,
     pub(super) install: fn(&mut World, Entity, &CheckedScenario, usize) -> Result<(), Diagnostics>,
     pub(super) type_id: fn() -> TypeId,

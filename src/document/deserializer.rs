@@ -101,11 +101,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn is_none(self) -> bool {
-        self.term()
-            .is_some_and(|it| it.name.as_deref() == Some("None") && matches!(it.body, Body::Unit))
-    }
-
     /// The values in the parentheses of a term without a name, or with this one.
     fn tuple(self, name: Option<&str>) -> Option<&'a [Node]> {
         let term = self.term()?;
@@ -132,15 +127,22 @@ impl<'a> Reader<'a> {
             Body::Tuple(items) if items.is_empty() => &[],
             Body::Tuple(_) => return Err(self.expected("fields with their names")),
         };
-        let is_first = |at: usize| !fields[..at].iter().any(|it| it.name == fields[at].name);
-        let taken = (0..fields.len())
-            .filter(|&at| known.contains(&fields[at].name.as_str()) && is_first(at))
-            .map(|at| &fields[at]);
-        Ok(Fields {
+        let mut taken: Vec<&Field> = Vec::new();
+        for field in fields {
+            let is_there = taken.iter().any(|it| it.name == field.name);
+            if known.contains(&field.name.as_str()) && !is_there {
+                taken.push(field);
+            }
+        }
+        Ok(self.all_of(taken))
+    }
+
+    fn all_of(self, fields: Vec<&'a Field>) -> Fields<'a> {
+        Fields {
             reader: self,
-            fields: taken.collect::<Vec<_>>().into_iter(),
+            fields: fields.into_iter(),
             value: None,
-        })
+        }
     }
 
     /// The term that stands for a variant of an enum that has these, and the name of the variant.
@@ -216,6 +218,9 @@ impl<'a> de::Deserializer<'a> for Reader<'a> {
     );
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        if let Some(inside) = self.node.inside_some() {
+            return visitor.visit_some(self.of(inside));
+        }
         match &self.node.value {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Number(Number::Float(value)) => visitor.visit_f64(*value),
@@ -224,12 +229,9 @@ impl<'a> de::Deserializer<'a> for Reader<'a> {
             Value::Other => Err(self.expected("a value")),
             Value::List(items) => visitor.visit_seq(self.items(items)),
             Value::Map(_) => self.deserialize_map(visitor),
-            Value::Term(_) if self.is_none() => visitor.visit_none(),
+            Value::Term(_) if self.node.is_none() => visitor.visit_none(),
             Value::Term(term) => match (&term.name, &term.body) {
                 (Some(name), Body::Unit) => visitor.visit_borrowed_str(name),
-                (Some(name), Body::Tuple(items)) if name == "Some" && items.len() == 1 => {
-                    visitor.visit_some(self.of(&items[0]))
-                }
                 (_, Body::Tuple(items)) if items.is_empty() => visitor.visit_unit(),
                 (_, Body::Tuple(items)) => visitor.visit_seq(self.items(items)),
                 _ => self.deserialize_map(visitor),
@@ -279,7 +281,7 @@ impl<'a> de::Deserializer<'a> for Reader<'a> {
     }
 
     fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        match self.is_none() {
+        match self.node.is_none() {
             true => visitor.visit_none(),
             false => visitor.visit_some(self.of(self.node.some())),
         }
@@ -357,11 +359,7 @@ impl<'a> de::Deserializer<'a> for Reader<'a> {
             Value::Term(Term {
                 body: Body::Fields(fields),
                 ..
-            }) => visitor.visit_map(Fields {
-                reader: self,
-                fields: fields.iter().collect::<Vec<_>>().into_iter(),
-                value: None,
-            }),
+            }) => visitor.visit_map(self.all_of(fields.iter().collect())),
             _ => Err(self.expected("a map in braces")),
         }
     }

@@ -235,11 +235,7 @@ impl Parser<'_> {
         if named {
             let mut fields = Vec::new();
             self.sequence(')', |parser| {
-                let mut field = parser.field()?;
-                if parser.token().kind == Kind::Mark(',') {
-                    field.extent.end = parser.token().span.end;
-                }
-                fields.push(field);
+                fields.push(parser.field()?);
                 Ok(())
             })?;
             Ok(Body::Fields(fields))
@@ -276,7 +272,6 @@ impl Parser<'_> {
         let node = self.value()?;
         Ok(Field {
             name,
-            extent: name_span.start..node.span.end,
             name_span,
             node,
         })

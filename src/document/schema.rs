@@ -110,9 +110,7 @@ impl<'a> Checker<'a> {
         let (schema, referenced) = self.resolve(schema);
         let name = referenced.or(name);
         if let Some(of) = optional(schema) {
-            let is_none = matches!(&node.value,
-                Value::Term(Term { name: Some(name), body: Body::Unit, .. }) if name == "None");
-            return match (is_none, of) {
+            return match (node.is_none(), of) {
                 (true, _) => {}
                 (false, Optional::Reference(schema)) => self.node(node.some(), schema, name),
                 (false, Optional::Type(kind)) => self.typed(node.some(), schema, kind, name),

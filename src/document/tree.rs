@@ -59,8 +59,6 @@ pub(crate) enum Body {
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) name_span: Range<usize>,
-    /// From its name to the comma behind it, that included.
-    pub(crate) extent: Range<usize>,
     pub(crate) node: Node,
 }
 
@@ -73,16 +71,27 @@ impl Term {
 }
 
 impl Node {
-    /// The value inside `Some(..)`, or the node itself.
-    pub(crate) fn some(&self) -> &Self {
+    /// Whether it is `None`.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(&self.value,
+            Value::Term(Term { name: Some(name), body: Body::Unit, .. }) if name == "None")
+    }
+
+    /// The value inside `Some(..)`, if that is written.
+    pub(crate) fn inside_some(&self) -> Option<&Self> {
         match &self.value {
             Value::Term(Term {
                 name: Some(name),
                 body: Body::Tuple(items),
                 ..
-            }) if name == "Some" && items.len() == 1 => &items[0],
-            _ => self,
+            }) if name == "Some" && items.len() == 1 => Some(&items[0]),
+            _ => None,
         }
+    }
+
+    /// The value inside `Some(..)`, or the node itself.
+    pub(crate) fn some(&self) -> &Self {
+        self.inside_some().unwrap_or(self)
     }
 
     /// What to point at when something is missing inside: the name or the first bracket.

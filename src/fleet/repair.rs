@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::SimTime;
 
+use super::arm::disarm;
 use super::fault_log::FaultLog;
 use super::fleet_part::{part, part_mut};
 use super::instances::{self, Entry, Plan};
@@ -157,9 +158,7 @@ fn called_off(mut world: DeferredWorld<'_>, context: HookContext) {
             kind.market.count_away(lot.zone, option, -1);
         }
     }
-    if let Some(mut agenda) = world.get_resource_mut::<Agenda>() {
-        agenda.lifecycle.clear::<Repair>(context.entity);
-    }
+    disarm::<Repair>(&mut world, context.entity);
 }
 
 /// A repair is over.

@@ -7,7 +7,7 @@ use ron::value::RawValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::open::{Term, open_enum};
+use super::open::{Term, name_of, open_enum};
 use super::{CrashPolicy, Engine, Objective, Role, Scaling, Scheduler, Template, Workload};
 use crate::catalog::{Catalog, KvPrecision, Layer, Model, Precision};
 use crate::scenario::{Actuator, Signals};
@@ -90,9 +90,7 @@ impl RawPolicy {
     /// The policy's name: what stands before the parenthesis.
     #[must_use]
     pub fn name(&self) -> &str {
-        let term = self.0.get_ron().trim_start();
-        let end = term.find(|c: char| c != '_' && !c.is_alphanumeric());
-        &term[..end.unwrap_or(term.len())]
+        name_of(self.0.get_ron())
     }
 }
 

@@ -58,7 +58,7 @@ impl Serialize for Term {
 }
 
 /// What stands before the parenthesis of a term.
-fn name_of(text: &str) -> &str {
+pub(super) fn name_of(text: &str) -> &str {
     let text = text.trim_start();
     let end = text.find(|c: char| c != '_' && !c.is_alphanumeric());
     &text[..end.unwrap_or(text.len())]
@@ -70,7 +70,8 @@ impl fmt::Debug for Term {
     }
 }
 
-/// Reads and writes an enum whose last variant, `Named`, is any term that is not one of the others.
+/// Reads and writes an enum whose last variant, `Named`, is any term that is not one of the others: by that name
+/// the reader of documents knows it.
 macro_rules! open_enum {
     ($kind:ident) => {
         impl<'de> serde::Deserialize<'de> for $kind {

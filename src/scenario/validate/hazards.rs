@@ -9,6 +9,11 @@ use crate::time::SimDuration;
 const SHORTEST: f64 = 0.001;
 
 impl Scenario {
+    /// Whether servers or instances come and go without a policy: by actions, or after faults.
+    pub(super) fn changes_by_itself(&self) -> bool {
+        !self.actions.is_empty() || self.has_repairs()
+    }
+
     /// Whether faults bring servers or instances with new numbers.
     pub(super) fn has_repairs(&self) -> bool {
         use crate::scenario::FaultKind;

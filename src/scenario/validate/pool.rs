@@ -85,7 +85,7 @@ impl Check<'_> {
     fn fixed_servers(&mut self) {
         let scenario = self.scenario;
         let hosts = scenario.applications.iter().any(|it| it.has_host());
-        let by_hand = hosts || !scenario.actions.is_empty() || scenario.has_repairs();
+        let by_hand = hosts || scenario.changes_by_itself();
         for (index, entry) in scenario.fleet.iter().enumerate() {
             let path = format!("fleet[{index}]");
             if entry.warm > 0 {

@@ -18,7 +18,7 @@ impl Check<'_> {
     /// Reports pools of servers that cannot be, and warns of those without effect.
     pub(super) fn pools(&mut self) {
         let scenario = self.scenario;
-        let by_hand = !scenario.actions.is_empty() || scenario.has_repairs();
+        let by_hand = scenario.changes_by_itself();
         let fixed = scenario
             .pool
             .is_some_and(|it| it.servers == ServerScaling::Fixed);
