@@ -215,6 +215,20 @@ fn several_mistakes_are_found_at_once() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_refused_without_reading_all_of_it_aloud() {
+    let fields: String = (0..200_000).map(|i| format!("field{i}: 0, ")).collect();
+    let errors = rejected(check(&format!("({fields})")));
+    assert_eq!(errors.problems()[0].position.as_ref().unwrap().column, 2);
+    assert!(errors.problems().len() < 2_000);
+    let said = errors.to_string();
+    assert!(said.contains("unknown field `field49`"), "{said}");
+    assert!(said.contains("more are not shown"), "{said}");
+    let listed = errors.problems().iter();
+    let rest = listed.map(|problem| &problem.message);
+    assert!(rest.last().unwrap().contains("from here on is not listed"));
+}
+
+#[test]
 fn a_problem_shows_its_line() {
     let errors = rejected(check(
         &GOOD.replace("\"llama2-70b\"", "\"llama\u{e9}-70b\""),

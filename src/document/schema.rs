@@ -41,6 +41,9 @@ pub(super) fn check(text: &str, node: &Node, path: &str, schema: &Json) -> Check
     checker.checked
 }
 
+/// Findings after which a text is wrong through and through, such as a file of another kind.
+const MOST_FINDINGS: usize = 1_000;
+
 /// Whole numbers from here on may have overflowed.
 const MOST: u128 = i128::MAX as u128;
 
@@ -53,10 +56,15 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn report(&mut self, span: &Range<usize>, message: impl Into<String>, help: Option<String>) {
+        let (message, help) = match self.checked.findings.len() {
+            ..MOST_FINDINGS => (message.into(), help),
+            MOST_FINDINGS => ("what is wrong from here on is not listed".to_owned(), None),
+            _ => return,
+        };
         self.checked.findings.push(Finding {
             span: span.clone(),
             path: self.path.clone(),
-            message: message.into(),
+            message,
             help,
         });
     }
@@ -167,6 +175,9 @@ impl<'a> Checker<'a> {
         let mut seen = BTreeSet::new();
         let mut meant = BTreeSet::new();
         for field in fields {
+            if self.checked.findings.len() > MOST_FINDINGS {
+                return;
+            }
             let step = match self.path.is_empty() {
                 true => shown(&field.name).into_owned(),
                 false => format!(".{}", shown(&field.name)),
