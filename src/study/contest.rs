@@ -1,13 +1,11 @@
 use std::num::NonZero;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::contender::{Contender, applications, contenders};
 use super::flapping::Directions;
 use super::provision::{self, Needs};
 use super::runner::Missed;
-use super::side_by_side::caught;
+use super::side_by_side::{caught, side_by_side};
 use super::{Bound, Comparison, Figures, Follower, Skipped, Standing, judge};
 use crate::autoscale::PolicyRegistry;
 use crate::autoscale::capacity::CostBound;
@@ -98,29 +96,22 @@ impl<'a> Contest<'a> {
     pub fn run(&self, jobs: NonZero<usize>, follower: &dyn Follower) -> Comparison {
         let taken_over = applications(self.scenario);
         let needs = provision::needs(self.scenario, &taken_over);
-        let begun = AtomicUsize::new(0);
-        let done: Vec<OnceLock<Standing>> = vec![OnceLock::new(); self.contenders.len()];
-        // From the last to the first: in `all` the planners are the last, and a run that takes long, as
-        // one in which a planner lets requests pile up, had better not begin when the others are over.
-        let next = || {
-            done.len()
-                .checked_sub(begun.fetch_add(1, Ordering::Relaxed) + 1)
-        };
-        let work = || {
-            while let Some(position) = next() {
+        let count = self.contenders.len();
+        let done: Vec<OnceLock<Standing>> = vec![OnceLock::new(); count];
+        let lower_bound = OnceLock::new();
+        // After the bound from the last to the first: in `all` the planners are the last, and a run that takes
+        // long, as one in which a planner lets requests pile up, had better not begin when the others are over.
+        side_by_side(jobs, count + 1, |turn| {
+            if turn == 0 {
+                // Each place is filled once.
+                _ = lower_bound.set(bound(self.scenario));
+            } else {
+                let position = count - turn;
                 if let Some(standing) = self.stand(position, needs.as_ref(), follower) {
-                    // Each place is filled once.
                     _ = done[position].set(standing);
                 }
             }
-        };
-        let lower_bound = thread::scope(|scope| {
-            for _ in 1..jobs.get().min(self.contenders.len()) {
-                scope.spawn(work);
-            }
-            let lower_bound = bound(self.scenario);
-            work();
-            lower_bound
+            true
         });
         let scenario = self.scenario.scenario();
         let labels = self.contenders.iter().zip(&done);
@@ -142,7 +133,7 @@ impl<'a> Contest<'a> {
             ),
             needs: needs.map(Needs::into_roles).unwrap_or_default(),
             basis: None,
-            lower_bound,
+            lower_bound: lower_bound.into_inner().flatten(),
             contenders: done.into_iter().filter_map(OnceLock::into_inner).collect(),
             skipped: self.skipped.clone(),
             partial: !missing.is_empty(),
