@@ -19,7 +19,7 @@ const START: &str = "docs/START.md";
 fn the_first_shell_block_is_the_first_run_and_the_tests() {
     let readme = pages::read(README);
     let first: Vec<_> = blocks(&readme, "sh")[0].lines().collect();
-    let run = format!("cargo run --release -- run {}", quickstart::FILE);
+    let run = format!("cargo run -- run {}", quickstart::FILE);
     assert_eq!(first, [run.as_str(), "cargo test"]);
 }
 
