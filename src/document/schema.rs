@@ -95,8 +95,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Walks into a field or an item and back.
+    /// Walks into a field or an item and back, while findings are still listed.
     fn within(&mut self, step: &str, walk: impl FnOnce(&mut Self)) {
+        if self.checked.findings.len() > MOST_FINDINGS {
+            return;
+        }
         let length = self.path.len();
         self.path.push_str(step);
         walk(self);
@@ -175,9 +178,6 @@ impl<'a> Checker<'a> {
         let mut seen = BTreeSet::new();
         let mut meant = BTreeSet::new();
         for field in fields {
-            if self.checked.findings.len() > MOST_FINDINGS {
-                return;
-            }
             let step = match self.path.is_empty() {
                 true => shown(&field.name).into_owned(),
                 false => format!(".{}", shown(&field.name)),
